@@ -1,0 +1,56 @@
+import 'reflect-metadata'
+import { DataSource } from 'typeorm'
+import { Initial1700000000001 } from '../migrations/1700000000001-initial.js'
+import { ENTITIES } from './entities/all.js'
+
+/** Any number will do as long as all versions agree: the name of the lock that migrations take. */
+const MIGRATION_LOCK = 7_305_516_991
+
+/** Sessions one process may open; the wake-up listener and the lease keeper have one more each. */
+const POOL_SIZE = 12
+
+/** The connection to the database; call `initialize()` on it, or use {@link openDatabase}. */
+export function createDataSource(url: string): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    entities: ENTITIES,
+    migrations: [Initial1700000000001],
+    migrationsTableName: 'migration',
+    synchronize: false,
+    logging: false,
+    poolSize: POOL_SIZE,
+    applicationName: 'longshore',
+    connectTimeoutMS: 10_000,
+    extra: { keepAlive: true },
+    // A lost idle connection is not an event of ours: the pool opens another for the next query.
+    poolErrorHandler: () => undefined,
+  })
+}
+
+/**
+ * Opens the database and brings its tables up to date.
+ *
+ * Processes that start together do not race: the migrations run under an advisory lock.
+ */
+export async function openDatabase(url: string): Promise<DataSource> {
+  const database = await createDataSource(url).initialize()
+  try {
+    await migrate(database)
+    return database
+  } catch (error) {
+    await database.destroy()
+    throw error
+  }
+}
+
+async function migrate(database: DataSource): Promise<void> {
+  const runner = database.createQueryRunner()
+  try {
+    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await database.runMigrations({ transaction: 'each' })
+  } finally {
+    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined)
+    await runner.release()
+  }
+}

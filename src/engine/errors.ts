@@ -1,0 +1,87 @@
+import type { DeploymentStatus } from '../entities/deployment-status.js'
+
+/** Why a deployment failed, in words for whoever asked for it. */
+export interface DeployErrorDetails {
+  readonly exitCode?: number | null
+  readonly lastLines?: readonly string[]
+  readonly cause?: unknown
+}
+
+/** A deployment cannot succeed as it is: its user has to change something. Not retried. */
+export class DeployError extends Error {
+  override name = 'DeployError'
+  readonly exitCode: number | null
+  readonly lastLines: readonly string[]
+  /** The status in which it failed; the recipe fills it in. */
+  phase: DeploymentStatus | null = null
+
+  /**
+   * @param code stable, upper snake case, part of the API
+   * @param message what was tried, on what, and what to do next
+   */
+  constructor(
+    readonly code: string,
+    message: string,
+    details: DeployErrorDetails = {},
+  ) {
+    super(message, { cause: details.cause })
+    this.exitCode = details.exitCode ?? null
+    this.lastLines = details.lastLines ?? []
+  }
+}
+
+/** Something that the deployment needs is away (Docker, the network, the database): it is tried again. */
+export class InfrastructureError extends Error {
+  override name = 'InfrastructureError'
+
+  constructor(
+    readonly code: string,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, { cause })
+  }
+}
+
+/** Another worker may hold the deployment by now. Whoever sees this stops and touches nothing more. */
+export class LostClaimError extends Error {
+  override name = 'LostClaimError'
+  readonly code = 'LOST_CLAIM'
+
+  constructor(deploymentId: string) {
+    super(`the claim of deployment ${deploymentId} is lost`)
+  }
+}
+
+/** Somebody asked for the deployment to be cancelled. */
+export class CancelledError extends Error {
+  override name = 'CancelledError'
+  readonly code = 'CANCELLED'
+}
+
+/** This process is stopping: the deployment goes back to the queue. */
+export class HandOverError extends Error {
+  override name = 'HandOverError'
+  readonly code = 'HAND_OVER'
+}
+
+export type CommandErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'QUEUE_FULL'
+
+/** A command that cannot be carried out as it was given. The message is for the caller. */
+export class CommandError extends Error {
+  override name = 'CommandError'
+
+  constructor(
+    readonly code: CommandErrorCode,
+    message: string,
+    /** The field of the input that is wrong, as the API names it. */
+    readonly field: string | null = null,
+  ) {
+    super(message)
+  }
+}
+
+/** Input that does not fit its grammar; `field` is the API's name for it. */
+export function badInput(field: string, message: string): CommandError {
+  return new CommandError('BAD_USER_INPUT', `${field}: ${message}`, field)
+}

@@ -1,0 +1,161 @@
+import type { Wakeups } from '../wakeups.js'
+import { type LogPage, type Queryable, readPage, type StoredChunk } from './store.js'
+import type { LogAnnouncer } from './writer.js'
+
+/** Newest chunks kept per followed log, in UTF-16 units: enough for every viewer that keeps up. */
+const RING_LENGTH = 1024 * 1024
+/** Chunks per page: the most that one viewer has in flight. */
+export const PAGE_CHUNKS = 64
+/** Up to here each viewer costs less than waiting would. */
+const FEW_VIEWERS = 10
+const MAX_WINDOW_MS = 100
+
+/** One log as its followers in this process share it. */
+interface Followed {
+  viewers: number
+  /** Rises with each wake-up: who has read at an older version reads again. */
+  version: number
+  /** Newest stored chunks without gaps, oldest first. */
+  ring: StoredChunk[]
+  ringLength: number
+  waiting: Set<() => void>
+  reading: Map<number, Promise<LogPage | null>>
+}
+
+/** A viewer's view of one log. Must be closed. */
+export interface LogFeed {
+  version(): number
+  /** Chunks after `after`; empty at the end. Null: there is no such log. */
+  page(after: number): Promise<LogPage | null>
+  /** Resolves at once when the log has changed since `version`, else with the next change or after `ms`. */
+  changed(version: number, ms: number): { promise: Promise<void>; cancel(): void }
+  close(): void
+}
+
+/**
+ * What the viewers of a process share: one query per change and page, however many watch.
+ *
+ * Chunks that a writer of this process has stored are served from memory; everything else is read from the
+ * database. A wake-up that gets lost costs its viewers the poll interval, never a line.
+ */
+export class LogHub implements LogAnnouncer, Disposable {
+  readonly #followed = new Map<string, Followed>()
+  readonly #unsubscribe: () => void
+
+  constructor(
+    private readonly database: Queryable,
+    private readonly wakeups: Wakeups,
+  ) {
+    this.#unsubscribe = wakeups.on('log', (id) => this.#wake(id))
+  }
+
+  /** Follows a log until the feed is closed. */
+  open(deploymentId: string): LogFeed {
+    const log = this.#followed.get(deploymentId) ?? createFollowed()
+    this.#followed.set(deploymentId, log)
+    log.viewers += 1
+    let open = true
+    return {
+      version: () => log.version,
+      page: (after) => this.#page(deploymentId, log, after),
+      changed: (version, ms) => changed(log, version, ms),
+      close: () => {
+        if (!open) return
+        open = false
+        log.viewers -= 1
+        if (log.viewers === 0) this.#followed.delete(deploymentId)
+      },
+    }
+  }
+
+  announce(deploymentId: string, chunks: readonly StoredChunk[]): void {
+    const log = this.#followed.get(deploymentId)
+    if (log) extendRing(log, chunks)
+    this.wakeups.notify('log', deploymentId)
+  }
+
+  windowMs(deploymentId: string): number {
+    const viewers = this.#followed.get(deploymentId)?.viewers ?? 0
+    return viewers <= FEW_VIEWERS ? 0 : Math.min(Math.max(viewers / 20, 16), MAX_WINDOW_MS)
+  }
+
+  /** How many subscriptions follow a log here. */
+  viewers(): number {
+    return [...this.#followed.values()].reduce((sum, log) => sum + log.viewers, 0)
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe()
+  }
+
+  #wake(deploymentId: string): void {
+    const logs = deploymentId ? [this.#followed.get(deploymentId)] : [...this.#followed.values()]
+    for (const log of logs) {
+      if (!log) continue
+      log.version += 1
+      for (const wake of [...log.waiting]) wake()
+    }
+  }
+
+  async #page(deploymentId: string, log: Followed, after: number): Promise<LogPage | null> {
+    const fromRing = pageFromRing(log, after)
+    if (fromRing) return fromRing
+    // Keyed by cursor: sharing one read among different cursors would give a viewer somebody else's page.
+    const underWay = log.reading.get(after)
+    if (underWay) return underWay
+    const reading = readPage(this.database, deploymentId, after, PAGE_CHUNKS)
+    log.reading.set(after, reading)
+    try {
+      const page = await reading
+      if (page) extendRing(log, page.chunks)
+      return page
+    } finally {
+      log.reading.delete(after)
+    }
+  }
+}
+
+function createFollowed(): Followed {
+  return { viewers: 0, version: 0, ring: [], ringLength: 0, waiting: new Set(), reading: new Map() }
+}
+
+/** Takes chunks that continue the ring; others would leave a gap in it, and are in the database anyway. */
+function extendRing(log: Followed, chunks: readonly StoredChunk[]): void {
+  for (const chunk of chunks) {
+    const last = log.ring.at(-1)
+    if (last && chunk.seq <= last.seq) continue
+    if (last && chunk.seq !== last.seq + 1) {
+      log.ring = []
+      log.ringLength = 0
+    }
+    log.ring.push(chunk)
+    log.ringLength += chunk.text.length
+  }
+  while (log.ringLength > RING_LENGTH && log.ring.length > 1) {
+    log.ringLength -= log.ring.shift()?.text.length ?? 0
+  }
+}
+
+/** Null: the ring does not hold what follows `after`. The end of a log is always read from the database. */
+function pageFromRing(log: Followed, after: number): LogPage | null {
+  const first = log.ring[0]
+  const last = log.ring.at(-1)
+  if (!first || !last || after + 1 < first.seq || after >= last.seq) return null
+  const start = after + 1 - first.seq
+  return { chunks: log.ring.slice(start, start + PAGE_CHUNKS), end: null }
+}
+
+function changed(log: Followed, version: number, ms: number): { promise: Promise<void>; cancel(): void } {
+  if (log.version !== version) return { promise: Promise.resolve(), cancel: () => undefined }
+  let cancel: () => void = () => undefined
+  const promise = new Promise<void>((resolve) => {
+    const timer = setTimeout(() => cancel(), ms)
+    cancel = () => {
+      clearTimeout(timer)
+      log.waiting.delete(cancel)
+      resolve()
+    }
+    log.waiting.add(cancel)
+  })
+  return { promise, cancel: () => cancel() }
+}

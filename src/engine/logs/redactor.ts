@@ -1,0 +1,93 @@
+const MASK = '[REDACTED]'
+/** Shorter values would mask half of an innocent log. */
+export const MIN_SECRET_LENGTH = 6
+
+/**
+ * Replaces secrets in a stream of bytes, wherever the stream happens to be cut.
+ *
+ * Only the longest end that could be the beginning of a secret is held back, so an ordinary line is not delayed.
+ * Overlapping and adjoining finds become one mask. Call {@link flush} at the end of the stream.
+ */
+export class Redactor {
+  readonly #needles: readonly string[]
+  #held = ''
+  /** How many bytes at the start of `#held` belong to a secret that has been masked already. */
+  #masked = 0
+
+  constructor(secrets: readonly string[]) {
+    const needles = secrets.flatMap(encodings).map((text) => Buffer.from(text).toString('latin1'))
+    this.#needles = [...new Set(needles)]
+  }
+
+  /** Takes bytes, gives those that can be shown by now. */
+  write(bytes: Buffer): Buffer {
+    if (this.#needles.length === 0) return bytes
+    this.#held += bytes.toString('latin1')
+    return this.#show(this.#held.length - this.#undecided())
+  }
+
+  flush(): Buffer {
+    return this.#show(this.#held.length)
+  }
+
+  /** Length of the longest end of what is held that is a proper beginning of a secret. */
+  #undecided(): number {
+    let longest = 0
+    for (const needle of this.#needles) {
+      for (let length = Math.min(needle.length - 1, this.#held.length); length > longest; length--) {
+        if (this.#held.endsWith(needle.slice(0, length))) longest = length
+      }
+    }
+    return longest
+  }
+
+  #show(limit: number): Buffer {
+    let out = ''
+    let position = Math.min(this.#masked, limit)
+    let maskedTo = this.#masked
+    for (const [start, end] of this.#finds(limit)) {
+      if (start < maskedTo) {
+        maskedTo = Math.max(maskedTo, end)
+      } else {
+        out += this.#held.slice(position, start) + MASK
+        maskedTo = end
+      }
+      position = Math.min(maskedTo, limit)
+    }
+    out += this.#held.slice(position, limit)
+    this.#held = this.#held.slice(limit)
+    this.#masked = Math.max(0, maskedTo - limit)
+    return Buffer.from(out, 'latin1')
+  }
+
+  #finds(limit: number): [number, number][] {
+    const finds: [number, number][] = []
+    for (const needle of this.#needles) {
+      for (let at = this.#held.indexOf(needle); at >= 0 && at < limit; at = this.#held.indexOf(needle, at + 1)) {
+        finds.push([at, at + needle.length])
+      }
+    }
+    return finds.sort((a, b) => a[0] - b[0])
+  }
+}
+
+/** How a secret may turn up in a log: as it is, its longer lines, base64 at each alignment, in JSON, in a URL. */
+function encodings(secret: string): string[] {
+  const lines = secret.split('\n').filter((line) => line.length >= 8)
+  const texts = [secret, secret.trim(), ...lines, ...base64s(secret), JSON.stringify(secret).slice(1, -1)]
+  texts.push(encodeURIComponent(secret.toWellFormed()))
+  return texts.filter((text) => text.length >= MIN_SECRET_LENGTH)
+}
+
+/**
+ * The base64 of text that contains the secret depends on what stands before it, by its position modulo 3. The
+ * characters at either edge mix with the neighbours and are left out.
+ */
+function base64s(secret: string): string[] {
+  return [0, 1, 2].map((shift) => {
+    const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)])
+    const text = bytes.toString('base64').replace(/=+$/, '')
+    const unstableEnd = bytes.length % 3 === 0 ? 0 : 1
+    return text.slice(shift === 0 ? 0 : shift + 1, text.length - unstableEnd)
+  })
+}

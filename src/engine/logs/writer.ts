@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import { LostClaimError } from '../errors.js'
+import { cleanLine, LineShaper } from './lines.js'
+import { LogCap } from './log-cap.js'
+import { appendChunks, lastSeqOf, type LogChunkInput, type Queryable, type StoredChunk } from './store.js'
+
+/** Lines gather in a chunk up to this many UTF-16 units while an insert is under way; a line may overshoot it. */
+const CHUNK_LENGTH = 16 * 1024
+/** Chunks per insert: with full chunks 1 MiB, after which a further insert costs less than a longer wait. */
+const CHUNKS_PER_INSERT = 64
+/** More than this unwritten and the source is paused: the build slows down, memory stays bounded. */
+const MAX_PENDING_LENGTH = 1024 * 1024
+const RETRY_MS = [50, 200, 500, 1000, 2000] as const
+
+/** Tells whoever follows the log that these chunks are stored. */
+export interface LogAnnouncer {
+  announce(deploymentId: string, chunks: readonly StoredChunk[]): void
+  /** How long to gather before the next insert, given how many watch. Milliseconds. */
+  windowMs(deploymentId: string): number
+}
+
+export interface LogWriterOptions {
+  readonly deploymentId: string
+  readonly epoch: number
+  /** Values that must not be seen in the log. */
+  readonly secrets: readonly string[]
+  /** Called once when the claim turns out to be lost: nothing more will be written. */
+  readonly onLost: () => void
+}
+
+/** What remains to be written in the transaction that settles the deployment. */
+export interface LogRemainder {
+  readonly chunks: LogChunkInput[]
+  readonly omittedBytes: number
+  readonly expectedSeq: number
+}
+
+/**
+ * Writes one deployment's log under one claim. The first line of a calm log is inserted at once; what arrives
+ * during an insert goes into the next one, so that a busy log needs few.
+ *
+ * Nothing is announced before it is stored. While the database is away it waits and, past 1 MiB, makes its sources
+ * wait; nothing is lost.
+ */
+export class LogWriter {
+  phase: DeploymentStatus
+  readonly #cap = new LogCap()
+  readonly #closing = new AbortController()
+  #pending: LogChunkInput[] = []
+  #pendingLength = 0
+  #lastSeq: number | null = null
+  #lost = false
+  #pumping: Promise<void> | null = null
+  #waiters: (() => void)[] = []
+
+  constructor(
+    private readonly database: Queryable,
+    private readonly announcer: LogAnnouncer,
+    private readonly options: LogWriterOptions,
+    phase: DeploymentStatus,
+  ) {
+    this.phase = phase
+  }
+
+  /** A line of the engine itself. */
+  system(text: string): void {
+    for (const line of text.split('\n')) this.#add(LogSource.SYSTEM, `${cleanLine(line)}\n`)
+  }
+
+  /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */
+  output(stream: LogSource): { write(bytes: Buffer): Promise<void>; end(): void } {
+    const shaper = new LineShaper(this.options.secrets, (line) => this.#add(stream, line))
+    return {
+      write: async (bytes) => {
+        shaper.write(bytes)
+        while (this.#pendingLength > MAX_PENDING_LENGTH && !this.#lost) {
+          await new Promise<void>((resolve) => this.#waiters.push(resolve))
+        }
+      },
+      end: () => shaper.end(),
+    }
+  }
+
+  /** Waits until all that was written so far is stored. @throws LostClaimError */
+  async flush(): Promise<void> {
+    while (this.#pumping) await this.#pumping
+    if (this.#lost) throw new LostClaimError(this.options.deploymentId)
+  }
+
+  /** Stores what it can, then gives the kept end of an overlong log to be stored with the last chunk. */
+  async remainder(): Promise<LogRemainder> {
+    await this.flush()
+    const expectedSeq = this.#lastSeq ?? (await this.#readLastSeq())
+    return { ...this.#cap.remainder(this.phase), expectedSeq }
+  }
+
+  /** Stops retrying; what is not stored is given up. */
+  close(): void {
+    this.#closing.abort()
+  }
+
+  #add(stream: LogSource, text: string): void {
+    if (this.#lost) return
+    const line = { at: new Date(), phase: this.phase, stream, text }
+    for (const kept of this.#cap.take(line)) this.#gather(kept)
+    // Starts after the lines of the same turn have been gathered, so that they share an insert.
+    if (!this.#pumping && this.#pending.length > 0) this.#pumping = Promise.resolve().then(() => this.#pump())
+  }
+
+  #gather(line: LogChunkInput): void {
+    const last = this.#pending.at(-1)
+    const joins =
+      last?.stream === line.stream &&
+      last.phase === line.phase &&
+      last.text.length + line.text.length <= CHUNK_LENGTH
+    if (last && joins) this.#pending[this.#pending.length - 1] = { ...last, text: last.text + line.text }
+    else this.#pending.push(line)
+    this.#pendingLength += line.text.length
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (this.#pending.length > 0 && !this.#lost) {
+        const batch = this.#pending.splice(0, CHUNKS_PER_INSERT)
+        this.#pendingLength -= batch.reduce((sum, chunk) => sum + chunk.text.length, 0)
+        await this.#store(batch)
+        for (const wake of this.#waiters.splice(0)) wake()
+        const windowMs = this.announcer.windowMs(this.options.deploymentId)
+        if (windowMs > 0) await sleep(windowMs)
+      }
+    } catch {
+      this.#lose()
+    } finally {
+      this.#pumping = null
+    }
+  }
+
+  #lose(): void {
+    this.#lost = true
+    this.#pending = []
+    this.#pendingLength = 0
+    for (const wake of this.#waiters.splice(0)) wake()
+    this.options.onLost()
+  }
+
+  async #store(batch: readonly LogChunkInput[]): Promise<void> {
+    const { deploymentId, epoch } = this.options
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const expectedSeq = this.#lastSeq ?? (await this.#readLastSeq())
+        this.#lastSeq = expectedSeq
+        const base = await appendChunks(this.database, deploymentId, batch, { epoch, expectedSeq })
+        if (base === null && !(await this.#wasStored(expectedSeq + batch.length))) {
+          throw new LostClaimError(deploymentId)
+        }
+        this.#lastSeq = expectedSeq + batch.length
+        const stored = batch.map((chunk, index) => ({ ...chunk, seq: expectedSeq + index + 1 }))
+        this.announcer.announce(deploymentId, stored)
+        return
+      } catch (error) {
+        if (error instanceof LostClaimError || this.#closing.signal.aborted) throw error
+        await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, { signal: this.#closing.signal })
+      }
+    }
+  }
+
+  /** A connection that broke after COMMIT was sent: under one epoch there is one writer, so the number tells. */
+  async #wasStored(lastSeq: number): Promise<boolean> {
+    return (await this.#readLastSeq()) === lastSeq
+  }
+
+  async #readLastSeq(): Promise<number> {
+    const { deploymentId, epoch } = this.options
+    const lastSeq = await lastSeqOf(this.database, deploymentId, epoch)
+    if (lastSeq === null) throw new LostClaimError(deploymentId)
+    return lastSeq
+  }
+}

@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Logger } from '../logger.js'
+
+/** What a wake-up is about; the id beside it names the deployment, or the app for `app`. */
+export type Topic = 'queue' | 'log' | 'deployment' | 'app' | 'cancel' | 'route'
+type Listener = (id: string) => void
+
+const CHANNEL = 'longshore'
+/** After a first NOTIFY, further ones gather this long: each takes a lock of the whole PostgreSQL instance. */
+const GATHER_MS = 25
+/** PostgreSQL refuses a payload of 8,000 bytes. */
+const MAX_PAYLOAD_BYTES = 7_900
+const HEARTBEAT_MS = 10_000
+const MAX_RECONNECT_MS = 5_000
+
+/**
+ * Tells listeners in this and in other processes that something in the database has changed.
+ *
+ * A wake-up is a hint and carries no data: it may be lost, doubled or late, so whoever waits for one also polls.
+ * Listeners of this process are called at once, those of others through NOTIFY a few milliseconds later. After a
+ * lost connection every listener is called with an empty id: anything may have changed.
+ */
+export class Wakeups implements AsyncDisposable {
+  readonly #origin = randomBytes(6).toString('hex')
+  readonly #listeners = new Map<Topic, Set<Listener>>()
+  readonly #outgoing = new Set<string>()
+  readonly #closing = new AbortController()
+  #client: pg.Client | null = null
+  #gathering = false
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly url: string,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Connects; from then on reconnects by itself until disposed. */
+  async start(): Promise<void> {
+    const first = await this.#connect()
+    this.#running = this.#stayConnected(first)
+  }
+
+  /** Calls `listener` with the id of each wake-up. Returns what ends it. */
+  on(topic: Topic, listener: Listener): () => void {
+    const set = this.#listeners.get(topic) ?? new Set<Listener>()
+    this.#listeners.set(topic, set.add(listener))
+    return () => set.delete(listener)
+  }
+
+  /** Wakes everybody who listens for `topic`. Call it after the transaction has been committed. */
+  notify(topic: Topic, id: string): void {
+    this.#deliver(topic, id)
+    this.#outgoing.add(`${topic}:${id}`)
+    if (!this.#gathering) void this.#send()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await this.#client?.end().catch(() => undefined)
+    await this.#running
+  }
+
+  #deliver(topic: Topic, id: string): void {
+    for (const listener of [...(this.#listeners.get(topic) ?? [])]) listener(id)
+  }
+
+  async #send(): Promise<void> {
+    this.#gathering = true
+    try {
+      while (this.#outgoing.size > 0) {
+        const payload = this.#takePayload()
+        await this.#client?.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]).catch(() => undefined)
+        await sleep(GATHER_MS, undefined, { signal: this.#closing.signal, ref: false })
+      }
+    } catch {
+      this.#outgoing.clear() // disposed
+    } finally {
+      this.#gathering = false
+    }
+  }
+
+  #takePayload(): string {
+    let payload = this.#origin
+    for (const item of this.#outgoing) {
+      if (payload.length + 1 + item.length > MAX_PAYLOAD_BYTES) break
+      payload += `,${item}`
+      this.#outgoing.delete(item)
+    }
+    return payload
+  }
+
+  #receive(payload: string): void {
+    const [origin, ...items] = payload.split(',')
+    if (origin === this.#origin) return
+    for (const item of items) {
+      const at = item.indexOf(':')
+      this.#deliver(item.slice(0, at) as Topic, item.slice(at + 1))
+    }
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: this.url,
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 5_000,
+      application_name: 'longshore-wakeups',
+    })
+    client.on('error', () => undefined) // `end` follows, which is what is waited for
+    client.on('notification', (message) => this.#receive(message.payload ?? ''))
+    await client.connect()
+    await client.query(`LISTEN ${CHANNEL}`)
+    this.#client = client
+    return client
+  }
+
+  async #stayConnected(first: pg.Client): Promise<void> {
+    let client = first
+    for (;;) {
+      await this.#untilLost(client)
+      if (this.#closing.signal.aborted) return
+      this.logger.warn('lost the wake-up connection; polling until it is back')
+      const next = await this.#reconnect()
+      if (!next) return
+      client = next
+      this.logger.info('wake-up connection is back')
+      for (const topic of this.#listeners.keys()) this.#deliver(topic, '')
+    }
+  }
+
+  /** A half-open connection never ends by itself: a query that is not answered in 5 s ends it. */
+  async #untilLost(client: pg.Client): Promise<void> {
+    const heartbeat = setInterval(() => {
+      client.query('SELECT 1').catch(() => void client.end().catch(() => undefined))
+    }, HEARTBEAT_MS)
+    heartbeat.unref()
+    await new Promise<void>((resolve) => {
+      client.once('end', resolve)
+      if (this.#closing.signal.aborted) resolve()
+    })
+    clearInterval(heartbeat)
+    this.#client = null
+  }
+
+  async #reconnect(): Promise<pg.Client | null> {
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, MAX_RECONNECT_MS)) {
+      try {
+        await sleep(waitMs, undefined, { signal: this.#closing.signal })
+      } catch {
+        return null
+      }
+      const client = await this.#connect().catch(() => null)
+      if (client) return client
+    }
+  }
+}

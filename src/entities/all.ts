@@ -1,0 +1,22 @@
+import { App } from './app.js'
+import { DeploymentEvent } from './deployment-event.js'
+import { Deployment } from './deployment.js'
+import { Instance } from './instance.js'
+import { LogChunk } from './log-chunk.js'
+import { LogStream } from './log-stream.js'
+import { Stage } from './stage.js'
+import { Variable } from './variable.js'
+import { Worker } from './worker.js'
+
+/** All tables, for the data source. */
+export const ENTITIES = [
+  App,
+  Stage,
+  Variable,
+  Deployment,
+  DeploymentEvent,
+  LogStream,
+  LogChunk,
+  Worker,
+  Instance,
+]

@@ -1,0 +1,39 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+
+/** A Git repository that is deployed under a name. */
+@Entity({ name: 'app' })
+@Index('app_name_unique', ['name'], { unique: true, where: '"deleted_at" IS NULL' })
+@Index('app_created_at', ['createdAt'])
+export class App {
+  @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'app_pkey' })
+  id!: string
+
+  @Column({ type: 'text' })
+  name!: string
+
+  @Column({ type: 'text', name: 'repo_url' })
+  repoUrl!: string
+
+  @Column({ type: 'text', nullable: true })
+  branch!: string | null
+
+  @Column({ type: 'text', name: 'dockerfile_path' })
+  dockerfilePath!: string
+
+  @Column({ type: 'text', name: 'context_path' })
+  contextPath!: string
+
+  /** When one of its deployments was last claimed: the least recent app goes first. */
+  @Column({ type: 'timestamptz', name: 'last_claim_at', default: () => `'1970-01-01 00:00:00+00'` })
+  lastClaimAt!: Date
+
+  /** Set: nobody sees it any more, and a worker removes what is left of it. */
+  @Column({ type: 'timestamptz', name: 'deleted_at', nullable: true })
+  deletedAt!: Date | null
+
+  @Column({ type: 'timestamptz', name: 'created_at', default: () => 'now()' })
+  createdAt!: Date
+
+  @Column({ type: 'timestamptz', name: 'updated_at', default: () => 'now()' })
+  updatedAt!: Date
+}

@@ -1,0 +1,29 @@
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
+import type { DeploymentStatus, LogSource } from './deployment-status.js'
+import { LogStream } from './log-stream.js'
+
+/** One or more whole lines of a deployment's log. */
+@Entity({ name: 'log_chunk' })
+export class LogChunk {
+  @PrimaryColumn({ type: 'text', name: 'deployment_id', primaryKeyConstraintName: 'log_chunk_pkey' })
+  deploymentId!: string
+
+  @ManyToOne(() => LogStream, { onDelete: 'CASCADE', nullable: false })
+  @JoinColumn({ name: 'deployment_id', foreignKeyConstraintName: 'log_chunk_deployment_id_fkey' })
+  logStream!: Relation<LogStream>
+
+  @PrimaryColumn({ type: 'integer', primaryKeyConstraintName: 'log_chunk_pkey' })
+  seq!: number
+
+  @Column({ type: 'timestamptz' })
+  at!: Date
+
+  @Column({ type: 'text' })
+  phase!: DeploymentStatus
+
+  @Column({ type: 'text' })
+  stream!: LogSource
+
+  @Column({ type: 'text' })
+  text!: string
+}

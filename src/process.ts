@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
+import { existsSync } from 'node:fs'
+
+/**
+ * Starts a program with an argument list. The only place that starts child processes: there is no shell, so no
+ * argument can become a command.
+ *
+ * On Linux the child is killed by the kernel when this process dies, also by kill -9 (`setpriv --pdeathsig`),
+ * and it leads its own process group, so that {@link killTree} reaches its helpers.
+ */
+export function startProgram(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions & { deathSignal?: 'KILL' | 'INT' } = {},
+): ChildProcess {
+  const { deathSignal = 'KILL', ...rest } = options
+  const [program, list] = SETPRIV
+    ? [SETPRIV, ['--pdeathsig', deathSignal, '--', file, ...args]]
+    : [file, [...args]]
+  return spawn(program, list, { ...rest, shell: false, detached: true })
+}
+
+const SETPRIV = process.platform === 'linux' ? findSetpriv() : null
+
+function findSetpriv(): string | null {
+  return ['/usr/bin/setpriv', '/bin/setpriv', '/sbin/setpriv'].find((path) => existsSync(path)) ?? null
+}
+
+/** Sends `signal` to the child and all that it started; done or never started counts as done. */
+export function killTree(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** How a program ended. `stdout` and `stderr` hold at most the last `keepBytes` of each. */
+export interface ProgramResult {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly input?: string
+  readonly onStderr?: (bytes: Buffer) => void
+  readonly keepBytes?: number
+  readonly deathSignal?: 'KILL' | 'INT'
+}
+
+/**
+ * Runs a program to its end. A non-zero exit is a result, not an error.
+ *
+ * Aborting `signal` sends SIGTERM to the whole process group, SIGKILL 2 s later, and rejects with the signal's
+ * reason after the program has ended: nothing of it is left when the promise settles.
+ */
+export async function runProgram(
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+  signal?: AbortSignal,
+): Promise<ProgramResult> {
+  signal?.throwIfAborted()
+  const child = startProgram(file, args, {
+    ...(options.cwd ? { cwd: options.cwd } : {}),
+    ...(options.env ? { env: options.env } : {}),
+    ...(options.deathSignal ? { deathSignal: options.deathSignal } : {}),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const keepBytes = options.keepBytes ?? 256 * 1024
+  const stdout = new Tail(keepBytes)
+  const stderr = new Tail(keepBytes)
+  child.stdout?.on('data', (bytes: Buffer) => stdout.push(bytes))
+  child.stderr?.on('data', (bytes: Buffer) => {
+    stderr.push(bytes)
+    options.onStderr?.(bytes)
+  })
+  // A program that ends without reading its input is not an error of ours.
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(options.input ?? '')
+  const stopKilling = killWhenAborted(child, signal)
+  try {
+    const [exitCode, endSignal] = await ended(child)
+    signal?.throwIfAborted()
+    return { exitCode, signal: endSignal, stdout: stdout.text(), stderr: stderr.text() }
+  } finally {
+    stopKilling()
+  }
+}
+
+/** Resolves when the child has ended and its pipes are closed; rejects when it could not be started. */
+export function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve([code, signal]))
+  })
+}
+
+/** Ends the child when `signal` aborts: SIGTERM, and SIGKILL after 2 s. Returns what stops watching. */
+export function killWhenAborted(child: ChildProcess, signal: AbortSignal | undefined): () => void {
+  let force: NodeJS.Timeout | undefined
+  const onAbort = () => {
+    killTree(child, 'SIGTERM')
+    force = setTimeout(() => killTree(child, 'SIGKILL'), 2000)
+  }
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  return () => {
+    clearTimeout(force)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+class Tail {
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #limit: number
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  push(bytes: Buffer): void {
+    this.#chunks.push(bytes)
+    this.#bytes += bytes.length
+    while (this.#chunks.length > 1 && this.#bytes - (this.#chunks[0]?.length ?? 0) >= this.#limit) {
+      this.#bytes -= this.#chunks.shift()?.length ?? 0
+    }
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8')
+  }
+}
