@@ -1,0 +1,121 @@
+import { DeployError } from '../errors.js'
+import { decodeTrace, type Vertex } from './buildkit-trace.js'
+import type { BuildOutput } from './docker.js'
+import { readNdjson } from './ndjson.js'
+
+/** Lines of a failing step that its error carries. */
+const LAST_LINES = 100
+
+interface BuildMessage {
+  readonly stream?: string
+  readonly status?: string
+  readonly id?: string
+  readonly error?: string
+  readonly errorDetail?: { readonly message?: string; readonly code?: number }
+  readonly aux?: { readonly ID?: string } | string
+}
+
+/**
+ * Follows a build's messages to their end, classic or BuildKit, and gives the id of the image.
+ *
+ * An error inside the stream, an end without an image id and a message that cannot be read are all failures:
+ * nothing but the id counts as success.
+ *
+ * @throws DeployError BUILD_FAILED
+ */
+export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOutput): Promise<string> {
+  const steps = new Steps(output)
+  let imageId: string | null = null
+  for await (const message of readNdjson(source) as AsyncIterable<BuildMessage>) {
+    if (message.error !== undefined || message.errorDetail) throw buildError(message, steps)
+    if (message.id === 'moby.buildkit.trace' && typeof message.aux === 'string') {
+      await steps.take(Buffer.from(message.aux, 'base64'))
+    } else if (typeof message.aux === 'object' && message.aux.ID) {
+      imageId = message.aux.ID
+    } else if (message.stream !== undefined) {
+      await steps.classic(message.stream)
+    } else if (message.status && message.id !== 'moby.image.id') {
+      // A pull reports every block; what a person wants to know is that it began and ended.
+      if (/^(Pulling from|Digest:|Status:)/.test(message.status)) output.line(message.status)
+    }
+  }
+  await steps.end()
+  if (imageId) return imageId
+  throw new DeployError('BUILD_FAILED', 'the Docker engine ended the build without an image: deploy again', {
+    lastLines: steps.lastLines(),
+  })
+}
+
+function buildError(message: BuildMessage, steps: Steps): DeployError {
+  const text = message.errorDetail?.message ?? message.error ?? 'unknown error'
+  const found = /(?:exit code:|returned a non-zero code:) (\d+)/.exec(text)?.[1]
+  const exitCode = found ? Number(found) : (message.errorDetail?.code ?? null)
+  const hint = /failed to (?:solve|resolve)|pull access denied|not found/i.test(text) ? '' : '; see the last lines'
+  return new DeployError('BUILD_FAILED', `docker build failed: ${text}${exitCode === null ? '' : hint}`, {
+    exitCode,
+    lastLines: steps.lastLines(),
+  })
+}
+
+/** Numbers BuildKit's steps as its own command line does, and keeps the last lines of output. */
+class Steps {
+  #numbers = new Map<string, number>()
+  #seen = new Map<string, Vertex>()
+  #last: string[] = []
+  #partial = ''
+  #clipped = false
+
+  constructor(private readonly output: BuildOutput) {}
+
+  async take(bytes: Buffer): Promise<void> {
+    const trace = decodeTrace(bytes)
+    for (const vertex of trace.vertexes) this.#vertex(vertex)
+    for (const log of trace.logs) {
+      this.#remember(log.bytes.toString('utf8'))
+      await this.output.bytes(log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
+      if (!this.#clipped && log.bytes.includes('[output clipped, log limit')) this.#sayClipped()
+    }
+  }
+
+  async classic(text: string): Promise<void> {
+    this.#remember(text)
+    await this.output.bytes('STDOUT', Buffer.from(text))
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  lastLines(): string[] {
+    return [...this.#last, this.#partial].filter((line) => line !== '').slice(-LAST_LINES)
+  }
+
+  #vertex(vertex: Vertex): void {
+    const before = this.#seen.get(vertex.digest)
+    this.#seen.set(vertex.digest, vertex)
+    if (vertex.name.startsWith('[internal]')) return
+    const known = this.#numbers.get(vertex.digest)
+    const number = known ?? this.#numbers.size + 1
+    if (known === undefined && (vertex.started || vertex.cached)) {
+      this.#numbers.set(vertex.digest, number)
+      this.output.line(`#${number} ${vertex.name}`)
+    }
+    if (vertex.cached && !before?.cached) this.output.line(`#${number} CACHED`)
+    else if (vertex.error && !before?.error) this.output.line(`#${number} ERROR: ${vertex.error}`)
+    else if (vertex.completed && !before?.completed && !vertex.cached) this.output.line(`#${number} DONE`)
+  }
+
+  #remember(text: string): void {
+    const lines = (this.#partial + text).split(/\r?\n/)
+    this.#partial = (lines.pop() ?? '').slice(-4096)
+    this.#last.push(...lines)
+    if (this.#last.length > LAST_LINES) this.#last.splice(0, this.#last.length - LAST_LINES)
+  }
+
+  #sayClipped(): void {
+    this.#clipped = true
+    this.output.line(
+      'The Docker engine clipped this step’s output. To keep all of it, set BUILDKIT_STEP_LOG_MAX_SIZE=-1 and BUILDKIT_STEP_LOG_MAX_SPEED=-1 in the environment of dockerd, or BUILDER=classic here.',
+    )
+  }
+}

@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough, type Readable } from 'node:stream'
+import { ended, killWhenAborted, type ProgramResult, runProgram, startProgram } from '../../process.js'
+import { DeployError, InfrastructureError } from '../errors.js'
+import type { FetchRequest, Git, Source } from './git.js'
+import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
+import { withMirrorLock } from './mirror-lock.js'
+
+export interface GitBinaryOptions {
+  /** Where mirrors are kept. */
+  readonly dataDir: string
+  readonly allowFileRepos: boolean
+  readonly timeoutMs: number
+  readonly maxRepoBytes: number
+}
+
+/** How often the size of a mirror is looked at while it grows. */
+const SIZE_CHECK_MS = 500
+/** More packs than this and the mirror is made anew: fetches of single commits never shrink it. */
+const MAX_PACKS = 200
+const FULL_SHA = /^[0-9a-f]{40}$/
+
+/**
+ * Git by the git binary: one bare mirror per repository, commits fetched at depth 1, no checkout. A commit is kept
+ * by a reference named after its deployment, so fetches at the same time do not disturb each other.
+ */
+export function createGitBinary(options: GitBinaryOptions): Git {
+  const root = join(options.dataDir, 'mirrors')
+  const settings: GitSettings = { allowFileRepos: options.allowFileRepos, homeDir: join(root, 'home') }
+  const mirrorOf = (repoUrl: string) =>
+    join(root, `${createHash('sha256').update(repoUrl).digest('hex').slice(0, 32)}.git`)
+
+  return {
+    async fetch(request, signal) {
+      const mirror = mirrorOf(request.repoUrl)
+      await mkdir(settings.homeDir, { recursive: true })
+      const timeout = AbortSignal.timeout(options.timeoutMs)
+      const either = AbortSignal.any([signal, timeout])
+      try {
+        await withMirrorLock(mirror, either, () => fetchInto(mirror, settings, options, request, either))
+      } catch (error) {
+        if (timeout.aborted && !signal.aborted) throw timedOut(options.timeoutMs, error)
+        throw error
+      }
+      return sourceOf(mirror, settings, request.deploymentId, signal)
+    },
+
+    async release(repoUrl, deploymentId) {
+      const mirror = mirrorOf(repoUrl)
+      if (!(await exists(mirror))) return
+      await runGit(settings, ['-C', mirror, 'update-ref', '-d', refOf(deploymentId)])
+    },
+
+    async forget(repoUrl) {
+      const mirror = mirrorOf(repoUrl)
+      await withMirrorLock(mirror, AbortSignal.timeout(60_000), () => rm(mirror, { recursive: true, force: true }))
+    },
+  }
+}
+
+function refOf(deploymentId: string): string {
+  return `refs/longshore/${deploymentId}`
+}
+
+function timedOut(timeoutMs: number, cause: unknown): DeployError {
+  const message = `the repository was not fetched within ${timeoutMs / 1000} s (CLONE_TIMEOUT)`
+  return new DeployError('CLONE_TIMEOUT', message, { cause })
+}
+
+async function fetchInto(
+  mirror: string,
+  settings: GitSettings,
+  options: GitBinaryOptions,
+  request: FetchRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  await createMirror(mirror, settings, signal)
+  let last: ProgramResult | null = null
+  for (const remoteRef of candidates(request.ref)) {
+    const spec = `+${remoteRef}:${refOf(request.deploymentId)}`
+    last = await fetchBounded(mirror, settings, options.maxRepoBytes, request, spec, signal)
+    if (last.exitCode === 0) return
+    if (!/couldn't find remote ref|not our ref|no such ref/i.test(last.stderr)) break
+  }
+  throw fetchError(request, last)
+}
+
+/** A name may be a branch or a tag; branches win, as with `git checkout`. */
+function candidates(ref: string | null): string[] {
+  if (ref === null) return ['HEAD']
+  if (FULL_SHA.test(ref)) return [ref]
+  return [`refs/heads/${ref}`, `refs/tags/${ref}`]
+}
+
+async function createMirror(mirror: string, settings: GitSettings, signal: AbortSignal): Promise<void> {
+  if (await exists(mirror)) {
+    const packs = await readdir(join(mirror, 'objects/pack')).catch(() => [])
+    if (packs.length < MAX_PACKS * 2 || (await hasDeployments(mirror, settings))) return
+    await rm(mirror, { recursive: true, force: true })
+  }
+  // Made beside its place and moved there whole: a mirror that exists is complete.
+  const fresh = `${mirror}.${process.pid}.new`
+  await rm(fresh, { recursive: true, force: true })
+  const made = await runGit(settings, ['init', '--quiet', '--bare', '--template=', '--', fresh], signal)
+  if (made.exitCode !== 0) throw new InfrastructureError('GIT_FAILED', `git init failed: ${made.stderr.trim()}`)
+  await mkdir(join(fresh, 'info'), { recursive: true })
+  // Otherwise `git archive` would leave files out or rewrite them, and the build would differ from a checkout.
+  await writeFile(join(fresh, 'info/attributes'), '* -export-ignore -export-subst\n')
+  await rename(fresh, mirror)
+}
+
+async function hasDeployments(mirror: string, settings: GitSettings): Promise<boolean> {
+  const refs = await runGit(settings, ['-C', mirror, 'for-each-ref', 'refs/longshore'])
+  return refs.stdout.trim() !== ''
+}
+
+async function fetchBounded(
+  mirror: string,
+  settings: GitSettings,
+  maxBytes: number,
+  request: FetchRequest,
+  spec: string,
+  signal: AbortSignal,
+): Promise<ProgramResult> {
+  const tooLarge = new AbortController()
+  const before = await sizeOf(mirror)
+  const watch = setInterval(() => {
+    void sizeOf(mirror).then((bytes) => bytes - before > maxBytes && tooLarge.abort())
+  }, SIZE_CHECK_MS)
+  const args = ['-C', mirror, 'fetch', '--progress', '--depth=1', '--no-tags', '--no-recurse-submodules']
+  try {
+    const either = AbortSignal.any([signal, tooLarge.signal])
+    return await runGit(settings, [...args, '--', request.repoUrl, spec], either, request.onProgress)
+  } catch (error) {
+    if (!tooLarge.signal.aborted || signal.aborted) throw error
+    const limit = `${Math.round(maxBytes / 1024 / 1024)} MiB`
+    throw new DeployError('REPO_TOO_LARGE', `the repository's commit is over ${limit} (MAX_REPO_MIB)`)
+  } finally {
+    clearInterval(watch)
+  }
+}
+
+function fetchError(request: FetchRequest, result: ProgramResult | null): Error {
+  const lines = (result?.stderr ?? '').split('\n').filter((line) => line.trim() !== '')
+  const details = { exitCode: result?.exitCode ?? null, lastLines: lines.slice(-10) }
+  const said = lines.join('\n')
+  if (/couldn't find remote ref|not our ref|no such ref/i.test(said)) {
+    const what = request.ref ? `no branch, tag or commit "${request.ref}"` : 'no commit yet'
+    return new DeployError('REF_NOT_FOUND', `the repository has ${what}: ${request.repoUrl}`, details)
+  }
+  if (/not found|does not exist|does not appear to be a git repository|could not read Username/i.test(said)) {
+    const message = `there is no repository that can be read at ${request.repoUrl}: check the URL, or give this server access`
+    return new DeployError('REPO_NOT_FOUND', message, details)
+  }
+  return new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${lines.at(-1) ?? ''}`, details)
+}
+
+async function sourceOf(
+  mirror: string,
+  settings: GitSettings,
+  deploymentId: string,
+  signal: AbortSignal,
+): Promise<Source> {
+  const shown = await runGit(
+    settings,
+    ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%s', `${refOf(deploymentId)}^{commit}`, '--'],
+    signal,
+  )
+  const [commitSha, subject] = shown.stdout.split('\n')
+  if (shown.exitCode !== 0 || !commitSha) {
+    throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
+  }
+  const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
+  return {
+    commitSha,
+    commitMessage: (subject ?? '').slice(0, 200),
+    kindOf: async (path, stop) => {
+      if (path === '.') return 'folder'
+      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', commitSha, '--', path]
+      const mode = (await runGit(settings, args, stop)).stdout.split(' ')[0]
+      return KINDS.get(mode ?? '') ?? null
+    },
+    read: async (path, stop) => {
+      const options = { env: gitEnvironment(settings) }
+      const args = gitArguments(['-C', mirror, 'cat-file', 'blob', tree(path)])
+      return (await runProgram('git', args, { ...options, keepBytes: 1024 * 1024 }, stop)).stdout
+    },
+    archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
+  }
+}
+
+const KINDS = new Map([
+  ['100644', 'file'],
+  ['100755', 'file'],
+  ['040000', 'folder'],
+  ['120000', 'link'],
+  ['160000', 'submodule'],
+] as const)
+
+/**
+ * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and
+ * whoever consumes this stream may wait for a connection first.
+ */
+function archive(mirror: string, settings: GitSettings, treeish: string, signal: AbortSignal): Readable {
+  const out = new PassThrough()
+  const args = gitArguments(['-C', mirror, 'archive', '--format=tar', treeish])
+  const child = startProgram('git', args, { env: gitEnvironment(settings), stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  child.stderr?.on('data', (bytes: Buffer) => (said = (said + bytes.toString('utf8')).slice(-2000)))
+  child.stdout?.pipe(out, { end: false })
+  const stop = killWhenAborted(child, signal)
+  const finish = async () => {
+    try {
+      const [exitCode] = await ended(child)
+      if (exitCode === 0) out.end()
+      else out.destroy(signal.aborted ? (signal.reason as Error) : new Error(`git archive failed: ${said.trim()}`))
+    } catch (error) {
+      out.destroy(error as Error)
+    } finally {
+      stop()
+    }
+  }
+  out.once('close', () => child.kill('SIGKILL'))
+  void finish()
+  return out
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null)) !== null
+}
+
+/** Objects are a few packs and temporary files: a look at two folders is enough. */
+async function sizeOf(mirror: string): Promise<number> {
+  let bytes = 0
+  for (const folder of ['objects/pack', 'objects']) {
+    for (const name of await readdir(join(mirror, folder)).catch(() => [])) {
+      bytes += (await stat(join(mirror, folder, name)).catch(() => null))?.size ?? 0
+    }
+  }
+  return bytes
+}

@@ -1,0 +1,58 @@
+import { programPath } from '../../config.js'
+import { type ProgramResult, runProgram } from '../../process.js'
+
+export interface GitSettings {
+  readonly allowFileRepos: boolean
+  /** Empty folder that git takes for the home: no configuration of the machine's users applies. */
+  readonly homeDir: string
+}
+
+// Hooks, credential helpers, file watchers and redirects to other hosts are off whatever a repository says.
+const FIXED = [
+  'core.hooksPath=/dev/null',
+  'credential.helper=',
+  'core.fsmonitor=false',
+  'protocol.ext.allow=never',
+  'http.followRedirects=initial',
+  'http.lowSpeedLimit=1000',
+  'http.lowSpeedTime=30',
+  'gc.auto=0',
+  'maintenance.auto=false',
+].flatMap((setting) => ['-c', setting])
+
+/** `-F none`: no configuration of the user; keys and known hosts are those of the account Longshore runs as. */
+const SSH = 'ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ProxyCommand=none -o PermitLocalCommand=no'
+
+/** Arguments before the subcommand. */
+export function gitArguments(args: readonly string[]): string[] {
+  return [...FIXED, ...args]
+}
+
+export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
+  return {
+    PATH: programPath(),
+    HOME: settings.homeDir,
+    LC_ALL: 'C',
+    GIT_ALLOW_PROTOCOL: settings.allowFileRepos ? 'https:ssh:file' : 'https:ssh',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ASKPASS: 'true',
+    GIT_SSH_COMMAND: SSH,
+    // A repository of another user may be read where the operator allows file:// at all.
+    ...(settings.allowFileRepos
+      ? { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' }
+      : {}),
+  }
+}
+
+/** Runs git to its end; a non-zero exit is a result. Progress goes to `onProgress`. */
+export function runGit(
+  settings: GitSettings,
+  args: readonly string[],
+  signal?: AbortSignal,
+  onProgress?: (bytes: Buffer) => void,
+): Promise<ProgramResult> {
+  const options = { env: gitEnvironment(settings), ...(onProgress ? { onStderr: onProgress } : {}) }
+  return runProgram('git', gitArguments(args), options, signal)
+}

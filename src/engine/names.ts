@@ -1,0 +1,110 @@
+import { randomInt } from 'node:crypto'
+import { badInput } from './errors.js'
+
+/** Grammars of everything a user names. Each check throws `BAD_USER_INPUT` with the field and what to do. */
+
+const ID_ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+/** 12 characters (62 bits), a letter first: fits a DNS label, a container name and an image tag. */
+export function createId(): string {
+  let id = ID_ALPHABET.charAt(randomInt(26))
+  while (id.length < 12) id += ID_ALPHABET.charAt(randomInt(36))
+  return id
+}
+
+/** Names that would shadow the hosts of Longshore itself. */
+const RESERVED = ['api', 'www', 'traefik', 'admin', 'longshore', 'localhost']
+
+export function checkAppName(field: string, name: string): string {
+  if (!/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(name) || name.includes('--')) {
+    throw badInput(
+      field,
+      `${quote(name)} is not a name: 1 to 32 of a-z, 0-9 and single inner hyphens, first a letter`,
+    )
+  }
+  if (RESERVED.includes(name)) throw badInput(field, `"${name}" is reserved; choose another`)
+  return name
+}
+
+/** A branch, a tag or a full commit id. */
+export function checkRef(field: string, ref: string): string {
+  const malformed =
+    !/^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}$/.test(ref) ||
+    /\.\.|\/\/|@\{|\.lock(\/|$)|\/\.|[./]$/.test(ref)
+  if (malformed) throw badInput(field, `${quote(ref)} is not a branch, a tag or a full commit id`)
+  return ref
+}
+
+/** A path inside the repository, in canonical form: `./a//b/` becomes `a/b`. */
+export function checkPath(field: string, path: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.')
+  const outside = path.startsWith('/') || parts.includes('..')
+  // eslint-disable-next-line no-control-regex
+  if (outside || path.length > 500 || /[\x00-\x1f\x7f\\:]/.test(path) || parts.some((part) => part.startsWith('-'))) {
+    throw badInput(field, `${quote(path)} must be a relative path inside the repository, without ".."`)
+  }
+  return parts.join('/') || '.'
+}
+
+const HOST = '[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?'
+const REPO_PATH = '[A-Za-z0-9_.~/+@%-]+'
+const HTTPS = new RegExp(`^https://${HOST}(?::\\d{1,5})?/${REPO_PATH}$`)
+const SSH = new RegExp(`^ssh://(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?${HOST}(?::\\d{1,5})?/${REPO_PATH}$`)
+const SCP = new RegExp(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)@(${HOST}):(?!/)(${REPO_PATH})$`)
+
+/** https://, ssh:// or git@host:path; file:// where the operator allows it. Gives the URL that git is called with. */
+export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean): string {
+  // eslint-disable-next-line no-control-regex
+  if (url.length > 2048 || /[\x00-\x20\x7f]/.test(url)) {
+    throw badInput(field, 'must be a URL of at most 2048 characters without spaces or control characters')
+  }
+  if (/^https?:\/\/[^/]*@/i.test(url) || /^ssh:\/\/[^/]*:[^/]*@/i.test(url)) {
+    throw badInput(field, 'must not carry a user name or password: they would end up in logs; use an ssh key')
+  }
+  const hasParent = url.split('/').includes('..')
+  const scp = SCP.exec(url)
+  if (!hasParent && scp) return `ssh://${scp[1]}@${scp[2]}/${scp[3]}`
+  if (!hasParent && (HTTPS.test(url) || SSH.test(url))) return url
+  if (/^file:\/\//i.test(url)) {
+    if (!allowFileRepos) throw badInput(field, 'file:// is off on this server (ALLOW_FILE_REPOS=true turns it on)')
+    if (!hasParent && /^file:\/\/\/[A-Za-z0-9_./~+@%-]+$/.test(url)) return url
+  }
+  throw badInput(field, `${quote(url)} is not https://host/path, ssh://host/path or git@host:path`)
+}
+
+const MAX_VALUE_BYTES = 32 * 1024
+const MAX_VARIABLES_BYTES = 128 * 1024
+
+/** Keys of variables, and their sizes: 32 KiB each, 128 KiB together. */
+export function checkVariables(field: string, variables: readonly { key: string; value: string }[]): void {
+  const seen = new Set<string>()
+  let bytes = 0
+  for (const [index, { key, value }] of variables.entries()) {
+    const at = `${field}[${index}]`
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(key)) {
+      throw badInput(`${at}.key`, `${quote(key)} is not a name of letters, digits and _, first no digit`)
+    }
+    if (seen.has(key)) throw badInput(`${at}.key`, `"${key}" is given twice`)
+    seen.add(key)
+    if (value.includes('\0')) throw badInput(`${at}.value`, `the value of ${key} contains a NUL character`)
+    const size = Buffer.byteLength(value)
+    if (size > MAX_VALUE_BYTES) throw badInput(`${at}.value`, `the value of ${key} is over 32 KiB`)
+    bytes += key.length + size
+  }
+  if (bytes > MAX_VARIABLES_BYTES) throw badInput(field, 'are over 128 KiB together')
+}
+
+/** What a stage of an app is called by browsers. */
+export function stageHost(appName: string, stageName: string, baseDomain: string): string {
+  const label = stageName === 'production' ? appName : `${stageName}--${appName}`
+  return `${label}.${baseDomain}`
+}
+
+/** The container's name, which is also the first label of the deployment's own host. */
+export function containerName(appName: string, deploymentId: string): string {
+  return `${appName}-${deploymentId}`
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+}

@@ -1,0 +1,76 @@
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** A stored value that this key does not open: the key is another one, or the row was changed. */
+export class DecryptError extends Error {
+  override name = 'DecryptError'
+  readonly code = 'SECRET_UNREADABLE'
+}
+
+/** Encrypts what is stored: AES-256-GCM, bound to its place, so that a value cannot be moved to another row. */
+export class SecretBox {
+  readonly #key: Buffer
+  readonly #keyId: string
+
+  constructor(key: Buffer) {
+    this.#key = key
+    this.#keyId = createHash('sha256').update('key-id').update(key).digest('hex').slice(0, 8)
+  }
+
+  /** @param place what the value belongs to; needed again to decrypt. Format: `v1:keyId:iv:text:tag`. */
+  encrypt(text: string, place: string): string {
+    const iv = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv).setAAD(this.#aad(place))
+    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+    const parts = [iv, sealed, cipher.getAuthTag()].map((part) => part.toString('base64'))
+    return ['v1', this.#keyId, ...parts].join(':')
+  }
+
+  /** @throws DecryptError */
+  decrypt(stored: string, place: string): string {
+    const [version, keyId, iv, sealed, tag] = stored.split(':')
+    if (version !== 'v1' || keyId !== this.#keyId || iv === undefined || sealed === undefined || !tag) {
+      throw new DecryptError(`the value of ${place} was encrypted with another key than this server's MASTER_KEY`)
+    }
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', this.#key, Buffer.from(iv, 'base64'))
+      decipher.setAAD(this.#aad(place)).setAuthTag(Buffer.from(tag, 'base64'))
+      return decipher.update(sealed, 'base64', 'utf8') + decipher.final('utf8')
+    } catch (cause) {
+      throw new DecryptError(`the stored value of ${place} does not decrypt`, { cause })
+    }
+  }
+
+  /** Equal for equal values of this installation, and tells nothing else. 16 hex digits. */
+  fingerprint(text: string): string {
+    return createHmac('sha256', this.#key).update('fingerprint').update(text).digest('hex').slice(0, 16)
+  }
+
+  #aad(place: string): Buffer {
+    return Buffer.from(`${this.#keyId}|${place}`)
+  }
+}
+
+/** `MASTER_KEY`, or the key in DATA_DIR/master-key, which is made at the first start. */
+export async function openSecretBox(masterKey: string | null, dataDir: string): Promise<SecretBox> {
+  if (masterKey) return new SecretBox(Buffer.from(masterKey, masterKey.length === 64 ? 'hex' : 'base64'))
+  const made = await fileMadeOnce(join(dataDir, 'master-key'), () => randomBytes(32).toString('hex'))
+  return new SecretBox(Buffer.from(made.text, 'hex'))
+}
+
+/** Reads a secret file; makes it with mode 0600 where there is none. Two processes that race agree on one. */
+export async function fileMadeOnce(
+  path: string,
+  make: () => string,
+): Promise<{ text: string; isNew: boolean }> {
+  await mkdir(join(path, '..'), { recursive: true })
+  const text = make()
+  try {
+    await writeFile(path, `${text}\n`, { mode: 0o600, flag: 'wx' })
+    return { text, isNew: true }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return { text: (await readFile(path, 'utf8')).trim(), isNew: false }
+  }
+}
