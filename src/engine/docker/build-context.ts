@@ -1,5 +1,15 @@
+import { createRequire } from 'node:module'
 import { Transform, type TransformCallback } from 'node:stream'
-import dockerignore from '@balena/dockerignore'
+
+// A CommonJS module whose types say otherwise.
+const dockerignore = createRequire(import.meta.url)('@balena/dockerignore') as (options: {
+  ignorecase: boolean
+}) => Matcher
+
+interface Matcher {
+  add(patterns: string): Matcher
+  ignores(path: string): boolean
+}
 
 const BLOCK = 512
 

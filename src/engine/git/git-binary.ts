@@ -191,13 +191,13 @@ async function sourceOf(
   }
 }
 
-const KINDS = new Map([
+const KINDS = new Map<string, 'file' | 'folder' | 'link' | 'submodule'>([
   ['100644', 'file'],
   ['100755', 'file'],
   ['040000', 'folder'],
   ['120000', 'link'],
   ['160000', 'submodule'],
-] as const)
+])
 
 /**
  * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and

@@ -1,0 +1,57 @@
+import { DeploymentStatus } from '../entities/deployment-status.js'
+import { DeployError } from './errors.js'
+import { containerName, stageHost } from './names.js'
+import { transition } from './states.js'
+import { build, imageName } from './steps/build.js'
+import { clone } from './steps/clone.js'
+import type { Tools, Work } from './steps/context.js'
+import { type Replaced, route } from './steps/route.js'
+import { run } from './steps/run.js'
+import { UndoStack } from './undo-stack.js'
+
+/**
+ * The recipe: clone → build → start → check → route → running, the undo beside each step.
+ *
+ * Rejects with what went wrong after everything that had been made is removed again; the version that serves is not
+ * touched before the last step. Aborting `signal` makes the current step end and reject with the signal's reason.
+ *
+ * @returns the deployment that served before, to be retired
+ */
+export async function deploy(
+  work: Work,
+  tools: Tools,
+  signal: AbortSignal,
+  onUndoError: (error: unknown) => void,
+): Promise<Replaced | null> {
+  const { app, stage, deployment } = work
+  const undo = new UndoStack()
+  const url = `http://${stageHost(app.name, stage.name, tools.settings.baseDomain)}`
+  try {
+    undo.push(() => tools.git.release(app.repoUrl, deployment.id))
+    const source = await clone(work, tools, signal)
+
+    await enter(work, DeploymentStatus.BUILDING, tools)
+    undo.push(() => tools.docker.removeImage(imageName(tools.settings.imagePrefix, app.name, deployment.id)))
+    const image = await build(work, source, tools, signal)
+
+    await enter(work, DeploymentStatus.STARTING, tools)
+    undo.push(() => tools.docker.removeContainer(containerName(app.name, deployment.id), 0))
+    const started = await run(work, image, tools, signal)
+
+    await enter(work, DeploymentStatus.ROUTING, tools)
+    signal.throwIfAborted()
+    const replaced = await route(work, started, tools, url)
+    await tools.git.release(app.repoUrl, deployment.id).catch(onUndoError)
+    return replaced
+  } catch (cause) {
+    if (cause instanceof DeployError) cause.phase = work.log.phase
+    await undo.run(onUndoError)
+    throw cause
+  }
+}
+
+async function enter(work: Work, status: DeploymentStatus, tools: Tools): Promise<void> {
+  await transition(tools.database, work.claim, status)
+  work.log.phase = status
+  tools.wakeups.notify('deployment', work.deployment.id)
+}

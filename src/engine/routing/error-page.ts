@@ -1,0 +1,23 @@
+import type { ServerResponse } from 'node:http'
+
+const TEXTS = {
+  404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
+  502: ['The app does not answer', 'It is deployed, but its container refused the connection. Try again shortly.'],
+} as const
+
+/** Answers in the router's own name: a small page, or plain words for programs. Closes nothing. */
+export function errorPage(response: ServerResponse, status: 404 | 502, host: string): void {
+  const [title, text] = TEXTS[status]
+  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${status} ${title}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;color:#1c2b33;background:#f4f7f8;display:grid;place-items:center;
+min-height:100vh;margin:0}main{max-width:32rem;padding:2rem}h1{font-size:1.5rem;margin:0 0 .5rem}
+p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;border-radius:.25rem}</style>
+<main><h1>${title}</h1><p><code>${escapeHtml(host.slice(0, 253))}</code></p><p>${text}</p><p>${status} · Longshore</p></main></html>`
+  response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
+  response.end(body)
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+
+/** Belong to one connection, not to the request (RFC 9110, 7.6.1). */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+])
+
+/** Headers for the app: those of the client, and who asked for what host. Clients cannot forge `X-Forwarded-*`. */
+export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders {
+  const named = new Set((incoming.headers.connection ?? '').toLowerCase().split(/\s*,\s*/))
+  const headers: IncomingHttpHeaders = {}
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (!HOP_BY_HOP.has(name) && !named.has(name)) headers[name] = value
+  }
+  return { ...headers, ...forwarded(incoming) }
+}
+
+/** The request line and headers of an upgrade, for a raw connection to the app. */
+export function upgradeHead(incoming: IncomingMessage): string {
+  const headers = { ...incoming.headers, ...forwarded(incoming) }
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one) => `${name}: ${one}`),
+  )
+  return `${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
+}
+
+function forwarded(incoming: IncomingMessage): Record<string, string> {
+  return {
+    'x-forwarded-for': incoming.socket.remoteAddress ?? '',
+    'x-forwarded-host': incoming.headers.host ?? '',
+    'x-forwarded-proto': 'http',
+  }
+}
+
+/** An answer's headers for the client, without those of the connection to the app. Name, value, name, value, … */
+export function answerHeaders(raw: readonly string[]): string[] {
+  const headers: string[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const [name = '', value = ''] = [raw[at], raw[at + 1]]
+    if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, value)
+  }
+  return headers
+}

@@ -1,0 +1,36 @@
+import { LogSource } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { LostClaimError } from '../errors.js'
+import type { Source } from '../git/git.js'
+import { checkRepoUrl } from '../names.js'
+import type { Tools, Work } from './context.js'
+
+/**
+ * The commit that was asked for, fetched into the repository's mirror. It is pinned: after a crash the next attempt
+ * takes the same commit, although the branch may have moved.
+ */
+export async function clone(work: Work, tools: Tools, signal: AbortSignal): Promise<Source> {
+  const { app, stage, deployment, log } = work
+  const ref = deployment.commitSha ?? deployment.ref ?? stage.branch ?? app.branch
+  log.system(`Fetching ${app.repoUrl} at ${ref ?? 'its default branch'}`)
+  const progress = log.output(LogSource.STDERR)
+  const source = await tools.git.fetch(
+    {
+      repoUrl: checkRepoUrl('repoUrl', app.repoUrl, tools.settings.allowFileRepos),
+      ref,
+      deploymentId: deployment.id,
+      onProgress: (bytes) => void progress.write(bytes),
+    },
+    signal,
+  )
+  progress.end()
+  const result = await tools.database
+    .getRepository(Deployment)
+    .update(
+      { id: deployment.id, epoch: work.claim.epoch },
+      { commitSha: source.commitSha, commitMessage: source.commitMessage },
+    )
+  if (result.affected === 0) throw new LostClaimError(deployment.id)
+  log.system(`Commit ${source.commitSha} ${source.commitMessage}`)
+  return source
+}
