@@ -45,7 +45,7 @@ export async function deploy(
     return replaced
   } catch (cause) {
     if (cause instanceof DeployError) cause.phase = work.log.phase
-    await undo.run(onUndoError)
+    if (await mayUndo(work, tools)) await undo.run(onUndoError)
     throw cause
   }
 }
@@ -54,4 +54,16 @@ async function enter(work: Work, status: DeploymentStatus, tools: Tools): Promis
   await transition(tools.database, work.claim, status)
   work.log.phase = status
   tools.wakeups.notify('deployment', work.deployment.id)
+}
+
+/**
+ * Reads the truth right before destroying: after a lost claim the names may be another worker's, and a commit whose
+ * answer was lost has made the container the one that serves. What is left then is swept up later (recover.ts).
+ */
+async function mayUndo(work: Work, tools: Tools): Promise<boolean> {
+  const sql = 'SELECT status FROM deployment WHERE id = $1 AND epoch = $2'
+  const rows = await tools.database
+    .query<{ status: DeploymentStatus }[]>(sql, [work.claim.deploymentId, work.claim.epoch])
+    .catch(() => [])
+  return rows[0] !== undefined && rows[0].status !== DeploymentStatus.RUNNING
 }

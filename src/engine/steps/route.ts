@@ -26,7 +26,8 @@ export async function route(work: Work, started: Started, tools: Tools, url: str
   announceSettled(tools.wakeups, work.deployment.id)
   if (replaced) tools.wakeups.notify('deployment', replaced.deploymentId)
   tools.wakeups.notify('route', work.stage.id)
-  await tools.applyRoutes()
+  // Committed: from here on nothing may fail the deployment. A router that cannot read now polls.
+  await tools.applyRoutes().catch(() => undefined)
   return replaced
 }
 

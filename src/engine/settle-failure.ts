@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataSource } from 'typeorm'
+import { DeploymentStatus } from '../entities/deployment-status.js'
+import type { Deployment } from '../entities/deployment.js'
+import type { Logger } from '../logger.js'
+import { CancelledError, DeployError, HandOverError, InfrastructureError, LostClaimError } from './errors.js'
+import { cleanLine } from './logs/lines.js'
+import type { LogWriter } from './logs/writer.js'
+import { announceSettled, giveBack, MAX_ATTEMPTS } from './queue.js'
+import { type Claim, settle } from './states.js'
+import type { Wakeups } from './wakeups.js'
+
+interface Parts {
+  readonly database: DataSource
+  readonly tools: { readonly wakeups: Wakeups }
+  readonly logger: Logger
+}
+
+const BACK_OFF_MS = 5_000
+const SETTLE_TRIES = 5
+
+/**
+ * Ends or gives back a deployment whose work stopped with `reason`. A fault of the user's ends it, a fault of the
+ * surroundings (Docker away, the database away) is tried again, up to {@link MAX_ATTEMPTS} times in all.
+ *
+ * @throws LostClaimError when it is another worker's by now
+ */
+export async function settleFailure(
+  parts: Parts,
+  deployment: Deployment,
+  claim: Claim,
+  log: LogWriter | null,
+  reason: unknown,
+): Promise<void> {
+  if (reason instanceof LostClaimError) throw reason
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await settleOnce(parts, deployment, claim, log, reason)
+      announceSettled(parts.tools.wakeups, deployment.id)
+      parts.tools.wakeups.notify('queue', deployment.id)
+      return
+    } catch (error) {
+      if (error instanceof LostClaimError || attempt >= SETTLE_TRIES) throw error
+      await sleep(200 * attempt) // the database is away; past the lease, the rescuer settles it
+    }
+  }
+}
+
+async function settleOnce(
+  parts: Parts,
+  deployment: Deployment,
+  claim: Claim,
+  log: LogWriter | null,
+  reason: unknown,
+): Promise<void> {
+  const phase = log?.phase ?? DeploymentStatus.CLONING
+  if (reason instanceof HandOverError || isRetried(reason, deployment)) {
+    await log?.flush()
+    const handedOver = reason instanceof HandOverError
+    const delayMs = handedOver ? 0 : BACK_OFF_MS * 2 ** (deployment.attempt - 1) * (0.8 + Math.random() * 0.4)
+    const options = { delayMs, countsAsAttempt: !handedOver }
+    const why = cleanLine((reason as Error).message)
+    await parts.database.transaction((manager) => giveBack(manager, claim, phase, why, options))
+    return
+  }
+  const remainder = log ? await log.remainder() : undefined
+  const before = remainder
+    ? { before: remainder.chunks, omittedBytes: remainder.omittedBytes, expectedSeq: remainder.expectedSeq }
+    : {}
+  const finished = { finished_at: new Date(), address: null }
+  await parts.database.transaction(async (manager) => {
+    if (reason instanceof CancelledError) {
+      await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled.', ...before }, finished)
+      return
+    }
+    const error = describe(reason, parts.logger)
+    const text = cleanLine(`Failed: ${error.message}`)
+    await settle(manager, claim, DeploymentStatus.FAILED, { text, ...before }, {
+      ...finished,
+      error_code: error.code,
+      error_phase: error.phase ?? phase,
+      error_message: cleanLine(error.message),
+      error_exit_code: error.exitCode,
+      error_last_lines: error.lastLines.map(cleanLine),
+    })
+  })
+}
+
+function isRetried(reason: unknown, deployment: Deployment): boolean {
+  return !(reason instanceof DeployError || reason instanceof CancelledError) && deployment.attempt < MAX_ATTEMPTS
+}
+
+function describe(reason: unknown, logger: Logger): DeployError {
+  if (reason instanceof DeployError) return reason
+  logger.error('a deployment failed for a reason of the server', { error: reason })
+  const message = reason instanceof Error ? reason.message : String(reason)
+  const code = reason instanceof InfrastructureError ? reason.code : 'INTERNAL'
+  return new DeployError(code, `${message} (tried ${MAX_ATTEMPTS} times): see the server's log, then deploy again`)
+}
