@@ -27,7 +27,6 @@ const UP = [
     "updated_at" timestamptz NOT NULL DEFAULT now()
   )`,
   `CREATE UNIQUE INDEX "app_name_unique" ON "app" ("name") WHERE "deleted_at" IS NULL`,
-  `CREATE INDEX "app_created_at" ON "app" ("created_at")`,
 
   `CREATE TABLE "stage" (
     "id" text CONSTRAINT "stage_pkey" PRIMARY KEY,

@@ -20,6 +20,8 @@ export interface Config {
   readonly router: 'builtin' | 'off'
   readonly routerHost: string
   readonly routerPort: number
+  /** The port in the URLs that are given out: the built-in router's, or 80 where another router stands before it. */
+  readonly publicPort: number
   readonly imagePrefix: string
   readonly concurrency: number
   readonly leaseMs: number
@@ -59,6 +61,8 @@ const MIB = 1024 * 1024
  */
 export function readConfig(env: Env = process.env): Config {
   const read = new Reader(env)
+  const router = read.oneOf('ROUTER', ['builtin', 'off'], 'builtin')
+  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
   const config: Config = {
     roles: read.roles('ROLES', ['api', 'worker']),
     databaseUrl: read.databaseUrl('DATABASE_URL'),
@@ -68,9 +72,10 @@ export function readConfig(env: Env = process.env): Config {
     baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8080, 0, 65_535),
-    router: read.oneOf('ROUTER', ['builtin', 'off'], 'builtin'),
+    router,
     routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
-    routerPort: read.integer('ROUTER_PORT', 8000, 0, 65_535),
+    routerPort,
+    publicPort: router === 'builtin' ? routerPort : 80,
     imagePrefix: read.imagePrefix('IMAGE_PREFIX', 'mvp'),
     concurrency: read.integer('ENGINE_CONCURRENCY', 2, 1, 64),
     leaseMs: read.integer('LEASE_SECONDS', 30, 2, 600) * SECOND,

@@ -1,29 +1,13 @@
-import type { DataSource } from 'typeorm'
-import type { Config } from './config.js'
+import type { Core } from './core.js'
+import { Disposal } from './disposal.js'
 import { createDockerode } from './engine/docker/dockerode.js'
 import { Engine } from './engine/engine.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { LeaseKeeper } from './engine/lease.js'
-import type { LogHub } from './engine/logs/hub.js'
 import { Recoverer } from './engine/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
-import type { SecretBox } from './engine/secrets.js'
 import type { Tools } from './engine/steps/context.js'
-import type { Wakeups } from './engine/wakeups.js'
 import { Presence } from './engine/presence.js'
-import type { Logger } from './logger.js'
-
-/** What both roles of a process share. */
-export interface Shared {
-  readonly config: Config
-  readonly databaseUrl: string
-  readonly database: DataSource
-  readonly instanceId: string
-  readonly wakeups: Wakeups
-  readonly hub: LogHub
-  readonly secrets: SecretBox
-  readonly logger: Logger
-}
 
 /** A started worker. Disposing lets deployments end within the grace time; containers go on serving. */
 export interface StartedWorker extends AsyncDisposable {
@@ -32,45 +16,38 @@ export interface StartedWorker extends AsyncDisposable {
 }
 
 /** Wires Docker, git and the router into an engine and starts it. */
-export async function startWorker(shared: Shared): Promise<StartedWorker> {
-  const { config, database, wakeups, logger } = shared
-  const router = config.router === 'builtin' ? createRouter(shared) : null
-  const tools = createTools(shared, router)
-  const leases = new LeaseKeeper(shared.databaseUrl, config.leaseMs, logger)
-  const engine = new Engine(
-    { database, tools, hub: shared.hub, leases, secrets: shared.secrets, logger },
-    config,
-  )
-  const recoverer = new Recoverer(database, tools, logger)
-  const presence = new Presence(database, tools.docker, config.workerId)
+export async function startWorker(core: Core): Promise<StartedWorker> {
+  const { config, database, logger, hub, secrets } = core
+  const opened = new Disposal()
   try {
-    await router?.start()
+    const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
+    const router = config.router === 'builtin' ? createRouter(core) : null
+    if (router) {
+      await router.start()
+      opened.use(router)
+    }
+    const tools = createTools(core, router)
+    const presence = opened.use(new Presence(database, tools.docker, config.workerId))
     await presence.start()
+    const recoverer = opened.use(new Recoverer(database, tools, logger))
+    recoverer.start()
+    const engine = new Engine({ database, tools, hub, leases, secrets, logger }, config)
+    opened.defer(() => engine.stop())
+    engine.start()
+    return { routerPort: router?.port() ?? null, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
   } catch (error) {
-    await leases[Symbol.asyncDispose]()
+    await opened[Symbol.asyncDispose]()
     throw error
-  }
-  recoverer.start()
-  engine.start()
-  return {
-    routerPort: router?.port() ?? null,
-    async [Symbol.asyncDispose]() {
-      await engine.stop()
-      await recoverer[Symbol.asyncDispose]()
-      await presence[Symbol.asyncDispose]()
-      await router?.[Symbol.asyncDispose]()
-      await leases[Symbol.asyncDispose]()
-    },
   }
 }
 
-function createRouter({ config, database, wakeups, logger }: Shared): BuiltinRouter {
+function createRouter({ config, database, wakeups, logger }: Core): BuiltinRouter {
   const { routerHost: host, routerPort: port, baseDomain } = config
   return new BuiltinRouter(database, wakeups, logger, { host, port, baseDomain })
 }
 
-function createTools(shared: Shared, router: BuiltinRouter | null): Tools {
-  const { config, database, wakeups, instanceId } = shared
+function createTools(core: Core, router: BuiltinRouter | null): Tools {
+  const { config, database, wakeups, instanceId } = core
   return {
     database,
     wakeups,

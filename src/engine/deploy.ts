@@ -1,6 +1,6 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { DeployError } from './errors.js'
-import { containerName, stageHost } from './names.js'
+import { containerName, publicUrl, stageHost } from './names.js'
 import { transition } from './states.js'
 import { build, imageName } from './steps/build.js'
 import { clone } from './steps/clone.js'
@@ -25,7 +25,8 @@ export async function deploy(
 ): Promise<Replaced | null> {
   const { app, stage, deployment } = work
   const undo = new UndoStack()
-  const url = `http://${stageHost(app.name, stage.name, tools.settings.baseDomain)}`
+  const { baseDomain, publicPort } = tools.settings
+  const url = publicUrl(stageHost(app.name, stage.name, baseDomain), publicPort)
   try {
     undo.push(() => tools.git.release(app.repoUrl, deployment.id))
     const source = await clone(work, tools, signal)

@@ -105,6 +105,21 @@ export function containerName(appName: string, deploymentId: string): string {
   return `${appName}-${deploymentId}`
 }
 
+/** What a browser is given. Plain HTTP: TLS is for what stands before it. */
+export function publicUrl(host: string, publicPort: number): string {
+  return `http://${host}${publicPort === 80 ? '' : `:${publicPort}`}`
+}
+
+/** A deployment's own address while its container runs, else null. */
+export function deploymentUrl(
+  deployment: { readonly id: string; readonly address: string | null },
+  appName: string,
+  at: { readonly baseDomain: string; readonly publicPort: number },
+): string | null {
+  if (deployment.address === null) return null
+  return publicUrl(`${containerName(appName, deployment.id)}.${at.baseDomain}`, at.publicPort)
+}
+
 function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }

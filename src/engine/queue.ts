@@ -1,10 +1,9 @@
 import type { DataSource, EntityManager } from 'typeorm'
-import { DeploymentStatus } from '../entities/deployment-status.js'
+import { DeploymentStatus, LogSource } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { appendChunks } from './logs/store.js'
 import { recordEvent, settle } from './states.js'
 import type { Wakeups } from './wakeups.js'
-import { LogSource } from '../entities/deployment-status.js'
 
 /** A deployment whose worker dies this often is not tried again. */
 export const MAX_ATTEMPTS = 3

@@ -1,4 +1,3 @@
-import type { DataSource, EntityManager } from 'typeorm'
 import { DeploymentStatus, isSettled, LogSource } from '../entities/deployment-status.js'
 import { LostClaimError } from './errors.js'
 import { appendChunks, type LogChunkInput, type Queryable } from './logs/store.js'
@@ -20,7 +19,7 @@ export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly Deploymen
   [STARTING]: [ROUTING, PENDING, FAILED, CANCELLED],
   [ROUTING]: [RUNNING, PENDING, FAILED, CANCELLED],
   [RUNNING]: [RETIRED, ROLLED_BACK],
-  [RETIRED]: [RUNNING],
+  [RETIRED]: [],
   [FAILED]: [],
   [CANCELLED]: [],
   [SUPERSEDED]: [],
@@ -99,12 +98,4 @@ export async function recordEvent(
     'INSERT INTO deployment_event (deployment_id, epoch, from_status, to_status, reason) VALUES ($1, $2, $3, $4, $5)',
     [claim.deploymentId, claim.epoch, from, to, reason],
   )
-}
-
-/** Runs `work` in one transaction. */
-export function inTransaction<T>(
-  database: DataSource,
-  work: (manager: EntityManager) => Promise<T>,
-): Promise<T> {
-  return database.transaction(work)
 }

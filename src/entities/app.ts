@@ -3,7 +3,6 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
 /** A Git repository that is deployed under a name. */
 @Entity({ name: 'app' })
 @Index('app_name_unique', ['name'], { unique: true, where: '"deleted_at" IS NULL' })
-@Index('app_created_at', ['createdAt'])
 export class App {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'app_pkey' })
   id!: string

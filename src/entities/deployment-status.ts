@@ -45,9 +45,6 @@ export const SETTLED_STATUSES = [
   DeploymentStatus.ROLLED_BACK,
 ] as const
 
-/** It ended without serving, or serves no more. */
-export const FINAL_STATUSES = SETTLED_STATUSES.filter((status) => status !== DeploymentStatus.RUNNING)
-
 export function isSettled(status: DeploymentStatus): boolean {
   return SETTLED_STATUSES.some((settled) => settled === status)
 }

@@ -4,8 +4,7 @@ import { filterContext } from '../docker/build-context.js'
 import type { BuildOutput, Image } from '../docker/docker.js'
 import { DeployError, LostClaimError } from '../errors.js'
 import type { Source } from '../git/git.js'
-import { forbiddenLabels, ownLabels } from '../routing/labels.js'
-import { DEPLOYMENT_LABEL } from '../routing/labels.js'
+import { DEPLOYMENT_LABEL, forbiddenLabels, ownLabels } from '../routing/labels.js'
 import type { Tools, Work } from './context.js'
 
 /** `mvp-{app}:{deploymentId}`; the prefix is a setting. */

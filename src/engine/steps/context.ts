@@ -20,6 +20,7 @@ export interface Tools {
   readonly inFlight: (deploymentId: string) => number
   readonly settings: {
     readonly baseDomain: string
+    readonly publicPort: number
     readonly imagePrefix: string
     readonly instanceId: string
     readonly buildTimeoutMs: number

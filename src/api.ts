@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import type { Core } from './core.js'
+import { Disposal } from './disposal.js'
+import { Commands } from './engine/commands.js'
+import { Queries } from './engine/queries.js'
+import { fileMadeOnce } from './engine/secrets.js'
+import { createTokenCheck } from './http/access.js'
+import { createServer } from './http/server.js'
+import { buildSchema } from './resolvers/build-schema.js'
+import type { ApiParts } from './resolvers/request-context.js'
+
+/** A started API. Disposing ends its connections. */
+export interface StartedApi extends AsyncDisposable {
+  readonly url: string
+}
+
+/** Wires commands and queries into GraphQL, REST and subscriptions, and listens. */
+export async function startApi(core: Core): Promise<StartedApi> {
+  const { config, database, wakeups, hub, secrets, logger } = core
+  const parts: ApiParts = {
+    commands: new Commands(database, wakeups, secrets, config),
+    queries: new Queries(database),
+    hub,
+    wakeups,
+    address: config,
+  }
+  const opened = new Disposal()
+  try {
+    const isToken = createTokenCheck(await adminToken(core))
+    const server = await createServer({ parts, schema: await buildSchema(logger), isToken, logger })
+    opened.use(server)
+    const url = await server.listen(config.host, config.port)
+    return { url, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
+  } catch (error) {
+    await opened[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** ADMIN_TOKEN, or the token in DATA_DIR/admin-token, which is made and shown at the first start. */
+async function adminToken({ config, logger }: Core): Promise<string> {
+  if (config.adminToken) return config.adminToken
+  const path = join(config.dataDir, 'admin-token')
+  const made = await fileMadeOnce(path, () => randomBytes(24).toString('base64url'))
+  if (made.isNew) process.stdout.write(`Admin token (kept in ${path}): ${made.text}\n`)
+  else logger.info('the admin token is the one made earlier', { file: path })
+  return made.text
+}

@@ -1,0 +1,65 @@
+import { join } from 'node:path'
+import type { DataSource } from 'typeorm'
+import type { Config } from './config.js'
+import { openDatabase } from './database.js'
+import { Disposal } from './disposal.js'
+import { LogHub } from './engine/logs/hub.js'
+import { createId } from './engine/names.js'
+import { openSecretBox, type SecretBox } from './engine/secrets.js'
+import { Wakeups } from './engine/wakeups.js'
+import type { Logger } from './logger.js'
+import { type EmbeddedServer, startEmbeddedServer } from './postgres/embedded-server.js'
+
+/** What both roles of a process share. */
+export interface Core {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly database: DataSource
+  /** Names this installation in the labels of its containers. */
+  readonly instanceId: string
+  readonly wakeups: Wakeups
+  readonly hub: LogHub
+  readonly secrets: SecretBox
+  readonly logger: Logger
+}
+
+/** An open core. Dispose it last. */
+export interface OpenCore extends Core, AsyncDisposable {
+  /** Rejects when something ends without which the process cannot go on: the embedded PostgreSQL. */
+  readonly failed: Promise<never>
+}
+
+/** Opens the database, starting the embedded one where no other is set, and what stands on it. */
+export async function openCore(config: Config, logger: Logger): Promise<OpenCore> {
+  const opened = new Disposal()
+  try {
+    const server = config.databaseUrl ? null : opened.use(await startDatabaseServer(config, logger))
+    const databaseUrl = config.databaseUrl ?? server?.url ?? ''
+    const database = await openDatabase(databaseUrl)
+    opened.defer(() => database.destroy())
+    const wakeups = opened.use(new Wakeups(databaseUrl, logger))
+    await wakeups.start()
+    const hub = new LogHub(database, wakeups)
+    opened.defer(() => hub[Symbol.dispose]())
+    const secrets = await openSecretBox(config.masterKey, config.dataDir)
+    const instanceId = await readInstanceId(database)
+    const core = { config, databaseUrl, database, instanceId, wakeups, hub, secrets, logger }
+    const failed = server?.failed ?? new Promise<never>(() => undefined)
+    return { ...core, failed, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
+  } catch (error) {
+    await opened[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function startDatabaseServer(config: Config, logger: Logger): Promise<EmbeddedServer> {
+  const server = await startEmbeddedServer(join(config.dataDir, 'postgres'))
+  logger.info('embedded PostgreSQL runs', { data: config.dataDir })
+  return server
+}
+
+async function readInstanceId(database: DataSource): Promise<string> {
+  await database.query('INSERT INTO instance (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM instance)', [createId()])
+  const rows = await database.query<{ id: string }[]>('SELECT id FROM instance ORDER BY created_at LIMIT 1')
+  return rows[0]?.id ?? ''
+}

@@ -1,0 +1,57 @@
+import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance } from 'fastify'
+
+const require = createRequire(import.meta.url)
+
+/** Everything the explorer's page loads, by the name it loads it under. Nothing comes from another host. */
+const FILES: Readonly<Record<string, [module: string, path: string]>> = {
+  'react.js': ['react', 'umd/react.production.min.js'],
+  'react-dom.js': ['react-dom', 'umd/react-dom.production.min.js'],
+  'graphiql.js': ['graphiql', 'graphiql.min.js'],
+  'graphiql.css': ['graphiql', 'graphiql.min.css'],
+  'graphql-ws.js': ['graphql-ws', 'umd/graphql-ws.min.js'],
+}
+
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'self'",
+  // GraphiQL sets styles of elements, and its fonts and icons are data: URLs.
+  "style-src 'self' 'unsafe-inline'",
+  "font-src 'self' data:",
+  "img-src 'self' data:",
+  "connect-src 'self' ws: wss:",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** GET /graphql in a browser: GraphiQL, subscriptions included. Its files are open, what it asks needs the token. */
+export async function serveExplorer(app: FastifyInstance): Promise<void> {
+  const root = join(dirname(require.resolve('../../../package.json')), 'web/explorer')
+  const page = await readFile(join(root, 'index.html'), 'utf8')
+  await app.register(fastifyStatic, { root, serve: false })
+  app.get('/graphql', { config: { open: true } }, async (_request, reply) => {
+    const headers = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'referrer-policy': 'no-referrer' }
+    return reply.headers(headers).type('text/html; charset=utf-8').send(page)
+  })
+  app.get<{ Params: { name: string } }>(
+    '/graphql/assets/:name',
+    { config: { open: true } },
+    (request, reply) => {
+      const { name } = request.params
+      const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined
+      if (file) return reply.sendFile(file[1], packageRoot(file[0]), { maxAge: '1h' })
+      if (name === 'explorer.js' || name === 'explorer.css') return reply.sendFile(name, root)
+      return reply.code(404).send({ error: { code: 'NOT_FOUND', message: `there is no ${name}`, field: null } })
+    },
+  )
+}
+
+function packageRoot(name: string): string {
+  // Not `{name}/package.json`: graphql-ws does not export it.
+  const found = require.resolve.paths(name)?.map((path) => join(path, name)) ?? []
+  const root = found.find((path) => existsSync(join(path, 'package.json')))
+  if (!root) throw new Error(`${name} is not installed: run npm ci`)
+  return root
+}

@@ -1,0 +1,54 @@
+import { deploymentUrl, publicUrl, stageHost } from '../engine/names.js'
+import type { App } from '../entities/app.js'
+import type { Deployment } from '../entities/deployment.js'
+import type { PublicAddress } from '../resolvers/request-context.js'
+
+/** The REST form of an app: snake case. */
+export function appJson(app: App, address: PublicAddress) {
+  return {
+    id: app.id,
+    name: app.name,
+    repo_url: app.repoUrl,
+    branch: app.branch,
+    dockerfile_path: app.dockerfilePath,
+    context_path: app.contextPath,
+    url: publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort),
+    created_at: app.createdAt,
+    updated_at: app.updatedAt,
+  }
+}
+
+/** The REST form of a deployment: snake case, status and trigger in lower case. */
+export function deploymentJson(deployment: Deployment, app: App, address: PublicAddress) {
+  return {
+    id: deployment.id,
+    app_id: deployment.appId,
+    stage_id: deployment.stageId,
+    status: deployment.status.toLowerCase(),
+    trigger: deployment.trigger.toLowerCase(),
+    ref: deployment.ref,
+    commit_sha: deployment.commitSha,
+    commit_message: deployment.commitMessage,
+    image: deployment.image,
+    container: deployment.container,
+    port: deployment.port,
+    url: deploymentUrl(deployment, app.name, address),
+    error: errorJson(deployment),
+    attempt: deployment.attempt,
+    created_at: deployment.createdAt,
+    started_at: deployment.startedAt,
+    live_at: deployment.liveAt,
+    finished_at: deployment.finishedAt,
+  }
+}
+
+function errorJson(deployment: Deployment) {
+  if (deployment.errorCode === null) return null
+  return {
+    code: deployment.errorCode,
+    phase: (deployment.errorPhase ?? deployment.status).toLowerCase(),
+    message: deployment.errorMessage,
+    exit_code: deployment.errorExitCode,
+    last_lines: deployment.errorLastLines ?? [],
+  }
+}

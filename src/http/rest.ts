@@ -1,0 +1,143 @@
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { CreateAppCommand } from '../engine/commands.js'
+import { badInput, CommandError, type CommandErrorCode } from '../engine/errors.js'
+import type { Logger } from '../logger.js'
+import type { ApiParts } from '../resolvers/request-context.js'
+import { appJson, deploymentJson } from './rest-json.js'
+
+const STATUS: Readonly<Record<CommandErrorCode, number>> = {
+  BAD_USER_INPUT: 400,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  QUEUE_FULL: 429,
+}
+
+interface ListQuery {
+  readonly limit?: string
+  readonly after?: string
+}
+
+/** /api/v1: the same commands and queries as GraphQL, for whoever has nothing but HTTP. */
+export function serveRest(app: FastifyInstance, parts: ApiParts, logger: Logger): void {
+  const { commands, queries, address } = parts
+  answerErrors(app, logger)
+
+  app.get<{ Querystring: ListQuery }>('/api/v1/apps', async (request, reply) => {
+    const page = await queries.apps(limitOf(request.query, 50), request.query.after ?? null)
+    sayNextCursor(reply, page)
+    return page.rows.map((row) => appJson(row, address))
+  })
+
+  app.post('/api/v1/apps', async (request, reply) => {
+    const created = await commands.createApp(createCommand(request.body))
+    return reply.code(201).send(appJson(created, address))
+  })
+
+  app.get<{ Params: { id: string } }>('/api/v1/apps/:id', async (request) => {
+    return appJson(await getApp(parts, request.params.id), address)
+  })
+
+  app.delete<{ Params: { id: string } }>('/api/v1/apps/:id', async (request, reply) => {
+    const { id } = request.params
+    if (!(await commands.deleteApp(id))) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
+    return reply.code(204).send()
+  })
+
+  app.get<{ Params: { id: string }; Querystring: ListQuery }>(
+    '/api/v1/apps/:id/deployments',
+    async (request, reply) => {
+      const owner = await getApp(parts, request.params.id)
+      const limit = limitOf(request.query, 20)
+      const page = await queries.deployments(owner.id, limit, request.query.after ?? null)
+      sayNextCursor(reply, page)
+      return page.rows.map((row) => deploymentJson(row, owner, address))
+    },
+  )
+
+  app.get<{ Params: { id: string } }>('/api/v1/deployments/:id', async (request) => {
+    const { id } = request.params
+    const deployment = await queries.deployment(id)
+    if (!deployment) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
+    return deploymentJson(deployment, await getApp(parts, deployment.appId), address)
+  })
+}
+
+async function getApp({ queries }: ApiParts, id: string) {
+  const app = await queries.app({ id })
+  if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
+  return app
+}
+
+function limitOf({ limit }: ListQuery, fallback: number): number {
+  if (limit === undefined) return fallback
+  if (!/^\d{1,4}$/.test(limit)) throw badInput('limit', 'must be a whole number')
+  return Number(limit)
+}
+
+/** The page behind this one: the list itself stays a plain array. */
+function sayNextCursor<T>(reply: FastifyReply, page: { rows: T[]; hasNextPage: boolean; cursor: (row: T) => string }) {
+  const last = page.rows.at(-1)
+  if (page.hasNextPage && last !== undefined) reply.header('x-next-cursor', page.cursor(last))
+}
+
+/** Fields by name and type; their grammars are the command's. */
+function createCommand(body: unknown): CreateAppCommand {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new CommandError('BAD_USER_INPUT', 'the body must be a JSON object')
+  }
+  const fields = body as Record<string, unknown>
+  const text = (name: string) => {
+    const value = fields[name] ?? null
+    if (value !== null && typeof value !== 'string') throw badInput(name, 'must be a string')
+    return value
+  }
+  const required = (name: string) => text(name) ?? fail(name)
+  const deploy = fields.deploy ?? true
+  if (typeof deploy !== 'boolean') throw badInput('deploy', 'must be true or false')
+  return {
+    name: required('name'),
+    repoUrl: required('repo_url'),
+    branch: text('branch'),
+    dockerfilePath: text('dockerfile_path'),
+    contextPath: text('context_path'),
+    variables: variablesOf(fields.variables),
+    deploy,
+  }
+}
+
+function fail(name: string): never {
+  throw badInput(name, 'is missing')
+}
+
+function variablesOf(value: unknown): { key: string; value: string }[] {
+  if (value === undefined || value === null) return []
+  if (typeof value !== 'object' || Array.isArray(value)) throw badInput('variables', 'must be an object')
+  return Object.entries(value).map(([key, text]) => {
+    if (typeof text !== 'string') throw badInput(`variables.${key}`, 'must be a string')
+    return { key, value: text }
+  })
+}
+
+/** REST speaks snake case, in what it names as well. */
+function snakeCase(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+function answerErrors(app: FastifyInstance, logger: Logger): void {
+  const body = (code: string, message: string, field: string | null = null) => ({ error: { code, message, field } })
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(body('NOT_FOUND', `there is nothing at ${request.method} ${request.url}`)),
+  )
+  app.setErrorHandler<FastifyError | CommandError>((error, request, reply) => {
+    if (error instanceof CommandError) {
+      const field = error.field === null ? null : snakeCase(error.field)
+      const message = error.field === null ? error.message : error.message.replace(error.field, field ?? '')
+      return reply.code(STATUS[error.code]).send(body(error.code, message, field))
+    }
+    if (error.statusCode !== undefined && error.statusCode < 500) {
+      return reply.code(error.statusCode).send(body('BAD_USER_INPUT', error.message))
+    }
+    logger.error('a request failed for a reason of the server', { url: request.url, error })
+    return reply.code(500).send(body('INTERNAL_SERVER_ERROR', "something went wrong in the server: its log says what"))
+  })
+}

@@ -1,0 +1,70 @@
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { GraphQLSchema } from 'graphql'
+import type { Logger } from '../logger.js'
+import type { ApiParts } from '../resolvers/request-context.js'
+import { MISSING_TOKEN, type TokenCheck } from './access.js'
+import { serveExplorer } from './explorer.js'
+import { serveGraphQL } from './graphql.js'
+import { serveHealth } from './health.js'
+import { serveRest } from './rest.js'
+import { serveSubscriptions } from './subscriptions.js'
+
+export interface ServerParts {
+  readonly parts: ApiParts
+  readonly schema: GraphQLSchema
+  readonly isToken: TokenCheck
+  readonly logger: Logger
+}
+
+export interface Server extends AsyncDisposable {
+  /** Gives the URL that it answers at. */
+  listen(host: string, port: number): Promise<string>
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answered without a token. */
+    open?: boolean
+  }
+}
+
+const MAX_BODY_BYTES = 1024 * 1024
+/** Connections that are still busy this long after the stop began are cut. */
+const DRAIN_MS = 2_000
+
+/** Everything that the API role answers: GraphQL, subscriptions, explorer, REST, health. */
+export async function createServer(server: ServerParts): Promise<Server> {
+  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', requestTimeout: 60_000 })
+  requireToken(app, server.isToken)
+  serveHealth(app, server.parts)
+  await serveExplorer(app)
+  const apollo = await serveGraphQL(app, server)
+  serveRest(app, server.parts, server.logger)
+  const subscriptions = serveSubscriptions(app.server, server)
+  return {
+    listen: (host, port) => app.listen({ host, port }),
+    async [Symbol.asyncDispose]() {
+      await subscriptions[Symbol.asyncDispose]()
+      const force = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+      await app.close()
+      clearTimeout(force)
+      await apollo.stop()
+    },
+  }
+}
+
+/** Denied unless a route says that it is open: a route that is forgotten is closed. */
+function requireToken(app: FastifyInstance, isToken: TokenCheck): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.open === true || isToken(request.headers.authorization)) return
+    const code = 'UNAUTHENTICATED'
+    const body = isGraphQL(request)
+      ? { errors: [{ message: MISSING_TOKEN, extensions: { code } }] }
+      : { error: { code, message: MISSING_TOKEN, field: null } }
+    await reply.code(401).header('www-authenticate', 'Bearer').send(body)
+  })
+}
+
+function isGraphQL(request: FastifyRequest): boolean {
+  return request.url.split('?')[0] === '/graphql'
+}

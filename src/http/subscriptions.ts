@@ -1,0 +1,90 @@
+import type { Server as HttpServer } from 'node:http'
+import { getOperationAST, GraphQLError, parse } from 'graphql'
+import { useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import { createContext } from '../resolvers/request-context.js'
+import { translated } from '../resolvers/errors.js'
+import type { ServerParts } from './server.js'
+
+const PATH = '/graphql'
+/** The largest message that a client may send. */
+const MAX_MESSAGE_BYTES = 64 * 1024
+/** A client that does not answer a ping within this is cut, so one that stopped reading is gone after twice that. */
+const PING_MS = 15_000
+const HELLO_MS = 5_000
+const CLOSE_MS = 1_000
+const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
+
+/**
+ * WebSocket /graphql: subscriptions by the graphql-transport-ws protocol. The next event of a subscription is asked
+ * for when the one before has left this process, so a slow reader holds one event and slows nobody else.
+ */
+export function serveSubscriptions(
+  http: HttpServer,
+  { parts, schema, isToken, logger }: ServerParts,
+): AsyncDisposable {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false })
+  http.on('upgrade', (request, socket, head) => {
+    if (request.url?.split('?')[0] !== PATH) return void socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
+    sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
+  })
+  const counts = new WeakMap<object, number>()
+  const protocol = useServer(
+    {
+      schema,
+      isProd: true,
+      connectionInitWaitTimeout: HELLO_MS,
+      context: () => createContext(parts),
+      onConnect: ({ connectionParams, extra }) =>
+        isToken(extra.request.headers.authorization) || isToken(authorizationOf(connectionParams)),
+      onSubscribe: ({ extra }, _id, payload) => {
+        const count = counts.get(extra.socket) ?? 0
+        if (count >= MAX_SUBSCRIPTIONS_PER_SOCKET) return [tooMany()]
+        const refusal = refuseOthers(payload.query, payload.operationName)
+        if (refusal) return [refusal]
+        counts.set(extra.socket, count + 1)
+        return undefined
+      },
+      onComplete: ({ extra }) => void counts.set(extra.socket, (counts.get(extra.socket) ?? 1) - 1),
+      onNext: (_context, _id, _payload, _args, result) => {
+        if (!result.errors) return undefined
+        const errors = result.errors.map((error) => translated(error.originalError ?? error, logger, 'subscription'))
+        return { ...result, errors }
+      },
+    },
+    sockets,
+    PING_MS,
+  )
+  return {
+    async [Symbol.asyncDispose]() {
+      const force = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), CLOSE_MS)
+      await protocol.dispose()
+      clearTimeout(force)
+    },
+  }
+}
+
+/** Header names are written in any case, and so are these. */
+function authorizationOf(params: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const entry = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization')
+  return typeof entry?.[1] === 'string' ? entry[1] : undefined
+}
+
+/** Queries and mutations go by POST, where limits and errors are those of HTTP. */
+function refuseOthers(query: string, operationName: string | null | undefined): GraphQLError | null {
+  try {
+    const operation = getOperationAST(parse(query, { maxTokens: 1_000 }), operationName)
+    if (operation?.operation === 'subscription') return null
+    return new GraphQLError('only subscriptions are answered here: send queries and mutations by POST /graphql', {
+      extensions: { code: 'BAD_USER_INPUT' },
+    })
+  } catch (error) {
+    return error instanceof GraphQLError ? error : null
+  }
+}
+
+function tooMany(): GraphQLError {
+  return new GraphQLError(`at most ${MAX_SUBSCRIPTIONS_PER_SOCKET} subscriptions on one connection`, {
+    extensions: { code: 'RATE_LIMITED' },
+  })
+}

@@ -1,0 +1,80 @@
+import { ConfigError, type Config, readConfig } from './config.js'
+import { type OpenCore, openCore } from './core.js'
+import { Disposal } from './disposal.js'
+import { createLogger, type Logger } from './logger.js'
+
+/** The whole stop, including what a deployment under way takes to hand over. */
+const STOP_MS = 30_000
+
+/**
+ * Runs Longshore until SIGINT or SIGTERM: opens the database, starts the roles asked for, and stops them newest
+ * first. A second signal, or 30 s, ends the process at once; what it leaves is taken up at the next start.
+ */
+export async function main(): Promise<void> {
+  let config: Config
+  try {
+    config = readConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 2
+    return
+  }
+  const logger = createLogger(config.logLevel)
+  const stopped = firstSignal(logger)
+  const opened = new Disposal()
+  try {
+    const core = await start(config, logger, opened)
+    await Promise.race([stopped, core.failed])
+  } catch (error) {
+    logger.error('Longshore cannot go on', { error })
+    process.exitCode = 1
+  }
+  await close(opened, logger)
+}
+
+async function start(config: Config, logger: Logger, opened: Disposal): Promise<OpenCore> {
+  const core = opened.use(await openCore(config, logger))
+  // Each role is loaded only where it runs: an API process has no Docker client and no git in it.
+  if (config.roles.includes('worker')) {
+    const { startWorker } = await import('./worker.js')
+    const { routerPort } = opened.use(await startWorker(core))
+    logger.info('worker runs', { router: routerPort ?? 'off', concurrency: config.concurrency })
+  }
+  if (config.roles.includes('api')) {
+    const { startApi } = await import('./api.js')
+    const { url } = opened.use(await startApi(core))
+    logger.info('API answers', { graphql: `${url}/graphql`, rest: `${url}/api/v1` })
+  }
+  return core
+}
+
+function firstSignal(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = false
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (seen) process.exit(1)
+      seen = true
+      logger.info('stopping; once more to end at once', { signal })
+      resolve()
+    }
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  })
+}
+
+async function close(opened: Disposal, logger: Logger): Promise<void> {
+  const force = setTimeout(() => {
+    logger.error('did not stop in time; ending at once', { milliseconds: STOP_MS })
+    process.exit(1)
+  }, STOP_MS)
+  try {
+    await opened[Symbol.asyncDispose]()
+    logger.info('stopped')
+  } catch (error) {
+    logger.error('did not stop cleanly', { error })
+    process.exitCode = 1
+  }
+  clearTimeout(force)
+  // Signal handlers and a lost socket of a library would keep the process alive.
+  process.exit()
+}

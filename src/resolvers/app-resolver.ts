@@ -1,0 +1,86 @@
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
+import { publicUrl, stageHost } from '../engine/names.js'
+import type { App } from '../entities/app.js'
+import { AppType } from '../schema/app.js'
+import { AppConnectionType, DeploymentConnectionType } from '../schema/connection.js'
+import { CreateAppInput, UpdateAppInput } from '../schema/inputs.js'
+import { StageType } from '../schema/stage.js'
+import { toConnection } from './connection.js'
+import type { RequestContext } from './request-context.js'
+
+@Resolver(() => AppType)
+export class AppResolver {
+  @Query(() => AppConnectionType, { description: 'By name.' })
+  async apps(
+    @Ctx() { queries }: RequestContext,
+    @Arg('first', () => Int, { defaultValue: 50 }) first: number,
+    @Arg('after', () => String, { nullable: true }) after: string | null,
+  ) {
+    return toConnection(await queries.apps(first, after ?? null))
+  }
+
+  @Query(() => AppType, { nullable: true, description: 'By id or by name.' })
+  app(
+    @Ctx() { queries }: RequestContext,
+    @Arg('id', () => ID, { nullable: true }) id: string | null,
+    @Arg('name', () => String, { nullable: true }) name: string | null,
+  ) {
+    return queries.app({ id, name })
+  }
+
+  @Mutation(() => AppType, {
+    description:
+      'Creates the app, its production stage and, unless deploy is false, its first deployment, in one transaction.',
+  })
+  createApp(@Ctx() { commands }: RequestContext, @Arg('input', () => CreateAppInput) input: CreateAppInput) {
+    return commands.createApp(input)
+  }
+
+  @Mutation(() => AppType)
+  updateApp(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID) id: string,
+    @Arg('input', () => UpdateAppInput) input: UpdateAppInput,
+  ) {
+    return commands.updateApp(id, input)
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      'Stops and removes all that runs for it; its record and logs go with it. True when there was such an app.',
+  })
+  deleteApp(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+    return commands.deleteApp(id)
+  }
+
+  @FieldResolver(() => String, { description: 'Where the production stage answers.' })
+  url(@Root() app: App, @Ctx() { address }: RequestContext) {
+    return publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort)
+  }
+
+  @FieldResolver(() => [StageType])
+  stages(@Root() app: App, @Ctx() { loaders }: RequestContext) {
+    return loaders.stagesOfApp.load(app.id)
+  }
+
+  @FieldResolver(() => StageType, { nullable: true })
+  async stage(
+    @Root() app: App,
+    @Ctx() { loaders }: RequestContext,
+    @Arg('name', () => String, { defaultValue: 'production' }) name: string,
+  ) {
+    const stages = await loaders.stagesOfApp.load(app.id)
+    return stages.find((stage) => stage.name === name) ?? null
+  }
+
+  @FieldResolver(() => DeploymentConnectionType, { description: 'Newest first.' })
+  async deployments(
+    @Root() app: App,
+    @Ctx() { queries }: RequestContext,
+    @Arg('first', () => Int, { defaultValue: 20 }) first: number,
+    @Arg('after', () => String, { nullable: true }) after: string | null,
+    @Arg('stage', () => String, { nullable: true }) stage: string | null,
+  ) {
+    return toConnection(await queries.deployments(app.id, first, after ?? null, stage ?? null))
+  }
+}

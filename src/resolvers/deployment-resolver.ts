@@ -1,0 +1,95 @@
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
+import { deploymentUrl } from '../engine/names.js'
+import { badInput } from '../engine/errors.js'
+import { entriesOf } from '../engine/logs/reader.js'
+import { readPage } from '../engine/logs/store.js'
+import { MAX_PAGE } from '../engine/queries.js'
+import type { Deployment } from '../entities/deployment.js'
+import { AppType } from '../schema/app.js'
+import { DeploymentErrorType, DeploymentEventType, DeploymentType } from '../schema/deployment.js'
+import { DeploymentStatus } from '../schema/enums.js'
+import { DeployInput } from '../schema/inputs.js'
+import { LogPageType } from '../schema/log.js'
+import { StageType } from '../schema/stage.js'
+import { checkAfter } from './log-resolver.js'
+import type { RequestContext } from './request-context.js'
+
+@Resolver(() => DeploymentType)
+export class DeploymentResolver {
+  @Query(() => DeploymentType, { nullable: true })
+  deployment(@Ctx() { queries }: RequestContext, @Arg('id', () => ID) id: string) {
+    return queries.deployment(id)
+  }
+
+  @Mutation(() => DeploymentType)
+  deploy(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID) appId: string,
+    @Arg('input', () => DeployInput, { nullable: true }) input: DeployInput | null,
+  ) {
+    return commands.deploy(appId, input ?? {})
+  }
+
+  @Mutation(() => DeploymentType, {
+    description: 'Works until traffic has moved; afterwards CONFLICT says to roll back.',
+  })
+  cancelDeployment(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+    return commands.cancelDeployment(id)
+  }
+
+  @FieldResolver(() => AppType)
+  app(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+    return loaders.app.load(deployment.appId)
+  }
+
+  @FieldResolver(() => StageType)
+  stage(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+    return loaders.stage.load(deployment.stageId)
+  }
+
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: "This deployment's own address while its container runs: {app}-{id}.{BASE_DOMAIN}.",
+  })
+  async url(@Root() deployment: Deployment, @Ctx() { loaders, address }: RequestContext) {
+    const app = await loaders.app.load(deployment.appId)
+    return app && deploymentUrl(deployment, app.name, address)
+  }
+
+  @FieldResolver(() => DeploymentErrorType, { nullable: true })
+  error(@Root() deployment: Deployment): DeploymentErrorType | null {
+    if (deployment.errorCode === null) return null
+    return {
+      code: deployment.errorCode,
+      phase: deployment.errorPhase ?? deployment.status,
+      message: deployment.errorMessage ?? '',
+      exitCode: deployment.errorExitCode,
+      lastLines: deployment.errorLastLines ?? [],
+    }
+  }
+
+  @FieldResolver(() => Int, { nullable: true, description: '1-based place in the queue while PENDING.' })
+  queuePosition(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+    return deployment.status === DeploymentStatus.PENDING ? loaders.queuePosition.load(deployment.id) : null
+  }
+
+  @FieldResolver(() => [DeploymentEventType])
+  events(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+    return loaders.eventsOfDeployment.load(deployment.id)
+  }
+
+  @FieldResolver(() => LogPageType, {
+    description: "Stored chunks after `after`, oldest first: the same cursor as the subscription's.",
+  })
+  async logs(
+    @Root() deployment: Deployment,
+    @Ctx() { queries }: RequestContext,
+    @Arg('after', () => Int, { defaultValue: 0 }) after: number,
+    @Arg('first', () => Int, { defaultValue: 200 }) first: number,
+  ) {
+    checkAfter(after)
+    if (first < 1 || first > MAX_PAGE) throw badInput('first', `must be from 1 to ${MAX_PAGE}`)
+    const page = await readPage(queries.database, deployment.id, after, first)
+    return { events: page ? entriesOf(page, after) : [], end: page?.end ?? null }
+  }
+}

@@ -1,0 +1,83 @@
+import { Arg, ID, Int, Resolver, Root, Subscription } from 'type-graphql'
+import { DeploymentChanges } from '../engine/changes.js'
+import { badInput, CommandError } from '../engine/errors.js'
+import { type LogEntry, LogReader } from '../engine/logs/reader.js'
+import type { Deployment } from '../entities/deployment.js'
+import { DeploymentType } from '../schema/deployment.js'
+import { LogEventType } from '../schema/log.js'
+import { toGraphQLError } from './errors.js'
+import type { RequestContext } from './request-context.js'
+
+interface Data {
+  readonly args: Readonly<Record<string, unknown>>
+  readonly context: RequestContext
+}
+
+/** Everything that is followed live. Each viewer pulls: nothing is read for it before it has taken what it got. */
+@Resolver()
+export class LogResolver {
+  @Subscription(() => LogEventType, {
+    subscribe: answering(async ({ args, context }) => {
+      const { deploymentId, after } = args as { deploymentId: string; after: number }
+      checkAfter(after)
+      await mustExist(context, deploymentId)
+      return new LogReader(context.hub, deploymentId, after)
+    }),
+    description:
+      'Every chunk after `after`, stored ones first, then live ones, each exactly once and in order, then one event with `end`, then completion. Reconnect with the last seq seen. The same promise from any API process.',
+  })
+  deploymentLogs(
+    @Root() entry: LogEntry,
+    @Arg('deploymentId', () => ID) _deploymentId: string,
+    @Arg('after', () => Int, { defaultValue: 0 }) _after: number,
+  ): LogEventType {
+    return entry
+  }
+
+  @Subscription(() => DeploymentType, {
+    subscribe: answering(async ({ args, context }) => {
+      const deploymentId = args.id as string
+      await mustExist(context, deploymentId)
+      return new DeploymentChanges(context.queries.database, context.wakeups, { deploymentId }).start()
+    }),
+    description: 'The deployment at once, then again after each change, until it cannot change any more.',
+  })
+  deploymentUpdated(@Root() deployment: Deployment, @Arg('id', () => ID) _id: string) {
+    return deployment
+  }
+
+  @Subscription(() => DeploymentType, {
+    subscribe: answering(async ({ args, context }) => {
+      const appId = args.appId as string
+      if (!(await context.queries.app({ id: appId }))) {
+        throw new CommandError('NOT_FOUND', `there is no app ${appId}`, 'appId')
+      }
+      return new DeploymentChanges(context.queries.database, context.wakeups, { appId }).start()
+    }),
+    description: 'Every change of every deployment of the app, from now on.',
+  })
+  appUpdated(@Root() deployment: Deployment, @Arg('appId', () => ID) _appId: string) {
+    return deployment
+  }
+}
+
+/** The cursor of a log: the last seq that the reader has. */
+export function checkAfter(after: number): void {
+  if (after < 0) throw badInput('after', 'must be 0 or the last seq that was seen')
+}
+
+async function mustExist({ queries }: RequestContext, deploymentId: string): Promise<void> {
+  if (await queries.deployment(deploymentId)) return
+  throw new CommandError('NOT_FOUND', `there is no deployment ${deploymentId}`, 'id')
+}
+
+/** The middleware around resolvers does not see `subscribe`. */
+function answering(subscribe: (data: Data) => Promise<AsyncIterable<unknown>>) {
+  return async (data: Data): Promise<AsyncIterable<unknown>> => {
+    try {
+      return await subscribe(data)
+    } catch (error) {
+      throw error instanceof CommandError ? toGraphQLError(error) : error
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import DataLoader from 'dataloader'
+import type { App } from '../entities/app.js'
+import type { DeploymentEvent } from '../entities/deployment-event.js'
+import type { Deployment } from '../entities/deployment.js'
+import type { Stage } from '../entities/stage.js'
+import type { Variable } from '../entities/variable.js'
+import type { Commands } from '../engine/commands.js'
+import type { LogHub } from '../engine/logs/hub.js'
+import type { Queries } from '../engine/queries.js'
+import type { Wakeups } from '../engine/wakeups.js'
+
+/** What the API is made of; the same for all requests. */
+export interface ApiParts {
+  readonly commands: Commands
+  readonly queries: Queries
+  readonly hub: LogHub
+  readonly wakeups: Wakeups
+  /** Where browsers reach what is deployed. */
+  readonly address: PublicAddress
+}
+
+export interface PublicAddress {
+  readonly baseDomain: string
+  readonly publicPort: number
+}
+
+/** What resolvers work with. */
+export interface RequestContext extends ApiParts {
+  readonly loaders: Loaders
+}
+
+/** Gather the same read of many rows into one query. */
+export interface Loaders {
+  readonly app: DataLoader<string, App | null>
+  readonly deployment: DataLoader<string, Deployment | null>
+  readonly stage: DataLoader<string, Stage | null>
+  readonly stagesOfApp: DataLoader<string, Stage[]>
+  readonly variablesOfStage: DataLoader<string, Variable[]>
+  readonly eventsOfDeployment: DataLoader<string, DeploymentEvent[]>
+  readonly queuePosition: DataLoader<string, number | null>
+}
+
+export function createContext(parts: ApiParts): RequestContext {
+  return { ...parts, loaders: createLoaders(parts.queries) }
+}
+
+function createLoaders(queries: Queries): Loaders {
+  return {
+    app: one((ids) => queries.appsById(ids)),
+    deployment: one((ids) => queries.deploymentsById(ids)),
+    stage: one((ids) => queries.stagesById(ids)),
+    stagesOfApp: many((ids) => queries.stagesOfApps(ids), (stage) => stage.appId),
+    variablesOfStage: many((ids) => queries.variablesOfStages(ids), (variable) => variable.stageId),
+    eventsOfDeployment: many((ids) => queries.eventsOfDeployments(ids), (event) => event.deploymentId),
+    queuePosition: batch(async (ids) => {
+      const positions = await queries.queuePositions(ids)
+      return ids.map((id) => positions.get(id) ?? null)
+    }),
+  }
+}
+
+/** Batches only: a subscription's context lives for hours, and a cache in it would show it its first answer for ever. */
+function batch<V>(load: (ids: readonly string[]) => Promise<V[]>): DataLoader<string, V> {
+  return new DataLoader(load, { cache: false, maxBatchSize: 200 })
+}
+
+function one<V extends { id: string }>(load: (ids: readonly string[]) => Promise<V[]>) {
+  return batch<V | null>(async (ids) => {
+    const byId = new Map((await load(ids)).map((row) => [row.id, row]))
+    return ids.map((id) => byId.get(id) ?? null)
+  })
+}
+
+function many<V>(load: (ids: readonly string[]) => Promise<V[]>, keyOf: (row: V) => string) {
+  return batch<V[]>(async (ids) => {
+    const rows = await load(ids)
+    return ids.map((id) => rows.filter((row) => keyOf(row) === id))
+  })
+}

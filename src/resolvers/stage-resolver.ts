@@ -1,0 +1,47 @@
+import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
+import { publicUrl, stageHost } from '../engine/names.js'
+import type { Stage } from '../entities/stage.js'
+import { AppType } from '../schema/app.js'
+import { DeploymentType } from '../schema/deployment.js'
+import { HealthCheckType, LimitsType, StageType, VariableType } from '../schema/stage.js'
+import type { RequestContext } from './request-context.js'
+
+@Resolver(() => StageType)
+export class StageResolver {
+  @FieldResolver(() => AppType)
+  app(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
+    return loaders.app.load(stage.appId)
+  }
+
+  @FieldResolver(() => String)
+  async url(@Root() stage: Stage, @Ctx() { loaders, address }: RequestContext) {
+    const app = await loaders.app.load(stage.appId)
+    return app && publicUrl(stageHost(app.name, stage.name, address.baseDomain), address.publicPort)
+  }
+
+  @FieldResolver(() => DeploymentType, { nullable: true })
+  current(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
+    return stage.currentDeploymentId && loaders.deployment.load(stage.currentDeploymentId)
+  }
+
+  @FieldResolver(() => [VariableType])
+  variables(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
+    return loaders.variablesOfStage.load(stage.id)
+  }
+
+  @FieldResolver(() => LimitsType)
+  limits(@Root() { memoryBytes, cpus, pids }: Stage): LimitsType {
+    return { memoryBytes, cpus, pids }
+  }
+
+  @FieldResolver(() => HealthCheckType)
+  healthCheck(@Root() stage: Stage): HealthCheckType {
+    return {
+      path: stage.healthPath,
+      intervalSeconds: stage.healthIntervalSeconds,
+      timeoutSeconds: stage.healthTimeoutSeconds,
+      deadlineSeconds: stage.healthDeadlineSeconds,
+      stableSeconds: stage.healthStableSeconds,
+    }
+  }
+}

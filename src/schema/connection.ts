@@ -1,0 +1,43 @@
+import { type ClassType, Field, Int, ObjectType } from 'type-graphql'
+import { AppType } from './app.js'
+import { DeploymentType } from './deployment.js'
+
+@ObjectType('PageInfo')
+export class PageInfoType {
+  @Field(() => String, { nullable: true })
+  endCursor!: string | null
+
+  @Field(() => Boolean)
+  hasNextPage!: boolean
+}
+
+/** Declares `{name}Edge` and `{name}Connection`. */
+function connectionOf(name: string, nodeType: ClassType) {
+  @ObjectType(`${name}Edge`)
+  class Edge {
+    @Field(() => String)
+    cursor!: string
+
+    @Field(() => nodeType)
+    node!: object
+  }
+
+  @ObjectType(`${name}Connection`)
+  class Connection {
+    @Field(() => [Edge])
+    edges!: Edge[]
+
+    @Field(() => [nodeType])
+    nodes!: object[]
+
+    @Field(() => PageInfoType)
+    pageInfo!: PageInfoType
+
+    @Field(() => Int)
+    totalCount!: number
+  }
+  return Connection
+}
+
+export const AppConnectionType = connectionOf('App', AppType)
+export const DeploymentConnectionType = connectionOf('Deployment', DeploymentType)

@@ -1,0 +1,85 @@
+import { Field, InputType } from 'type-graphql'
+
+@InputType('VariableInput')
+export class VariableInput {
+  @Field(() => String)
+  key!: string
+
+  @Field(() => String)
+  value!: string
+}
+
+@InputType('CreateAppInput')
+export class CreateAppInput {
+  @Field(() => String)
+  name!: string
+
+  @Field(() => String, {
+    description: 'https://, ssh:// or git@host:path. file:// only where ALLOW_FILE_REPOS=true.',
+  })
+  repoUrl!: string
+
+  @Field(() => String, { nullable: true })
+  branch?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    defaultValue: 'Dockerfile',
+    description: 'Relative to contextPath.',
+  })
+  dockerfilePath?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    defaultValue: '.',
+    description: "Relative to the repository's root.",
+  })
+  contextPath?: string | null
+
+  @Field(() => [VariableInput], { nullable: true, defaultValue: [] })
+  variables?: VariableInput[] | null
+
+  @Field(() => Boolean, {
+    nullable: true,
+    defaultValue: true,
+    description: 'Make the first deployment at once.',
+  })
+  deploy?: boolean | null
+}
+
+@InputType('UpdateAppInput')
+export class UpdateAppInput {
+  @Field(() => String, { nullable: true })
+  repoUrl?: string | null
+
+  @Field(() => String, { nullable: true })
+  branch?: string | null
+
+  @Field(() => String, { nullable: true })
+  dockerfilePath?: string | null
+
+  @Field(() => String, { nullable: true })
+  contextPath?: string | null
+}
+
+@InputType('DeployInput')
+export class DeployInput {
+  @Field(() => String, { nullable: true, defaultValue: 'production' })
+  stage?: string | null
+
+  @Field(() => String, { nullable: true, description: 'A branch, a tag or a full commit id.' })
+  ref?: string | null
+
+  @Field(() => Boolean, {
+    nullable: true,
+    defaultValue: false,
+    description: 'Build without the layer cache.',
+  })
+  noCache?: boolean | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: "A second call with the same key answers with the first call's deployment.",
+  })
+  idempotencyKey?: string | null
+}

@@ -1,0 +1,58 @@
+import { Field, Float, Int, ObjectType } from 'type-graphql'
+import { DeploymentStatus, LogSource } from './enums.js'
+import { DateTime } from './scalars.js'
+
+@ObjectType('LogEnd')
+export class LogEndType {
+  @Field(() => DeploymentStatus)
+  status!: DeploymentStatus
+
+  @Field(() => Int)
+  lastSeq!: number
+
+  @Field(() => Float)
+  bytes!: number
+
+  @Field(() => Float)
+  omittedBytes!: number
+}
+
+@ObjectType('LogEvent')
+export class LogEventType {
+  @Field(() => Int, { description: '1, 2, 3, … per deployment, without gaps.' })
+  seq!: number
+
+  @Field(() => DateTime)
+  at!: Date
+
+  @Field(() => DeploymentStatus)
+  phase!: DeploymentStatus
+
+  @Field(() => LogSource)
+  stream!: LogSource
+
+  @Field(() => String, {
+    description:
+      'One or more whole lines, each ended by a newline; at most 32 KiB. ANSI colours kept, all other control sequences removed.',
+  })
+  text!: string
+
+  @Field(() => LogEndType, {
+    nullable: true,
+    description:
+      'On the last event of the log only. A reader who has it all already gets it with an empty text.',
+  })
+  end!: LogEndType | null
+}
+
+@ObjectType('LogPage')
+export class LogPageType {
+  @Field(() => [LogEventType])
+  events!: LogEventType[]
+
+  @Field(() => LogEndType, {
+    nullable: true,
+    description: 'Set when the log is complete; further pages may follow up to its lastSeq.',
+  })
+  end!: LogEndType | null
+}

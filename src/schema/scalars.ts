@@ -1,0 +1,8 @@
+import { GraphQLScalarType } from 'graphql'
+import { GraphQLDateTime } from 'graphql-scalars'
+
+export const DateTime = new GraphQLScalarType<Date, Date>({
+  ...GraphQLDateTime.toConfig(),
+  name: 'DateTime',
+  description: 'ISO 8601 instant, UTC, milliseconds.',
+})
