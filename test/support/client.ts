@@ -1,0 +1,113 @@
+import { createClient, type Client } from 'graphql-ws'
+import { WebSocket } from 'ws'
+import { TOKEN } from './server.js'
+
+export interface GraphQLAnswer<T> {
+  readonly data?: T | null
+  readonly errors?: { message: string; extensions: { code: string; field?: string } }[]
+}
+
+/** POST /graphql. Rejects with the first error's message. */
+export async function graphql<T>(port: number, query: string, variables: object = {}): Promise<T> {
+  const answer = await tryGraphql<T>(port, query, variables)
+  if (answer.errors || !answer.data) throw new Error(answer.errors?.[0]?.message ?? 'no data')
+  return answer.data
+}
+
+export async function tryGraphql<T>(
+  port: number,
+  query: string,
+  variables: object = {},
+  token = TOKEN,
+): Promise<GraphQLAnswer<T>> {
+  const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  })
+  return (await response.json()) as GraphQLAnswer<T>
+}
+
+/** A real graphql-ws client. */
+export function wsClient(port: number, token = TOKEN): Client {
+  return createClient({
+    url: `ws://127.0.0.1:${port}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${token}` },
+    retryAttempts: 0,
+  })
+}
+
+export interface LogEvent {
+  readonly seq: number
+  readonly at: string
+  readonly phase: string
+  readonly stream: string
+  readonly text: string
+  readonly end: { status: string; lastSeq: number; bytes: number; omittedBytes: number } | null
+}
+
+const LOGS = `subscription ($id: ID!, $after: Int!) {
+  deploymentLogs(deploymentId: $id, after: $after) {
+    seq at phase stream text end { status lastSeq bytes omittedBytes }
+  }
+}`
+
+/** Follows a log from `after` to its end, or as far as `enough` says; over a connection of its own. */
+export async function followLog(
+  port: number,
+  deploymentId: string,
+  after = 0,
+  enough: (events: LogEvent[]) => boolean = () => false,
+): Promise<LogEvent[]> {
+  const client = wsClient(port)
+  const events: LogEvent[] = []
+  const answers = client.iterate<{ deploymentLogs: LogEvent }>({
+    query: LOGS,
+    variables: { id: deploymentId, after },
+  })
+  try {
+    for await (const answer of answers) {
+      if (answer.errors || !answer.data) throw new Error(answer.errors?.[0]?.message ?? 'no data')
+      events.push(answer.data.deploymentLogs)
+      if (enough(events)) break
+    }
+    return events
+  } finally {
+    await client.dispose()
+  }
+}
+
+export interface DeploymentState {
+  readonly id: string
+  readonly status: string
+  readonly error: { code: string; phase: string; message: string; exitCode: number | null; lastLines: string[] } | null
+}
+
+const DEPLOYMENT = `query ($id: ID!) {
+  deployment(id: $id) { id status error { code phase message exitCode lastLines } }
+}`
+
+export async function readDeployment(port: number, id: string): Promise<DeploymentState> {
+  return (await graphql<{ deployment: DeploymentState }>(port, DEPLOYMENT, { id })).deployment
+}
+
+const CREATE = `mutation ($input: CreateAppInput!) {
+  createApp(input: $input) { id deployments(first: 1) { nodes { id } } }
+}`
+
+/** Creates an app with its first deployment. */
+export async function createApp(
+  port: number,
+  input: { name: string; repoUrl: string } & Record<string, unknown>,
+): Promise<{ appId: string; deploymentId: string }> {
+  const { createApp: app } = await graphql<{
+    createApp: { id: string; deployments: { nodes: { id: string }[] } }
+  }>(port, CREATE, { input })
+  return { appId: app.id, deploymentId: app.deployments.nodes[0]?.id ?? '' }
+}
+
+export async function deploy(port: number, appId: string, input: object = {}): Promise<string> {
+  const query = 'mutation ($appId: ID!, $input: DeployInput) { deploy(appId: $appId, input: $input) { id } }'
+  return (await graphql<{ deploy: { id: string } }>(port, query, { appId, input })).deploy.id
+}

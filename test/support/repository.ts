@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const AUTHOR = ['-c', 'user.name=Test', '-c', 'user.email=test@longshore.invalid']
+
+/** A real Git repository in a temporary folder, made with the git binary. */
+export class TestRepository implements Disposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'longshore-repo-'))
+  readonly url = `file://${this.folder}`
+
+  constructor(files: Readonly<Record<string, string>>) {
+    this.git('init', '--quiet', '-b', 'main')
+    this.commit(files)
+  }
+
+  /** Writes files and commits all; gives the commit's id. */
+  commit(files: Readonly<Record<string, string>>, message = 'change'): string {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.folder, path)), { recursive: true })
+      writeFileSync(join(this.folder, path), text)
+    }
+    this.git('add', '-A')
+    this.git('commit', '--quiet', '--allow-empty', '-m', message)
+    return this.git('rev-parse', 'HEAD')
+  }
+
+  link(path: string, target: string): void {
+    symlinkSync(target, join(this.folder, path))
+  }
+
+  git(...args: string[]): string {
+    return execFileSync('git', ['-C', this.folder, ...AUTHOR, ...args], { encoding: 'utf8' }).trim()
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** Made locally by `npm test`: busybox and nothing else, so that no registry is needed. */
+export const BASE_IMAGE = 'longshore-test/busybox:local'
+
+/** A web app whose page says `text`; `steps` run during its build. */
+export function webApp(text: string, steps: readonly string[] = []): Record<string, string> {
+  const runs = steps.map((step) => `RUN ${JSON.stringify(['/bin/busybox', 'sh', '-c', step])}`)
+  return {
+    'www/index.html': text,
+    Dockerfile: [
+      `FROM ${BASE_IMAGE}`,
+      ...runs,
+      'COPY www /www',
+      'EXPOSE 8080',
+      'CMD ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]',
+      '',
+    ].join('\n'),
+  }
+}

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createTestDatabase, type TestDatabase } from './database.js'
+
+const ENTRY = new URL('../../src/main.js', import.meta.url).href
+export const TOKEN = 'a-token-only-for-tests'
+
+/** An installation of Longshore in a temporary folder: real processes on a real database. */
+export class Installation implements AsyncDisposable {
+  readonly dataDir = mkdtempSync(join(tmpdir(), 'longshore-data-'))
+  readonly processes: ServerProcess[] = []
+
+  private constructor(
+    readonly database: TestDatabase,
+    readonly port: number,
+    readonly routerPort: number,
+  ) {}
+
+  static async create(): Promise<Installation> {
+    return new Installation(await createTestDatabase(), await freePort(), await freePort())
+  }
+
+  /** Starts a process and waits until its API, or its worker, is up. */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+    const server = new ServerProcess({
+      DATABASE_URL: this.database.url,
+      DATA_DIR: this.dataDir,
+      PORT: String(this.port),
+      ROUTER_PORT: String(this.routerPort),
+      ADMIN_TOKEN: TOKEN,
+      ALLOW_FILE_REPOS: 'true',
+      ...env,
+    })
+    this.processes.push(server)
+    await server.started()
+    return server
+  }
+
+  /** What the built-in router answers for a host. */
+  fetch(host: string, path = '/'): Promise<{ status: number; body: string }> {
+    return fetchHost(this.routerPort, host, path)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.processes) await server.kill()
+    await this.database[Symbol.asyncDispose]()
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+}
+
+/** One process of Longshore. */
+export class ServerProcess {
+  readonly child: ChildProcess
+  output = ''
+  private readonly roles: string
+
+  constructor(env: Readonly<Record<string, string>>) {
+    this.roles = env.ROLES ?? 'api,worker'
+    const script = `import { main } from ${JSON.stringify(ENTRY)}; await main()`
+    const args = ['--enable-source-maps', '--input-type=module', '--eval', script]
+    this.child = spawn(process.execPath, args, { env: { PATH: process.env.PATH, ...env }, stdio: 'pipe' })
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (bytes: Buffer) => (this.output += bytes.toString('utf8')))
+    }
+  }
+
+  async started(): Promise<void> {
+    await until(30_000, () => {
+      if (this.child.exitCode !== null) throw new Error(`the server ended: ${this.output}`)
+      return (this.roles.includes('api') ? /API answers/ : /worker runs/).test(this.output)
+    })
+  }
+
+  /** Sends a signal and gives the milliseconds until the process has ended. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
+    const startedAt = performance.now()
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const ended = once(this.child, 'exit')
+      this.child.kill(signal)
+      await ended
+    }
+    return performance.now() - startedAt
+  }
+
+  kill(): Promise<number> {
+    return this.stop('SIGKILL')
+  }
+}
+
+/** Asks `condition` until it gives something true; fails after `ms` with what it last said. */
+export async function until<T>(
+  ms: number,
+  condition: () => T | Promise<T>,
+  everyMs = 25,
+): Promise<NonNullable<T>> {
+  const end = Date.now() + ms
+  for (;;) {
+    const value = await condition()
+    if (value) return value
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition.toString()}`)
+    await sleep(everyMs)
+  }
+}
+
+export function fetchHost(
+  port: number,
+  host: string,
+  path = '/',
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: '127.0.0.1', port, path, headers: { host }, agent: false }, (answer) => {
+      let body = ''
+      answer.setEncoding('utf8')
+      answer.on('data', (text: string) => (body += text))
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }))
+      answer.on('error', reject)
+    })
+    asked.on('error', reject).end()
+  })
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))))
+    })
+  })
+}
