@@ -1,6 +1,6 @@
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
-import { createDockerode } from './engine/docker/dockerode.js'
+import { Dockerode } from './engine/docker/dockerode.js'
 import { Engine } from './engine/engine.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { LeaseKeeper } from './engine/lease.js'
@@ -52,7 +52,7 @@ function createTools(core: Core, router: BuiltinRouter | null): Tools {
     database,
     wakeups,
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
-    docker: createDockerode(config),
+    docker: new Dockerode(config),
     applyRoutes: async () => router?.refresh(),
     inFlight: (deploymentId) => router?.inFlight(deploymentId) ?? 0,
     settings: { ...config, instanceId },

@@ -173,7 +173,7 @@ export class Engine {
       logger.info('deployment is running', { deployment: deployment.id, app: work.app.name })
       if (replaced) this.#retire(replaced)
     } catch (error) {
-      const reason = abort.signal.aborted ? abort.signal.reason : error
+      const reason: unknown = abort.signal.aborted ? abort.signal.reason : error
       await settleFailure(this.parts, deployment, claim, log, reason).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })

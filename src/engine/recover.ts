@@ -8,6 +8,8 @@ import type { Tools } from './steps/context.js'
 const EVERY_MS = 5_000
 /** A full comparison with the engine; also at start. */
 const SWEEP_EVERY_MS = 30_000
+/** Build cache beyond its bound is freed this often: looking at it costs the engine seconds when it is large. */
+const PRUNE_EVERY_MS = 10 * 60_000
 const STOP_GRACE_SECONDS = 10
 /** Two workers never clean up at once: any number, the same in all versions. */
 const SWEEP_LOCK = 7_305_516_992
@@ -20,6 +22,7 @@ export class Recoverer implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => undefined
   #sweptAt = -Infinity
+  #prunedAt = performance.now()
   #running: Promise<void> | null = null
   #again = false
 
@@ -65,6 +68,9 @@ export class Recoverer implements AsyncDisposable {
     if (performance.now() - this.#sweptAt < SWEEP_EVERY_MS) return
     await this.sweep()
     this.#sweptAt = performance.now()
+    if (performance.now() - this.#prunedAt < PRUNE_EVERY_MS) return
+    this.#prunedAt = performance.now()
+    await this.tools.docker.pruneBuildCache(this.tools.settings.buildCacheBytes)
   }
 
   /** Compares the engine's containers with the database: wrong addresses are corrected, orphans removed. */

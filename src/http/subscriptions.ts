@@ -1,5 +1,5 @@
 import type { Server as HttpServer } from 'node:http'
-import { getOperationAST, GraphQLError, parse } from 'graphql'
+import { getOperationAST, GraphQLError, OperationTypeNode, parse } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import { createContext } from '../resolvers/request-context.js'
@@ -74,7 +74,7 @@ function authorizationOf(params: Readonly<Record<string, unknown>> | undefined):
 function refuseOthers(query: string, operationName: string | null | undefined): GraphQLError | null {
   try {
     const operation = getOperationAST(parse(query, { maxTokens: 1_000 }), operationName)
-    if (operation?.operation === 'subscription') return null
+    if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return null
     return new GraphQLError('only subscriptions are answered here: send queries and mutations by POST /graphql', {
       extensions: { code: 'BAD_USER_INPUT' },
     })

@@ -1,14 +1,20 @@
 import Docker from 'dockerode'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuilderChoice } from '../../config.js'
-import { DeployError, InfrastructureError } from '../errors.js'
+import { DeployError } from '../errors.js'
 import { followBuild } from './build-stream.js'
+import { bounded, call, gone } from './calls.js'
 import { containerOptions } from './container-options.js'
-import type { Docker as DockerPort, BuildRequest, ContainerRequest, Image } from './docker.js'
+import type {
+  BuildRequest,
+  ContainerRequest,
+  ContainerState,
+  ContainerSummary,
+  Docker as DockerPort,
+  Image,
+} from './docker.js'
 
 export const NETWORK = 'longshore'
 const PING_MS = 3_000
-const CALL_MS = 60_000
 
 export interface DockerodeOptions {
   readonly dockerHost: string
@@ -17,88 +23,93 @@ export interface DockerodeOptions {
 }
 
 /** Docker over its HTTP API. The only file that knows dockerode. */
-export function createDockerode(options: DockerodeOptions): DockerPort {
-  const docker = connect(options.dockerHost)
-  let networkReady: Promise<void> | null = null
+export class Dockerode implements DockerPort {
+  readonly #docker: Docker
+  #networkReady: Promise<void> | null = null
 
-  const ensureNetwork = () => {
-    networkReady ??= createNetwork(docker).catch((error: unknown) => {
-      networkReady = null // the next deployment tries again
-      throw error
-    })
-    return networkReady
+  constructor(private readonly options: DockerodeOptions) {
+    this.#docker = connect(options.dockerHost)
   }
 
-  return {
-    async ping() {
-      const version = docker.version()
-      return (await bounded(version, PING_MS)).Version
-    },
+  async ping(): Promise<string> {
+    return (await bounded(this.#docker.version(), PING_MS)).Version
+  }
 
-    build: (request, signal) => call(() => build(docker, options, request, signal), signal),
+  build(request: BuildRequest, signal: AbortSignal): Promise<Image> {
+    return call(() => build(this.#docker, this.options, request, signal), signal)
+  }
 
-    findImage: (reference) => call(() => findImage(docker, reference)),
+  findImage(reference: string): Promise<Image | null> {
+    return call(() => findImage(this.#docker, reference))
+  }
 
-    async removeImage(reference) {
-      await call(() => gone(docker.getImage(reference).remove({ force: true })))
-    },
+  async removeImage(reference: string): Promise<void> {
+    await call(() => gone(this.#docker.getImage(reference).remove({ force: true })))
+  }
 
-    startContainer: (request, signal) =>
-      call(async () => {
-        await ensureNetwork()
-        await startContainer(docker, request, signal)
-      }, signal),
-
-    findContainer: (name) =>
-      call(async () => {
-        const found = await gone(docker.getContainer(name).inspect())
-        if (!found) return null
-        return {
-          running: found.State.Running,
-          exitCode: found.State.ExitCode,
-          outOfMemory: found.State.OOMKilled,
-          restarts: found.RestartCount,
-          address: found.NetworkSettings.Networks[NETWORK]?.IPAddress || null,
-        }
-      }),
-
-    async keepRunning(name) {
-      await call(() => docker.getContainer(name).update({ RestartPolicy: { Name: 'unless-stopped' } }))
-    },
-
-    lastLines: (name, count) => call(() => lastLines(docker, name, count)),
-
-    async removeContainer(name, graceSeconds) {
-      await call(async () => {
-        const container = docker.getContainer(name)
-        await gone(container.update({ RestartPolicy: { Name: 'no' } }))
-        await gone(container.stop({ t: graceSeconds }))
-        await gone(container.remove({ force: true, v: true }))
+  startContainer(request: ContainerRequest, signal: AbortSignal): Promise<void> {
+    return call(async () => {
+      this.#networkReady ??= createNetwork(this.#docker)
+      await this.#networkReady.catch((error: unknown) => {
+        this.#networkReady = null // the next deployment tries again
+        throw error
       })
-    },
-
-    listContainers: (label) =>
-      call(async () => {
-        const found = await docker.listContainers({ all: true, filters: { label: [label] } })
-        return found.map((container) => ({
-          name: (container.Names[0] ?? '').replace(/^\//, ''),
-          labels: container.Labels,
-          running: container.State === 'running',
-          address: container.NetworkSettings.Networks[NETWORK]?.IPAddress || null,
-        }))
-      }),
-
-    listImages: (label) =>
-      call(async () => {
-        const found = await docker.listImages({ filters: { label: [label] } })
-        return found.flatMap((image) => image.RepoTags ?? [])
-      }),
-
-    async pruneBuildCache(keepBytes) {
-      const prune = docker.pruneBuilder.bind(docker) as unknown as (options: object) => Promise<unknown>
-      await call(() => prune({ 'keep-storage': keepBytes }))
-    },
+      await startContainer(this.#docker, request, signal)
+    }, signal)
   }
+
+  async findContainer(name: string): Promise<ContainerState | null> {
+    const found = await call(() => gone(this.#docker.getContainer(name).inspect()))
+    if (!found) return null
+    return {
+      running: found.State.Running,
+      exitCode: found.State.ExitCode,
+      outOfMemory: found.State.OOMKilled,
+      restarts: found.RestartCount,
+      address: addressIn(found.NetworkSettings),
+    }
+  }
+
+  async keepRunning(name: string): Promise<void> {
+    await call(() => this.#docker.getContainer(name).update({ RestartPolicy: { Name: 'unless-stopped' } }))
+  }
+
+  lastLines(name: string, count: number): Promise<string[]> {
+    return call(() => lastLines(this.#docker, name, count))
+  }
+
+  async removeContainer(name: string, graceSeconds: number): Promise<void> {
+    const container = this.#docker.getContainer(name)
+    await call(async () => {
+      await gone(container.update({ RestartPolicy: { Name: 'no' } }))
+      await gone(container.stop({ t: graceSeconds }))
+      await gone(container.remove({ force: true, v: true }))
+    })
+  }
+
+  async listContainers(label: string): Promise<ContainerSummary[]> {
+    const found = await call(() => this.#docker.listContainers({ all: true, filters: { label: [label] } }))
+    return found.map((container) => ({
+      name: (container.Names[0] ?? '').replace(/^\//, ''),
+      labels: container.Labels,
+      running: container.State === 'running',
+      address: addressIn(container.NetworkSettings),
+    }))
+  }
+
+  async listImages(label: string): Promise<string[]> {
+    const found = await call(() => this.#docker.listImages({ filters: { label: [label] } }))
+    return found.flatMap((image) => image.RepoTags ?? [])
+  }
+
+  async pruneBuildCache(keepBytes: number): Promise<void> {
+    const prune = this.#docker.pruneBuilder.bind(this.#docker) as unknown as (options: object) => Promise<unknown>
+    await call(() => prune({ 'keep-storage': keepBytes }))
+  }
+}
+
+function addressIn({ Networks }: { Networks: Record<string, { IPAddress: string }> }): string | null {
+  return Networks[NETWORK]?.IPAddress || null
 }
 
 function connect(dockerHost: string): Docker {
@@ -107,48 +118,6 @@ function connect(dockerHost: string): Docker {
   const url = new URL(dockerHost.replace(/^tcp:/, 'http:'))
   const protocol = url.protocol === 'https:' ? 'https' : 'http'
   return new Docker({ host: url.hostname, port: Number(url.port) || 2375, protocol })
-}
-
-const UNREACHABLE = /ECONNREFUSED|ENOENT|ECONNRESET|EPIPE|ETIMEDOUT|EACCES|socket hang up/
-
-/** Tells an engine that is away from one that refuses; an aborted call rejects with the signal's own reason. */
-async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason
-    const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string }
-    if (error instanceof DeployError || error instanceof InfrastructureError) throw error
-    if (statusCode === undefined && UNREACHABLE.test(`${code} ${message}`)) {
-      throw new InfrastructureError('DOCKER_UNREACHABLE', `the Docker engine does not answer: ${message}`, error)
-    }
-    throw error
-  }
-}
-
-async function bounded<T>(work: Promise<T>, ms: number): Promise<T> {
-  const timer = new AbortController()
-  const late = sleep(ms, undefined, { signal: timer.signal, ref: false }).then(() => {
-    throw new InfrastructureError('DOCKER_UNREACHABLE', `the Docker engine did not answer within ${ms} ms`)
-  })
-  late.catch(() => undefined)
-  work.catch(() => undefined)
-  try {
-    return await Promise.race([call(() => work), late])
-  } finally {
-    timer.abort()
-  }
-}
-
-/** 304 (already so) and 404 (not there) are what was wanted. */
-async function gone<T>(work: Promise<T>): Promise<T | null> {
-  try {
-    return await bounded(work, CALL_MS)
-  } catch (error) {
-    const status = (error as { statusCode?: number }).statusCode
-    if (status === 304 || status === 404) return null
-    throw error
-  }
 }
 
 async function createNetwork(docker: Docker): Promise<void> {

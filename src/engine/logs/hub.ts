@@ -28,7 +28,7 @@ export interface LogFeed {
   /** Chunks after `after`; empty at the end. Null: there is no such log. */
   page(after: number): Promise<LogPage | null>
   /** Resolves at once when the log has changed since `version`, else with the next change or after `ms`. */
-  changed(version: number, ms: number): { promise: Promise<void>; cancel(): void }
+  changed(version: number, ms: number): { promise: Promise<void>; cancel: () => void }
   close(): void
 }
 
@@ -145,7 +145,7 @@ function pageFromRing(log: Followed, after: number): LogPage | null {
   return { chunks: log.ring.slice(start, start + PAGE_CHUNKS), end: null }
 }
 
-function changed(log: Followed, version: number, ms: number): { promise: Promise<void>; cancel(): void } {
+function changed(log: Followed, version: number, ms: number): { promise: Promise<void>; cancel: () => void } {
   if (log.version !== version) return { promise: Promise.resolve(), cancel: () => undefined }
   let cancel: () => void = () => undefined
   const promise = new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import { DeploymentStatus } from '../../entities/deployment-status.js'
+import type { DeploymentStatus } from '../../entities/deployment-status.js'
 import { containerName, stageHost } from '../names.js'
 
 /** Where requests for a host go. */
