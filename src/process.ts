@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
+export type { ChildProcess }
+
 /**
  * Starts a program with an argument list. The only place that starts child processes: there is no shell, so no
  * argument can become a command.

@@ -4,7 +4,7 @@ import { fastifyApolloHandler } from '@as-integrations/fastify'
 import type { FastifyInstance } from 'fastify'
 import { createContext, type RequestContext } from '../resolvers/request-context.js'
 import { nameField } from '../resolvers/errors.js'
-import type { ServerParts } from './server.js'
+import type { ServerParts } from './server-parts.js'
 
 /** POST /graphql: queries and mutations. */
 export async function serveGraphQL(

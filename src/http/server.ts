@@ -1,20 +1,11 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
-import type { GraphQLSchema } from 'graphql'
-import type { Logger } from '../logger.js'
-import type { ApiParts } from '../resolvers/request-context.js'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
 import { serveExplorer } from './explorer.js'
 import { serveGraphQL } from './graphql.js'
 import { serveHealth } from './health.js'
 import { serveRest } from './rest.js'
+import type { ServerParts } from './server-parts.js'
 import { serveSubscriptions } from './subscriptions.js'
-
-export interface ServerParts {
-  readonly parts: ApiParts
-  readonly schema: GraphQLSchema
-  readonly isToken: TokenCheck
-  readonly logger: Logger
-}
 
 export interface Server extends AsyncDisposable {
   /** Gives the URL that it answers at. */

@@ -4,7 +4,7 @@ import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import { createContext } from '../resolvers/request-context.js'
 import { translated } from '../resolvers/errors.js'
-import type { ServerParts } from './server.js'
+import type { ServerParts } from './server-parts.js'
 
 const PATH = '/graphql'
 /** The largest message that a client may send. */

@@ -1,11 +1,10 @@
-import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { programPath } from '../config.js'
-import { ended, killTree, runProgram, startProgram } from '../process.js'
+import { type ChildProcess, ended, killTree, runProgram, startProgram } from '../process.js'
 import { asPlainUser } from './plain-user.js'
 
 /** A PostgreSQL server of this process's own. */

@@ -103,8 +103,8 @@ export class Dockerode implements DockerPort {
   }
 
   async pruneBuildCache(keepBytes: number): Promise<void> {
-    const prune = this.#docker.pruneBuilder.bind(this.#docker) as unknown as (options: object) => Promise<unknown>
-    await call(() => prune({ 'keep-storage': keepBytes }))
+    // Not pruneBuilder(): it drops its options, and without a bound the engine frees the whole cache.
+    await call(() => dial(this.#docker, '/build/prune?', { 'keep-storage': keepBytes }))
   }
 }
 
@@ -118,6 +118,14 @@ function connect(dockerHost: string): Docker {
   const url = new URL(dockerHost.replace(/^tcp:/, 'http:'))
   const protocol = url.protocol === 'https:' ? 'https' : 'http'
   return new Docker({ host: url.hostname, port: Number(url.port) || 2375, protocol })
+}
+
+/** A POST of the API that dockerode has no method for. */
+function dial(docker: Docker, path: string, options: Readonly<Record<string, unknown>>): Promise<unknown> {
+  const request = { path, method: 'POST', options, statusCodes: { 200: true, 500: 'server error' } }
+  return new Promise((resolve, reject) => {
+    docker.modem.dial(request, (error: unknown, answer: unknown) => (error ? reject(error) : resolve(answer)))
+  })
 }
 
 async function createNetwork(docker: Docker): Promise<void> {

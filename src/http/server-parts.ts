@@ -1,0 +1,12 @@
+import type { GraphQLSchema } from 'graphql'
+import type { Logger } from '../logger.js'
+import type { ApiParts } from '../resolvers/request-context.js'
+import type { TokenCheck } from './access.js'
+
+/** What the routes are made of. */
+export interface ServerParts {
+  readonly parts: ApiParts
+  readonly schema: GraphQLSchema
+  readonly isToken: TokenCheck
+  readonly logger: Logger
+}
