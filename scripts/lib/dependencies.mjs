@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { run, runQuietly } from './run.mjs'
+
+/** The project's folder. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Node.js new enough, git there, packages as package-lock.json says. @throws Error that says what to do */
+export async function ensureDependencies() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major < 20 || (major === 20 && minor < 19)) {
+    throw new Error(`Node.js ${process.versions.node} is too old: Longshore needs 20.19 or newer (https://nodejs.org)`)
+  }
+  if (spawnSync('git', ['--version']).status !== 0) {
+    throw new Error('git is missing: install it (Debian: apt-get install git) and try again')
+  }
+  const lock = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex')
+  const marker = join(ROOT, 'node_modules/.longshore-lock')
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
+  const npm = process.env.npm_execpath
+  const [file, args] = npm ? [process.execPath, [npm]] : ['npm', []]
+  await runQuietly('npm ci', file, [...args, 'ci', '--no-audit', '--no-fund'], { cwd: ROOT })
+  writeFileSync(marker, lock)
+}
+
+const SOURCES = ['src', 'migrations', 'test', 'bench', 'tsconfig.json', 'package-lock.json']
+
+/** Compiles when a source is newer than the last build. */
+export async function ensureBuild() {
+  const marker = join(ROOT, 'dist/.built')
+  const builtAt = statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const newest = Math.max(...SOURCES.map((path) => newestChange(join(ROOT, path))))
+  if (newest < builtAt) return
+  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', ROOT])
+  writeFileSync(marker, '')
+}
+
+/** A folder counts too: a file that was removed changes it. */
+function newestChange(path) {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found?.isDirectory()) return found?.mtimeMs ?? 0
+  return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => newestChange(join(path, name))))
+}

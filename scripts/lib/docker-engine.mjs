@@ -1,0 +1,76 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, openSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { dockerVersion } from './docker-api.mjs'
+import { runQuietly, say } from './run.mjs'
+
+const WAIT_MS = 60_000
+const LOG_FILE = join(tmpdir(), 'longshore-dockerd.log')
+const BY_HAND = 'Install and start one (https://docs.docker.com/engine/install/), or set DOCKER_HOST, and try again.'
+
+/**
+ * A Docker engine that answers. Where none does: as root on a Debian-like system one is installed and started, after
+ * a question on a terminal; `--yes` or CI=true do not ask.
+ *
+ * @throws Error that says what to do
+ */
+export async function ensureDockerEngine() {
+  const version = await dockerVersion()
+  if (version) return version
+  say('  No Docker engine answers.')
+  if (process.env.DOCKER_HOST) throw new Error(`DOCKER_HOST is ${process.env.DOCKER_HOST}, and nothing answers there.`)
+  if (process.platform !== 'linux' || process.getuid() !== 0) throw new Error(BY_HAND)
+  if (!isInstalled('dockerd')) await install()
+  return start()
+}
+
+function isInstalled(program) {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, program)))
+}
+
+async function install() {
+  if (!isInstalled('apt-get')) throw new Error(BY_HAND)
+  if (!(await agreed('Install Docker from the system’s packages (docker.io) and start it?'))) throw new Error(BY_HAND)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  await runQuietly('apt-get update', 'apt-get', ['update'], { env })
+  const packages = ['docker.io', 'iptables']
+  await runQuietly('apt-get install', 'apt-get', ['install', '-y', '--no-install-recommends', ...packages], { env })
+}
+
+async function agreed(question) {
+  if (process.argv.includes('--yes') || process.env.CI === 'true') return true
+  if (!process.stdin.isTTY) throw new Error(`${BY_HAND} Or let Longshore do it: add -- --yes`)
+  const terminal = createInterface({ input: process.stdin, output: process.stdout })
+  const answer = await terminal.question(`  ${question} [Y/n] `)
+  terminal.close()
+  return !/^n/i.test(answer.trim())
+}
+
+async function start() {
+  if (existsSync('/run/systemd/system')) spawnSync('systemctl', ['start', 'docker'])
+  else {
+    const log = openSync(LOG_FILE, 'a')
+    const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
+    // It outlives us: the apps that it runs go on serving.
+    spawn('dockerd', [], { detached: true, stdio: ['ignore', log, log], env }).on('error', () => undefined).unref()
+  }
+  const until = Date.now() + WAIT_MS
+  for (let second = 0; Date.now() < until; second++) {
+    const version = await dockerVersion()
+    if (version) {
+      say(`  Docker engine ${version} started.`)
+      return version
+    }
+    if (second % 5 === 4) say(`  waiting for the Docker engine: ${second + 1} s`)
+    await sleep(1_000)
+  }
+  throw new Error(`the Docker engine did not start within ${WAIT_MS / 1000} s:\n${lastLines(LOG_FILE)}`)
+}
+
+function lastLines(path) {
+  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-20).join('\n') : ''
+}

@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
+import { ensureDockerEngine } from './lib/docker-engine.mjs'
+import { ensureStaticImage, ensureTestImage } from './lib/images.mjs'
+import { say, script } from './lib/run.mjs'
+
+/** One test may take this long; the whole run has the budget of .ci/run. */
+const TEST_MS = 240_000
+
+/** Sets up, then runs all tests, or those whose path contains an argument: `npm test -- queue`. */
+await script(async () => {
+  say('Setting up: packages, Docker engine, build, test image, PostgreSQL')
+  await ensureDependencies()
+  say(`  Docker engine ${await ensureDockerEngine()}`)
+  rmSync(join(ROOT, 'dist/test'), { recursive: true, force: true })
+  rmSync(join(ROOT, 'dist/.built'), { force: true })
+  rmSync(join(ROOT, 'dist/.tsbuildinfo'), { force: true })
+  await ensureBuild()
+  await ensureStaticImage()
+  await ensureTestImage()
+  const { startEmbeddedServer } = await import('../dist/src/postgres/embedded-server.js')
+  const folder = mkdtempSync(join(tmpdir(), 'longshore-test-'))
+  const server = process.env.TEST_DATABASE_URL ? null : await startEmbeddedServer(folder)
+  try {
+    const url = server?.url ?? process.env.TEST_DATABASE_URL
+    process.exitCode = await runTests({ ...process.env, TEST_DATABASE_URL: url })
+  } finally {
+    await server?.[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+async function runTests(env) {
+  const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+  const files = readdirSync(join(ROOT, 'dist/test'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.test.js'))
+    .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+    .sort()
+  if (files.length === 0) throw new Error(`no test file matches ${wanted.join(', ')}`)
+  const tap = join(ROOT, 'dist/test.tap')
+  const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']
+  reporters.push('--test-reporter=tap', `--test-reporter-destination=${tap}`)
+  const bounds = ['--test-concurrency=1', `--test-timeout=${TEST_MS}`]
+  const paths = files.map((path) => join(ROOT, 'dist/test', path))
+  const args = ['--enable-source-maps', '--test', ...bounds, ...reporters, ...paths]
+  const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'inherit', 'inherit'] })
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal))
+  const [code] = await once(child, 'exit')
+  writeSummary(readFileSync(tap, 'utf8'))
+  return code ?? 1
+}
+
+/** One line that a machine can read: `12 passed, 0 failed, 0 skipped`. */
+function writeSummary(tap) {
+  const count = (name) => Number(new RegExp(`^# ${name} (\\d+)`, 'm').exec(tap)?.[1] ?? 0)
+  const failed = count('fail') + count('cancelled')
+  const line = `${count('pass')} passed, ${failed} failed, ${count('skipped')} skipped`
+  writeFileSync(join(ROOT, 'dist/test-summary.txt'), `${line}\n`)
+  say(line)
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { MIN_SECRET_LENGTH, Redactor } from '../../src/engine/logs/redactor.js'
+
+const MASK = '[REDACTED]'
+
+function redact(secrets: readonly string[], pieces: readonly (Buffer | string)[]): string {
+  const redactor = new Redactor(secrets)
+  const shown = pieces.map((piece) => redactor.write(Buffer.from(piece)))
+  return Buffer.concat([...shown, redactor.flush()]).toString('utf8')
+}
+
+/** The text in two pieces, for every place where it can be cut, and in single bytes. */
+function cuts(text: string): Buffer[][] {
+  const bytes = Buffer.from(text)
+  const pairs = [...bytes.keys()].map((at) => [bytes.subarray(0, at), bytes.subarray(at)])
+  return [...pairs, [...bytes].map((byte) => Buffer.from([byte]))]
+}
+
+function assertRedacted(secrets: readonly string[], text: string, expected: string): void {
+  for (const pieces of cuts(text)) {
+    const where = `cut at byte ${pieces[0]?.length} of ${JSON.stringify(text)}`
+    assert.equal(redact(secrets, pieces), expected, where)
+  }
+}
+
+/** What masking means, said slowly: every byte of every find is covered; a run of covered bytes is one mask. */
+function slowly(secrets: readonly string[], text: string): string {
+  const covered = new Set<number>()
+  for (const secret of secrets) {
+    for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, at + 1)) {
+      for (let index = at; index < at + secret.length; index++) covered.add(index)
+    }
+  }
+  return [...text].map((letter, index) => (covered.has(index) ? (covered.has(index - 1) ? '' : MASK) : letter)).join('')
+}
+
+/** Two masks side by side or one: both hide everything. */
+function joined(text: string): string {
+  return text.replace(/(?:\[REDACTED\])+/g, MASK)
+}
+
+describe('the redactor', () => {
+  test('masks a secret cut at every position', () => {
+    assertRedacted(['hunter22'], 'the token hunter22 is used', `the token ${MASK} is used`)
+    assertRedacted(['pässwörd💚'], 'a pässwörd💚 b', `a ${MASK} b`)
+  })
+
+  test('shows the beginning of a secret that does not go on', () => {
+    assertRedacted(['hunter22'], 'hunter2 hunter', 'hunter2 hunter')
+  })
+
+  test('does not delay what cannot begin a secret', () => {
+    const redactor = new Redactor(['hunter22'])
+    assert.equal(redactor.write(Buffer.from('an ordinary line\n')).toString(), 'an ordinary line\n')
+    assert.equal(redactor.write(Buffer.from('almost hunt')).toString(), 'almost ')
+    assert.equal(redactor.write(Buffer.from('ed')).toString(), 'hunted')
+  })
+
+  test('masks the base64 of a text around the secret at each of the three alignments', () => {
+    const secret = 'correct-horse-battery'
+    for (const before of ['', 'x', 'xy', 'xyz', 'user:']) {
+      for (const after of ['', '!', '!!', '!!!']) {
+        const text = Buffer.from(before + secret + after).toString('base64')
+        for (const pieces of cuts(text)) {
+          const [head = '', tail, more] = redact([secret], pieces).split(MASK)
+          assert.ok(tail !== undefined && more === undefined, `one mask for ${text}`)
+          // A character of base64 carries 6 bits; less than a byte of the secret may show at either edge.
+          assert.ok(head.length * 6 < before.length * 8 + 8, `${head} shows the secret's beginning`)
+          assert.ok(tail.replace(/=+$/, '').length * 6 < after.length * 8 + 8 + 6, `${tail} shows the secret's end`)
+        }
+      }
+    }
+  })
+
+  test('masks a secret as JSON escapes it', () => {
+    const secret = 'pa"ss\\wo\trd'
+    assertRedacted([secret], JSON.stringify({ password: secret }), `{"password":"${MASK}"}`)
+  })
+
+  test('masks a secret as a URL encodes it', () => {
+    const secret = 'p@ss/w&rd é'
+    assertRedacted([secret], `https://host/?key=${encodeURIComponent(secret)}&x=1`, `https://host/?key=${MASK}&x=1`)
+  })
+
+  test('masks overlapping secrets as one', () => {
+    assertRedacted(['abcdefgh', 'efghijkl'], '<abcdefghijkl>', `<${MASK}>`)
+    assertRedacted(['abcabc'], '<abcabcabc>', `<${MASK}>`)
+    assertRedacted(['abcdefgh', 'abcdefghijkl'], '<abcdefghijkl>', `<${MASK}>`)
+  })
+
+  test('masks adjoining secrets', () => {
+    for (const pieces of cuts('<hunter22swordfish>')) {
+      assert.equal(joined(redact(['hunter22', 'swordfish'], pieces)), `<${MASK}>`)
+    }
+  })
+
+  test('masks adjoining secrets as one', () => {
+    assertRedacted(['hunter22', 'swordfish'], '<hunter22swordfish>', `<${MASK}>`)
+  })
+
+  test('leaves short values alone and masks from the least length on', () => {
+    assert.equal(MIN_SECRET_LENGTH, 6)
+    assertRedacted(['true', '12345', ''], 'true 12345', 'true 12345')
+    assertRedacted(['123456'], 'a 123456 b', `a ${MASK} b`)
+  })
+
+  test('leaves a short value alone also where its encoding is long', () => {
+    assertRedacted(['/app'], 'GET /login?next=%2Fapp%2Fhome', 'GET /login?next=%2Fapp%2Fhome')
+  })
+
+  test('masks each longer line of a secret of several lines', () => {
+    const key = '-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----\n'
+    assertRedacted([key], '1: MIIEvQIBADANBgkq\n2: hkiG9w0BAQEFAASC\n', `1: ${MASK}\n2: ${MASK}\n`)
+    assertRedacted([key], `a ${key.trim()} b`, `a ${MASK} b`)
+  })
+
+  test('masks the lines of a secret with CRLF that is printed with other newlines', () => {
+    assertRedacted(['first-secret-line\r\nsecond-secret-line'], 'first-secret-line\n', `${MASK}\n`)
+  })
+
+  test('masks a secret without the white space at its ends', () => {
+    assertRedacted(['  hunter22\n'], 'token=hunter22;', `token=${MASK};`)
+  })
+
+  test('masks exactly the finds, however the stream is cut', () => {
+    const letters = fc.array(fc.constantFrom('a', 'b'), { minLength: 6, maxLength: 10 })
+    const secrets = fc.array(
+      letters.map((all) => all.join('')),
+      { minLength: 1, maxLength: 3 },
+    )
+    const piece = fc.array(fc.constantFrom('a', 'b', 'ab', 'ba', 'aabb', '-'), { maxLength: 8 })
+    fc.assert(
+      fc.property(secrets, fc.array(piece, { maxLength: 12 }), (values, texts) => {
+        const pieces = texts.map((all) => all.join(''))
+        const shown = redact(values, pieces)
+        for (const value of values) assert.ok(!shown.includes(value))
+        assert.equal(joined(shown), slowly(values, pieces.join('')))
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('never shows a secret, however it and the stream are cut', () => {
+    const secret = fc.string({ minLength: 6, maxLength: 20, unit: 'grapheme-ascii' })
+    const around = fc.string({ maxLength: 10, unit: 'grapheme' })
+    fc.assert(
+      fc.property(secret, around, around, fc.array(fc.nat({ max: 60 })), (value, before, after, places) => {
+        fc.pre(!value.includes('[') && !value.includes(']') && !MASK.includes(value.trim()))
+        const bytes = Buffer.from(before + value + after)
+        const ends = [...places, bytes.length].sort((a, b) => a - b)
+        const pieces = ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
+        assert.ok(!redact([value], pieces).includes(value))
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('passes everything on where there is no secret', () => {
+    const bytes = Buffer.from([0, 255, 128, 10])
+    assert.deepEqual(new Redactor([]).write(bytes), bytes)
+    assert.deepEqual(new Redactor(['hunter22']).write(bytes), bytes)
+  })
+})
