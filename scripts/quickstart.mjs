@@ -70,7 +70,10 @@ function isFree(port) {
 }
 
 function startServer(env) {
-  const child = spawn(process.execPath, [join(ROOT, 'scripts/start.mjs')], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [join(ROOT, 'scripts/start.mjs')], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let said = ''
   child.stdout.on('data', (bytes) => (said += bytes.toString('utf8')))
   const stop = async () => {
@@ -100,7 +103,9 @@ async function deployExample(env, startedAt) {
   const client = new LongshoreClient(env.PORT, token)
   const repoUrl = exampleRepository(join(env.DATA_DIR, 'quickstart'))
   const deploymentId = await client.deploy('hello', repoUrl)
-  const status = await client.followLog(deploymentId, (text) => process.stdout.write(text.replace(/^(?=.)/gm, '  │ ')))
+  const status = await client.followLog(deploymentId, (text) =>
+    process.stdout.write(text.replace(/^(?=.)/gm, '  │ ')),
+  )
   if (status !== 'RUNNING') throw new Error(`the deployment ended ${status}: its log above says why`)
   const host = `hello.${env.BASE_DOMAIN || 'localhost'}`
   const page = await fetchHost(env.ROUTER_PORT, host)

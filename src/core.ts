@@ -59,7 +59,9 @@ async function startDatabaseServer(config: Config, logger: Logger): Promise<Embe
 }
 
 async function readInstanceId(database: DataSource): Promise<string> {
-  await database.query('INSERT INTO instance (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM instance)', [createId()])
+  await database.query('INSERT INTO instance (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM instance)', [
+    createId(),
+  ])
   const rows = await database.query<{ id: string }[]>('SELECT id FROM instance ORDER BY created_at LIMIT 1')
   return rows[0]?.id ?? ''
 }

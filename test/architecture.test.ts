@@ -83,7 +83,11 @@ describe('one owner for each outside thing', () => {
     ['dockerode', has('dockerode'), ['engine/docker/dockerode.ts', 'engine/docker/container-options.ts']],
     ['child processes', has('node:child_process'), ['process.ts']],
     ['process.env', ({ text }) => /process\.env\b/.test(text), ['config.ts']],
-    ["Traefik's label names", ({ text }) => /traefik\.(enable|http)/.test(text), ['engine/routing/labels.ts']],
+    [
+      "Traefik's label names",
+      ({ text }) => /traefik\.(enable|http)/.test(text),
+      ['engine/routing/labels.ts'],
+    ],
     ['type-graphql', has('type-graphql'), ['schema/', 'resolvers/']],
     ['Fastify', has('fastify'), ['http/']],
     ['WebSockets', has('ws'), ['http/subscriptions.ts']],
@@ -133,7 +137,10 @@ function readModule(path: string): Module {
   return {
     path,
     text,
-    imports: [...own.map(({ name }) => local(name)), ...dynamic.filter((name) => name.startsWith('.')).map(local)],
+    imports: [
+      ...own.map(({ name }) => local(name)),
+      ...dynamic.filter((name) => name.startsWith('.')).map(local),
+    ],
     loads: own.filter(({ isType }) => !isType).map(({ name }) => local(name)),
     packages: specifiers.map(({ name }) => name).filter((name) => !name.startsWith('.')),
   }

@@ -23,10 +23,13 @@ export class LongshoreClient {
   async deploy(name, repoUrl) {
     const { app } = await this.ask('query ($name: String!) { app(name: $name) { id } }', { name })
     if (app) {
-      await this.ask('mutation ($id: ID!, $url: String!) { updateApp(id: $id, input: { repoUrl: $url }) { id } }', {
-        id: app.id,
-        url: repoUrl,
-      })
+      await this.ask(
+        'mutation ($id: ID!, $url: String!) { updateApp(id: $id, input: { repoUrl: $url }) { id } }',
+        {
+          id: app.id,
+          url: repoUrl,
+        },
+      )
       return (await this.ask('mutation ($id: ID!) { deploy(appId: $id) { id } }', { id: app.id })).deploy.id
     }
     const { createApp } = await this.ask(

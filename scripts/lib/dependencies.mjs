@@ -12,12 +12,16 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export async function ensureDependencies() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
-    throw new Error(`Node.js ${process.versions.node} is too old: Longshore needs 20.19 or newer (https://nodejs.org)`)
+    throw new Error(
+      `Node.js ${process.versions.node} is too old: Longshore needs 20.19 or newer (https://nodejs.org)`,
+    )
   }
   if (spawnSync('git', ['--version']).status !== 0) {
     throw new Error('git is missing: install it (Debian: apt-get install git) and try again')
   }
-  const lock = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex')
   const marker = join(ROOT, 'node_modules/.longshore-lock')
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
   const npm = process.env.npm_execpath

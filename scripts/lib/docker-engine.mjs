@@ -9,7 +9,8 @@ import { runQuietly, say } from './run.mjs'
 
 const WAIT_MS = 60_000
 const LOG_FILE = join(tmpdir(), 'longshore-dockerd.log')
-const BY_HAND = 'Install and start one (https://docs.docker.com/engine/install/), or set DOCKER_HOST, and try again.'
+const BY_HAND =
+  'Install and start one (https://docs.docker.com/engine/install/), or set DOCKER_HOST, and try again.'
 
 /**
  * A Docker engine that answers. Where none does: as root on a Debian-like system one is installed and started, after
@@ -21,7 +22,8 @@ export async function ensureDockerEngine() {
   const version = await dockerVersion()
   if (version) return version
   say('  No Docker engine answers.')
-  if (process.env.DOCKER_HOST) throw new Error(`DOCKER_HOST is ${process.env.DOCKER_HOST}, and nothing answers there.`)
+  if (process.env.DOCKER_HOST)
+    throw new Error(`DOCKER_HOST is ${process.env.DOCKER_HOST}, and nothing answers there.`)
   if (process.platform !== 'linux' || process.getuid() !== 0) throw new Error(BY_HAND)
   if (!isInstalled('dockerd')) await install()
   return start()
@@ -34,11 +36,14 @@ function isInstalled(program) {
 
 async function install() {
   if (!isInstalled('apt-get')) throw new Error(BY_HAND)
-  if (!(await agreed('Install Docker from the system’s packages (docker.io) and start it?'))) throw new Error(BY_HAND)
+  if (!(await agreed('Install Docker from the system’s packages (docker.io) and start it?')))
+    throw new Error(BY_HAND)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   await runQuietly('apt-get update', 'apt-get', ['update'], { env })
   const packages = ['docker.io', 'iptables']
-  await runQuietly('apt-get install', 'apt-get', ['install', '-y', '--no-install-recommends', ...packages], { env })
+  await runQuietly('apt-get install', 'apt-get', ['install', '-y', '--no-install-recommends', ...packages], {
+    env,
+  })
 }
 
 async function agreed(question) {
@@ -56,7 +61,9 @@ async function start() {
     const log = openSync(LOG_FILE, 'a')
     const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
     // It outlives us: the apps that it runs go on serving.
-    spawn('dockerd', [], { detached: true, stdio: ['ignore', log, log], env }).on('error', () => undefined).unref()
+    spawn('dockerd', [], { detached: true, stdio: ['ignore', log, log], env })
+      .on('error', () => undefined)
+      .unref()
   }
   const until = Date.now() + WAIT_MS
   for (let second = 0; Date.now() < until; second++) {

@@ -30,7 +30,9 @@ export async function ensureTestImage() {
   try {
     const dockerfile = 'FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nENV PATH=/bin\n'
     const binary = await findBusybox(folder)
-    await ensureImage('longshore-test/busybox:local', '1', dockerfile, () => ({ busybox: readFileSync(binary) }))
+    await ensureImage('longshore-test/busybox:local', '1', dockerfile, () => ({
+      busybox: readFileSync(binary),
+    }))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -24,7 +24,8 @@ export async function runQuietly(title, file, args, options = {}) {
   const ticker = setInterval(() => say(`  ${title}: ${seconds()} s · ${lastLine(said)}`), 5_000)
   try {
     const [code] = await once(child, 'exit')
-    if (code !== 0) throw new Error(`${title} failed (${[file, ...args].join(' ')}, exit code ${code}):\n${said}`)
+    if (code !== 0)
+      throw new Error(`${title} failed (${[file, ...args].join(' ')}, exit code ${code}):\n${said}`)
     say(`  ${title}: done in ${seconds()} s`)
   } finally {
     clearInterval(ticker)

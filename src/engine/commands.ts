@@ -66,7 +66,8 @@ export class Commands {
       await insertUnique(manager, app)
       const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })
       for (const variable of variables) await manager.insert(Variable, this.#sealed(stage.id, variable))
-      const first = command.deploy === false ? null : await enqueue(manager, stage, DeploymentTrigger.CREATE, {})
+      const first =
+        command.deploy === false ? null : await enqueue(manager, stage, DeploymentTrigger.CREATE, {})
       return [await manager.findOneByOrFail(App, { id: app.id }), first] as const
     })
     if (deployment) this.#announceQueued(deployment)
@@ -114,7 +115,11 @@ export class Commands {
     const ref = command.ref ? checkRef('ref', command.ref) : null
     const key = command.idempotencyKey ?? null
     if (key !== null && (key.length < 1 || key.length > 200)) {
-      throw new CommandError('BAD_USER_INPUT', 'idempotencyKey: must have 1 to 200 characters', 'idempotencyKey')
+      throw new CommandError(
+        'BAD_USER_INPUT',
+        'idempotencyKey: must have 1 to 200 characters',
+        'idempotencyKey',
+      )
     }
     const deployment = await this.database.transaction(async (manager) => {
       await getApp(manager, appId)
@@ -142,11 +147,18 @@ export class Commands {
       if (found.status === DeploymentStatus.RUNNING || found.status === DeploymentStatus.RETIRED) {
         throw new CommandError('CONFLICT', 'traffic has moved to it already: deploy again or roll back', 'id')
       }
-      if (isSettled(found.status)) throw new CommandError('CONFLICT', `it has ended already: ${found.status}`, 'id')
+      if (isSettled(found.status))
+        throw new CommandError('CONFLICT', `it has ended already: ${found.status}`, 'id')
       if (found.status === DeploymentStatus.PENDING) {
         const claim = { deploymentId: id, epoch: found.epoch }
         const finished = { finished_at: new Date() }
-        await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled before it started.' }, finished)
+        await settle(
+          manager,
+          claim,
+          DeploymentStatus.CANCELLED,
+          { text: 'Cancelled before it started.' },
+          finished,
+        )
       } else {
         await manager.update(Deployment, { id }, { cancelRequestedAt: new Date() })
       }
@@ -223,7 +235,10 @@ async function enqueue(
 ): Promise<Deployment> {
   const waiting = await manager.countBy(Deployment, { stageId: stage.id, status: DeploymentStatus.PENDING })
   if (waiting >= MAX_PENDING) {
-    throw new CommandError('QUEUE_FULL', `${waiting} deployments of this stage wait already: let one start first`)
+    throw new CommandError(
+      'QUEUE_FULL',
+      `${waiting} deployments of this stage wait already: let one start first`,
+    )
   }
   const id = createId()
   await manager.insert(Deployment, { id, appId: stage.appId, stageId: stage.id, trigger, ...options })

@@ -99,7 +99,9 @@ export class Engine {
       try {
         await this.#fillSlots()
       } catch (error) {
-        this.parts.logger.warn('the queue could not be read; trying again', { error: (error as Error).message })
+        this.parts.logger.warn('the queue could not be read; trying again', {
+          error: (error as Error).message,
+        })
       }
       if (!this.#woken) await this.#waitForWork()
     }

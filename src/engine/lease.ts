@@ -81,7 +81,10 @@ export class LeaseKeeper implements AsyncDisposable {
       if (!row && this.#held.get(deploymentId) === held) held.abort(new LostClaimError(deploymentId))
       if (row?.cancel_requested_at) held.abort(new CancelledError('cancelled'))
     } catch (error) {
-      this.logger.warn('could not renew a lease', { deployment: deploymentId, error: (error as Error).message })
+      this.logger.warn('could not renew a lease', {
+        deployment: deploymentId,
+        error: (error as Error).message,
+      })
       const overdueMs = performance.now() - held.renewedAt
       if (overdueMs > (this.leaseMs * 2) / 3) held.abort(new LostClaimError(deploymentId))
     }

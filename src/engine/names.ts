@@ -29,8 +29,7 @@ export function checkAppName(field: string, name: string): string {
 /** A branch, a tag or a full commit id. */
 export function checkRef(field: string, ref: string): string {
   const malformed =
-    !/^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}$/.test(ref) ||
-    /\.\.|\/\/|@\{|\.lock(\/|$)|\/\.|[./]$/.test(ref)
+    !/^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}$/.test(ref) || /\.\.|\/\/|@\{|\.lock(\/|$)|\/\.|[./]$/.test(ref)
   if (malformed) throw badInput(field, `${quote(ref)} is not a branch, a tag or a full commit id`)
   return ref
 }
@@ -40,7 +39,12 @@ export function checkPath(field: string, path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   const outside = path.startsWith('/') || parts.includes('..')
   // eslint-disable-next-line no-control-regex
-  if (outside || path.length > 500 || /[\x00-\x1f\x7f\\:]/.test(path) || parts.some((part) => part.startsWith('-'))) {
+  if (
+    outside ||
+    path.length > 500 ||
+    /[\x00-\x1f\x7f\\:]/.test(path) ||
+    parts.some((part) => part.startsWith('-'))
+  ) {
     throw badInput(field, `${quote(path)} must be a relative path inside the repository, without ".."`)
   }
   return parts.join('/') || '.'
@@ -66,7 +70,8 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
   if (!hasParent && scp) return `ssh://${scp[1]}@${scp[2]}/${scp[3]}`
   if (!hasParent && (HTTPS.test(url) || SSH.test(url))) return url
   if (/^file:\/\//i.test(url)) {
-    if (!allowFileRepos) throw badInput(field, 'file:// is off on this server (ALLOW_FILE_REPOS=true turns it on)')
+    if (!allowFileRepos)
+      throw badInput(field, 'file:// is off on this server (ALLOW_FILE_REPOS=true turns it on)')
     if (!hasParent && /^file:\/\/\/[A-Za-z0-9_./~+@%-]+$/.test(url)) return url
   }
   throw badInput(field, `${quote(url)} is not https://host/path, ssh://host/path or git@host:path`)

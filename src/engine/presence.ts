@@ -35,6 +35,8 @@ export class Presence implements AsyncDisposable {
        ON CONFLICT (id) DO UPDATE SET seen_at = now(), docker_version = $2, docker_error = $3`,
       [this.workerId, version, error],
     )
-    await this.database.query('DELETE FROM worker WHERE seen_at < now() - make_interval(secs => $1)', [FORGET_SECONDS])
+    await this.database.query('DELETE FROM worker WHERE seen_at < now() - make_interval(secs => $1)', [
+      FORGET_SECONDS,
+    ])
   }
 }

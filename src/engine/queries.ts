@@ -26,13 +26,20 @@ export class Queries {
     const query = this.database.getRepository(App).createQueryBuilder('app').where('app.deletedAt IS NULL')
     const totalCount = await query.getCount()
     if (after !== null) query.andWhere('app.name > :after', { after: decodeCursor(after) })
-    const rows = await query.orderBy('app.name').take(limit + 1).getMany()
+    const rows = await query
+      .orderBy('app.name')
+      .take(limit + 1)
+      .getMany()
     return pageOf(rows, limit, totalCount, (app) => app.name)
   }
 
   app(by: { id?: string | null; name?: string | null }): Promise<App | null> {
     if (!by.id && !by.name) throw badInput('id', 'give the id or the name of an app')
-    const where = { ...(by.id ? { id: by.id } : {}), ...(by.name ? { name: by.name } : {}), deletedAt: IsNull() }
+    const where = {
+      ...(by.id ? { id: by.id } : {}),
+      ...(by.name ? { name: by.name } : {}),
+      deletedAt: IsNull(),
+    }
     return this.database.getRepository(App).findOneBy(where)
   }
 

@@ -110,7 +110,13 @@ export function announceSettled(wakeups: Wakeups, deploymentId: string): void {
 export async function rescueExpired(database: DataSource, wakeups: Wakeups): Promise<number> {
   const rescued = await database.transaction(async (manager) => {
     const rows = await manager.query<
-      { id: string; epoch: number; status: DeploymentStatus; attempt: number; cancel_requested_at: Date | null }[]
+      {
+        id: string
+        epoch: number
+        status: DeploymentStatus
+        attempt: number
+        cancel_requested_at: Date | null
+      }[]
     >(
       `SELECT id, epoch, status, attempt, cancel_requested_at FROM deployment
         WHERE status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') AND lease_until < now()
@@ -126,7 +132,13 @@ export async function rescueExpired(database: DataSource, wakeups: Wakeups): Pro
 
 async function rescue(
   manager: EntityManager,
-  row: { id: string; epoch: number; status: DeploymentStatus; attempt: number; cancel_requested_at: Date | null },
+  row: {
+    id: string
+    epoch: number
+    status: DeploymentStatus
+    attempt: number
+    cancel_requested_at: Date | null
+  },
 ): Promise<void> {
   const claim = { deploymentId: row.id, epoch: row.epoch + 1 }
   // First the epoch, so that the worker that is perhaps still there cannot write any more.
@@ -139,12 +151,18 @@ async function rescue(
   }
   if (row.attempt >= MAX_ATTEMPTS) {
     const message = `The worker stopped ${row.attempt} times in the middle of this deployment; see the server's own log, then deploy again.`
-    await settle(manager, claim, DeploymentStatus.FAILED, { text: `Failed: ${message}` }, {
-      ...finished,
-      error_code: 'ENGINE_CRASH_LOOP',
-      error_phase: row.status,
-      error_message: message,
-    })
+    await settle(
+      manager,
+      claim,
+      DeploymentStatus.FAILED,
+      { text: `Failed: ${message}` },
+      {
+        ...finished,
+        error_code: 'ENGINE_CRASH_LOOP',
+        error_phase: row.status,
+        error_message: message,
+      },
+    )
     return
   }
   await giveBack(manager, claim, row.status, 'the worker that held it stopped')
@@ -162,11 +180,19 @@ export async function giveBack(
     `UPDATE deployment SET status = 'PENDING', epoch = epoch + 1, lease_owner = NULL, lease_until = NULL,
             attempt = attempt - $3, next_run_at = now() + make_interval(secs => $4)
       WHERE id = $1 AND epoch = $2 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') RETURNING id`,
-    [claim.deploymentId, claim.epoch, options.countsAsAttempt === false ? 1 : 0, (options.delayMs ?? 0) / 1000],
+    [
+      claim.deploymentId,
+      claim.epoch,
+      options.countsAsAttempt === false ? 1 : 0,
+      (options.delayMs ?? 0) / 1000,
+    ],
   )
   if (result[1] === 0) return
   const epoch = claim.epoch + 1
-  await manager.query('UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1', [claim.deploymentId, epoch])
+  await manager.query('UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1', [
+    claim.deploymentId,
+    epoch,
+  ])
   await recordEvent(manager, { ...claim, epoch }, from, DeploymentStatus.PENDING, reason)
   const text = `Back in the queue: ${reason}.\n`
   const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogSource.SYSTEM, text }

@@ -98,10 +98,10 @@ export class Recoverer implements AsyncDisposable {
     container: ContainerSummary,
   ): Promise<void> {
     if (!container.address || container.address === row.address) return
-    await this.database.query(
-      `UPDATE deployment SET address = $2 WHERE id = $1 AND status = 'RUNNING'`,
-      [row.id, container.address],
-    )
+    await this.database.query(`UPDATE deployment SET address = $2 WHERE id = $1 AND status = 'RUNNING'`, [
+      row.id,
+      container.address,
+    ])
     this.tools.wakeups.notify('route', row.id)
   }
 

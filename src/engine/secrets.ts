@@ -31,7 +31,9 @@ export class SecretBox {
   decrypt(stored: string, place: string): string {
     const [version, keyId, iv, sealed, tag] = stored.split(':')
     if (version !== 'v1' || keyId !== this.#keyId || iv === undefined || sealed === undefined || !tag) {
-      throw new DecryptError(`the value of ${place} was encrypted with another key than this server's MASTER_KEY`)
+      throw new DecryptError(
+        `the value of ${place} was encrypted with another key than this server's MASTER_KEY`,
+      )
     }
     try {
       const decipher = createDecipheriv('aes-256-gcm', this.#key, Buffer.from(iv, 'base64'))

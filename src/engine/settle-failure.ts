@@ -75,19 +75,27 @@ async function settleOnce(
     }
     const error = describe(reason, parts.logger)
     const text = cleanLine(`Failed: ${error.message}`)
-    await settle(manager, claim, DeploymentStatus.FAILED, { text, ...before }, {
-      ...finished,
-      error_code: error.code,
-      error_phase: error.phase ?? phase,
-      error_message: cleanLine(error.message),
-      error_exit_code: error.exitCode,
-      error_last_lines: error.lastLines.map(cleanLine),
-    })
+    await settle(
+      manager,
+      claim,
+      DeploymentStatus.FAILED,
+      { text, ...before },
+      {
+        ...finished,
+        error_code: error.code,
+        error_phase: error.phase ?? phase,
+        error_message: cleanLine(error.message),
+        error_exit_code: error.exitCode,
+        error_last_lines: error.lastLines.map(cleanLine),
+      },
+    )
   })
 }
 
 function isRetried(reason: unknown, deployment: Deployment): boolean {
-  return !(reason instanceof DeployError || reason instanceof CancelledError) && deployment.attempt < MAX_ATTEMPTS
+  return (
+    !(reason instanceof DeployError || reason instanceof CancelledError) && deployment.attempt < MAX_ATTEMPTS
+  )
 }
 
 function describe(reason: unknown, logger: Logger): DeployError {
@@ -95,5 +103,8 @@ function describe(reason: unknown, logger: Logger): DeployError {
   logger.error('a deployment failed for a reason of the server', { error: reason })
   const message = reason instanceof Error ? reason.message : String(reason)
   const code = reason instanceof InfrastructureError ? reason.code : 'INTERNAL'
-  return new DeployError(code, `${message} (tried ${MAX_ATTEMPTS} times): see the server's log, then deploy again`)
+  return new DeployError(
+    code,
+    `${message} (tried ${MAX_ATTEMPTS} times): see the server's log, then deploy again`,
+  )
 }

@@ -42,7 +42,10 @@ export async function transition(
   patch: StatusPatch = {},
 ): Promise<void> {
   const from = Object.values(DeploymentStatus).filter((status) => NEXT_STATUSES[status].includes(to))
-  const columns: Record<string, unknown> = { ...patch, ...(isSettled(to) ? { lease_owner: null, lease_until: null } : {}) }
+  const columns: Record<string, unknown> = {
+    ...patch,
+    ...(isSettled(to) ? { lease_owner: null, lease_until: null } : {}),
+  }
   const names = Object.keys(columns)
   const sets = names.map((name, index) => `, "${name}" = $${index + 6}`).join('')
   const rows = await manager.query<unknown[]>(

@@ -13,10 +13,16 @@ export async function readVariables(
   const rows = await database.getRepository(Variable).find({ where: { stageId }, order: { key: 'ASC' } })
   try {
     return new Map(
-      rows.map(({ key, valueEncrypted }) => [key, secrets.decrypt(valueEncrypted, variablePlace(stageId, key))]),
+      rows.map(({ key, valueEncrypted }) => [
+        key,
+        secrets.decrypt(valueEncrypted, variablePlace(stageId, key)),
+      ]),
     )
   } catch (error) {
     if (!(error instanceof DecryptError)) throw error
-    throw new DeployError('VARIABLES_UNREADABLE', `${error.message}: restore the key, or set the variable again`)
+    throw new DeployError(
+      'VARIABLES_UNREADABLE',
+      `${error.message}: restore the key, or set the variable again`,
+    )
   }
 }

@@ -1,4 +1,14 @@
-import { Check, Column, Entity, Generated, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
+import {
+  Check,
+  Column,
+  Entity,
+  Generated,
+  Index,
+  JoinColumn,
+  ManyToOne,
+  PrimaryColumn,
+  type Relation,
+} from 'typeorm'
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
 import { DeploymentStatus, DeploymentTrigger } from './deployment-status.js'
@@ -6,7 +16,12 @@ import { Stage } from './stage.js'
 
 /** One attempt to bring a commit to a stage. The table is also the queue. */
 @Entity({ name: 'deployment' })
-@Check('deployment_status_check', `"status" IN (${Object.values(DeploymentStatus).map((s) => `'${s}'`).join(', ')})`)
+@Check(
+  'deployment_status_check',
+  `"status" IN (${Object.values(DeploymentStatus)
+    .map((s) => `'${s}'`)
+    .join(', ')})`,
+)
 @Index('deployment_one_in_flight', ['stageId'], {
   unique: true,
   where: `"status" IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')`,

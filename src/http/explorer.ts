@@ -43,7 +43,9 @@ export async function serveExplorer(app: FastifyInstance): Promise<void> {
       const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined
       if (file) return reply.sendFile(file[1], packageRoot(file[0]), { maxAge: '1h' })
       if (name === 'explorer.js' || name === 'explorer.css') return reply.sendFile(name, root)
-      return reply.code(404).send({ error: { code: 'NOT_FOUND', message: `there is no ${name}`, field: null } })
+      return reply
+        .code(404)
+        .send({ error: { code: 'NOT_FOUND', message: `there is no ${name}`, field: null } })
     },
   )
 }

@@ -22,9 +22,6 @@ export async function serveGraphQL(
     plugins: [ApolloServerPluginCacheControlDisabled()],
   })
   await apollo.start()
-  app.post(
-    '/graphql',
-    fastifyApolloHandler(apollo, { context: () => Promise.resolve(createContext(parts)) }),
-  )
+  app.post('/graphql', fastifyApolloHandler(apollo, { context: () => Promise.resolve(createContext(parts)) }))
   return apollo
 }

@@ -30,7 +30,11 @@ export function serveHealth(app: FastifyInstance, { queries }: ApiParts): void {
   })
 }
 
-const UNKNOWN: DockerState = { status: 'unknown', message: 'only the database knows, and it is away', version: null }
+const UNKNOWN: DockerState = {
+  status: 'unknown',
+  message: 'only the database knows, and it is away',
+  version: null,
+}
 
 async function databaseState(database: DataSource): Promise<State> {
   let timer: NodeJS.Timeout | undefined

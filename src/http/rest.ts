@@ -75,7 +75,10 @@ function limitOf({ limit }: ListQuery, fallback: number): number {
 }
 
 /** The page behind this one: the list itself stays a plain array. */
-function sayNextCursor<T>(reply: FastifyReply, page: { rows: T[]; hasNextPage: boolean; cursor: (row: T) => string }) {
+function sayNextCursor<T>(
+  reply: FastifyReply,
+  page: { rows: T[]; hasNextPage: boolean; cursor: (row: T) => string },
+) {
   const last = page.rows.at(-1)
   if (page.hasNextPage && last !== undefined) reply.header('x-next-cursor', page.cursor(last))
 }
@@ -124,7 +127,9 @@ function snakeCase(field: string): string {
 }
 
 function answerErrors(app: FastifyInstance, logger: Logger): void {
-  const body = (code: string, message: string, field: string | null = null) => ({ error: { code, message, field } })
+  const body = (code: string, message: string, field: string | null = null) => ({
+    error: { code, message, field },
+  })
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send(body('NOT_FOUND', `there is nothing at ${request.method} ${request.url}`)),
   )
@@ -138,6 +143,8 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
       return reply.code(error.statusCode).send(body('BAD_USER_INPUT', error.message))
     }
     logger.error('a request failed for a reason of the server', { url: request.url, error })
-    return reply.code(500).send(body('INTERNAL_SERVER_ERROR', "something went wrong in the server: its log says what"))
+    return reply
+      .code(500)
+      .send(body('INTERNAL_SERVER_ERROR', 'something went wrong in the server: its log says what'))
   })
 }

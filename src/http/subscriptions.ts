@@ -23,7 +23,11 @@ export function serveSubscriptions(
   http: HttpServer,
   { parts, schema, isToken, logger }: ServerParts,
 ): AsyncDisposable {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false })
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_MESSAGE_BYTES,
+    perMessageDeflate: false,
+  })
   http.on('upgrade', (request, socket, head) => {
     if (request.url?.split('?')[0] !== PATH) return void socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
@@ -48,7 +52,9 @@ export function serveSubscriptions(
       onComplete: ({ extra }) => void counts.set(extra.socket, (counts.get(extra.socket) ?? 1) - 1),
       onNext: (_context, _id, _payload, _args, result) => {
         if (!result.errors) return undefined
-        const errors = result.errors.map((error) => translated(error.originalError ?? error, logger, 'subscription'))
+        const errors = result.errors.map((error) =>
+          translated(error.originalError ?? error, logger, 'subscription'),
+        )
         return { ...result, errors }
       },
     },
@@ -75,9 +81,12 @@ function refuseOthers(query: string, operationName: string | null | undefined): 
   try {
     const operation = getOperationAST(parse(query, { maxTokens: 1_000 }), operationName)
     if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return null
-    return new GraphQLError('only subscriptions are answered here: send queries and mutations by POST /graphql', {
-      extensions: { code: 'BAD_USER_INPUT' },
-    })
+    return new GraphQLError(
+      'only subscriptions are answered here: send queries and mutations by POST /graphql',
+      {
+        extensions: { code: 'BAD_USER_INPUT' },
+      },
+    )
   } catch (error) {
     return error instanceof GraphQLError ? error : null
   }

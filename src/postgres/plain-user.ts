@@ -16,9 +16,13 @@ const NOBODY = 65_534
  * which `folder` must then be reachable for.
  */
 export async function asPlainUser(folder: string): Promise<PlainUser> {
-  if (process.getuid?.() !== 0) return { command: (file, args) => [file, [...args]], own: () => Promise.resolve() }
+  if (process.getuid?.() !== 0)
+    return { command: (file, args) => [file, [...args]], own: () => Promise.resolve() }
   if (await canUnshare()) {
-    return { command: (file, args) => ['unshare', [...NAMESPACE, file, ...args]], own: () => Promise.resolve() }
+    return {
+      command: (file, args) => ['unshare', [...NAMESPACE, file, ...args]],
+      own: () => Promise.resolve(),
+    }
   }
   await stat(folder)
   return {

@@ -24,20 +24,19 @@ export function translated(error: unknown, logger: Logger, place: string): Graph
   if (error instanceof GraphQLError) return error
   if (error instanceof CommandError) return toGraphQLError(error)
   logger.error('a request failed for a reason of the server', { place, error })
-  return new GraphQLError("something went wrong in the server: its log says what", {
+  return new GraphQLError('something went wrong in the server: its log says what', {
     extensions: { code: 'INTERNAL_SERVER_ERROR' },
   })
 }
 
 /** Names the field for input that GraphQL itself refused, as for input that a command refused. */
 export function nameField(formatted: GraphQLFormattedError): GraphQLFormattedError {
-  if (formatted.extensions?.code !== 'BAD_USER_INPUT' || formatted.extensions.field !== undefined) return formatted
+  if (formatted.extensions?.code !== 'BAD_USER_INPUT' || formatted.extensions.field !== undefined)
+    return formatted
   const missing = /Field "([^"]+)" of required type/.exec(formatted.message)?.[1]
   const unknown = /Field "([^"]+)" is not defined/.exec(formatted.message)?.[1]
   const nested = / at "[^".]*\.([^"]+)"/.exec(formatted.message)?.[1]
   const variable = /^Variable "\$([^"]+)"/.exec(formatted.message)?.[1]
   const field = missing ?? unknown ?? nested ?? variable
-  return field === undefined
-    ? formatted
-    : { ...formatted, extensions: { ...formatted.extensions, field } }
+  return field === undefined ? formatted : { ...formatted, extensions: { ...formatted.extensions, field } }
 }

@@ -49,9 +49,18 @@ function createLoaders(queries: Queries): Loaders {
     app: one((ids) => queries.appsById(ids)),
     deployment: one((ids) => queries.deploymentsById(ids)),
     stage: one((ids) => queries.stagesById(ids)),
-    stagesOfApp: many((ids) => queries.stagesOfApps(ids), (stage) => stage.appId),
-    variablesOfStage: many((ids) => queries.variablesOfStages(ids), (variable) => variable.stageId),
-    eventsOfDeployment: many((ids) => queries.eventsOfDeployments(ids), (event) => event.deploymentId),
+    stagesOfApp: many(
+      (ids) => queries.stagesOfApps(ids),
+      (stage) => stage.appId,
+    ),
+    variablesOfStage: many(
+      (ids) => queries.variablesOfStages(ids),
+      (variable) => variable.stageId,
+    ),
+    eventsOfDeployment: many(
+      (ids) => queries.eventsOfDeployments(ids),
+      (event) => event.deploymentId,
+    ),
     queuePosition: batch(async (ids) => {
       const positions = await queries.queuePositions(ids)
       return ids.map((id) => positions.get(id) ?? null)

@@ -5,8 +5,7 @@ import { DateTime } from './scalars.js'
 @ObjectType('Deployment')
 export class DeploymentType {
   @Field(() => ID, {
-    description:
-      'Lower-case letters and digits, at most 12: fits a DNS label and a container name.',
+    description: 'Lower-case letters and digits, at most 12: fits a DNS label and a container name.',
   })
   id!: string
 

@@ -81,7 +81,13 @@ export async function followLog(
 export interface DeploymentState {
   readonly id: string
   readonly status: string
-  readonly error: { code: string; phase: string; message: string; exitCode: number | null; lastLines: string[] } | null
+  readonly error: {
+    code: string
+    phase: string
+    message: string
+    exitCode: number | null
+    lastLines: string[]
+  } | null
 }
 
 const DEPLOYMENT = `query ($id: ID!) {

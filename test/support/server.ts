@@ -108,11 +108,7 @@ export async function until<T>(
   }
 }
 
-export function fetchHost(
-  port: number,
-  host: string,
-  path = '/',
-): Promise<{ status: number; body: string }> {
+export function fetchHost(port: number, host: string, path = '/'): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const asked = request({ host: '127.0.0.1', port, path, headers: { host }, agent: false }, (answer) => {
       let body = ''
@@ -130,7 +126,9 @@ export function freePort(): Promise<number> {
     const probe = createServer().once('error', reject)
     probe.listen(0, '127.0.0.1', () => {
       const address = probe.address()
-      probe.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))))
+      probe.close(() =>
+        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
+      )
     })
   })
 }

@@ -95,7 +95,8 @@ class TarFilter extends Transform {
     const prefix = textOf(header, 345, 155)
     const short = textOf(header, 0, 100)
     const path = (this.#longName ?? (prefix ? `${prefix}/${short}` : short)).replace(/\/$/, '')
-    if (path.startsWith('/') || path.split('/').includes('..')) throw new Error(`archive entry outside: ${path}`)
+    if (path.startsWith('/') || path.split('/').includes('..'))
+      throw new Error(`archive entry outside: ${path}`)
     const kept = path === '' || this.keeps(path)
     this.#mode = kept ? 'pass' : 'drop'
     if (kept) for (const block of [...this.#extension, header]) this.push(block)

@@ -50,7 +50,9 @@ function buildError(message: BuildMessage, steps: Steps): DeployError {
   const text = message.errorDetail?.message ?? message.error ?? 'unknown error'
   const found = /(?:exit code:|returned a non-zero code:) (\d+)/.exec(text)?.[1]
   const exitCode = found ? Number(found) : (message.errorDetail?.code ?? null)
-  const hint = /failed to (?:solve|resolve)|pull access denied|not found/i.test(text) ? '' : '; see the last lines'
+  const hint = /failed to (?:solve|resolve)|pull access denied|not found/i.test(text)
+    ? ''
+    : '; see the last lines'
   return new DeployError('BUILD_FAILED', `docker build failed: ${text}${exitCode === null ? '' : hint}`, {
     exitCode,
     lastLines: steps.lastLines(),

@@ -13,7 +13,11 @@ export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
     const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string }
     if (error instanceof DeployError || error instanceof InfrastructureError) throw error
     if (statusCode === undefined && UNREACHABLE.test(`${code} ${message}`)) {
-      throw new InfrastructureError('DOCKER_UNREACHABLE', `the Docker engine does not answer: ${message}`, error)
+      throw new InfrastructureError(
+        'DOCKER_UNREACHABLE',
+        `the Docker engine does not answer: ${message}`,
+        error,
+      )
     }
     throw error
   }

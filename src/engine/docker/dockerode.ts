@@ -223,7 +223,7 @@ async function lastLines(docker: Docker, name: string, count: number): Promise<s
   const framed = await gone(docker.getContainer(name).logs({ stdout: true, stderr: true, tail: count }))
   if (!framed) return []
   const pieces: Buffer[] = []
-  for (let at = 0; at + 8 <= framed.length; ) {
+  for (let at = 0; at + 8 <= framed.length;) {
     const end = at + 8 + framed.readUInt32BE(at + 4)
     pieces.push(framed.subarray(at + 8, end))
     at = end

@@ -55,7 +55,9 @@ export function createGitBinary(options: GitBinaryOptions): Git {
 
     async forget(repoUrl) {
       const mirror = mirrorOf(repoUrl)
-      await withMirrorLock(mirror, AbortSignal.timeout(60_000), () => rm(mirror, { recursive: true, force: true }))
+      await withMirrorLock(mirror, AbortSignal.timeout(60_000), () =>
+        rm(mirror, { recursive: true, force: true }),
+      )
     },
   }
 }
@@ -104,7 +106,8 @@ async function createMirror(mirror: string, settings: GitSettings, signal: Abort
   const fresh = `${mirror}.${process.pid}.new`
   await rm(fresh, { recursive: true, force: true })
   const made = await runGit(settings, ['init', '--quiet', '--bare', '--template=', '--', fresh], signal)
-  if (made.exitCode !== 0) throw new InfrastructureError('GIT_FAILED', `git init failed: ${made.stderr.trim()}`)
+  if (made.exitCode !== 0)
+    throw new InfrastructureError('GIT_FAILED', `git init failed: ${made.stderr.trim()}`)
   await mkdir(join(fresh, 'info'), { recursive: true })
   // Otherwise `git archive` would leave files out or rewrite them, and the build would differ from a checkout.
   await writeFile(join(fresh, 'info/attributes'), '* -export-ignore -export-subst\n')
@@ -154,7 +157,11 @@ function fetchError(request: FetchRequest, result: ProgramResult | null): Error 
     const message = `there is no repository that can be read at ${request.repoUrl}: check the URL, or give this server access`
     return new DeployError('REPO_NOT_FOUND', message, details)
   }
-  return new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${lines.at(-1) ?? ''}`, details)
+  return new DeployError(
+    'CLONE_FAILED',
+    `git could not fetch ${request.repoUrl}: ${lines.at(-1) ?? ''}`,
+    details,
+  )
 }
 
 async function sourceOf(
@@ -165,7 +172,16 @@ async function sourceOf(
 ): Promise<Source> {
   const shown = await runGit(
     settings,
-    ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%s', `${refOf(deploymentId)}^{commit}`, '--'],
+    [
+      '-C',
+      mirror,
+      'log',
+      '-1',
+      '--no-show-signature',
+      '--format=%H%n%s',
+      `${refOf(deploymentId)}^{commit}`,
+      '--',
+    ],
     signal,
   )
   const [commitSha, subject] = shown.stdout.split('\n')
@@ -206,7 +222,10 @@ const KINDS = new Map<string, 'file' | 'folder' | 'link' | 'submodule'>([
 function archive(mirror: string, settings: GitSettings, treeish: string, signal: AbortSignal): Readable {
   const out = new PassThrough()
   const args = gitArguments(['-C', mirror, 'archive', '--format=tar', treeish])
-  const child = startProgram('git', args, { env: gitEnvironment(settings), stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = startProgram('git', args, {
+    env: gitEnvironment(settings),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
   child.stderr?.on('data', (bytes: Buffer) => (said = (said + bytes.toString('utf8')).slice(-2000)))
   child.stdout?.pipe(out, { end: false })
@@ -215,7 +234,10 @@ function archive(mirror: string, settings: GitSettings, treeish: string, signal:
     try {
       const [exitCode] = await ended(child)
       if (exitCode === 0) out.end()
-      else out.destroy(signal.aborted ? (signal.reason as Error) : new Error(`git archive failed: ${said.trim()}`))
+      else
+        out.destroy(
+          signal.aborted ? (signal.reason as Error) : new Error(`git archive failed: ${said.trim()}`),
+        )
     } catch (error) {
       out.destroy(error as Error)
     } finally {

@@ -21,7 +21,8 @@ const FIXED = [
 ].flatMap((setting) => ['-c', setting])
 
 /** `-F none`: no configuration of the user; keys and known hosts are those of the account Longshore runs as. */
-const SSH = 'ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ProxyCommand=none -o PermitLocalCommand=no'
+const SSH =
+  'ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ProxyCommand=none -o PermitLocalCommand=no'
 
 /** Arguments before the subcommand. */
 export function gitArguments(args: readonly string[]): string[] {

@@ -63,7 +63,11 @@ export class Redactor {
   #finds(limit: number): [number, number][] {
     const finds: [number, number][] = []
     for (const needle of this.#needles) {
-      for (let at = this.#held.indexOf(needle); at >= 0 && at < limit; at = this.#held.indexOf(needle, at + 1)) {
+      for (
+        let at = this.#held.indexOf(needle);
+        at >= 0 && at < limit;
+        at = this.#held.indexOf(needle, at + 1)
+      ) {
         finds.push([at, at + needle.length])
       }
     }

@@ -160,7 +160,9 @@ export class LogWriter {
         return
       } catch (error) {
         if (error instanceof LostClaimError || this.#closing.signal.aborted) throw error
-        await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, { signal: this.#closing.signal })
+        await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, {
+          signal: this.#closing.signal,
+        })
       }
     }
   }

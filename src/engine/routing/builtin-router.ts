@@ -1,4 +1,11 @@
-import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { DataSource } from 'typeorm'
@@ -51,7 +58,8 @@ export class BuiltinRouter implements AsyncDisposable {
       this.#server.once('error', reject)
       this.#server.listen(this.options.port, this.options.host, resolve)
     })
-    const refresh = () => void this.refresh().catch((error: unknown) => this.logger.warn('routing table', { error }))
+    const refresh = () =>
+      void this.refresh().catch((error: unknown) => this.logger.warn('routing table', { error }))
     this.#unsubscribe = this.wakeups.on('route', refresh)
     this.#poll = setInterval(refresh, POLL_MS)
   }

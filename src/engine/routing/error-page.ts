@@ -2,7 +2,10 @@ import type { ServerResponse } from 'node:http'
 
 const TEXTS = {
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
-  502: ['The app does not answer', 'It is deployed, but its container refused the connection. Try again shortly.'],
+  502: [
+    'The app does not answer',
+    'It is deployed, but its container refused the connection. Try again shortly.',
+  ],
 } as const
 
 /** Answers in the router's own name: a small page, or plain words for programs. Closes nothing. */

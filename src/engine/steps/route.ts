@@ -19,7 +19,12 @@ export interface Replaced {
  * @returns the deployment that served before, or null
  * @throws LostClaimError when the claim is lost or ends within 5 s: nothing was changed
  */
-export async function route(work: Work, started: Started, tools: Tools, url: string): Promise<Replaced | null> {
+export async function route(
+  work: Work,
+  started: Started,
+  tools: Tools,
+  url: string,
+): Promise<Replaced | null> {
   await tools.docker.keepRunning(started.container)
   const remainder = await work.log.remainder()
   const replaced = await tools.database.transaction((manager) => switchTraffic(manager, work, remainder, url))

@@ -131,7 +131,9 @@ async function unhealthy(work: Work, container: string, port: number, tools: Too
 async function readLastLines(work: Work, container: string, tools: Tools): Promise<string[]> {
   const lines = await tools.docker.lastLines(container, LAST_LINES)
   const redactor = new Redactor([...work.variables.values()])
-  const text = Buffer.concat([redactor.write(Buffer.from(lines.join('\n'))), redactor.flush()]).toString('utf8')
+  const text = Buffer.concat([redactor.write(Buffer.from(lines.join('\n'))), redactor.flush()]).toString(
+    'utf8',
+  )
   const clean = text === '' ? [] : text.split('\n').map(cleanLine)
   for (const line of clean) work.log.system(`| ${line}`)
   return clean
