@@ -35,7 +35,11 @@ function tarOf(entries: readonly (string | Entry)[]): Promise<Buffer> {
   return buffer(tar)
 }
 
-async function filter(pieces: readonly Buffer[], ignore: string | null, dockerfile = 'Dockerfile'): Promise<Buffer> {
+async function filter(
+  pieces: readonly Buffer[],
+  ignore: string | null,
+  dockerfile = 'Dockerfile',
+): Promise<Buffer> {
   const context = filterContext(ignore, dockerfile)
   const out = buffer(context)
   const [result] = await Promise.all([out, pipeline(Readable.from(pieces), context)])
@@ -44,7 +48,10 @@ async function filter(pieces: readonly Buffer[], ignore: string | null, dockerfi
 
 /** Names as the tar program reads them. */
 function list(tar: Buffer): string[] {
-  const text = execFileSync('tar', ['-t', '--quoting-style=literal'], { input: tar, stdio: ['pipe', 'pipe', 'pipe'] })
+  const text = execFileSync('tar', ['-t', '--quoting-style=literal'], {
+    input: tar,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   return text.toString('utf8').split('\n').filter(Boolean)
 }
 
@@ -53,9 +60,13 @@ async function kept(entries: readonly (string | Entry)[], ignore: string | null,
 }
 
 /** A repository with these files, as `git archive` gives it. */
-function gitArchive(files: Readonly<Record<string, string>>, links: Readonly<Record<string, string>> = {}): Buffer {
+function gitArchive(
+  files: Readonly<Record<string, string>>,
+  links: Readonly<Record<string, string>> = {},
+): Buffer {
   const folder = mkdtempSync(join(scratch, 'repo-'))
-  const git = (...args: string[]) => execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@t', ...args])
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@t', ...args])
   git('init', '-q')
   for (const name of [...Object.keys(files), ...Object.keys(links)]) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
@@ -77,7 +88,15 @@ describe('the build context', () => {
 
   test('leaves out what the ignore file names, and negation takes back', async () => {
     const ignore = '# comment\nnode_modules\n*.md\n!README.md\n**/*.tmp\nsecret/\n'
-    const names = ['Dockerfile', 'node_modules/x/i.js', 'a.md', 'README.md', 'src/x.tmp', 'src/x.ts', 'secret/k']
+    const names = [
+      'Dockerfile',
+      'node_modules/x/i.js',
+      'a.md',
+      'README.md',
+      'src/x.tmp',
+      'src/x.ts',
+      'secret/k',
+    ]
     assert.deepEqual(await kept(names, ignore), ['Dockerfile', 'README.md', 'src/x.ts'])
   })
 
@@ -98,7 +117,12 @@ describe('the build context', () => {
   })
 
   test('of a real repository is what tar reads, contents included', async () => {
-    const files = { Dockerfile: 'FROM scratch\n', [LONG]: 'long', 'drop/big': 'x'.repeat(3000), 'keep/a': 'y'.repeat(1500) }
+    const files = {
+      Dockerfile: 'FROM scratch\n',
+      [LONG]: 'long',
+      'drop/big': 'x'.repeat(3000),
+      'keep/a': 'y'.repeat(1500),
+    }
     const tar = await filter([gitArchive(files, { 'keep/link': '../Dockerfile' })], 'drop')
     const names = list(tar).filter((name) => !name.endsWith('/'))
     assert.deepEqual(names.sort(), ['Dockerfile', LONG, 'keep/a', 'keep/link'].sort())
@@ -114,22 +138,39 @@ describe('the build context', () => {
   })
 
   test('is the same however the archive comes in pieces', async () => {
-    const tar = await tarOf(['Dockerfile', 'drop/x', LONG, { name: 'link', type: 'symlink', linkname: 'drop/x' }, 'z'])
+    const tar = await tarOf([
+      'Dockerfile',
+      'drop/x',
+      LONG,
+      { name: 'link', type: 'symlink', linkname: 'drop/x' },
+      'z',
+    ])
     const whole = await filter([tar], 'drop')
     const singles = [...tar].map((byte) => Buffer.from([byte]))
     assert.deepEqual(await filter(singles, 'drop'), whole)
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat({ max: tar.length }), { minLength: 1, maxLength: 20 }), async (places) => {
-        const ends = [...places, tar.length].sort((a, b) => a - b)
-        const pieces = ends.map((end, index) => tar.subarray(ends[index - 1] ?? 0, end)).filter((one) => one.length > 0)
-        assert.deepEqual(await filter(pieces, 'drop'), whole)
-      }),
+      fc.asyncProperty(
+        fc.array(fc.nat({ max: tar.length }), { minLength: 1, maxLength: 20 }),
+        async (places) => {
+          const ends = [...places, tar.length].sort((a, b) => a - b)
+          const pieces = ends
+            .map((end, index) => tar.subarray(ends[index - 1] ?? 0, end))
+            .filter((one) => one.length > 0)
+          assert.deepEqual(await filter(pieces, 'drop'), whole)
+        },
+      ),
       { numRuns: 50 },
     )
   })
 
   test('with an entry outside its root is refused', async () => {
-    for (const name of ['../evil', '/etc/passwd', 'a/../../evil', '..', `${'a/'.repeat(80)}../../${'../'.repeat(90)}evil`]) {
+    for (const name of [
+      '../evil',
+      '/etc/passwd',
+      'a/../../evil',
+      '..',
+      `${'a/'.repeat(80)}../../${'../'.repeat(90)}evil`,
+    ]) {
       const tar = await tarOf(['Dockerfile', { name }])
       await assert.rejects(filter([tar], null), /outside/, name)
       await assert.rejects(filter([tar], '**'), /outside/, `${name}, ignored`)

@@ -33,7 +33,11 @@ const IMAGE = { aux: { ID } }
 /** Follows the messages, in pieces of `size` bytes, and gives what was written, in order. */
 async function follow(messages: readonly object[], size = 7): Promise<{ id: string; written: string[] }> {
   const written: string[] = []
-  const id = await followTo(written, Buffer.from(messages.map((one) => `${JSON.stringify(one)}\n`).join('')), size)
+  const id = await followTo(
+    written,
+    Buffer.from(messages.map((one) => `${JSON.stringify(one)}\n`).join('')),
+    size,
+  )
   return { id, written }
 }
 
@@ -62,7 +66,12 @@ async function failure(messages: readonly object[]): Promise<DeployError> {
 
 describe('a classic build', () => {
   test('gives the id of the image and its output, however it is cut', async () => {
-    const messages = [{ stream: 'Step 1/1 : FROM é\n' }, { stream: ' ---> 💚\n' }, IMAGE, { stream: 'Successfully built\n' }]
+    const messages = [
+      { stream: 'Step 1/1 : FROM é\n' },
+      { stream: ' ---> 💚\n' },
+      IMAGE,
+      { stream: 'Successfully built\n' },
+    ]
     for (const size of [1, 2, 3, 5, 1000]) {
       const { id, written } = await follow(messages, size)
       assert.equal(id, ID)
@@ -89,7 +98,10 @@ describe('a classic build', () => {
   })
 
   test('takes the exit code of the error where its text has none', async () => {
-    assert.equal((await failure([{ error: 'x', errorDetail: { code: 137, message: 'killed' } }])).exitCode, 137)
+    assert.equal(
+      (await failure([{ error: 'x', errorDetail: { code: 137, message: 'killed' } }])).exitCode,
+      137,
+    )
     assert.equal((await failure([{ error: 'pull access denied' }])).exitCode, null)
   })
 

@@ -23,10 +23,24 @@ const TIME = encode([1, 1_790_000_000], [2, 999_999_999])
 
 describe('a BuildKit trace', () => {
   test('gives the steps with their names, times and errors', () => {
-    const vertex = encode([1, 'sha256:aa'], [2, 'sha256:in'], [3, 'RUN é'], [5, TIME], [6, TIME], [7, 'exit code: 3'])
+    const vertex = encode(
+      [1, 'sha256:aa'],
+      [2, 'sha256:in'],
+      [3, 'RUN é'],
+      [5, TIME],
+      [6, TIME],
+      [7, 'exit code: 3'],
+    )
     assert.deepEqual(decodeTrace(encode([1, vertex])), {
       vertexes: [
-        { digest: 'sha256:aa', name: 'RUN é', cached: false, started: true, completed: true, error: 'exit code: 3' },
+        {
+          digest: 'sha256:aa',
+          name: 'RUN é',
+          cached: false,
+          started: true,
+          completed: true,
+          error: 'exit code: 3',
+        },
       ],
       logs: [],
     })
@@ -49,7 +63,10 @@ describe('a BuildKit trace', () => {
 
   test('gives the bytes of the output as they are, with their stream', () => {
     const half = Buffer.from([0xe2, 0x82, 0x00, 0xff])
-    const trace = encode([3, encode([1, 'a'], [2, TIME], [3, 2], [4, half])], [3, encode([1, 'b'], [3, 1], [4, 'x'])])
+    const trace = encode(
+      [3, encode([1, 'a'], [2, TIME], [3, 2], [4, half])],
+      [3, encode([1, 'b'], [3, 1], [4, 'x'])],
+    )
     assert.deepEqual(decodeTrace(trace).logs, [
       { vertex: 'a', stream: 2, bytes: half },
       { vertex: 'b', stream: 1, bytes: Buffer.from('x') },

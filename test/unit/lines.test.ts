@@ -113,7 +113,9 @@ describe('the line shaper', () => {
   })
 
   test('masks a secret that is cut into single bytes', () => {
-    assert.deepEqual(shape(singleBytes(Buffer.from('token=hunter22!\n')), ['hunter22']), ['token=[REDACTED]!\n'])
+    assert.deepEqual(shape(singleBytes(Buffer.from('token=hunter22!\n')), ['hunter22']), [
+      'token=[REDACTED]!\n',
+    ])
   })
 
   test('lets a line of exactly the limit through and cuts the next longer one with a marker', () => {
@@ -184,7 +186,22 @@ describe('a clean line', () => {
   })
 
   test('contains no control character whatever comes in', () => {
-    const piece = fc.constantFrom(ESC, '[', ']', '0', ';', 'm', 'J', '\x07', '\\', '\x9c', '\x9b', '\x01', '\b', 'P')
+    const piece = fc.constantFrom(
+      ESC,
+      '[',
+      ']',
+      '0',
+      ';',
+      'm',
+      'J',
+      '\x07',
+      '\\',
+      '\x9c',
+      '\x9b',
+      '\x01',
+      '\b',
+      'P',
+    )
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 24 }), (pieces) => {
         const clean = cleanLine(pieces.join(''))
@@ -192,7 +209,10 @@ describe('a clean line', () => {
         const plain = clean.replace(/\x1b\[[0-9;:]*m/g, '')
         for (const character of plain) {
           const code = character.charCodeAt(0)
-          assert.ok(code >= 0x20 && !(code >= 0x7f && code <= 0x9f), `U+${code.toString(16)} in ${JSON.stringify(clean)}`)
+          assert.ok(
+            code >= 0x20 && !(code >= 0x7f && code <= 0x9f),
+            `U+${code.toString(16)} in ${JSON.stringify(clean)}`,
+          )
         }
       }),
       { numRuns: 200 },
@@ -209,7 +229,10 @@ describe('a clean line', () => {
 
   test('masks user and password in a URL and nothing else of it', () => {
     assert.equal(cleanLine('fatal: https://me:s3cret@git.host/x.git'), 'fatal: https://***@git.host/x.git')
-    assert.equal(cleanLine('postgres://u:p@db:5432/a and redis://:pw@r'), 'postgres://***@db:5432/a and redis://***@r')
+    assert.equal(
+      cleanLine('postgres://u:p@db:5432/a and redis://:pw@r'),
+      'postgres://***@db:5432/a and redis://***@r',
+    )
     assert.equal(cleanLine('ssh://git@host/x http://h:80/a@b'), 'ssh://git@host/x http://h:80/a@b')
   })
 })

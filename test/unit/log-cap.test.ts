@@ -13,7 +13,7 @@ function line(text: string, more: Partial<LogChunkInput> = {}): LogChunkInput {
 /** Numbered lines of different lengths, some of several bytes per character. */
 function lines(bytes: number): LogChunkInput[] {
   const all: LogChunkInput[] = []
-  for (let left = bytes; left > 0; ) {
+  for (let left = bytes; left > 0;) {
     const number = all.length
     const text = `${number} ${(number % 3 === 0 ? 'é' : 'x').repeat((number * 37) % 9000)}\n`
     left -= Buffer.byteLength(text)

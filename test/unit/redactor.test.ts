@@ -33,7 +33,9 @@ function slowly(secrets: readonly string[], text: string): string {
       for (let index = at; index < at + secret.length; index++) covered.add(index)
     }
   }
-  return [...text].map((letter, index) => (covered.has(index) ? (covered.has(index - 1) ? '' : MASK) : letter)).join('')
+  return [...text]
+    .map((letter, index) => (covered.has(index) ? (covered.has(index - 1) ? '' : MASK) : letter))
+    .join('')
 }
 
 /** Two masks side by side or one: both hide everything. */
@@ -68,7 +70,10 @@ describe('the redactor', () => {
           assert.ok(tail !== undefined && more === undefined, `one mask for ${text}`)
           // A character of base64 carries 6 bits; less than a byte of the secret may show at either edge.
           assert.ok(head.length * 6 < before.length * 8 + 8, `${head} shows the secret's beginning`)
-          assert.ok(tail.replace(/=+$/, '').length * 6 < after.length * 8 + 8 + 6, `${tail} shows the secret's end`)
+          assert.ok(
+            tail.replace(/=+$/, '').length * 6 < after.length * 8 + 8 + 6,
+            `${tail} shows the secret's end`,
+          )
         }
       }
     }
@@ -81,7 +86,11 @@ describe('the redactor', () => {
 
   test('masks a secret as a URL encodes it', () => {
     const secret = 'p@ss/w&rd é'
-    assertRedacted([secret], `https://host/?key=${encodeURIComponent(secret)}&x=1`, `https://host/?key=${MASK}&x=1`)
+    assertRedacted(
+      [secret],
+      `https://host/?key=${encodeURIComponent(secret)}&x=1`,
+      `https://host/?key=${MASK}&x=1`,
+    )
   })
 
   test('masks overlapping secrets as one', () => {
