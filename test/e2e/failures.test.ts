@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { createApp, deploy, type DeploymentState, followLog, graphql, readDeployment } from '../support/client.js'
-import { BASE_IMAGE, TestRepository, webApp } from '../support/repository.js'
+import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
 const page = { 'www/index.html': 'page' }
@@ -92,7 +92,7 @@ describe('a deployment that cannot succeed', () => {
   })
 
   test('a build that says nothing for too long: BUILD_STALLED', async () => {
-    const error = await failed(webApp('page', ['sleep 100']))
+    const error = await failed(webApp('page', [slowStep(100)]))
     assert.equal(error.code, 'BUILD_STALLED')
     assert.match(error.message, /BUILD_SILENCE_TIMEOUT/)
   })

@@ -9,7 +9,7 @@ import { OperationTypeNode } from 'graphql'
 import pg from 'pg'
 import type { Client } from 'graphql-ws'
 import { type LogEvent, wsClient } from '../support/client.js'
-import { TestRepository, webApp } from '../support/repository.js'
+import { slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, TOKEN, until } from '../support/server.js'
 
 const CREATE = gql`
@@ -80,7 +80,7 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
 
   before(async () => {
     installation = await Installation.create()
-    repository = new TestRepository(webApp('first page', ['echo begin; sleep 1; echo the secret is $0; sleep 1']))
+    repository = new TestRepository(webApp('first page', [`${slowStep(1)}; echo begin; sleep 2`]))
     await installation.start()
     socket = wsClient(installation.port)
     apollo = createApollo(installation.port, socket)

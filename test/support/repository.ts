@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -56,4 +57,9 @@ export function webApp(text: string, steps: readonly string[] = []): Record<stri
       '',
     ].join('\n'),
   }
+}
+
+/** A build step that says "step one" and takes `seconds`, also when an earlier run left its layers in the cache. */
+export function slowStep(seconds: number): string {
+  return `: ${randomBytes(8).toString('hex')}; echo step one; sleep ${seconds}`
 }

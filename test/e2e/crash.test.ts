@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
+import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
+import { Installation, type ServerProcess, until } from '../support/server.js'
+
+/** A short lease, so that what a dead process held is given back soon. */
+const ENV = { LEASE_SECONDS: '2', POLL_SECONDS: '1' }
+
+describe('a process that dies', () => {
+  let installation: Installation
+  let server: ServerProcess
+  let port = 0
+
+  beforeEach(async () => {
+    installation = await Installation.create()
+    port = installation.port
+    server = await installation.start(ENV)
+  })
+  afterEach(async () => {
+    const { apps } = await graphql<{ apps: { nodes: { id: string }[] } }>(port, '{ apps { nodes { id } } }')
+    for (const { id } of apps.nodes) await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id })
+    await installation[Symbol.asyncDispose]()
+  })
+
+  async function diesWhile(status: string, repository: TestRepository, name: string): Promise<void> {
+    const { deploymentId } = await createApp(port, { name, repoUrl: repository.url })
+    await until(20_000, async () => (await readDeployment(port, deploymentId)).status === status, 2)
+    if (status === 'BUILDING') await followLog(port, deploymentId, 0, (events) => /step one/.test(JSON.stringify(events)))
+    await server.kill()
+    await installation.start(ENV)
+    const events = await followLog(port, deploymentId)
+    const log = events.map((event) => event.text).join('')
+    assert.equal(events.at(-1)?.end?.status, 'RUNNING', log)
+    assert.deepEqual(events.map((event) => event.seq), events.map((_event, index) => index + 1))
+    assert.match(log, /Back in the queue: the worker that held it stopped/)
+    assert.equal((await installation.fetch(`${name}.localhost`)).body, 'survivor')
+    const containers = execFileSync('docker', ['ps', '-a', '--filter', `name=${name}-`, '--format', '{{.Names}}'])
+    assert.equal(containers.toString().trim(), `${name}-${deploymentId}`)
+    const images = execFileSync('docker', ['images', `mvp-${name}`, '--format', '{{.Tag}}']).toString().trim()
+    assert.equal(images, deploymentId)
+  }
+
+  test('in the middle of the clone: the deployment starts over and runs, once', async () => {
+    using repository = new TestRepository({ ...webApp('survivor'), '.dockerignore': 'large.bin\n' })
+    writeFileSync(join(repository.folder, 'large.bin'), randomBytes(80 * 1024 * 1024))
+    repository.commit({})
+    await diesWhile('CLONING', repository, 'dies-cloning')
+  })
+
+  test('in the middle of the build: the deployment starts over and runs, once', async () => {
+    using repository = new TestRepository(webApp('survivor', [slowStep(3)]))
+    await diesWhile('BUILDING', repository, 'dies-building')
+  })
+
+  test('while the container is being checked: the deployment starts over and runs, once', async () => {
+    const slow = 'busybox sleep 3; exec busybox httpd -f -p 8080 -h /www'
+    const command = JSON.stringify(['/bin/busybox', 'sh', '-c', slow])
+    const dockerfile = `FROM ${BASE_IMAGE}\nCOPY www /www\nEXPOSE 8080\nCMD ${command}\n`
+    using repository = new TestRepository({ 'www/index.html': 'survivor', Dockerfile: dockerfile })
+    await diesWhile('STARTING', repository, 'dies-starting')
+  })
+
+  test('what had been running goes on serving, and the router finds it again', async () => {
+    using repository = new TestRepository(webApp('steady'))
+    const { deploymentId } = await createApp(port, { name: 'steady-one', repoUrl: repository.url })
+    await followLog(port, deploymentId)
+    await server.kill()
+    const running = execFileSync('docker', ['ps', '--format', '{{.Names}}']).toString()
+    assert.match(running, new RegExp(`steady-one-${deploymentId}`))
+    await installation.start(ENV)
+    assert.equal((await installation.fetch('steady-one.localhost')).body, 'steady')
+  })
+})
+
+describe('a process that is asked to stop', () => {
+  test('ends within its time, hands its deployment back, and leaves the apps serving', async () => {
+    await using installation = await Installation.create()
+    const { port } = installation
+    const server = await installation.start({ ...ENV, STOP_GRACE_SECONDS: '1' })
+    using repository = new TestRepository(webApp('before'))
+    const { appId, deploymentId: first } = await createApp(port, { name: 'stopping', repoUrl: repository.url })
+    await followLog(port, first)
+    repository.commit(webApp('afterwards', [slowStep(4)]))
+    const second = await deploy(port, appId)
+    await followLog(port, second, 0, (events) => /step one/.test(JSON.stringify(events)))
+
+    const milliseconds = await server.stop('SIGTERM')
+    assert.ok(milliseconds < 30_000, `it took ${milliseconds} ms`)
+    assert.equal(server.child.exitCode, 0, server.output)
+    assert.match(execFileSync('docker', ['ps', '--format', '{{.Names}}']).toString(), new RegExp(`stopping-${first}`))
+
+    await installation.start(ENV)
+    const events = await followLog(port, second)
+    assert.equal(events.at(-1)?.end?.status, 'RUNNING')
+    assert.match(events.map((event) => event.text).join(''), /Back in the queue: this worker is stopping/)
+    assert.equal((await installation.fetch('stopping.localhost')).body, 'afterwards')
+    await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
+  })
+})
