@@ -1,7 +1,12 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export type { ChildProcess }
+
+/** Between SIGTERM and SIGKILL. */
+const KILL_MS = 2_000
+const LOOK_MS = 20
 
 /**
  * Starts a program with an argument list. The only place that starts child processes: there is no shell, so no
@@ -28,13 +33,19 @@ function findSetpriv(): string | null {
   return ['/usr/bin/setpriv', '/bin/setpriv', '/sbin/setpriv'].find((path) => existsSync(path)) ?? null
 }
 
-/** Sends `signal` to the child and all that it started; done or never started counts as done. */
-export function killTree(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+/**
+ * Sends `signal` to the child and all that it started, also to what it left behind when it ended.
+ *
+ * @returns whether there was anything left of it
+ */
+export function killTree(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {
+  if (child.pid === undefined) return false
   try {
     process.kill(-child.pid, signal)
+    return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    return false
   }
 }
 
@@ -88,6 +99,7 @@ export async function runProgram(
   const stopKilling = killWhenAborted(child, signal)
   try {
     const [exitCode, endSignal] = await ended(child)
+    if (signal?.aborted) await treeGone(child)
     signal?.throwIfAborted()
     return { exitCode, signal: endSignal, stdout: stdout.text(), stderr: stderr.text() }
   } finally {
@@ -108,13 +120,24 @@ export function killWhenAborted(child: ChildProcess, signal: AbortSignal | undef
   let force: NodeJS.Timeout | undefined
   const onAbort = () => {
     killTree(child, 'SIGTERM')
-    force = setTimeout(() => killTree(child, 'SIGKILL'), 2000)
+    force = setTimeout(() => killTree(child, 'SIGKILL'), KILL_MS)
   }
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
   return () => {
     clearTimeout(force)
     signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+/** A helper that has closed its outputs may outlive the program's end: what an aborted program left is killed. */
+async function treeGone(child: ChildProcess): Promise<void> {
+  for (
+    let waited = 0;
+    killTree(child, waited < KILL_MS ? 0 : 'SIGKILL') && waited < 2 * KILL_MS;
+    waited += LOOK_MS
+  ) {
+    await sleep(LOOK_MS)
   }
 }
 
@@ -136,6 +159,6 @@ class Tail {
   }
 
   text(): string {
-    return Buffer.concat(this.#chunks).toString('utf8')
+    return Buffer.concat(this.#chunks).subarray(-this.#limit).toString('utf8')
   }
 }

@@ -1,6 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** A shorter tag would be accepted otherwise, and could be guessed. */
+const TAG = { authTagLength: 16 }
 
 /** A stored value that this key does not open: the key is another one, or the row was changed. */
 export class DecryptError extends Error {
@@ -21,7 +24,7 @@ export class SecretBox {
   /** @param place what the value belongs to; needed again to decrypt. Format: `v1:keyId:iv:text:tag`. */
   encrypt(text: string, place: string): string {
     const iv = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv).setAAD(this.#aad(place))
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, TAG).setAAD(this.#aad(place))
     const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
     const parts = [iv, sealed, cipher.getAuthTag()].map((part) => part.toString('base64'))
     return ['v1', this.#keyId, ...parts].join(':')
@@ -36,7 +39,7 @@ export class SecretBox {
       )
     }
     try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, Buffer.from(iv, 'base64'))
+      const decipher = createDecipheriv('aes-256-gcm', this.#key, Buffer.from(iv, 'base64'), TAG)
       decipher.setAAD(this.#aad(place)).setAuthTag(Buffer.from(tag, 'base64'))
       return decipher.update(sealed, 'base64', 'utf8') + decipher.final('utf8')
     } catch (cause) {
@@ -66,13 +69,30 @@ export async function fileMadeOnce(
   path: string,
   make: () => string,
 ): Promise<{ text: string; isNew: boolean }> {
-  await mkdir(join(path, '..'), { recursive: true })
+  await mkdir(dirname(path), { recursive: true })
+  const known = await readText(path)
+  if (known) return { text: known, isNew: false }
+  if (known === '') await rm(path) // what a killed process or a full disk left
+  // Written whole beside its place and linked to it, so that nobody ever reads half of it.
+  const fresh = `${path}.${randomBytes(4).toString('hex')}`
   const text = make()
+  await writeFile(fresh, `${text}\n`, { mode: 0o600, flag: 'wx' })
   try {
-    await writeFile(path, `${text}\n`, { mode: 0o600, flag: 'wx' })
+    await link(fresh, path)
     return { text, isNew: true }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     return { text: (await readFile(path, 'utf8')).trim(), isNew: false }
+  } finally {
+    await rm(fresh, { force: true })
+  }
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
   }
 }

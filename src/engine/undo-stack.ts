@@ -17,7 +17,13 @@ export class UndoStack {
     const timer = new AbortController()
     const late = sleep(UNDO_MS, undefined, { signal: timer.signal }).catch(() => undefined)
     const all = (async () => {
-      for (const undo of this.#undos.splice(0).reverse()) await undo().catch(onError)
+      for (const undo of this.#undos.splice(0).reverse()) {
+        try {
+          await undo()
+        } catch (error) {
+          onError(error)
+        }
+      }
     })()
     await Promise.race([all, late])
     timer.abort()

@@ -19,7 +19,7 @@ interface Entry {
 
 /** Comes with dockerode, without types. */
 const { pack } = createRequire(import.meta.url)('tar-stream') as {
-  pack(): Readable & { entry(header: Entry, content?: string): void; finalize(): void }
+  pack: () => Readable & { entry(header: Entry, content?: string): void; finalize(): void }
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'build-context-'))

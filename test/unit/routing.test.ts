@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { answerHeaders, forwardedHeaders, upgradeHead } from '../../src/engine/routing/headers.js'
 import { containerLabels, forbiddenLabels, ownLabels } from '../../src/engine/routing/labels.js'
@@ -55,8 +55,9 @@ before(async () => {
   await once(server, 'listening')
   port = (server.address() as AddressInfo).port
 })
+const sockets: Socket[] = []
 after(() => {
-  server.closeAllConnections()
+  for (const socket of sockets) socket.destroy() // an upgraded one is not the server's any more
   server.close()
 })
 
@@ -68,7 +69,7 @@ async function received(
   socket.on('error', () => undefined)
   socket.write(`GET /path?q=1 HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
   const [incoming] = (await once(server, event)) as [IncomingMessage]
-  incoming.socket.once('close', () => socket.destroy())
+  sockets.push(socket, incoming.socket)
   return incoming
 }
 

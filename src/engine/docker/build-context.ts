@@ -12,6 +12,7 @@ interface Matcher {
 }
 
 const BLOCK = 512
+const HARD_LINK = '1'.charCodeAt(0)
 
 /**
  * Filters a tar by its headers as the Docker command line would: what `.dockerignore` names is left out (the engine
@@ -95,14 +96,19 @@ class TarFilter extends Transform {
     const prefix = textOf(header, 345, 155)
     const short = textOf(header, 0, 100)
     const path = (this.#longName ?? (prefix ? `${prefix}/${short}` : short)).replace(/\/$/, '')
-    if (path.startsWith('/') || path.split('/').includes('..'))
-      throw new Error(`archive entry outside: ${path}`)
+    refuseOutside(path)
+    if (header[156] === HARD_LINK) refuseOutside(textOf(header, 157, 100))
     const kept = path === '' || this.keeps(path)
     this.#mode = kept ? 'pass' : 'drop'
     if (kept) for (const block of [...this.#extension, header]) this.push(block)
     this.#extension = []
     this.#longName = null
   }
+}
+
+function refuseOutside(path: string): void {
+  if (path.startsWith('/') || path.split('/').includes('..'))
+    throw new Error(`archive entry outside: ${path}`)
 }
 
 function textOf(block: Buffer, offset: number, length: number): string {

@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder'
 import { DeployError } from '../errors.js'
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
@@ -39,7 +40,6 @@ export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOu
       if (/^(Pulling from|Digest:|Status:)/.test(message.status)) output.line(message.status)
     }
   }
-  await steps.end()
   if (imageId) return imageId
   throw new DeployError('BUILD_FAILED', 'the Docker engine ended the build without an image: deploy again', {
     lastLines: steps.lastLines(),
@@ -66,6 +66,7 @@ class Steps {
   #last: string[] = []
   #partial = ''
   #clipped = false
+  readonly #decoder = new StringDecoder('utf8')
 
   constructor(private readonly output: BuildOutput) {}
 
@@ -73,7 +74,7 @@ class Steps {
     const trace = decodeTrace(bytes)
     for (const vertex of trace.vertexes) this.#vertex(vertex)
     for (const log of trace.logs) {
-      this.#remember(log.bytes.toString('utf8'))
+      this.#remember(this.#decoder.write(log.bytes))
       await this.output.bytes(log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
       if (!this.#clipped && log.bytes.includes('[output clipped, log limit')) this.#sayClipped()
     }
@@ -82,10 +83,6 @@ class Steps {
   async classic(text: string): Promise<void> {
     this.#remember(text)
     await this.output.bytes('STDOUT', Buffer.from(text))
-  }
-
-  end(): Promise<void> {
-    return Promise.resolve()
   }
 
   lastLines(): string[] {

@@ -13,9 +13,11 @@ export async function* readNdjson(source: AsyncIterable<Buffer>): AsyncGenerator
   let rest = ''
   for await (const bytes of source) {
     rest += decoder.write(bytes)
-    if (rest.length > MAX_LINE_LENGTH) throw new Error('a message of the Docker engine is over 4 MiB')
     const lines = rest.split('\n')
     rest = lines.pop() ?? ''
+    if ([rest, ...lines].some((line) => line.length > MAX_LINE_LENGTH)) {
+      throw new Error('a message of the Docker engine is over 4 MiB')
+    }
     for (const line of lines) if (line.trim() !== '') yield JSON.parse(line)
   }
   rest += decoder.end()

@@ -10,6 +10,7 @@ const PROGRESS_MS = 5_000
 /** Bounds one deployment's log: the first 8 MiB, an exact count of what is left out, the last 2 MiB. */
 export class LogCap {
   #headBytes = 0
+  #isInHead = true
   #tail: LogChunkInput[] = []
   #tailBytes = 0
   #omittedBytes = 0
@@ -19,10 +20,11 @@ export class LogCap {
   /** Gives what of `line` is to be stored now: itself, or from time to time how much has been left out. */
   take(line: LogChunkInput): LogChunkInput[] {
     const bytes = Buffer.byteLength(line.text)
-    if (this.#tail.length === 0 && this.#headBytes + bytes <= HEAD_BYTES) {
+    if (this.#isInHead && this.#headBytes + bytes <= HEAD_BYTES) {
       this.#headBytes += bytes
       return [line]
     }
+    this.#isInHead = false
     this.#keepAtEnd(line, bytes)
     const now = line.at.getTime()
     if (now - this.#saidAt < PROGRESS_MS) return []
@@ -33,7 +35,7 @@ export class LogCap {
 
   /** What is stored when the log ends. */
   remainder(phase: DeploymentStatus): { chunks: LogChunkInput[]; omittedBytes: number } {
-    if (this.#tail.length === 0) return { chunks: [], omittedBytes: 0 }
+    if (this.#isInHead) return { chunks: [], omittedBytes: 0 }
     const text = `--- ${this.#omittedBytes} bytes / ${this.#omittedLines} lines omitted ---\n`
     const notice = { at: new Date(), phase, stream: LogSource.SYSTEM, text }
     return { chunks: [notice, ...this.#joined()], omittedBytes: this.#omittedBytes }

@@ -11,11 +11,12 @@ export const MIN_SECRET_LENGTH = 6
 export class Redactor {
   readonly #needles: readonly string[]
   #held = ''
-  /** How many bytes at the start of `#held` belong to a secret that has been masked already. */
-  #masked = 0
+  /** How many bytes at the start of `#held` belong to a secret that has been masked already; -1: none was. */
+  #masked = -1
 
   constructor(secrets: readonly string[]) {
-    const needles = secrets.flatMap(encodings).map((text) => Buffer.from(text).toString('latin1'))
+    const long = secrets.filter((secret) => secret.length >= MIN_SECRET_LENGTH)
+    const needles = long.flatMap(encodings).map((text) => Buffer.from(text).toString('latin1'))
     this.#needles = [...new Set(needles)]
   }
 
@@ -43,10 +44,10 @@ export class Redactor {
 
   #show(limit: number): Buffer {
     let out = ''
-    let position = Math.min(this.#masked, limit)
+    let position = Math.min(Math.max(this.#masked, 0), limit)
     let maskedTo = this.#masked
     for (const [start, end] of this.#finds(limit)) {
-      if (start < maskedTo) {
+      if (start <= maskedTo) {
         maskedTo = Math.max(maskedTo, end)
       } else {
         out += this.#held.slice(position, start) + MASK
@@ -56,7 +57,7 @@ export class Redactor {
     }
     out += this.#held.slice(position, limit)
     this.#held = this.#held.slice(limit)
-    this.#masked = Math.max(0, maskedTo - limit)
+    this.#masked = Math.max(-1, maskedTo - limit)
     return Buffer.from(out, 'latin1')
   }
 
@@ -77,7 +78,7 @@ export class Redactor {
 
 /** How a secret may turn up in a log: as it is, its longer lines, base64 at each alignment, in JSON, in a URL. */
 function encodings(secret: string): string[] {
-  const lines = secret.split('\n').filter((line) => line.length >= 8)
+  const lines = secret.split(/\r?\n/).filter((line) => line.length >= 8)
   const texts = [secret, secret.trim(), ...lines, ...base64s(secret), JSON.stringify(secret).slice(1, -1)]
   texts.push(encodeURIComponent(secret.toWellFormed()))
   return texts.filter((text) => text.length >= MIN_SECRET_LENGTH)

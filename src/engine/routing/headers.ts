@@ -14,10 +14,12 @@ const HOP_BY_HOP = new Set([
 
 /** Headers for the app: those of the client, and who asked for what host. Clients cannot forge `X-Forwarded-*`. */
 export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders {
-  const named = new Set((incoming.headers.connection ?? '').toLowerCase().split(/\s*,\s*/))
+  const named = namedIn(incoming.headers.connection)
   const headers: IncomingHttpHeaders = {}
   for (const [name, value] of Object.entries(incoming.headers)) {
-    if (!HOP_BY_HOP.has(name) && !named.has(name)) headers[name] = value
+    const isOurs = name === 'forwarded' || name.startsWith('x-forwarded-')
+    const isOfHop = HOP_BY_HOP.has(name) || (named.has(name) && name !== 'host')
+    if (!isOurs && !isOfHop) headers[name] = value
   }
   return { ...headers, ...forwarded(incoming) }
 }
@@ -41,10 +43,16 @@ function forwarded(incoming: IncomingMessage): Record<string, string> {
 
 /** An answer's headers for the client, without those of the connection to the app. Name, value, name, value, … */
 export function answerHeaders(raw: readonly string[]): string[] {
-  const headers: string[] = []
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const [name = '', value = ''] = [raw[at], raw[at + 1]]
-    if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, value)
-  }
-  return headers
+  const pairs: [name: string, value: string][] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) pairs.push([raw[at] ?? '', raw[at + 1] ?? ''])
+  const connection = pairs.filter(([name]) => name.toLowerCase() === 'connection').map(([, value]) => value)
+  const named = namedIn(connection.join(','))
+  return pairs
+    .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
+    .flat()
+}
+
+/** Names of headers that a Connection header declares to be of this hop. */
+function namedIn(connection: string | undefined): Set<string> {
+  return new Set((connection ?? '').toLowerCase().split(/\s*,\s*/))
 }
