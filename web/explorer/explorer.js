@@ -40,22 +40,34 @@ function fetcher(request, { documentAST, headers } = {}) {
   return isSubscription(request, documentAST) ? subscriptionClient().iterate(request) : post(request, headers)
 }
 
-const EXAMPLE = `# Deploy from a Git URL, then follow the build:
+const EXAMPLE = `# Deploy from a Git URL:
 #
 # mutation {
-#   createApp(input: { name: "hello", repoUrl: "https://example.com/you/hello.git" }) {
+#   createApp(input: {
+#     name: "hello"
+#     repoUrl: "https://example.com/you/hello.git"
+#   }) {
 #     url
-#     deployments(first: 1) { nodes { id status } }
+#     deployments(first: 1) { nodes { id } }
 #   }
 # }
 #
+# Then follow its build:
+#
 # subscription {
-#   deploymentLogs(deploymentId: "…") { seq text end { status } }
+#   deploymentLogs(deploymentId: "…") {
+#     text
+#     end { status }
+#   }
 # }
 
 query Apps {
   apps {
-    nodes { name url stage { current { id status liveAt } } }
+    nodes {
+      name
+      url
+      stage { current { id status liveAt } }
+    }
   }
 }
 `
