@@ -21,6 +21,7 @@ const UP = [
     "branch" text,
     "dockerfile_path" text NOT NULL,
     "context_path" text NOT NULL,
+    "port" integer,
     "last_claim_at" timestamptz NOT NULL DEFAULT '1970-01-01 00:00:00+00',
     "deleted_at" timestamptz,
     "created_at" timestamptz NOT NULL DEFAULT now(),

@@ -34,7 +34,7 @@ export interface Config {
   readonly buildSilenceMs: number
   readonly drainMs: number
   readonly maxRepoBytes: number
-  readonly gitBackend: 'git' | 'nodegit'
+  readonly gitBackend: 'git'
   readonly allowFileRepos: boolean
   readonly adminToken: string | null
   readonly masterKey: string | null
@@ -88,7 +88,7 @@ export function readConfig(env: Env = process.env): Config {
     buildSilenceMs: read.integer('BUILD_SILENCE_TIMEOUT', 600, 1, 86_400) * SECOND,
     drainMs: read.integer('DRAIN_SECONDS', 10, 0, 600) * SECOND,
     maxRepoBytes: read.integer('MAX_REPO_MIB', 500, 1, 1024 * 1024) * MIB,
-    gitBackend: read.oneOf('GIT_BACKEND', ['git', 'nodegit'], 'git'),
+    gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
     adminToken: read.token('ADMIN_TOKEN'),
     masterKey: read.masterKey('MASTER_KEY'),

@@ -37,18 +37,22 @@ describe('the embedded PostgreSQL', () => {
     assert.deepEqual(await query(again.url, 'SELECT value FROM kept'), [{ value: 7 }])
   })
 
-  test('runs twice at once in two folders, and refuses a folder that is in use', { timeout: 60_000 }, async () => {
-    const other = mkdtempSync(join(tmpdir(), 'longshore-pg-'))
-    try {
-      await using one = await startEmbeddedServer(folder)
-      await using two = await startEmbeddedServer(other)
-      assert.notEqual(one.url, two.url)
-      assert.deepEqual(await query(two.url, 'SELECT 1 AS value'), [{ value: 1 }])
-      await assert.rejects(startEmbeddedServer(folder), /is already running with this DATA_DIR|in use/)
-    } finally {
-      rmSync(other, { recursive: true, force: true })
-    }
-  })
+  test(
+    'runs twice at once in two folders, and refuses a folder that is in use',
+    { timeout: 60_000 },
+    async () => {
+      const other = mkdtempSync(join(tmpdir(), 'longshore-pg-'))
+      try {
+        await using one = await startEmbeddedServer(folder)
+        await using two = await startEmbeddedServer(other)
+        assert.notEqual(one.url, two.url)
+        assert.deepEqual(await query(two.url, 'SELECT 1 AS value'), [{ value: 1 }])
+        await assert.rejects(startEmbeddedServer(folder), /is already running with this DATA_DIR|in use/)
+      } finally {
+        rmSync(other, { recursive: true, force: true })
+      }
+    },
+  )
 
   test('tells its owner when it ends although nobody stopped it', async () => {
     await using server = await startEmbeddedServer(folder)

@@ -6,7 +6,15 @@ import { LogStream } from '../entities/log-stream.js'
 import { Stage } from '../entities/stage.js'
 import { Variable } from '../entities/variable.js'
 import { CommandError } from './errors.js'
-import { checkAppName, checkPath, checkRef, checkRepoUrl, checkVariables, createId } from './names.js'
+import {
+  checkAppName,
+  checkPath,
+  checkPort,
+  checkRef,
+  checkRepoUrl,
+  checkVariables,
+  createId,
+} from './names.js'
 import { announceSettled } from './queue.js'
 import type { SecretBox } from './secrets.js'
 import { recordEvent, settle } from './states.js'
@@ -18,6 +26,7 @@ export interface CreateAppCommand {
   readonly branch?: string | null
   readonly dockerfilePath?: string | null
   readonly contextPath?: string | null
+  readonly port?: number | null
   readonly variables?: readonly { key: string; value: string }[] | null
   readonly deploy?: boolean | null
 }
@@ -27,6 +36,7 @@ export interface UpdateAppCommand {
   readonly branch?: string | null
   readonly dockerfilePath?: string | null
   readonly contextPath?: string | null
+  readonly port?: number | null
 }
 
 export interface DeployCommand {
@@ -82,6 +92,7 @@ export class Commands {
         branch: command.branch === undefined ? app.branch : command.branch,
         dockerfilePath: command.dockerfilePath === undefined ? app.dockerfilePath : command.dockerfilePath,
         contextPath: command.contextPath === undefined ? app.contextPath : command.contextPath,
+        port: command.port === undefined ? app.port : command.port,
       })
       await manager.update(App, { id }, { ...source, updatedAt: new Date() })
       return manager.findOneByOrFail(App, { id })
@@ -176,6 +187,7 @@ export class Commands {
       branch: command.branch ? checkRef('branch', command.branch) : null,
       dockerfilePath: checkPath('dockerfilePath', command.dockerfilePath ?? 'Dockerfile'),
       contextPath: checkPath('contextPath', command.contextPath ?? '.'),
+      port: checkPort('port', command.port ?? null),
     }
   }
 

@@ -26,6 +26,11 @@ export function checkAppName(field: string, name: string): string {
   return name
 }
 
+export function checkPort(field: string, port: number | null): number | null {
+  if (port === null || (Number.isInteger(port) && port >= 1 && port <= 65_535)) return port
+  throw badInput(field, `${port} is not a port: 1 to 65535`)
+}
+
 /** A branch, a tag or a full commit id. */
 export function checkRef(field: string, ref: string): string {
   const malformed =
@@ -38,7 +43,7 @@ export function checkRef(field: string, ref: string): string {
 export function checkPath(field: string, path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   const outside = path.startsWith('/') || parts.includes('..')
-  // eslint-disable-next-line no-control-regex
+
   if (
     outside ||
     path.length > 500 ||

@@ -22,6 +22,10 @@ export class App {
   @Column({ type: 'text', name: 'context_path' })
   contextPath!: string
 
+  /** Where its container listens. Null: what the image exposes. */
+  @Column({ type: 'integer', nullable: true })
+  port!: number | null
+
   /** When one of its deployments was last claimed: the least recent app goes first. */
   @Column({ type: 'timestamptz', name: 'last_claim_at', default: () => `'1970-01-01 00:00:00+00'` })
   lastClaimAt!: Date

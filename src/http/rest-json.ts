@@ -12,6 +12,7 @@ export function appJson(app: App, address: PublicAddress) {
     branch: app.branch,
     dockerfile_path: app.dockerfilePath,
     context_path: app.contextPath,
+    port: app.port,
     url: publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort),
     created_at: app.createdAt,
     updated_at: app.updatedAt,

@@ -97,12 +97,15 @@ function createCommand(body: unknown): CreateAppCommand {
   const required = (name: string) => text(name) ?? fail(name)
   const deploy = fields.deploy ?? true
   if (typeof deploy !== 'boolean') throw badInput('deploy', 'must be true or false')
+  const port = fields.port ?? null
+  if (port !== null && typeof port !== 'number') throw badInput('port', 'must be a number')
   return {
     name: required('name'),
     repoUrl: required('repo_url'),
     branch: text('branch'),
     dockerfilePath: text('dockerfile_path'),
     contextPath: text('context_path'),
+    port,
     variables: variablesOf(fields.variables),
     deploy,
   }

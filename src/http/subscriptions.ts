@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import { getOperationAST, GraphQLError, OperationTypeNode, parse } from 'graphql'
-import { useServer } from 'graphql-ws/use/ws'
+import type { ServerOptions } from 'graphql-ws'
+import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import { createContext } from '../resolvers/request-context.js'
 import { translated } from '../resolvers/errors.js'
@@ -19,10 +20,7 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
  * WebSocket /graphql: subscriptions by the graphql-transport-ws protocol. The next event of a subscription is asked
  * for when the one before has left this process, so a slow reader holds one event and slows nobody else.
  */
-export function serveSubscriptions(
-  http: HttpServer,
-  { parts, schema, isToken, logger }: ServerParts,
-): AsyncDisposable {
+export function serveSubscriptions(http: HttpServer, parts: ServerParts): AsyncDisposable {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_MESSAGE_BYTES,
@@ -32,40 +30,41 @@ export function serveSubscriptions(
     if (request.url?.split('?')[0] !== PATH) return void socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
   })
-  const counts = new WeakMap<object, number>()
-  const protocol = useServer(
-    {
-      schema,
-      isProd: true,
-      connectionInitWaitTimeout: HELLO_MS,
-      context: () => createContext(parts),
-      onConnect: ({ connectionParams, extra }) =>
-        isToken(extra.request.headers.authorization) || isToken(authorizationOf(connectionParams)),
-      onSubscribe: ({ extra }, _id, payload) => {
-        const count = counts.get(extra.socket) ?? 0
-        if (count >= MAX_SUBSCRIPTIONS_PER_SOCKET) return [tooMany()]
-        const refusal = refuseOthers(payload.query, payload.operationName)
-        if (refusal) return [refusal]
-        counts.set(extra.socket, count + 1)
-        return undefined
-      },
-      onComplete: ({ extra }) => void counts.set(extra.socket, (counts.get(extra.socket) ?? 1) - 1),
-      onNext: (_context, _id, _payload, _args, result) => {
-        if (!result.errors) return undefined
-        const errors = result.errors.map((error) =>
-          translated(error.originalError ?? error, logger, 'subscription'),
-        )
-        return { ...result, errors }
-      },
-    },
-    sockets,
-    PING_MS,
-  )
+  const protocol = useServer({ ...protocolOptions(parts), isProd: true }, sockets, PING_MS)
   return {
     async [Symbol.asyncDispose]() {
       const force = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), CLOSE_MS)
       await protocol.dispose()
       clearTimeout(force)
+    },
+  }
+}
+
+type Options = ServerOptions<Record<string, unknown>, Extra>
+
+function protocolOptions({ parts, schema, isToken, logger }: ServerParts): Options {
+  const counts = new WeakMap<object, number>()
+  return {
+    schema,
+    connectionInitWaitTimeout: HELLO_MS,
+    context: () => createContext(parts),
+    onConnect: ({ connectionParams, extra }) =>
+      isToken(extra.request.headers.authorization) || isToken(authorizationOf(connectionParams)),
+    onSubscribe: ({ extra }, _id, payload) => {
+      const count = counts.get(extra.socket) ?? 0
+      if (count >= MAX_SUBSCRIPTIONS_PER_SOCKET) return [tooMany()]
+      const refusal = refuseOthers(payload.query, payload.operationName)
+      if (refusal) return [refusal]
+      counts.set(extra.socket, count + 1)
+      return undefined
+    },
+    onComplete: ({ extra }) => void counts.set(extra.socket, (counts.get(extra.socket) ?? 1) - 1),
+    onNext: (_context, _id, _payload, _args, result) => {
+      if (!result.errors) return undefined
+      const errors = result.errors.map((error) =>
+        translated(error.originalError ?? error, logger, 'subscription'),
+      )
+      return { ...result, errors }
     },
   }
 }

@@ -1,4 +1,4 @@
-import { Field, ID, ObjectType } from 'type-graphql'
+import { Field, ID, Int, ObjectType } from 'type-graphql'
 import { DateTime } from './scalars.js'
 
 @ObjectType('App')
@@ -23,6 +23,12 @@ export class AppType {
 
   @Field(() => String)
   contextPath!: string
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Where its container listens. Null: the one port that the image exposes, else 80.',
+  })
+  port!: number | null
 
   @Field(() => DateTime)
   createdAt!: Date

@@ -1,4 +1,4 @@
-import { Field, InputType } from 'type-graphql'
+import { Field, InputType, Int } from 'type-graphql'
 
 @InputType('VariableInput')
 export class VariableInput {
@@ -36,6 +36,12 @@ export class CreateAppInput {
   })
   contextPath?: string | null
 
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Where its container listens. Default: the one port that the image exposes, else 80.',
+  })
+  port?: number | null
+
   @Field(() => [VariableInput], { nullable: true, defaultValue: [] })
   variables?: VariableInput[] | null
 
@@ -60,6 +66,9 @@ export class UpdateAppInput {
 
   @Field(() => String, { nullable: true })
   contextPath?: string | null
+
+  @Field(() => Int, { nullable: true, description: 'Null: what the image exposes.' })
+  port?: number | null
 }
 
 @InputType('DeployInput')

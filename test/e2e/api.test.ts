@@ -80,6 +80,12 @@ describe('the API', () => {
     await client.dispose()
   })
 
+  test('a subscription by POST is refused with the way it goes', async () => {
+    const { errors } = await tryGraphql(port, 'subscription { deploymentUpdated(id: "x") { id } }')
+    assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT')
+    assert.match(errors[0].message, /WebSocket/)
+  })
+
   describe('input that is wrong names its field', () => {
     const wrong: [field: string, input: object][] = [
       ['name', { name: 'Shop', repoUrl: REPO }],
@@ -94,6 +100,7 @@ describe('the API', () => {
       ['branch', { name: 'shop', repoUrl: REPO, branch: '--force' }],
       ['dockerfilePath', { name: 'shop', repoUrl: REPO, dockerfilePath: '../Dockerfile' }],
       ['contextPath', { name: 'shop', repoUrl: REPO, contextPath: '/etc' }],
+      ['port', { name: 'shop', repoUrl: REPO, port: 70_000 }],
       ['variables[0].key', { name: 'shop', repoUrl: REPO, variables: [{ key: 'A B', value: '' }] }],
     ]
     for (const [field, input] of wrong) {
@@ -156,7 +163,7 @@ describe('the API', () => {
       }
     }
     const names: string[] = []
-    for (let after: string | null = null; ; ) {
+    for (let after: string | null = null; ;) {
       const { apps }: Answer = await graphql<Answer>(port, query, { after })
       names.push(...apps.nodes.map((app) => app.name))
       after = apps.pageInfo.endCursor

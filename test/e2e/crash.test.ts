@@ -30,18 +30,31 @@ describe('a process that dies', () => {
   async function diesWhile(status: string, repository: TestRepository, name: string): Promise<void> {
     const { deploymentId } = await createApp(port, { name, repoUrl: repository.url })
     await until(20_000, async () => (await readDeployment(port, deploymentId)).status === status, 2)
-    if (status === 'BUILDING') await followLog(port, deploymentId, 0, (events) => /step one/.test(JSON.stringify(events)))
+    if (status === 'BUILDING')
+      await followLog(port, deploymentId, 0, (events) => /step one/.test(JSON.stringify(events)))
     await server.kill()
     await installation.start(ENV)
     const events = await followLog(port, deploymentId)
     const log = events.map((event) => event.text).join('')
     assert.equal(events.at(-1)?.end?.status, 'RUNNING', log)
-    assert.deepEqual(events.map((event) => event.seq), events.map((_event, index) => index + 1))
+    assert.deepEqual(
+      events.map((event) => event.seq),
+      events.map((_event, index) => index + 1),
+    )
     assert.match(log, /Back in the queue: the worker that held it stopped/)
     assert.equal((await installation.fetch(`${name}.localhost`)).body, 'survivor')
-    const containers = execFileSync('docker', ['ps', '-a', '--filter', `name=${name}-`, '--format', '{{.Names}}'])
+    const containers = execFileSync('docker', [
+      'ps',
+      '-a',
+      '--filter',
+      `name=${name}-`,
+      '--format',
+      '{{.Names}}',
+    ])
     assert.equal(containers.toString().trim(), `${name}-${deploymentId}`)
-    const images = execFileSync('docker', ['images', `mvp-${name}`, '--format', '{{.Tag}}']).toString().trim()
+    const images = execFileSync('docker', ['images', `mvp-${name}`, '--format', '{{.Tag}}'])
+      .toString()
+      .trim()
     assert.equal(images, deploymentId)
   }
 
@@ -83,7 +96,10 @@ describe('a process that is asked to stop', () => {
     const { port } = installation
     const server = await installation.start({ ...ENV, STOP_GRACE_SECONDS: '1' })
     using repository = new TestRepository(webApp('before'))
-    const { appId, deploymentId: first } = await createApp(port, { name: 'stopping', repoUrl: repository.url })
+    const { appId, deploymentId: first } = await createApp(port, {
+      name: 'stopping',
+      repoUrl: repository.url,
+    })
     await followLog(port, first)
     repository.commit(webApp('afterwards', [slowStep(4)]))
     const second = await deploy(port, appId)
@@ -92,7 +108,10 @@ describe('a process that is asked to stop', () => {
     const milliseconds = await server.stop('SIGTERM')
     assert.ok(milliseconds < 30_000, `it took ${milliseconds} ms`)
     assert.equal(server.child.exitCode, 0, server.output)
-    assert.match(execFileSync('docker', ['ps', '--format', '{{.Names}}']).toString(), new RegExp(`stopping-${first}`))
+    assert.match(
+      execFileSync('docker', ['ps', '--format', '{{.Names}}']).toString(),
+      new RegExp(`stopping-${first}`),
+    )
 
     await installation.start(ENV)
     const events = await followLog(port, second)

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
-import { createApp, deploy, type DeploymentState, followLog, graphql, readDeployment } from '../support/client.js'
+import {
+  createApp,
+  deploy,
+  type DeploymentState,
+  followLog,
+  graphql,
+  readDeployment,
+} from '../support/client.js'
 import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 

@@ -3,14 +3,13 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from '@apollo/client'
-import { GraphQLWsLink } from '@apollo/client/link/subscriptions'
-import { OperationTypeNode } from 'graphql'
+import { type ApolloClient, gql } from '@apollo/client'
 import pg from 'pg'
 import type { Client } from 'graphql-ws'
-import { type LogEvent, wsClient } from '../support/client.js'
+import { createApollo, followLog, followStatus } from '../support/apollo.js'
+import { wsClient } from '../support/client.js'
 import { slowStep, TestRepository, webApp } from '../support/repository.js'
-import { Installation, TOKEN, until } from '../support/server.js'
+import { Installation, until } from '../support/server.js'
 
 const CREATE = gql`
   mutation Create($input: CreateAppInput!) {
@@ -33,37 +32,6 @@ const DEPLOY = gql`
     }
   }
 `
-const LOGS = gql`
-  subscription Logs($id: ID!) {
-    deploymentLogs(deploymentId: $id) {
-      seq
-      at
-      phase
-      stream
-      text
-      end {
-        status
-        lastSeq
-        bytes
-        omittedBytes
-      }
-    }
-  }
-`
-const UPDATED = gql`
-  subscription Updated($id: ID!) {
-    deploymentUpdated(id: $id) {
-      id
-      status
-      commitSha
-      image
-      container
-      port
-      url
-    }
-  }
-`
-
 interface Created {
   createApp: { id: string; url: string; deployments: { nodes: { id: string; status: string }[] } }
 }
@@ -113,9 +81,15 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
     assert.equal(running.port, 8080)
     assert.equal(running.commitSha, repository.git('rev-parse', 'HEAD'))
 
-    assert.deepEqual(log.events.map((event) => event.seq), log.events.map((_event, index) => index + 1))
+    assert.deepEqual(
+      log.events.map((event) => event.seq),
+      log.events.map((_event, index) => index + 1),
+    )
     assert.equal(log.events.at(-1)?.end?.status, 'RUNNING')
-    assert.deepEqual(log.events.slice(0, -1).filter((event) => event.end !== null), [])
+    assert.deepEqual(
+      log.events.slice(0, -1).filter((event) => event.end !== null),
+      [],
+    )
     const begin = log.events.findIndex((event) => event.text.includes('begin\n') && event.stream === 'STDOUT')
     const built = log.events.find((event) => event.text.startsWith('Built '))
     assert.ok(begin >= 0 && built)
@@ -154,7 +128,10 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
         if (answer.status !== 200) failures += 1
       }
     })()
-    const { data } = await apollo.mutate<{ deploy: { id: string } }>({ mutation: DEPLOY, variables: { appId } })
+    const { data } = await apollo.mutate<{ deploy: { id: string } }>({
+      mutation: DEPLOY,
+      variables: { appId },
+    })
     second = data?.deploy.id ?? ''
     const statuses = await followStatus(apollo, second)
     assert.equal(statuses.at(-1)?.status, 'RUNNING')
@@ -193,68 +170,6 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
     assert.equal((await installation.fetch('shop.localhost')).status, 404)
   })
 })
-
-function createApollo(port: number, socket: Client): ApolloClient {
-  const http = new HttpLink({
-    uri: `http://127.0.0.1:${port}/graphql`,
-    headers: { authorization: `Bearer ${TOKEN}` },
-  })
-  const link = ApolloLink.split(
-    ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
-    new GraphQLWsLink(socket),
-    http,
-  )
-  return new ApolloClient({ link, cache: new InMemoryCache() })
-}
-
-interface Updated {
-  id: string
-  status: string
-  commitSha: string | null
-  image: string | null
-  container: string | null
-  port: number | null
-}
-
-/** Each state until the deployment serves or has ended. */
-function followStatus(apollo: ApolloClient, id: string): Promise<Updated[]> {
-  return new Promise((resolve, reject) => {
-    const seen: Updated[] = []
-    const subscription = apollo
-      .subscribe<{ deploymentUpdated: Updated }>({ query: UPDATED, variables: { id } })
-      .subscribe({
-        next: ({ data, error }) => {
-          if (error || !data) return reject(error ?? new Error('no data'))
-          seen.push(data.deploymentUpdated)
-          if (data.deploymentUpdated.status !== 'RUNNING') return
-          resolve(seen)
-          queueMicrotask(() => subscription.unsubscribe())
-        },
-        error: reject,
-        complete: () => resolve(seen),
-      })
-  })
-}
-
-/** The whole log, and when each event came. */
-function followLog(
-  apollo: ApolloClient,
-  id: string,
-): Promise<{ events: LogEvent[]; receivedAt: number[] }> {
-  return new Promise((resolve, reject) => {
-    const events: LogEvent[] = []
-    const receivedAt: number[] = []
-    apollo.subscribe<{ deploymentLogs: LogEvent }>({ query: LOGS, variables: { id } }).subscribe({
-      next: ({ data, error }) => {
-        if (error || !data) return reject(error ?? new Error('no data'))
-        events.push(data.deploymentLogs)
-        receivedAt.push(Date.now())
-      },
-      error: reject,
-      complete: () => resolve({ events, receivedAt }),
-    })
-  })
-}
 
 function docker(...args: string[]): string {
   return execFileSync('docker', args, { encoding: 'utf8' })

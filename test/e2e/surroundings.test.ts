@@ -55,7 +55,9 @@ test('an engine that breaks off in the middle of a build: the deployment is trie
   await installation.start({ ...ENV, DOCKER_HOST: docker.host })
   using repository = new TestRepository(webApp('again', [slowStep(3)]))
   const { appId, deploymentId } = await createApp(port, { name: 'broken-off', repoUrl: repository.url })
-  await followLog(port, deploymentId, 0, (events) => events.some((event) => event.text.includes('step one\n')))
+  await followLog(port, deploymentId, 0, (events) =>
+    events.some((event) => event.text.includes('step one\n')),
+  )
   await docker.down()
   await until(20_000, async () => (await readDeployment(port, deploymentId)).status === 'PENDING')
   await docker.up()

@@ -27,7 +27,9 @@ test('50 deployments of 10 apps by two workers: each ends once, never two in fli
   ]
   using repository = new TestRepository(webApp('one of many'))
   const apps = await Promise.all(
-    Array.from({ length: APPS }, (_, index) => createApp(port, { name: `many-${index}`, repoUrl: repository.url })),
+    Array.from({ length: APPS }, (_, index) =>
+      createApp(port, { name: `many-${index}`, repoUrl: repository.url }),
+    ),
   )
   for (let count = APPS; count < DEPLOYMENTS; count++) {
     const app = apps[(count * 7) % APPS]
@@ -40,7 +42,10 @@ test('50 deployments of 10 apps by two workers: each ends once, never two in fli
   try {
     const statuses = await until(120_000, () => settled(client), 200)
     assert.equal(statuses.length, DEPLOYMENTS)
-    assert.deepEqual(statuses.filter((status) => !FINAL.includes(status) || status === 'FAILED'), [])
+    assert.deepEqual(
+      statuses.filter((status) => !FINAL.includes(status) || status === 'FAILED'),
+      [],
+    )
     assert.equal(statuses.filter((status) => status === 'RUNNING').length, APPS)
 
     const { rows } = await client.query<EventRow>(
@@ -67,7 +72,8 @@ test('50 deployments of 10 apps by two workers: each ends once, never two in fli
   for (let index = 0; index < APPS; index++) {
     assert.equal((await installation.fetch(`many-${index}.localhost`)).body, 'one of many')
   }
-  for (const { appId } of apps) await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
+  for (const { appId } of apps)
+    await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
 })
 
 test('a viewer at the API process sees a worker process’s log live, whole and in order', async () => {
@@ -88,7 +94,10 @@ test('a viewer at the API process sees a worker process’s log live, whole and 
   assert.equal(texts[1], texts[0])
   assert.equal(texts[2], texts[0])
   const lines = (texts[0] ?? '').split('\n').filter((line) => line.startsWith('line '))
-  assert.deepEqual(lines, Array.from({ length: 200 }, (_, index) => `line ${index}`))
+  assert.deepEqual(
+    lines,
+    Array.from({ length: 200 }, (_, index) => `line ${index}`),
+  )
   await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
 })
 

@@ -130,8 +130,8 @@ describe('a classic build', () => {
 
   test('keeps the last 100 lines, not the first', async () => {
     const numbers = [...Array(250).keys()].map((number) => ({ stream: `${number}\n` }))
-    const { lastLines } = await failure([...numbers, { error: 'boom' }])
-    assert.deepEqual([lastLines.length, lastLines[0], lastLines.at(-1)], [100, '150', '249'])
+    const { lastLines } = await failure([...numbers, { stream: 'half' }, { error: 'boom' }])
+    assert.deepEqual([lastLines.length, lastLines[0], lastLines.at(-1)], [100, '151', 'half'])
   })
 
   test('says of a pull only that it began and ended', async () => {

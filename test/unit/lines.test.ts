@@ -123,6 +123,11 @@ describe('the line shaper', () => {
     assert.deepEqual(shape([`${full}\n`]), [`${full}\n`])
     assert.deepEqual(shape([`${full}y\nnext\n`]), [`${full}${CUT}\n`, 'next\n'])
     assert.deepEqual(shape([full, 'y', 'z']), [`${full}${CUT}\n`])
+    assert.deepEqual(
+      shape([`${full.slice(1)}💚`, 'y\n']),
+      [`${full.slice(1)}${CUT}\n`],
+      'nothing fills the gap',
+    )
   })
 
   test('does not split a surrogate pair where it cuts a long line', () => {

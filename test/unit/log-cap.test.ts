@@ -112,6 +112,7 @@ describe('the cap of a log', () => {
       line('a\n'),
       line('b\n'),
       line('c\n', { stream: error }),
+      line('C\n', { stream: error, phase: DeploymentStatus.STARTING }),
       line('d\n', { stream: out, phase: DeploymentStatus.STARTING }),
     ]
     const { chunks } = run([line('x'.repeat(HEAD_BYTES)), ...tail])
@@ -120,6 +121,7 @@ describe('the cap of a log', () => {
       [
         ['BUILDING', 'STDOUT', 'a\nb\n'],
         ['BUILDING', 'STDERR', 'c\n'],
+        ['STARTING', 'STDERR', 'C\n'],
         ['STARTING', 'STDOUT', 'd\n'],
       ],
     )

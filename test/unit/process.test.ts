@@ -58,7 +58,9 @@ async function aborted(script: string): Promise<{ outcome: string; leftAlive: bo
     const start = performance.now()
     controller.abort(new Error('stop it'))
     const result = await Promise.race([outcome, sleep(5000, 'did not settle within 5 s', { ref: false })])
-    return { outcome: result, leftAlive: alive(pid), ms: performance.now() - start }
+    const ms = performance.now() - start
+    await sleep(50) // a SIGKILL that was sent takes a moment
+    return { outcome: result, leftAlive: alive(pid), ms }
   } finally {
     if (alive(pid)) process.kill(pid, 'SIGKILL')
     await outcome

@@ -20,10 +20,12 @@ function token() {
   return sessionStorage.getItem(STORED_TOKEN) ?? ''
 }
 
-function isSubscription(request, documentAST) {
-  const operations = (documentAST?.definitions ?? []).filter((part) => part.kind === 'OperationDefinition')
-  const named = operations.find((operation) => operation.name?.value === request.operationName)
-  return (named ?? operations[0])?.operation === 'subscription'
+/** By the text: what GraphiQL knows of the document is a moment older than what is on the screen. */
+function isSubscription({ query, operationName }) {
+  const text = query.replaceAll(/"""[\s\S]*?"""|"(?:\\.|[^"\\])*"|#.*/g, '')
+  const operations = [...text.matchAll(/\b(query|mutation|subscription)\b\s*(\w*)|^\s*(\{)/gm)]
+  const named = operations.find((operation) => operationName && operation[2] === operationName)
+  return (named ?? operations[0])?.[1] === 'subscription'
 }
 
 async function post(request, headers) {
@@ -36,8 +38,8 @@ async function post(request, headers) {
   return response.json()
 }
 
-function fetcher(request, { documentAST, headers } = {}) {
-  return isSubscription(request, documentAST) ? subscriptionClient().iterate(request) : post(request, headers)
+function fetcher(request, { headers } = {}) {
+  return isSubscription(request) ? subscriptionClient().iterate(request) : post(request, headers)
 }
 
 const EXAMPLE = `# Deploy from a Git URL:

@@ -31,8 +31,8 @@ const LAST_LINES = 100
 export async function run(work: Work, image: Image, tools: Tools, signal: AbortSignal): Promise<Started> {
   const { app, stage, deployment, variables, log } = work
   const container = containerName(app.name, deployment.id)
-  const port = choosePort(image, log)
-  const env = [...new Map([['PORT', String(port)], ...variables])].map(([key, value]) => `${key}=${value}`)
+  const port = app.port ?? portOf(variables) ?? choosePort(image, log)
+  const env = [...new Map([...variables, ['PORT', String(port)]])].map(([key, value]) => `${key}=${value}`)
   await tools.docker.startContainer(
     {
       name: container,
@@ -40,7 +40,7 @@ export async function run(work: Work, image: Image, tools: Tools, signal: AbortS
       env,
       labels: containerLabels({
         container,
-        port: Number(variables.get('PORT') ?? port) || port,
+        port,
         baseDomain: tools.settings.baseDomain,
         instanceId: tools.settings.instanceId,
         appId: app.id,
@@ -59,6 +59,12 @@ export async function run(work: Work, image: Image, tools: Tools, signal: AbortS
     .update({ id: deployment.id, epoch: work.claim.epoch }, { container, address, port })
   if (result.affected === 0) throw new LostClaimError(deployment.id)
   return { container, address, port }
+}
+
+/** A variable PORT says where the app listens, as everywhere in the field. */
+function portOf(variables: Work['variables']): number | null {
+  const port = Number(variables.get('PORT') ?? Number.NaN)
+  return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : null
 }
 
 /** The image's one exposed port; of several the usual one for the web; none: 80. */
