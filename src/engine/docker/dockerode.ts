@@ -124,7 +124,9 @@ function connect(dockerHost: string): Docker {
 function dial(docker: Docker, path: string, options: Readonly<Record<string, unknown>>): Promise<unknown> {
   const request = { path, method: 'POST', options, statusCodes: { 200: true, 500: 'server error' } }
   return new Promise((resolve, reject) => {
-    docker.modem.dial(request, (error: unknown, answer: unknown) => (error ? reject(error) : resolve(answer)))
+    docker.modem.dial(request, (error: Error | null, answer: unknown) =>
+      error ? reject(error) : resolve(answer),
+    )
   })
 }
 
