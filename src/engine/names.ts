@@ -44,12 +44,9 @@ export function checkPath(field: string, path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   const outside = path.startsWith('/') || parts.includes('..')
 
-  if (
-    outside ||
-    path.length > 500 ||
-    /[\x00-\x1f\x7f\\:]/.test(path) ||
-    parts.some((part) => part.startsWith('-'))
-  ) {
+  // eslint-disable-next-line no-control-regex
+  const malformed = path.length > 500 || /[\x00-\x1f\x7f\\:]/.test(path)
+  if (outside || malformed || parts.some((part) => part.startsWith('-'))) {
     throw badInput(field, `${quote(path)} must be a relative path inside the repository, without ".."`)
   }
   return parts.join('/') || '.'

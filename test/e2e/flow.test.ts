@@ -61,13 +61,14 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
     repository[Symbol.dispose]()
   })
 
-  test('createApp answers at once with a pending deployment, and its log comes while it builds', async () => {
+  test('createApp answers at once with a deployment, and its log comes while it builds', async () => {
     const input = { name: 'shop', repoUrl: repository.url }
     const { data } = await apollo.mutate<Created>({ mutation: CREATE, variables: { input } })
     assert.ok(data)
     appId = data.createApp.id
     first = data.createApp.deployments.nodes[0]?.id ?? ''
-    assert.equal(data.createApp.deployments.nodes[0]?.status, 'PENDING')
+    // A free worker may have claimed it before the answer was put together.
+    assert.match(data.createApp.deployments.nodes[0]?.status ?? '', /^(PENDING|CLONING)$/)
     assert.equal(data.createApp.url, `http://shop.localhost:${installation.routerPort}`)
 
     const [statuses, log] = await Promise.all([followStatus(apollo, first), followLog(apollo, first)])

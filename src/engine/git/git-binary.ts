@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PassThrough, type Readable } from 'node:stream'
-import { ended, killWhenAborted, type ProgramResult, runProgram, startProgram } from '../../process.js'
+import type { ProgramResult } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
-import type { FetchRequest, Git, Source } from './git.js'
-import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
+import type { FetchRequest, Git } from './git.js'
+import { type GitSettings, runGit } from './git-command.js'
 import { withMirrorLock } from './mirror-lock.js'
+import { sourceOf } from './mirror-source.js'
 
 export interface GitBinaryOptions {
   /** Where mirrors are kept. */
@@ -44,7 +44,7 @@ export function createGitBinary(options: GitBinaryOptions): Git {
         if (timeout.aborted && !signal.aborted) throw timedOut(options.timeoutMs, error)
         throw error
       }
-      return sourceOf(mirror, settings, request.deploymentId, signal)
+      return sourceOf(mirror, settings, refOf(request.deploymentId), signal)
     },
 
     async release(repoUrl, deploymentId) {
@@ -162,91 +162,6 @@ function fetchError(request: FetchRequest, result: ProgramResult | null): Error 
     `git could not fetch ${request.repoUrl}: ${lines.at(-1) ?? ''}`,
     details,
   )
-}
-
-async function sourceOf(
-  mirror: string,
-  settings: GitSettings,
-  deploymentId: string,
-  signal: AbortSignal,
-): Promise<Source> {
-  const shown = await runGit(
-    settings,
-    [
-      '-C',
-      mirror,
-      'log',
-      '-1',
-      '--no-show-signature',
-      '--format=%H%n%s',
-      `${refOf(deploymentId)}^{commit}`,
-      '--',
-    ],
-    signal,
-  )
-  const [commitSha, subject] = shown.stdout.split('\n')
-  if (shown.exitCode !== 0 || !commitSha) {
-    throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
-  }
-  const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
-  return {
-    commitSha,
-    commitMessage: (subject ?? '').slice(0, 200),
-    kindOf: async (path, stop) => {
-      if (path === '.') return 'folder'
-      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', commitSha, '--', path]
-      const mode = (await runGit(settings, args, stop)).stdout.split(' ')[0]
-      return KINDS.get(mode ?? '') ?? null
-    },
-    read: async (path, stop) => {
-      const options = { env: gitEnvironment(settings) }
-      const args = gitArguments(['-C', mirror, 'cat-file', 'blob', tree(path)])
-      return (await runProgram('git', args, { ...options, keepBytes: 1024 * 1024 }, stop)).stdout
-    },
-    archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
-  }
-}
-
-const KINDS = new Map<string, 'file' | 'folder' | 'link' | 'submodule'>([
-  ['100644', 'file'],
-  ['100755', 'file'],
-  ['040000', 'folder'],
-  ['120000', 'link'],
-  ['160000', 'submodule'],
-])
-
-/**
- * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and
- * whoever consumes this stream may wait for a connection first.
- */
-function archive(mirror: string, settings: GitSettings, treeish: string, signal: AbortSignal): Readable {
-  const out = new PassThrough()
-  const args = gitArguments(['-C', mirror, 'archive', '--format=tar', treeish])
-  const child = startProgram('git', args, {
-    env: gitEnvironment(settings),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let said = ''
-  child.stderr?.on('data', (bytes: Buffer) => (said = (said + bytes.toString('utf8')).slice(-2000)))
-  child.stdout?.pipe(out, { end: false })
-  const stop = killWhenAborted(child, signal)
-  const finish = async () => {
-    try {
-      const [exitCode] = await ended(child)
-      if (exitCode === 0) out.end()
-      else
-        out.destroy(
-          signal.aborted ? (signal.reason as Error) : new Error(`git archive failed: ${said.trim()}`),
-        )
-    } catch (error) {
-      out.destroy(error as Error)
-    } finally {
-      stop()
-    }
-  }
-  out.once('close', () => child.kill('SIGKILL'))
-  void finish()
-  return out
 }
 
 async function exists(path: string): Promise<boolean> {

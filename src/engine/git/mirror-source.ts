@@ -1,0 +1,82 @@
+import { PassThrough, type Readable } from 'node:stream'
+import { ended, killWhenAborted, runProgram, startProgram } from '../../process.js'
+import { DeployError } from '../errors.js'
+import type { Source } from './git.js'
+import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
+
+/** The commit that `ref` of a bare repository names, with its files at hand. */
+export async function sourceOf(
+  mirror: string,
+  settings: GitSettings,
+  ref: string,
+  signal: AbortSignal,
+): Promise<Source> {
+  const shown = await runGit(
+    settings,
+    ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%s', `${ref}^{commit}`, '--'],
+    signal,
+  )
+  const [commitSha, subject] = shown.stdout.split('\n')
+  if (shown.exitCode !== 0 || !commitSha) {
+    throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
+  }
+  const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
+  return {
+    commitSha,
+    commitMessage: (subject ?? '').slice(0, 200),
+    kindOf: async (path, stop) => {
+      if (path === '.') return 'folder'
+      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', commitSha, '--', path]
+      const mode = (await runGit(settings, args, stop)).stdout.split(' ')[0]
+      return KINDS.get(mode ?? '') ?? null
+    },
+    read: async (path, stop) => {
+      const options = { env: gitEnvironment(settings) }
+      const args = gitArguments(['-C', mirror, 'cat-file', 'blob', tree(path)])
+      return (await runProgram('git', args, { ...options, keepBytes: 1024 * 1024 }, stop)).stdout
+    },
+    archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
+  }
+}
+
+const KINDS = new Map<string, 'file' | 'folder' | 'link' | 'submodule'>([
+  ['100644', 'file'],
+  ['100755', 'file'],
+  ['040000', 'folder'],
+  ['120000', 'link'],
+  ['160000', 'submodule'],
+])
+
+/**
+ * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and
+ * whoever consumes this stream may wait for a connection first.
+ */
+function archive(mirror: string, settings: GitSettings, treeish: string, signal: AbortSignal): Readable {
+  const out = new PassThrough()
+  const args = gitArguments(['-C', mirror, 'archive', '--format=tar', treeish])
+  const child = startProgram('git', args, {
+    env: gitEnvironment(settings),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  child.stderr?.on('data', (bytes: Buffer) => (said = (said + bytes.toString('utf8')).slice(-2000)))
+  child.stdout?.pipe(out, { end: false })
+  const stop = killWhenAborted(child, signal)
+  const finish = async () => {
+    try {
+      const [exitCode] = await ended(child)
+      if (exitCode === 0) out.end()
+      else
+        out.destroy(
+          signal.aborted ? (signal.reason as Error) : new Error(`git archive failed: ${said.trim()}`),
+        )
+    } catch (error) {
+      out.destroy(error as Error)
+    } finally {
+      stop()
+    }
+  }
+  out.once('close', () => child.kill('SIGKILL'))
+  void finish()
+  return out
+}
