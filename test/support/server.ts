@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
 const ENTRY = new URL('../../src/main.js', import.meta.url).href
@@ -49,8 +50,22 @@ export class Installation implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.processes) await server.kill()
+    await this.#removeContainers()
     await this.database[Symbol.asyncDispose]()
     rmSync(this.dataDir, { recursive: true, force: true })
+  }
+
+  /** What a test that failed half-way has left running. */
+  async #removeContainers(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.database.url })
+    await client.connect()
+    const found = await client.query<{ id: string }>('SELECT id FROM instance').catch(() => ({ rows: [] }))
+    await client.end()
+    for (const { id } of found.rows) {
+      const ours = ['--filter', `label=longshore.instance=${id}`, '-q']
+      remove(['ps', '-a', ...ours], ['rm', '-f'])
+      remove(['images', ...ours], ['rmi', '-f'])
+    }
   }
 }
 
@@ -91,6 +106,11 @@ export class ServerProcess {
   kill(): Promise<number> {
     return this.stop('SIGKILL')
   }
+}
+
+function remove(list: string[], command: string[]): void {
+  const ids = execFileSync('docker', list, { encoding: 'utf8' }).split('\n').filter(Boolean)
+  if (ids.length > 0) execFileSync('docker', [...command, ...new Set(ids)], { stdio: 'ignore' })
 }
 
 /** Asks `condition` until it gives something true; fails after `ms` with what it last said. */
