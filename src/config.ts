@@ -12,7 +12,6 @@ export interface Config {
   /** Null: the embedded PostgreSQL under `dataDir` is used. */
   readonly databaseUrl: string | null
   readonly dataDir: string
-  readonly workDir: string
   readonly dockerHost: string
   readonly baseDomain: string
   readonly host: string
@@ -67,7 +66,6 @@ export function readConfig(env: Env = process.env): Config {
     roles: read.roles('ROLES', ['api', 'worker']),
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     dataDir: resolve(read.text('DATA_DIR', 'data')),
-    workDir: resolve(read.text('WORK_DIR', '/tmp/mvp-deployments')),
     dockerHost: read.dockerHost('DOCKER_HOST', 'unix:///var/run/docker.sock'),
     baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
     host: read.text('HOST', '127.0.0.1'),

@@ -38,7 +38,7 @@ function findSetpriv(): string | null {
  *
  * @returns whether there was anything left of it
  */
-export function killTree(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {
+export function killTree(child: ChildProcess, signal: NodeJS.Signals): boolean {
   if (child.pid === undefined) return false
   try {
     process.kill(-child.pid, signal)
@@ -99,7 +99,7 @@ export async function runProgram(
   const stopKilling = killWhenAborted(child, signal)
   try {
     const [exitCode, endSignal] = await ended(child)
-    if (signal?.aborted) await treeGone(child)
+    if (signal?.aborted) await killRest(child)
     signal?.throwIfAborted()
     return { exitCode, signal: endSignal, stdout: stdout.text(), stderr: stderr.text() }
   } finally {
@@ -130,15 +130,10 @@ export function killWhenAborted(child: ChildProcess, signal: AbortSignal | undef
   }
 }
 
-/** A helper that has closed its outputs may outlive the program's end: what an aborted program left is killed. */
-async function treeGone(child: ChildProcess): Promise<void> {
-  for (
-    let waited = 0;
-    killTree(child, waited < KILL_MS ? 0 : 'SIGKILL') && waited < 2 * KILL_MS;
-    waited += LOOK_MS
-  ) {
-    await sleep(LOOK_MS)
-  }
+/** A helper that has closed its outputs outlives the end of its program: what an aborted one left is killed. */
+async function killRest(child: ChildProcess): Promise<void> {
+  // Not until the group is gone: a process that nobody has reaped yet is in it as well.
+  for (let look = 0; look < 5 && killTree(child, 'SIGKILL'); look++) await sleep(LOOK_MS)
 }
 
 class Tail {

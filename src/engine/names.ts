@@ -56,7 +56,7 @@ const HOST = '[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?'
 const REPO_PATH = '[A-Za-z0-9_.~/+@%-]+'
 const HTTPS = new RegExp(`^https://${HOST}(?::\\d{1,5})?/${REPO_PATH}$`)
 const SSH = new RegExp(`^ssh://(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?${HOST}(?::\\d{1,5})?/${REPO_PATH}$`)
-const SCP = new RegExp(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)@(${HOST}):(?!/)(${REPO_PATH})$`)
+const SCP = new RegExp(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@${HOST}:(?![-/])${REPO_PATH}$`)
 
 /** https://, ssh:// or git@host:path; file:// where the operator allows it. Gives the URL that git is called with. */
 export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean): string {
@@ -68,9 +68,7 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
     throw badInput(field, 'must not carry a user name or password: they would end up in logs; use an ssh key')
   }
   const hasParent = url.split('/').includes('..')
-  const scp = SCP.exec(url)
-  if (!hasParent && scp) return `ssh://${scp[1]}@${scp[2]}/${scp[3]}`
-  if (!hasParent && (HTTPS.test(url) || SSH.test(url))) return url
+  if (!hasParent && (HTTPS.test(url) || SSH.test(url) || SCP.test(url))) return url
   if (/^file:\/\//i.test(url)) {
     if (!allowFileRepos)
       throw badInput(field, 'file:// is off on this server (ALLOW_FILE_REPOS=true turns it on)')

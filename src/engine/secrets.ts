@@ -72,7 +72,8 @@ export async function fileMadeOnce(
   await mkdir(dirname(path), { recursive: true })
   const known = await readText(path)
   if (known) return { text: known, isNew: false }
-  if (known === '') await rm(path) // what a killed process or a full disk left
+  if (known === '')
+    throw new Error(`${path} is empty: restore it from a backup, or delete it to have a new one made`)
   // Written whole beside its place and linked to it, so that nobody ever reads half of it.
   const fresh = `${path}.${randomBytes(4).toString('hex')}`
   const text = make()

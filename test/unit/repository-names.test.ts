@@ -69,7 +69,7 @@ describe('a ref', () => {
 })
 
 describe('the URL of a repository', () => {
-  test('is https, ssh or what scp takes, which becomes ssh', () => {
+  test('is https, ssh or what scp takes, as it was given', () => {
     const same = [
       'https://github.com/a/b.git',
       'https://git.host:8443/a/b',
@@ -78,7 +78,7 @@ describe('the URL of a repository', () => {
       'ssh://host:2222/a',
     ]
     for (const url of same) assert.equal(checkRepoUrl('field', url, false), url)
-    assert.equal(checkRepoUrl('field', 'git@github.com:a/b.git', false), 'ssh://git@github.com/a/b.git')
+    assert.equal(checkRepoUrl('field', 'git@github.com:a/b.git', false), 'git@github.com:a/b.git')
   })
 
   test('is refused where git would run a program, read a local file or take an option', () => {

@@ -90,7 +90,7 @@ const ANSI =
 const CONTROL = /[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]/g
 const COLOUR = /^\x1b\[[0-9;:]*m$/
 /* eslint-enable no-control-regex */
-const URL_CREDENTIALS = /(:\/\/)[^\s/@:'"]*:[^\s/@'"]+@/g
+const URL_CREDENTIALS = /(https?:\/\/)[^\s/@'"]+@|(:\/\/)[^\s/@:'"]*:[^\s/@'"]+@/gi
 
 /** One line for storage and display; also used for messages that quote a program's output. */
 export function cleanLine(line: string): string {
@@ -98,6 +98,6 @@ export function cleanLine(line: string): string {
     .replace(ANSI, (sequence) => (COLOUR.test(sequence) ? sequence : ''))
     .replaceAll('\0', '␀') // PostgreSQL's text cannot hold NUL
     .replace(CONTROL, '')
-    .replace(URL_CREDENTIALS, '$1***@')
+    .replace(URL_CREDENTIALS, '$1$2***@')
     .toWellFormed()
 }
