@@ -91,7 +91,6 @@ describe('the settings', () => {
       ROLES: 'worker, api',
       DATABASE_URL: 'postgresql://h/d',
       DATA_DIR: '/srv/data',
-      WORK_DIR: '/srv/work',
       DOCKER_HOST: 'tcp://docker:2375',
       BASE_DOMAIN: 'Paas.Example.COM',
       HOST: '0.0.0.0',
@@ -104,10 +103,11 @@ describe('the settings', () => {
       MASTER_KEY: 'a'.repeat(64),
     })
     assert.deepEqual(
-      [['worker', 'api'], 'postgresql://h/d', '/srv/data', '/srv/work'],
+      [config.roles, config.databaseUrl, config.dataDir],
+      [['worker', 'api'], 'postgresql://h/d', '/srv/data'],
     )
     assert.deepEqual(
-      [dockerHost, baseDomain, host, publicPort],
+      [config.dockerHost, config.baseDomain, config.host, config.publicPort],
       ['tcp://docker:2375', 'paas.example.com', '0.0.0.0', 9000],
     )
     assert.deepEqual([config.leaseMs, config.maxRepoBytes], [5000, 2 * 1024 * 1024])
@@ -127,7 +127,6 @@ describe('the settings', () => {
     const { workerId: _two, ...config } = readConfig({
       ...empty,
       DATA_DIR: '',
-      WORK_DIR: ' ',
       HOST: '',
       ROUTER_HOST: '',
     })
