@@ -1,0 +1,129 @@
+import { execFileSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TestRepository } from '../test/support/repository.js'
+import { createRepository, type Size, unique } from './apps.js'
+import { Baselines } from './baselines.js'
+import { Longshore, PHASES, type Phases } from './longshore.js'
+import {
+  atMost,
+  hasBuildx,
+  median,
+  ms,
+  printTable,
+  ratios,
+  ratioText,
+  rotated,
+  rounds,
+  say,
+  spread,
+} from './report.js'
+
+const REST_MS = 300
+const OURS = 'Longshore'
+const PARTS = ['request', ...PHASES, 'answer'] as const
+
+interface Variant {
+  readonly name: string
+  first(app: BenchApp): Promise<void>
+  again(app: BenchApp): Promise<void>
+}
+
+/** One variant's app in one round: its own repository, so that nobody finds another's layers in the cache. */
+interface BenchApp {
+  readonly name: string
+  readonly repository: TestRepository
+  page: string
+}
+
+interface Scenario {
+  readonly title: string
+  readonly size: Size
+  readonly step: 'first' | 'again'
+  /** The most of the command line's time that we may take. */
+  readonly goal: number
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  { title: 'small app, first', size: 'small', step: 'first', goal: 0.7 },
+  { title: 'small app, redeploy', size: 'small', step: 'again', goal: 0.9 },
+  { title: '2,000 files, first', size: 'large', step: 'first', goal: 0.45 },
+  { title: '2,000 files, redeploy', size: 'large', step: 'again', goal: 0.2 },
+]
+
+/** From the request to the first answer 200 with the right page, against what a shell script would do. */
+export async function run(count: number): Promise<void> {
+  using baselines = new Baselines()
+  await using longshore = await Longshore.create()
+  await longshore.start()
+  const phases = new Map<string, Phases[]>(SCENARIOS.map(({ title }) => [title, []]))
+  const times = new Map<string, number[]>()
+  let keepPhases: (of: Phases) => void = () => undefined
+  const variants = [...commandLines(baselines), fairer(baselines), ours(longshore, (of) => keepPhases(of))]
+  for (const round of rounds(count)) {
+    for (const size of ['small', 'large'] as const) {
+      const apps = new Map(variants.map((variant) => [variant, createBenchApp(size)]))
+      try {
+        for (const scenario of SCENARIOS.filter((one) => one.size === size)) {
+          keepPhases = (of) => phases.get(scenario.title)?.push(of)
+          for (const variant of rotated(variants, round)) {
+            const took = await measure(variant, scenario.step, apps.get(variant) ?? createBenchApp(size))
+            const key = `${scenario.title}/${variant.name}`
+            times.set(key, [...(times.get(key) ?? []), took])
+          }
+        }
+      } finally {
+        for (const { repository } of apps.values()) repository[Symbol.dispose]()
+      }
+      await longshore.deleteApps()
+      baselines.clear()
+    }
+    say(`  round ${round + 1} of ${count} done`)
+  }
+  const names = variants.map((variant) => variant.name)
+  printTimes(names, times, count)
+  printPhases(phases)
+}
+
+function createBenchApp(size: Size): BenchApp {
+  const page = unique()
+  return { name: unique(), repository: createRepository(size, page), page }
+}
+
+async function measure(variant: Variant, step: 'first' | 'again', app: BenchApp): Promise<number> {
+  if (step === 'again') {
+    app.page = unique()
+    app.repository.commit({ 'www/index.html': app.page })
+  }
+  execFileSync('sync') // nobody pays for what another one wrote
+  await sleep(REST_MS)
+  const startedAt = performance.now()
+  await variant[step](app)
+  return performance.now() - startedAt
+}
+
+function ours(longshore: Longshore, keep: (phases: Phases) => void): Variant {
+  return {
+    name: OURS,
+    first: async (app) => keep(await longshore.first(app.name, app.repository.url, app.page)),
+    again: async (app) => keep(await longshore.again(app.name, app.page)),
+  }
+}
+
+function commandLines(baselines: Baselines): Variant[] {
+  const classic = { DOCKER_BUILDKIT: '0' }
+  const deployer = (name: string, env: NodeJS.ProcessEnv) => {
+    const deploy = ({ repository, page }: BenchApp) => baselines.commandLine(repository.url, page, env)
+    return { name, first: deploy, again: deploy }
+  }
+  if (hasBuildx()) {
+    say('docker build: BuildKit by buildx, and the classic builder (DOCKER_BUILDKIT=0)')
+    return [deployer('CLI buildx', {}), deployer('CLI classic', classic)]
+  }
+  say('docker build: the classic builder, the default of this client: `docker buildx version` fails')
+  return [deployer('CLI classic', {})]
+}
+
+function fairer(baselines: Baselines): Variant {
+  const deploy = ({ repository, page }: BenchApp) => baselines.checkout(repository.url, page)
+  return { name: 'API BuildKit', first: deploy, again: deploy }
+}

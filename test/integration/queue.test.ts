@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { DeploymentStatus } from '../../src/entities/deployment-status.js'
+import type { Deployment } from '../../src/entities/deployment.js'
+import { CommandError, LostClaimError } from '../../src/engine/errors.js'
+import { appendChunks } from '../../src/engine/logs/store.js'
+import { claimNext, giveBack, MAX_ATTEMPTS, rescueExpired, sayWaiting } from '../../src/engine/queue.js'
+import { settle, transition } from '../../src/engine/states.js'
+import { openProcesses, type TestProcess } from '../support/engine.js'
+
+const REPO = 'https://git.invalid/x.git'
+const { BUILDING, FAILED, PENDING, SUPERSEDED } = DeploymentStatus
+
+describe('the queue', () => {
+  let opened: Awaited<ReturnType<typeof openProcesses>>
+  let process: TestProcess
+
+  before(async () => {
+    opened = await openProcesses(1)
+    process = opened.processes[0] as TestProcess
+  })
+  after(() => opened[Symbol.asyncDispose]())
+  beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
+
+  const claim = (worker = 'worker', leaseMs = 30_000) =>
+    claimNext(process.database, process.wakeups, worker, leaseMs)
+  const claimOf = (deployment: Deployment) => ({ deploymentId: deployment.id, epoch: deployment.epoch })
+  const fail = (deployment: Deployment) =>
+    process.database.transaction((manager) =>
+      settle(manager, claimOf(deployment), FAILED, { text: 'Failed.' }, { finished_at: new Date() }),
+    )
+  const statuses = async () => {
+    const rows = await process.database.query<{ id: string; status: string }[]>('SELECT id, status FROM deployment')
+    return new Map(rows.map(({ id, status }) => [id, status]))
+  }
+  const createApp = (name: string, deploy = true) => process.commands.createApp({ name, repoUrl: REPO, deploy })
+
+  async function claimed(): Promise<Deployment> {
+    const deployment = await claim()
+    assert.ok(deployment)
+    return deployment
+  }
+
+  test('gives each deployment to one worker, and a stage one at a time, however many ask', async () => {
+    for (let index = 0; index < 10; index++) {
+      const { id } = await createApp(`app-${index}`, false)
+      await process.commands.deploy(id, {})
+    }
+    const seen = new Set<string>()
+    const worker = async (name: string) => {
+      for (let idle = 0; idle < 20; ) {
+        const deployment = await claim(name)
+        if (!deployment) {
+          idle += 1
+          continue
+        }
+        assert.ok(!seen.has(deployment.id), 'claimed twice')
+        seen.add(deployment.id)
+        const rows = await process.database.query<unknown[]>(
+          `SELECT stage_id FROM deployment WHERE status = 'CLONING' GROUP BY stage_id HAVING count(*) > 1`,
+        )
+        assert.deepEqual(rows, [])
+        await fail(deployment)
+      }
+    }
+    await Promise.all(Array.from({ length: 8 }, (_, index) => worker(`worker-${index}`)))
+    assert.equal(seen.size, 10)
+  })
+
+  test('takes the newest of a stage and ends the older ones SUPERSEDED, log and events included', async () => {
+    const { id } = await createApp('latest')
+    const second = await process.commands.deploy(id, {})
+    const third = await process.commands.deploy(id, {})
+    assert.equal((await claimed()).id, third.id)
+    const states = await statuses()
+    assert.equal(states.get(second.id), SUPERSEDED)
+    assert.equal([...states.values()].filter((status) => status === SUPERSEDED).length, 2)
+    const [log] = await process.database.query<{ end_status: string; text: string }[]>(
+      `SELECT s.end_status, c.text FROM log_stream s JOIN log_chunk c USING (deployment_id) WHERE deployment_id = $1`,
+      [second.id],
+    )
+    assert.deepEqual(log, { end_status: SUPERSEDED, text: `Superseded by the newer deployment ${third.id}.\n` })
+    assert.equal(await claim(), null, 'the stage is taken')
+  })
+
+  test('serves the app first that has waited longest', async () => {
+    const busy = await createApp('busy')
+    await fail(await claimed())
+    await process.commands.deploy(busy.id, {})
+    const fresh = await createApp('fresh')
+    assert.equal((await claimed()).appId, fresh.id)
+    assert.equal((await claimed()).appId, busy.id)
+  })
+
+  test('refuses every write of a claim that was lost, and changes nothing', async () => {
+    await createApp('fenced')
+    const stale = await claimed()
+    await process.database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
+    assert.equal(await rescueExpired(process.database, process.wakeups), 1)
+    const before = await statuses()
+    await assert.rejects(transition(process.database, claimOf(stale), BUILDING), LostClaimError)
+    await assert.rejects(fail(stale), LostClaimError)
+    const chunk = { at: new Date(), phase: BUILDING, stream: 'STDOUT' as never, text: 'late\n' }
+    const options = { epoch: stale.epoch, expectedSeq: null }
+    assert.equal(await appendChunks(process.database, stale.id, [chunk], options), null)
+    await process.database.transaction((manager) => giveBack(manager, claimOf(stale), BUILDING, 'late'))
+    assert.deepEqual(await statuses(), before)
+    assert.equal((await claimed()).id, stale.id)
+  })
+
+  test('leaves a claim alone whose lease lasts', async () => {
+    await createApp('held')
+    await claimed()
+    assert.equal(await rescueExpired(process.database, process.wakeups), 0)
+  })
+
+  test(`ends a deployment whose worker died ${MAX_ATTEMPTS} times`, async () => {
+    await createApp('cursed')
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      assert.equal((await claimed()).attempt, attempt)
+      await process.database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
+      await rescueExpired(process.database, process.wakeups)
+    }
+    const rows = await process.database.query('SELECT status, error_code FROM deployment')
+    assert.deepEqual(rows, [{ status: FAILED, error_code: 'ENGINE_CRASH_LOOP' }])
+  })
+
+  test('does not count an attempt that was handed over', async () => {
+    await createApp('handed')
+    const deployment = await claimed()
+    await process.database.transaction((manager) =>
+      giveBack(manager, claimOf(deployment), BUILDING, 'stopping', { countsAsAttempt: false }),
+    )
+    assert.equal((await claimed()).attempt, 1)
+  })
+
+  test('says what it waits for once, however often it is asked to', async () => {
+    await createApp('waiting')
+    for (let count = 0; count < 3; count++) await sayWaiting(process.database, process.wakeups, 'no engine')
+    const rows = await process.database.query('SELECT text FROM log_chunk')
+    assert.deepEqual(rows, [{ text: 'Waiting: no engine\n' }])
+  })
+
+  test('cancels at once what waits; what has ended is a CONFLICT', async () => {
+    await createApp('cancelled')
+    const [id] = [...(await statuses()).keys()]
+    assert.ok(id)
+    assert.equal((await process.commands.cancelDeployment(id)).status, 'CANCELLED')
+    assert.equal(await claim(), null)
+    await assert.rejects(process.commands.cancelDeployment(id), codeIs('CONFLICT'))
+  })
+
+  test('answers calls with the same idempotencyKey with one deployment', async () => {
+    const { id } = await createApp('idempotent', false)
+    const calls = Array.from({ length: 10 }, () => process.commands.deploy(id, { idempotencyKey: 'same' }))
+    const ids = new Set((await Promise.all(calls)).map((deployment) => deployment.id))
+    assert.equal(ids.size, 1)
+    assert.notEqual((await process.commands.deploy(id, { idempotencyKey: 'other' })).id, [...ids][0])
+  })
+
+  test('gives a name to one of several who ask for it at the same time', async () => {
+    const calls = await Promise.allSettled(Array.from({ length: 10 }, () => createApp('wanted')))
+    const refused = calls.filter((call) => call.status === 'rejected')
+    assert.equal(refused.length, 9)
+    for (const { reason } of refused) assert.ok(codeIs('CONFLICT')(reason))
+    assert.equal((await statuses()).size, 1)
+  })
+
+  test('is full for a stage with 25 waiting', async () => {
+    const { id } = await createApp('full', false)
+    for (let count = 0; count < 25; count++) await process.commands.deploy(id, {})
+    await assert.rejects(process.commands.deploy(id, {}), codeIs('QUEUE_FULL'))
+    assert.equal([...(await statuses()).values()].filter((status) => status === PENDING).length, 25)
+  })
+})
+
+function codeIs(code: string) {
+  return (error: unknown) => error instanceof CommandError && error.code === code
+}
