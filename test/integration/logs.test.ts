@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
+import type { Deployment } from '../../src/entities/deployment.js'
+import { LostClaimError } from '../../src/engine/errors.js'
+import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
+import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
+import { LogWriter } from '../../src/engine/logs/writer.js'
+import { claimNext } from '../../src/engine/queue.js'
+import { settle } from '../../src/engine/states.js'
+import { openProcesses, type TestProcess } from '../support/engine.js'
+
+const { CLONING, RUNNING, FAILED } = DeploymentStatus
+
+describe('a log', () => {
+  let opened: Awaited<ReturnType<typeof openProcesses>>
+  let worker: TestProcess
+  let api: TestProcess
+  let count = 0
+
+  before(async () => {
+    opened = await openProcesses(2)
+    ;[worker, api] = opened.processes as [TestProcess, TestProcess]
+  })
+  after(() => opened[Symbol.asyncDispose]())
+
+  async function open(onLost: () => void = () => undefined) {
+    await worker.commands.createApp({ name: `log-${count++}`, repoUrl: 'https://git.invalid/x.git' })
+    const deployment = await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
+    assert.ok(deployment)
+    const options = { deploymentId: deployment.id, epoch: deployment.epoch, secrets: [], onLost }
+    return { deployment, writer: new LogWriter(worker.database, worker.hub, options, CLONING) }
+  }
+
+  async function end(deployment: Deployment, writer: LogWriter): Promise<void> {
+    const { chunks, omittedBytes, expectedSeq } = await writer.remainder()
+    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
+    const words = { text: 'Failed.', before: chunks, omittedBytes, expectedSeq }
+    await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
+    worker.wakeups.notify('log', deployment.id)
+  }
+
+  async function stored(id: string): Promise<string> {
+    const sql = `SELECT string_agg(text, '' ORDER BY seq) AS text FROM log_chunk WHERE deployment_id = $1`
+    return (await worker.database.query<{ text: string }[]>(sql, [id]))[0]?.text ?? ''
+  }
+
+  async function read(process: TestProcess, id: string, from = 0, most = Infinity): Promise<LogEntry[]> {
+    const entries: LogEntry[] = []
+    for await (const entry of new LogReader(process.hub, id, from)) {
+      entries.push(entry)
+      if (entries.length >= most) break
+    }
+    return entries
+  }
+
+  async function readReconnecting(process: TestProcess, id: string, times: number): Promise<LogEntry[]> {
+    const entries: LogEntry[] = []
+    for (let time = 0; time <= times && !entries.at(-1)?.end; time++) {
+      entries.push(...(await read(process, id, entries.at(-1)?.seq, time < times ? 7 : Infinity)))
+    }
+    return entries
+  }
+
+  const textOf = (entries: LogEntry[]) => entries.map((entry) => entry.text).join('')
+
+  test('is the same for whoever reads it, from wherever, whenever', async () => {
+    const { deployment, writer } = await open()
+    const whole = read(worker, deployment.id)
+    const elsewhere = read(api, deployment.id)
+    const reconnecting = readReconnecting(api, deployment.id, 5)
+    const output = writer.output(LogSource.STDOUT)
+    let halfWay: Promise<LogEntry[]> | null = null
+    for (let line = 0; line < 400; line++) {
+      await output.write(Buffer.from(`line ${line}\n`))
+      if (line % 7 === 0) await sleep(1)
+      if (line === 200) halfWay = read(api, deployment.id)
+    }
+    output.end()
+    await end(deployment, writer)
+    const late = read(api, deployment.id)
+    const expected = await stored(deployment.id)
+    assert.match(expected, /^line 0\n[^]*line 399\nFailed\.\n$/)
+    for (const reader of [whole, elsewhere, reconnecting, halfWay, late]) {
+      const entries = (await reader) ?? []
+      assert.equal(textOf(entries), expected)
+      assert.deepEqual(
+        entries.map((entry) => entry.seq),
+        entries.map((_entry, index) => index + 1),
+      )
+      assert.deepEqual(
+        entries.map((entry) => entry.end?.status ?? null),
+        [...entries.slice(1).map(() => null), FAILED],
+      )
+    }
+  })
+
+  test('gives its end once more to who has it all already', async () => {
+    const { deployment, writer } = await open()
+    await end(deployment, writer)
+    const [entry, ...others] = await read(api, deployment.id, 1)
+    assert.deepEqual([entry?.seq, entry?.text, entry?.end?.lastSeq, others.length], [1, '', 1, 0])
+  })
+
+  test('ends a waiting reader at once when it is given up', async () => {
+    const { deployment } = await open()
+    const reader = new LogReader(api.hub, deployment.id, 0)
+    const next = reader.next()
+    await sleep(20)
+    const startedAt = performance.now()
+    await reader.return()
+    assert.equal((await next).done, true)
+    assert.ok(performance.now() - startedAt < 500)
+    assert.equal(api.hub.viewers(), 0)
+  })
+
+  test('reaches other processes although their wake-ups are lost, and wake-ups come back', async () => {
+    const { deployment, writer } = await open()
+    const reading = read(api, deployment.id)
+    await api.database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'longshore-wakeups'`,
+    )
+    writer.system('while nobody listens')
+    await writer.flush()
+    await end(deployment, writer)
+    assert.equal(textOf(await reading), 'while nobody listens\nFailed.\n')
+    const woken = new Promise((resolve) => api.wakeups.on('app', resolve))
+    const asking = setInterval(() => worker.wakeups.notify('app', 'back'), 50)
+    assert.ok(['', 'back'].includes((await woken) as string))
+    clearInterval(asking)
+  })
+
+  test('makes its source wait while the database does, with bounded memory, and loses nothing', async () => {
+    const { deployment, writer } = await open()
+    const blocker = worker.database.createQueryRunner()
+    await blocker.startTransaction()
+    await blocker.query('SELECT 1 FROM log_stream WHERE deployment_id = $1 FOR UPDATE', [deployment.id])
+    const output = writer.output(LogSource.STDOUT)
+    const piece = Buffer.from(`${'x'.repeat(1023)}\n`)
+    let written = 0
+    const writing = (async () => {
+      for (; written < 4096; written++) await output.write(piece)
+    })()
+    await sleep(500)
+    const taken = written
+    await blocker.rollbackTransaction()
+    await blocker.release()
+    await writing
+    output.end()
+    await end(deployment, writer)
+    assert.ok(taken < 3000, `${taken} KiB were taken while nothing could be stored`)
+    assert.equal((await stored(deployment.id)).length, 4096 * 1024 + 'Failed.\n'.length)
+  })
+
+  test('is refused to a worker whose claim is lost, and the worker is told', async () => {
+    let lost = 0
+    const { deployment, writer } = await open(() => (lost += 1))
+    writer.system('mine')
+    await writer.flush()
+    await worker.database.query('UPDATE log_stream SET epoch = epoch + 1 WHERE deployment_id = $1', [
+      deployment.id,
+    ])
+    writer.system('not mine any more')
+    await assert.rejects(writer.flush(), LostClaimError)
+    assert.equal(lost, 1)
+    assert.equal(await stored(deployment.id), 'mine\n')
+  })
+
+  test('keeps its first 8 and its last 2 MiB, and counts exactly what is left out', async () => {
+    const { deployment, writer } = await open()
+    const output = writer.output(LogSource.STDOUT)
+    const lines = 14 * 1024
+    for (let line = 0; line < lines; line++) {
+      await output.write(Buffer.from(`${String(line).padStart(1023, '.')}\n`))
+    }
+    output.end()
+    await end(deployment, writer)
+    const text = await stored(deployment.id)
+    const [, omitted, omittedLines] = /--- (\d+) bytes \/ (\d+) lines omitted ---/.exec(text) ?? []
+    const kept = text.split('\n').filter((line) => line.length === 1023).length
+    assert.equal(kept + Number(omittedLines), lines)
+    assert.equal(Number(omitted), Number(omittedLines) * 1024)
+    assert.equal(kept, (HEAD_BYTES + TAIL_BYTES) / 1024)
+    assert.match(text, new RegExp(`\\.${lines - 1}\nFailed\\.\n$`))
+    const entries = await read(api, deployment.id)
+    assert.equal(textOf(entries), text)
+    assert.equal(entries.at(-1)?.end?.omittedBytes, Number(omitted))
+    assert.ok(entries.every((entry) => Buffer.byteLength(entry.text) <= 32 * 1024))
+  })
+
+  test('closes in the transaction that makes its deployment run', async () => {
+    const { deployment, writer } = await open()
+    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
+    const { expectedSeq } = await writer.remainder()
+    const words = { text: 'Running.', expectedSeq }
+    await assert.rejects(
+      worker.database.transaction(async (manager) => {
+        await manager.query(`UPDATE deployment SET status = 'ROUTING' WHERE id = $1`, [deployment.id])
+        await settle(manager, claim, RUNNING, words)
+        throw new Error('the commit fails')
+      }),
+      /the commit fails/,
+    )
+    assert.equal(await stored(deployment.id), '')
+  })
+})
