@@ -18,6 +18,7 @@ import {
 import { announceSettled } from './queue.js'
 import type { SecretBox } from './secrets.js'
 import { recordEvent, settle } from './states.js'
+import { sealVariable } from './variables.js'
 import type { Wakeups } from './wakeups.js'
 
 export interface CreateAppCommand {
@@ -75,7 +76,8 @@ export class Commands {
     const [created, deployment] = await this.database.transaction(async (manager) => {
       await insertUnique(manager, app)
       const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })
-      for (const variable of variables) await manager.insert(Variable, this.#sealed(stage.id, variable))
+      for (const variable of variables)
+        await manager.insert(Variable, sealVariable(this.secrets, stage.id, variable))
       const first =
         command.deploy === false ? null : await enqueue(manager, stage, DeploymentTrigger.CREATE, {})
       return [await manager.findOneByOrFail(App, { id: app.id }), first] as const
@@ -191,15 +193,6 @@ export class Commands {
     }
   }
 
-  #sealed(stageId: string, { key, value }: { key: string; value: string }) {
-    return {
-      stageId,
-      key,
-      valueEncrypted: this.secrets.encrypt(value, variablePlace(stageId, key)),
-      fingerprint: this.secrets.fingerprint(value),
-    }
-  }
-
   #announceQueued(deployment: Deployment): void {
     this.wakeups.notify('deployment', deployment.id)
     this.wakeups.notify('queue', deployment.id)
@@ -219,11 +212,6 @@ export class Commands {
       })
     }
   }
-}
-
-/** What a variable's ciphertext is bound to. */
-export function variablePlace(stageId: string, key: string): string {
-  return `variable|${stageId}|${key}`
 }
 
 async function getApp(manager: EntityManager, id: string): Promise<App> {

@@ -51,7 +51,8 @@ describe('the changes of deployments', () => {
     const app = await createApp()
     const { id } = await worker.commands.deploy(app.id, {})
     const changes = await follow({ deploymentId: id })
-    assert.equal((await changes.next()).value?.status, 'PENDING')
+    const { value } = (await changes.next()) as IteratorResult<Deployment, undefined>
+    assert.equal(value?.status, 'PENDING')
     await runToFailure()
     assert.deepEqual(await statusesOf(changes), ['CLONING', 'BUILDING', 'STARTING', 'FAILED'])
   })
@@ -66,8 +67,8 @@ describe('the changes of deployments', () => {
       [id],
     )
     for await (const deployment of changes) {
-      assert.equal(deployment.errorCode, deployment.status === 'FAILED' ? 'EXITED' : null)
-      assert.equal(deployment.finishedAt !== null, deployment.status === 'FAILED')
+      assert.equal(deployment.errorCode, deployment.status === FAILED ? 'EXITED' : null)
+      assert.equal(deployment.finishedAt !== null, deployment.status === FAILED)
     }
   })
 

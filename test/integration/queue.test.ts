@@ -30,13 +30,10 @@ describe('the queue', () => {
       settle(manager, claimOf(deployment), FAILED, { text: 'Failed.' }, { finished_at: new Date() }),
     )
   const statuses = async () => {
-    const rows = await process.database.query<{ id: string; status: string }[]>(
-      'SELECT id, status FROM deployment',
-    )
+    const rows = await process.database.query<{ id: string; status: string }[]>('SELECT id, status FROM deployment')
     return new Map(rows.map(({ id, status }) => [id, status]))
   }
-  const createApp = (name: string, deploy = true) =>
-    process.commands.createApp({ name, repoUrl: REPO, deploy })
+  const createApp = (name: string, deploy = true) => process.commands.createApp({ name, repoUrl: REPO, deploy })
 
   async function claimed(): Promise<Deployment> {
     const deployment = await claim()
@@ -51,7 +48,7 @@ describe('the queue', () => {
     }
     const seen = new Set<string>()
     const worker = async (name: string) => {
-      for (let idle = 0; idle < 20;) {
+      for (let idle = 0; idle < 20; ) {
         const deployment = await claim(name)
         if (!deployment) {
           idle += 1
@@ -82,10 +79,7 @@ describe('the queue', () => {
       `SELECT s.end_status, c.text FROM log_stream s JOIN log_chunk c USING (deployment_id) WHERE deployment_id = $1`,
       [second.id],
     )
-    assert.deepEqual(log, {
-      end_status: SUPERSEDED,
-      text: `Superseded by the newer deployment ${third.id}.\n`,
-    })
+    assert.deepEqual(log, { end_status: SUPERSEDED, text: `Superseded by the newer deployment ${third.id}.\n` })
     assert.equal(await claim(), null, 'the stage is taken')
   })
 

@@ -1,5 +1,5 @@
 import type { Wakeups } from '../wakeups.js'
-import { type LogPage, type Queryable, readPage, type StoredChunk } from './store.js'
+import { type LogEnd, type LogPage, type Queryable, readPage, type StoredChunk } from './store.js'
 import type { LogAnnouncer } from './writer.js'
 
 /** Newest chunks kept per followed log, in UTF-16 units: enough for every viewer that keeps up. */
@@ -19,6 +19,8 @@ interface Followed {
   ring: StoredChunk[]
   ringLength: number
   waiting: Set<() => void>
+  /** How it ended, as soon as a read has seen it. */
+  end: LogEnd | null
   reading: Map<number, Promise<LogPage | null>>
 }
 
@@ -108,6 +110,7 @@ export class LogHub implements LogAnnouncer, Disposable {
     try {
       const page = await reading
       if (page) extendRing(log, page.chunks)
+      log.end ??= page?.end ?? null
       return page
     } finally {
       log.reading.delete(after)
@@ -116,7 +119,15 @@ export class LogHub implements LogAnnouncer, Disposable {
 }
 
 function createFollowed(): Followed {
-  return { viewers: 0, version: 0, ring: [], ringLength: 0, waiting: new Set(), reading: new Map() }
+  return {
+    viewers: 0,
+    version: 0,
+    ring: [],
+    ringLength: 0,
+    end: null,
+    waiting: new Set(),
+    reading: new Map(),
+  }
 }
 
 /** Takes chunks that continue the ring; others would leave a gap in it, and are in the database anyway. */
@@ -136,13 +147,13 @@ function extendRing(log: Followed, chunks: readonly StoredChunk[]): void {
   }
 }
 
-/** Null: the ring does not hold what follows `after`. The end of a log is always read from the database. */
+/** Null: the ring does not hold what follows `after`. */
 function pageFromRing(log: Followed, after: number): LogPage | null {
   const first = log.ring[0]
   const last = log.ring.at(-1)
   if (!first || !last || after + 1 < first.seq || after >= last.seq) return null
   const start = after + 1 - first.seq
-  return { chunks: log.ring.slice(start, start + PAGE_CHUNKS), end: null }
+  return { chunks: log.ring.slice(start, start + PAGE_CHUNKS), end: log.end }
 }
 
 function changed(log: Followed, version: number, ms: number): { promise: Promise<void>; cancel: () => void } {

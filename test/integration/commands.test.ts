@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, test } from 'node:test'
+import { openDatabase } from '../../src/database.js'
+import { Disposal } from '../../src/disposal.js'
+import { Commands } from '../../src/engine/commands.js'
+import { CommandError, type CommandErrorCode } from '../../src/engine/errors.js'
+import { claimNext } from '../../src/engine/queue.js'
+import { SecretBox } from '../../src/engine/secrets.js'
+import { Wakeups } from '../../src/engine/wakeups.js'
+import { DeploymentStatus } from '../../src/entities/deployment-status.js'
+import { createLogger } from '../../src/logger.js'
+import { createTestDatabase } from '../support/database.js'
+
+const { CANCELLED, CLONING, PENDING } = DeploymentStatus
+
+/** A database with the engine's commands on it. */
+async function openEngine() {
+  const opened = new Disposal()
+  const { url } = opened.use(await createTestDatabase())
+  const database = await openDatabase(url)
+  opened.defer(() => database.destroy())
+  const wakeups = opened.use(new Wakeups(url, createLogger('error')))
+  await wakeups.start()
+  const secrets = new SecretBox(randomBytes(32))
+  const commands = new Commands(database, wakeups, secrets, { allowFileRepos: true })
+  return {
+    commands,
+    createApp: (name: string, deploy = false) =>
+      commands.createApp({ name, repoUrl: 'file:///srv/repo', deploy }),
+    claim: () => claimNext(database, wakeups, 'worker', 60_000),
+    rows: <T = object>(sql: string, parameters: unknown[] = []) => database.query<T[]>(sql, parameters),
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  }
+}
+
+function refusal(code: CommandErrorCode, field: string | null = null) {
+  return (error: unknown) => {
+    assert.ok(error instanceof CommandError, String(error))
+    assert.deepEqual({ code: error.code, field: error.field }, { code, field })
+    return true
+  }
+}
+
+describe('createApp', () => {
+  test('makes the app, its production stage, its variables and its first deployment', async () => {
+    await using engine = await openEngine()
+    const variables = [{ key: 'TOKEN', value: 'very secret value' }]
+    await engine.commands.createApp({ name: 'shop', repoUrl: 'file:///srv/repo', variables })
+    const rows = await engine.rows<{ value: string }>(
+      `SELECT s.name AS stage, v.key, v.value_encrypted AS value, d.status, d.trigger, l.last_seq
+         FROM app a JOIN stage s ON s.app_id = a.id JOIN variable v ON v.stage_id = s.id
+         JOIN deployment d ON d.stage_id = s.id JOIN log_stream l ON l.deployment_id = d.id`,
+    )
+    const value = rows[0]?.value ?? ''
+    assert.deepEqual(rows, [
+      { stage: 'production', key: 'TOKEN', value, status: 'PENDING', trigger: 'CREATE', last_seq: 0 },
+    ])
+    assert.match(value, /^v1:/)
+    assert.ok(!value.includes('very secret value'))
+  })
+
+  test('refuses a name that is taken, also when ten ask at once: exactly one wins', async () => {
+    await using engine = await openEngine()
+    const asked = await Promise.allSettled(Array.from({ length: 10 }, () => engine.createApp('wanted', true)))
+    assert.equal(asked.filter((one) => one.status === 'fulfilled').length, 1)
+    for (const one of asked) if (one.status === 'rejected') refusal('CONFLICT', 'name')(one.reason)
+    await assert.rejects(engine.createApp('wanted'), refusal('CONFLICT', 'name'))
+    const [counts] = await engine.rows(
+      `SELECT (SELECT count(*)::int FROM app) AS apps, (SELECT count(*)::int FROM stage) AS stages,
+              (SELECT count(*)::int FROM deployment) AS deployments`,
+    )
+    assert.deepEqual(counts, { apps: 1, stages: 1, deployments: 1 })
+  })
+
+  test('the name of a deleted app is free again', async () => {
+    await using engine = await openEngine()
+    const first = await engine.createApp('again')
+    await engine.rows('UPDATE app SET deleted_at = now() WHERE id = $1', [first.id])
+    const second = await engine.createApp('again')
+    assert.notEqual(second.id, first.id)
+  })
+})
+
+describe('deploy', () => {
+  test('an idempotency key gives the same deployment again, also to ten calls at once', async () => {
+    await using engine = await openEngine()
+    const app = await engine.createApp('retried')
+    const deploy = (idempotencyKey: string) => engine.commands.deploy(app.id, { idempotencyKey })
+    const ids = (await Promise.all(Array.from({ length: 10 }, () => deploy('build-17')))).map(({ id }) => id)
+    assert.equal(new Set(ids).size, 1)
+    assert.equal((await deploy('build-17')).id, ids[0])
+    const other = await deploy('build-18')
+    assert.notEqual(other.id, ids[0])
+    assert.equal((await engine.rows('SELECT id FROM deployment')).length, 2)
+    assert.equal((await engine.rows('SELECT id FROM deployment_event')).length, 2)
+  })
+
+  test('a key answers with its deployment also after that has ended', async () => {
+    await using engine = await openEngine()
+    const app = await engine.createApp('retried')
+    const first = await engine.commands.deploy(app.id, { idempotencyKey: 'k' })
+    await engine.commands.cancelDeployment(first.id)
+    const again = await engine.commands.deploy(app.id, { idempotencyKey: 'k' })
+    assert.deepEqual([again.id, again.status], [first.id, CANCELLED])
+  })
+
+  test('the 26th pending deployment of a stage is refused until one was claimed', async () => {
+    await using engine = await openEngine()
+    const app = await engine.createApp('full')
+    const asked = await Promise.allSettled(
+      Array.from({ length: 30 }, () => engine.commands.deploy(app.id, {})),
+    )
+    assert.equal(asked.filter((one) => one.status === 'fulfilled').length, 25)
+    for (const one of asked) if (one.status === 'rejected') refusal('QUEUE_FULL')(one.reason)
+    assert.equal((await engine.rows('SELECT id FROM deployment')).length, 25)
+    await assert.rejects(engine.commands.deploy(app.id, {}), refusal('QUEUE_FULL'))
+    assert.ok(await engine.claim())
+    assert.equal((await engine.commands.deploy(app.id, {})).status, PENDING)
+  })
+
+  test('an unknown app, an unknown stage and a malformed reference are refused by field', async () => {
+    await using engine = await openEngine()
+    const app = await engine.createApp('strict')
+    await assert.rejects(engine.commands.deploy('nobody', {}), refusal('NOT_FOUND', 'id'))
+    await assert.rejects(engine.commands.deploy(app.id, { stage: 'moon' }), refusal('NOT_FOUND', 'stage'))
+    await assert.rejects(
+      engine.commands.deploy(app.id, { ref: '--upload-pack=x' }),
+      refusal('BAD_USER_INPUT', 'ref'),
+    )
+    await assert.rejects(
+      engine.commands.deploy(app.id, { idempotencyKey: '' }),
+      refusal('BAD_USER_INPUT', 'idempotencyKey'),
+    )
+    assert.deepEqual(await engine.rows('SELECT id FROM deployment'), [])
+  })
+})
+
+describe('cancelDeployment', () => {
+  test('what waits ends at once as CANCELLED with a closed log, and is never claimed', async () => {
+    await using engine = await openEngine()
+    const app = await engine.createApp('changed-mind')
+    const { id } = await engine.commands.deploy(app.id, {})
+    const cancelled = await engine.commands.cancelDeployment(id)
+    assert.equal(cancelled.status, CANCELLED)
+    assert.ok(cancelled.finishedAt)
+    const logs = await engine.rows('SELECT end_status, text FROM log_stream NATURAL JOIN log_chunk')
+    assert.deepEqual(logs, [{ end_status: CANCELLED, text: 'Cancelled before it started.\n' }])
+    const events = await engine.rows<{ to_status: string }>(
+      'SELECT to_status FROM deployment_event ORDER BY id',
+    )
+    assert.deepEqual(
+      events.map((event) => event.to_status),
+      [PENDING, CANCELLED],
+    )
+    assert.equal(await engine.claim(), null)
+    await assert.rejects(engine.commands.cancelDeployment(id), refusal('CONFLICT', 'id'))
+  })
+
+  test('what is under way is asked to stop, and its worker decides', async () => {
+    await using engine = await openEngine()
+    await engine.createApp('under-way', true)
+    const claimed = await engine.claim()
+    assert.ok(claimed)
+    const asked = await engine.commands.cancelDeployment(claimed.id)
+    assert.equal(asked.status, CLONING)
+    assert.ok(asked.cancelRequestedAt)
+  })
+
+  test('a claim and a cancellation at once: one of the two has it, never both', async () => {
+    await using engine = await openEngine()
+    for (let round = 0; round < 20; round++) {
+      const app = await engine.createApp(`race-${round}`, true)
+      const [{ id } = { id: '' }] = await engine.rows<{ id: string }>(
+        'SELECT id FROM deployment WHERE app_id = $1',
+        [app.id],
+      )
+      const [claimed, cancelled] = await Promise.all([engine.claim(), engine.commands.cancelDeployment(id)])
+      if (cancelled.status === CANCELLED) assert.equal(claimed, null)
+      else assert.equal((await engine.claim()) ?? claimed?.id, id)
+    }
+  })
+
+  test('an unknown deployment is refused', async () => {
+    await using engine = await openEngine()
+    await assert.rejects(engine.commands.cancelDeployment('nobody'), refusal('NOT_FOUND', 'id'))
+  })
+})
