@@ -30,10 +30,13 @@ describe('the queue', () => {
       settle(manager, claimOf(deployment), FAILED, { text: 'Failed.' }, { finished_at: new Date() }),
     )
   const statuses = async () => {
-    const rows = await process.database.query<{ id: string; status: string }[]>('SELECT id, status FROM deployment')
+    const rows = await process.database.query<{ id: string; status: DeploymentStatus }[]>(
+      'SELECT id, status FROM deployment',
+    )
     return new Map(rows.map(({ id, status }) => [id, status]))
   }
-  const createApp = (name: string, deploy = true) => process.commands.createApp({ name, repoUrl: REPO, deploy })
+  const createApp = (name: string, deploy = true) =>
+    process.commands.createApp({ name, repoUrl: REPO, deploy })
 
   async function claimed(): Promise<Deployment> {
     const deployment = await claim()
@@ -48,7 +51,7 @@ describe('the queue', () => {
     }
     const seen = new Set<string>()
     const worker = async (name: string) => {
-      for (let idle = 0; idle < 20; ) {
+      for (let idle = 0; idle < 20;) {
         const deployment = await claim(name)
         if (!deployment) {
           idle += 1
@@ -79,7 +82,10 @@ describe('the queue', () => {
       `SELECT s.end_status, c.text FROM log_stream s JOIN log_chunk c USING (deployment_id) WHERE deployment_id = $1`,
       [second.id],
     )
-    assert.deepEqual(log, { end_status: SUPERSEDED, text: `Superseded by the newer deployment ${third.id}.\n` })
+    assert.deepEqual(log, {
+      end_status: SUPERSEDED,
+      text: `Superseded by the newer deployment ${third.id}.\n`,
+    })
     assert.equal(await claim(), null, 'the stage is taken')
   })
 
@@ -121,7 +127,7 @@ describe('the queue', () => {
       await process.database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
       await rescueExpired(process.database, process.wakeups)
     }
-    const rows = await process.database.query('SELECT status, error_code FROM deployment')
+    const rows = await process.database.query<unknown[]>('SELECT status, error_code FROM deployment')
     assert.deepEqual(rows, [{ status: FAILED, error_code: 'ENGINE_CRASH_LOOP' }])
   })
 
@@ -137,7 +143,7 @@ describe('the queue', () => {
   test('says what it waits for once, however often it is asked to', async () => {
     await createApp('waiting')
     for (let count = 0; count < 3; count++) await sayWaiting(process.database, process.wakeups, 'no engine')
-    const rows = await process.database.query('SELECT text FROM log_chunk')
+    const rows = await process.database.query<unknown[]>('SELECT text FROM log_chunk')
     assert.deepEqual(rows, [{ text: 'Waiting: no engine\n' }])
   })
 

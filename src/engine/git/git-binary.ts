@@ -17,7 +17,7 @@ export interface GitBinaryOptions {
 }
 
 /** How often the size of a mirror is looked at while it grows. */
-const SIZE_CHECK_MS = 500
+const SIZE_CHECK_MS = 200
 /** More packs than this and the mirror is made anew: fetches of single commits never shrink it. */
 const MAX_PACKS = 200
 const FULL_SHA = /^[0-9a-f]{40}$/
@@ -135,14 +135,18 @@ async function fetchBounded(
   const args = ['-C', mirror, 'fetch', '--progress', '--depth=1', '--no-tags', '--no-recurse-submodules']
   try {
     const either = AbortSignal.any([signal, tooLarge.signal])
-    return await runGit(settings, [...args, '--', request.repoUrl, spec], either, request.onProgress)
+    const result = await runGit(settings, [...args, '--', request.repoUrl, spec], either, request.onProgress)
+    // A fast one may be through between two looks.
+    if ((await sizeOf(mirror)) - before <= maxBytes) return result
   } catch (error) {
     if (!tooLarge.signal.aborted || signal.aborted) throw error
-    const limit = `${Math.round(maxBytes / 1024 / 1024)} MiB`
-    throw new DeployError('REPO_TOO_LARGE', `the repository's commit is over ${limit} (MAX_REPO_MIB)`)
   } finally {
     clearInterval(watch)
   }
+  await runGit(settings, ['-C', mirror, 'update-ref', '-d', refOf(request.deploymentId)])
+  if (!(await hasDeployments(mirror, settings))) await rm(mirror, { recursive: true, force: true })
+  const limit = `${Math.round(maxBytes / 1024 / 1024)} MiB`
+  throw new DeployError('REPO_TOO_LARGE', `the repository's commit is over ${limit} (MAX_REPO_MIB)`)
 }
 
 function fetchError(request: FetchRequest, result: ProgramResult | null): Error {

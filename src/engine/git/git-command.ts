@@ -16,6 +16,8 @@ const FIXED = [
   'http.followRedirects=initial',
   'http.lowSpeedLimit=1000',
   'http.lowSpeedTime=30',
+  // Always a pack: what is received can be measured while it comes, and one file is removed if it is too much.
+  'fetch.unpackLimit=1',
   'gc.auto=0',
   'maintenance.auto=false',
 ].flatMap((setting) => ['-c', setting])

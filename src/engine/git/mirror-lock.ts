@@ -24,7 +24,7 @@ export async function withMirrorLock<T>(
     await sleep(RETRY_MS, undefined, { signal })
   }
   try {
-    await removeGitLocks(folder)
+    await removeLeftovers(folder)
     return await work()
   } finally {
     await rm(path, { force: true })
@@ -58,7 +58,11 @@ async function removeIfDead(path: string): Promise<void> {
   }
 }
 
-async function removeGitLocks(folder: string): Promise<void> {
+/** What a git that was killed left: its locks, and the pack it was receiving. */
+async function removeLeftovers(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => [])
   for (const name of names) if (name.endsWith('.lock')) await rm(join(folder, name), { force: true })
+  const packs = join(folder, 'objects/pack')
+  const files = await readdir(packs).catch(() => [])
+  for (const name of files) if (name.startsWith('tmp_')) await rm(join(packs, name), { force: true })
 }

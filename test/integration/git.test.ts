@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { DeployError } from '../../src/engine/errors.js'
+import { createGitBinary } from '../../src/engine/git/git-binary.js'
+import { TestRepository } from '../support/repository.js'
+
+const NEVER = new AbortController().signal
+
+/** What every backend of the git port has to keep. */
+describe('the git port', () => {
+  let dataDir = ''
+  let repository: TestRepository
+  let count = 0
+
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'longshore-git-'))
+    repository = new TestRepository({ 'a.txt': 'one' })
+  })
+  afterEach(() => {
+    rmSync(dataDir, { recursive: true, force: true })
+    repository[Symbol.dispose]()
+  })
+
+  const port = (options: { timeoutMs?: number; maxRepoBytes?: number } = {}) =>
+    createGitBinary({
+      dataDir,
+      allowFileRepos: true,
+      timeoutMs: 30_000,
+      maxRepoBytes: 500 * 1024 * 1024,
+      ...options,
+    })
+  const fetch = (ref: string | null, git = port(), signal = NEVER, repoUrl = repository.url) =>
+    git.fetch({ repoUrl, ref, deploymentId: `deployment${count++}`, onProgress: () => undefined }, signal)
+  const codeIs = (code: string) => (error: unknown) => error instanceof DeployError && error.code === code
+
+  test('fetches the default branch, a branch, a tag, an annotated tag and a full commit id', async () => {
+    const first = repository.git('rev-parse', 'HEAD')
+    repository.git('tag', 'light')
+    repository.git('tag', '-a', 'heavy', '-m', 'heavy')
+    repository.git('checkout', '--quiet', '-b', 'feature/x')
+    const feature = repository.commit({ 'a.txt': 'two' }, 'on a branch\n\nwith a body')
+    repository.git('checkout', '--quiet', 'main')
+    const main = repository.commit({ 'a.txt': 'three' })
+    assert.equal((await fetch(null)).commitSha, main)
+    assert.equal((await fetch('main')).commitSha, main)
+    const branch = await fetch('feature/x')
+    assert.deepEqual([branch.commitSha, branch.commitMessage], [feature, 'on a branch'])
+    assert.equal((await fetch('light')).commitSha, first)
+    assert.equal((await fetch('heavy')).commitSha, first)
+    assert.equal((await fetch(first)).commitSha, first)
+  })
+
+  test('takes the branch where a tag has the same name', async () => {
+    repository.git('tag', 'same')
+    repository.git('checkout', '--quiet', '-b', 'same')
+    const branch = repository.commit({ 'a.txt': 'two' })
+    assert.equal((await fetch('same')).commitSha, branch)
+  })
+
+  test('tells a ref, a repository and a commit that are not there apart', async () => {
+    await assert.rejects(fetch('nowhere'), codeIs('REF_NOT_FOUND'))
+    await assert.rejects(fetch('0'.repeat(40)), codeIs('REF_NOT_FOUND'))
+    await assert.rejects(fetch(null, port(), NEVER, 'file:///no/such/place'), codeIs('REPO_NOT_FOUND'))
+    using empty = new TestRepository({})
+    empty.git('update-ref', '-d', 'HEAD')
+    await assert.rejects(fetch(null, port(), NEVER, empty.url), codeIs('REF_NOT_FOUND'))
+  })
+
+  test('archives the files as a checkout would have them, whatever .gitattributes says', async () => {
+    repository.commit({
+      '.gitattributes': 'secret.txt export-ignore\nversion.txt export-subst\n',
+      'secret.txt': 'shipped all the same',
+      'version.txt': '$Format:%H$',
+      'deep/er/file.txt': 'deep',
+    })
+    const source = await fetch(null)
+    assert.deepEqual(await unpack(source.archive('.', NEVER)), {
+      '.gitattributes': 'secret.txt export-ignore\nversion.txt export-subst\n',
+      'a.txt': 'one',
+      'deep/er/file.txt': 'deep',
+      'secret.txt': 'shipped all the same',
+      'version.txt': '$Format:%H$',
+    })
+    assert.deepEqual(await unpack(source.archive('deep', NEVER)), { 'er/file.txt': 'deep' })
+    assert.equal(await source.read('deep/er/file.txt', NEVER), 'deep')
+  })
+
+  test('knows files, folders and links without following any', async () => {
+    repository.link('link', '/etc/passwd')
+    repository.link('way', 'folder')
+    repository.commit({ 'folder/file': 'x' })
+    const source = await fetch(null)
+    const kinds = await Promise.all(
+      ['a.txt', 'folder', 'link', 'way', 'way/file', 'none', '.', '*'].map((path) =>
+        source.kindOf(path, NEVER),
+      ),
+    )
+    assert.deepEqual(kinds, ['file', 'folder', 'link', 'link', null, null, 'folder', null])
+  })
+
+  test('serves several deployments of one repository at once', async () => {
+    const commits = Array.from({ length: 4 }, (_, index) => repository.commit({ 'a.txt': `${index}` }))
+    const git = port()
+    const asked = [...commits, ...commits]
+    const sources = await Promise.all(asked.map((commit) => fetch(commit, git)))
+    assert.deepEqual(
+      sources.map((source) => source.commitSha),
+      asked,
+    )
+    const files = await Promise.all(sources.map((source) => unpack(source.archive('.', NEVER))))
+    assert.deepEqual(
+      files.map((file) => file['a.txt']),
+      ['0', '1', '2', '3', '0', '1', '2', '3'],
+    )
+  })
+
+  test('goes on after a fetch that was broken off, and after locks that the dead left', async () => {
+    writeFileSync(join(repository.folder, 'large'), randomBytes(40 * 1024 * 1024))
+    const head = repository.commit({})
+    const breaking = new AbortController()
+    setTimeout(() => breaking.abort(new Error('broken off')), 150)
+    await assert.rejects(fetch(null, port(), breaking.signal), /broken off/)
+    const mirror = readdirSync(join(dataDir, 'mirrors')).find((name) => name.endsWith('.git'))
+    assert.ok(mirror)
+    const dead = execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }).trim()
+    writeFileSync(join(dataDir, 'mirrors', `${mirror}.lock`), dead)
+    writeFileSync(join(dataDir, 'mirrors', mirror, 'shallow.lock'), '')
+    assert.equal((await fetch(null)).commitSha, head)
+  })
+
+  test('refuses what is too large and what takes too long', async () => {
+    writeFileSync(join(repository.folder, 'large'), randomBytes(60 * 1024 * 1024))
+    repository.commit({})
+    await assert.rejects(fetch(null, port({ maxRepoBytes: 5 * 1024 * 1024 })), codeIs('REPO_TOO_LARGE'))
+    assert.deepEqual(readdirSync(join(dataDir, 'mirrors')), ['home'], 'what was fetched of it is kept')
+    await assert.rejects(fetch(null, port({ timeoutMs: 50 })), codeIs('CLONE_TIMEOUT'))
+  })
+
+  test('never takes a ref or a URL for an option, even if the checks before it were not there', async () => {
+    const proof = join(dataDir, 'proof')
+    for (const hostile of [`--upload-pack=touch ${proof}`, `--output=${proof}`, '-h']) {
+      await assert.rejects(fetch(hostile))
+      await assert.rejects(fetch(null, port(), NEVER, hostile))
+    }
+    await assert.rejects(fetch(null, port(), NEVER, `ext::sh -c touch% ${proof}`))
+    assert.equal(existsSync(proof), false)
+  })
+
+  test('reads no configuration of the account that runs it', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'longshore-home-'))
+    const before = process.env.HOME
+    writeFileSync(join(home, '.gitconfig'), `[url "file:///nowhere/"]\n  insteadOf = ${repository.url}\n`)
+    try {
+      process.env.HOME = home
+      assert.ok((await fetch(null)).commitSha)
+    } finally {
+      process.env.HOME = before
+      rmSync(home, { recursive: true, force: true })
+    }
+  })
+
+  test('lets go of a commit, and forgets a repository', async () => {
+    const git = port()
+    const request = { repoUrl: repository.url, ref: null, deploymentId: 'one', onProgress: () => undefined }
+    await git.fetch(request, NEVER)
+    const mirror = join(
+      dataDir,
+      'mirrors',
+      readdirSync(join(dataDir, 'mirrors')).find((name) => /git$/.test(name)) ?? '',
+    )
+    const refs = () => execFileSync('git', ['-C', mirror, 'for-each-ref'], { encoding: 'utf8' })
+    assert.match(refs(), /refs\/longshore\/one/)
+    await git.release(repository.url, 'one')
+    assert.equal(refs(), '')
+    await git.forget(repository.url)
+    assert.equal(existsSync(mirror), false)
+    await git.release(repository.url, 'one')
+  })
+})
+
+/** Files of a tar, by path. */
+async function unpack(archive: Readable): Promise<Record<string, string>> {
+  const tar = await buffer(archive)
+  const names = execFileSync('tar', ['-t'], { input: tar, encoding: 'utf8' }).split('\n')
+  const files = names.filter((name) => name !== '' && !name.endsWith('/')).sort()
+  return Object.fromEntries(
+    files.map((name) => [name, execFileSync('tar', ['-xO', '--', name], { input: tar, encoding: 'utf8' })]),
+  )
+}
