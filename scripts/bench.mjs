@@ -7,7 +7,7 @@ import { run, script } from './lib/run.mjs'
 await script(async () => {
   await ensureDependencies()
   await ensureDockerEngine()
-  await ensureBuild()
+  await ensureBuild('all')
   await ensureTestImage()
   const args = ['--enable-source-maps', join(ROOT, 'dist/bench/main.js'), ...process.argv.slice(2)]
   await run(process.execPath, args)

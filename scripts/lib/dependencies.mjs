@@ -30,15 +30,22 @@ export async function ensureDependencies() {
   writeFileSync(marker, lock)
 }
 
-const SOURCES = ['src', 'migrations', 'test', 'bench', 'tsconfig.json', 'package-lock.json']
+/** What is compiled: the server alone for whoever runs it, tests and benchmarks too for whoever works on it. */
+const BUILDS = {
+  server: { project: 'tsconfig.build.json', sources: ['src', 'migrations'] },
+  all: { project: 'tsconfig.json', sources: ['src', 'migrations', 'test', 'bench'] },
+}
 
 /** Compiles when a source is newer than the last build. */
-export async function ensureBuild() {
-  const marker = join(ROOT, 'dist/.built')
+export async function ensureBuild(name = 'server') {
+  const { project, sources } = BUILDS[name]
+  const marker = join(ROOT, `dist/.built-${name}`)
   const builtAt = statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const newest = Math.max(...SOURCES.map((path) => newestChange(join(ROOT, path))))
+  const newest = Math.max(
+    ...[...sources, project, 'package-lock.json'].map((path) => newestChange(join(ROOT, path))),
+  )
   if (newest < builtAt) return
-  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', ROOT])
+  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, project)])
   writeFileSync(marker, '')
 }
 
