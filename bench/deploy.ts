@@ -22,10 +22,11 @@ const REST_MS = 300
 const OURS = 'Longshore'
 const PARTS = ['request', ...PHASES, 'answer'] as const
 
+/** A way to deploy; each gives its milliseconds. */
 interface Variant {
   readonly name: string
-  first(app: BenchApp): Promise<void>
-  again(app: BenchApp): Promise<void>
+  first(app: BenchApp): Promise<number>
+  again(app: BenchApp): Promise<number>
 }
 
 /** One variant's app in one round: its own repository, so that nobody finds another's layers in the cache. */
@@ -96,23 +97,32 @@ async function measure(variant: Variant, step: 'first' | 'again', app: BenchApp)
   }
   execFileSync('sync') // nobody pays for what another one wrote
   await sleep(REST_MS)
+  return variant[step](app)
+}
+
+async function timed(work: Promise<void>): Promise<number> {
   const startedAt = performance.now()
-  await variant[step](app)
+  await work
   return performance.now() - startedAt
 }
 
 function ours(longshore: Longshore, keep: (phases: Phases) => void): Variant {
+  const kept = async (work: Promise<Phases>) => {
+    const phases = await work
+    keep(phases)
+    return PARTS.reduce((sum, part) => sum + phases[part], 0)
+  }
   return {
     name: OURS,
-    first: async (app) => keep(await longshore.first(app.name, app.repository.url, app.page)),
-    again: async (app) => keep(await longshore.again(app.name, app.page)),
+    first: ({ name, repository, page }) => kept(longshore.first(name, repository.url, page)),
+    again: ({ name, page }) => kept(longshore.again(name, page)),
   }
 }
 
 function commandLines(baselines: Baselines): Variant[] {
   const classic = { DOCKER_BUILDKIT: '0' }
   const deployer = (name: string, env: NodeJS.ProcessEnv) => {
-    const deploy = ({ repository, page }: BenchApp) => baselines.commandLine(repository.url, page, env)
+    const deploy = ({ repository, page }: BenchApp) => timed(baselines.commandLine(repository.url, page, env))
     return { name, first: deploy, again: deploy }
   }
   if (hasBuildx()) {
@@ -124,6 +134,29 @@ function commandLines(baselines: Baselines): Variant[] {
 }
 
 function fairer(baselines: Baselines): Variant {
-  const deploy = ({ repository, page }: BenchApp) => baselines.checkout(repository.url, page)
+  const deploy = ({ repository, page }: BenchApp) => timed(baselines.checkout(repository.url, page))
   return { name: 'API BuildKit', first: deploy, again: deploy }
+}
+
+function printTimes(names: readonly string[], times: ReadonlyMap<string, number[]>, count: number): void {
+  const rows = SCENARIOS.map(({ title, goal }) => {
+    const of = (name: string) => times.get(`${title}/${name}`) ?? []
+    const toOthers = names.slice(0, -1).map((name) => ratios(of(OURS), of(name)))
+    return [
+      title,
+      ...names.map((name) => spread(of(name), ms)),
+      ...toOthers.map((values) => spread(values, ratioText)),
+      atMost(goal, median(toOthers[0] ?? [])),
+    ]
+  })
+  const header = ['', ...names, ...names.slice(0, -1).map((name) => `ratio to ${name}`), 'goal (first ratio)']
+  printTable(`Deployment until the page answers, ms: median (least–most) of ${count} rounds`, header, rows)
+}
+
+function printPhases(phases: ReadonlyMap<string, readonly Phases[]>): void {
+  const rows = [...phases].map(([title, of]) => [
+    title,
+    ...PARTS.map((part) => ms(median(of.map((one) => one[part])))),
+  ])
+  printTable('Where Longshore spends it, ms, medians', ['', ...PARTS], rows)
 }

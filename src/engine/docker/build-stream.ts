@@ -63,6 +63,7 @@ function buildError(message: BuildMessage, steps: Steps): DeployError {
 class Steps {
   #numbers = new Map<string, number>()
   #seen = new Map<string, Vertex>()
+  #done = new Set<string>()
   #last: string[] = []
   #partial = ''
   #clipped = false
@@ -101,7 +102,10 @@ class Steps {
     }
     if (vertex.cached && !before?.cached) this.output.line(`#${number} CACHED`)
     else if (vertex.error && !before?.error) this.output.line(`#${number} ERROR: ${vertex.error}`)
-    else if (vertex.completed && !before?.completed && !vertex.cached) this.output.line(`#${number} DONE`)
+    else if (vertex.completed && !vertex.cached && !this.#done.has(vertex.digest)) {
+      this.#done.add(vertex.digest) // a step may be taken up and completed once more
+      this.output.line(`#${number} DONE`)
+    }
   }
 
   #remember(text: string): void {

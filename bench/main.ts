@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
+import { run as claim } from './claim.js'
+import { run as deploy } from './deploy.js'
+import { run as idle } from './idle.js'
+import { run as log } from './log.js'
+import { interrupt, printMachine, say } from './report.js'
+import { run as throughput } from './throughput.js'
+
+interface Benchmark {
+  run(rounds: number): Promise<void>
+  /** How often, unless `--rounds=N` says otherwise. */
+  readonly rounds: number
+}
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  deploy: { run: deploy, rounds: 5 },
+  claim: { run: claim, rounds: 1 },
+  log: { run: log, rounds: 1 },
+  throughput: { run: throughput, rounds: 3 },
+  idle: { run: idle, rounds: 3 },
+}
+
+/** `npm run bench -- claim log --rounds=9`: those named, or all; each in its own installation. */
+async function main(args: readonly string[]): Promise<void> {
+  const option = args.find((arg) => arg.startsWith('--rounds='))
+  const given = args.filter((arg) => !arg.startsWith('--'))
+  const names = given.length > 0 ? given : Object.keys(BENCHMARKS)
+  const unknown = names.find((name) => !BENCHMARKS[name])
+  if (unknown) throw new Error(`no benchmark "${unknown}"; there are ${Object.keys(BENCHMARKS).join(', ')}`)
+  printMachine()
+  for (const name of names) {
+    const benchmark = BENCHMARKS[name]
+    say(`\n${name}`)
+    await benchmark?.run(option ? Number(option.slice('--rounds='.length)) : benchmark.rounds)
+  }
+}
+
+/** A PostgreSQL of this run's own, unless TEST_DATABASE_URL names a server. */
+async function withDatabase(work: () => Promise<void>): Promise<void> {
+  if (process.env.TEST_DATABASE_URL) return work()
+  const folder = mkdtempSync(join(tmpdir(), 'longshore-bench-db-'))
+  try {
+    await using server = await startEmbeddedServer(folder)
+    process.env.TEST_DATABASE_URL = server.url
+    await work()
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+await withDatabase(() => main(process.argv.slice(2))).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.exitCode = 1
+})

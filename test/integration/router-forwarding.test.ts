@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, test } from 'node:test'
+import { createId } from '../../src/engine/names.js'
+import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
+import { Disposal } from '../../src/disposal.js'
+import { createLogger } from '../../src/logger.js'
+import { openProcesses } from '../support/engine.js'
+import { fetchHost, freePort, until } from '../support/server.js'
+
+const HOST = 'shop.test.example'
+
+describe('the router', () => {
+  let opened: Awaited<ReturnType<typeof openRouter>>
+  let router: BuiltinRouter
+  let handle: (incoming: IncomingMessage, response: ServerResponse) => void
+  const app = createServer((incoming, response) => handle(incoming, response))
+  let id = ''
+  let shut = ''
+
+  before(async () => {
+    opened = await openRouter()
+    router = opened.router
+    id = await opened.run('shop', await listen(app))
+    shut = await opened.run('shut', await freePort())
+  })
+  after(async () => {
+    await opened[Symbol.asyncDispose]()
+    app.closeAllConnections()
+    await new Promise((resolve) => app.close(resolve))
+  })
+
+  const ask = (options: object = {}) =>
+    request({ host: '127.0.0.1', port: router.port(), agent: false, ...options })
+  const idle = () => until(5_000, () => router.inFlight(id) === 0)
+  /** Headers as the app gets them. */
+  async function headersFor(headers: object): Promise<Record<string, string>> {
+    handle = (incoming, response) => response.end(JSON.stringify(incoming.headers))
+    const outgoing = ask({ headers: { host: HOST, ...headers } }).end()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    return JSON.parse(await text(answer)) as Record<string, string>
+  }
+
+  test("answers at the stage's host and at the deployment's own, in any case, with a port or a last dot", async () => {
+    handle = (_incoming, response) => response.end('the shop')
+    const hosts = [HOST, `shop-${id}.test.example`, 'SHOP.Test.Example', `${HOST}:8080`, `${HOST}.`]
+    for (const host of hosts) {
+      assert.deepEqual(await fetchHost(router.port(), host), { status: 200, body: 'the shop' }, host)
+    }
+  })
+
+  test('shows a 404 page for an unknown host, which it escapes', async () => {
+    for (const host of [
+      'nobody.test.example',
+      'test.example',
+      '<script>alert(1)</script>',
+      'x.shop.test.example',
+    ]) {
+      const { status, body } = await fetchHost(router.port(), host)
+      assert.equal(status, 404, host)
+      assert.doesNotMatch(body, /<script/)
+    }
+    assert.match((await fetchHost(router.port(), '<b>"x"')).body, /&#60;b&#62;&#34;x&#34;/)
+  })
+
+  test('shows a 502 page while the app is down, and counts nothing as under way', async () => {
+    const { status, body } = await fetchHost(router.port(), 'shut.test.example')
+    assert.equal(status, 502)
+    assert.match(body, /does not answer/)
+    await until(5_000, () => router.inFlight(shut) === 0)
+  })
+
+  test('breaks an answer off where the app does, instead of ending it as if it were whole', async () => {
+    handle = (_incoming, response) => {
+      response.write('half')
+      setImmediate(() => response.destroy())
+    }
+    await assert.rejects(fetchHost(router.port(), HOST))
+    await idle()
+  })
+
+  test('passes method, path, status, repeated headers and an answer without a body on as they are', async () => {
+    handle = (incoming, response) => {
+      response.writeHead(207, 'Some Words', [
+        ...['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2'],
+        ...['X-Asked', `${incoming.method} ${incoming.url}`, 'Content-Length', '17'],
+      ])
+      response.end()
+    }
+    const outgoing = ask({ method: 'HEAD', path: '/a%2Fb//c?q=%00&q=2', headers: { host: HOST } }).end()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    assert.equal(answer.statusCode, 207)
+    assert.equal(answer.statusMessage, 'Some Words')
+    assert.deepEqual(answer.headers['set-cookie'], ['a=1', 'b=2'])
+    assert.equal(answer.headers['x-asked'], 'HEAD /a%2Fb//c?q=%00&q=2')
+    assert.equal(answer.headers['content-length'], '17')
+    assert.equal(await text(answer), '')
+  })
+
+  test('tells the app who asked for which host, whatever the client claims', async () => {
+    const forged = {
+      'X-Forwarded-For': '6.6.6.6',
+      'X-Forwarded-Host': 'evil.example',
+      'X-Forwarded-Proto': 'https',
+      'X-Forwarded-Port': '666',
+      Forwarded: 'for=6.6.6.6',
+      Connection: 'X-Forwarded-For, X-Forwarded-Host',
+    }
+    const headers = await headersFor({ host: `${HOST}:99`, ...forged })
+    assert.equal(headers.host, `${HOST}:99`)
+    assert.equal(headers['x-forwarded-for'], '127.0.0.1')
+    assert.equal(headers['x-forwarded-host'], `${HOST}:99`)
+    assert.equal(headers['x-forwarded-proto'], 'http')
+    assert.equal(headers['x-forwarded-port'], undefined)
+    assert.equal(headers.forwarded, undefined)
+  })
+
+  test('removes the headers of one hop both ways, also those that Connection names', async () => {
+    const sent = {
+      Connection: 'close, X-Hop',
+      'X-Hop': '1',
+      'Proxy-Authorization': 'x',
+      TE: 'trailers',
+      'X-End': '2',
+    }
+    const headers = await headersFor(sent)
+    for (const name of ['x-hop', 'proxy-authorization', 'te']) assert.equal(headers[name], undefined, name)
+    assert.equal(headers['x-end'], '2')
+
+    handle = (_incoming, response) => {
+      response.writeHead(200, {
+        Connection: 'X-Inner',
+        'X-Inner': '1',
+        'Proxy-Authenticate': 'x',
+        'X-End': '2',
+      })
+      response.end()
+    }
+    const outgoing = ask({ headers: { host: HOST } }).end()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    answer.resume()
+    assert.equal(answer.headers['x-inner'], undefined)
+    assert.equal(answer.headers['proxy-authenticate'], undefined)
+    assert.equal(answer.headers['x-end'], '2')
+  })
+})
+
+/** A router on a database of its own, and one real server that stands for the app's container. */
+async function openRouter() {
+  const opened = new Disposal()
+  const [process] = opened.use(await openProcesses(1)).processes
+  assert.ok(process)
+  const { database, wakeups, commands } = process
+  const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example' }
+  const router = new BuiltinRouter(database, wakeups, createLogger('error'), options)
+  await router.start()
+  opened.use(router)
+  return {
+    router,
+    database,
+    wakeups,
+    /** A running deployment that says to answer at `port`; it gets the traffic of its stage. */
+    async run(name: string, port: number): Promise<string> {
+      const id = createId()
+      const app = await commands.createApp({ name, repoUrl: 'https://git.invalid/x.git', deploy: false })
+      await database.query(
+        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, address, port)
+         SELECT $1, s.app_id, s.id, 'RUNNING', 'MANUAL', '127.0.0.1', $3 FROM stage s WHERE s.app_id = $2`,
+        [id, app.id, port],
+      )
+      await database.query('UPDATE stage SET current_deployment_id = $1 WHERE app_id = $2', [id, app.id])
+      await router.refresh()
+      return id
+    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}

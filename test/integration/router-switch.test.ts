@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { describe, test } from 'node:test'
+import { Disposal } from '../../src/disposal.js'
+import { createId } from '../../src/engine/names.js'
+import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
+import { createLogger } from '../../src/logger.js'
+import { openProcesses } from '../support/engine.js'
+import { fetchHost, until } from '../support/server.js'
+
+const HOST = 'shop.test.example'
+
+/** A router, and an app whose versions are real servers. */
+async function openShop() {
+  const opened = new Disposal()
+  const [process] = opened.use(await openProcesses(1)).processes
+  assert.ok(process)
+  const { database, wakeups, commands } = process
+  const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example' }
+  const router = new BuiltinRouter(database, wakeups, createLogger('error'), options)
+  await router.start()
+  opened.use(router)
+  const app = await commands.createApp({ name: 'shop', repoUrl: 'https://git.invalid/x.git', deploy: false })
+  return {
+    router,
+    database,
+    wakeups,
+    app,
+    /** A deployment that has passed its checks and waits for traffic. */
+    async add(answer: (incoming: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+      const server = createServer(answer)
+      const port = await listen(server)
+      opened.defer(() => server.close().closeAllConnections())
+      const id = createId()
+      await database.query(
+        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, address, port)
+         SELECT $1, s.app_id, s.id, 'RETIRED', 'MANUAL', '127.0.0.1', $3 FROM stage s WHERE s.app_id = $2`,
+        [id, app.id, port],
+      )
+      return id
+    },
+    /** Moves traffic in the database, as the engine does: in one transaction. */
+    switchTo: (id: string) =>
+      database.transaction(async (manager) => {
+        await manager.query(`UPDATE deployment SET status = 'RETIRED' WHERE status = 'RUNNING'`)
+        await manager.query(`UPDATE deployment SET status = 'RUNNING' WHERE id = $1`, [id])
+        await manager.query(
+          'UPDATE stage SET current_deployment_id = $1, route_epoch = route_epoch + 1 WHERE app_id = $2',
+          [id, app.id],
+        )
+      }),
+    get: async () => (await fetchHost(router.port(), HOST)).body,
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+describe('a switch of traffic', () => {
+  test('new requests go to the new version at once; one that began before ends on the old one', async () => {
+    await using shop = await openShop()
+    let finish: () => void = () => undefined
+    const old = await shop.add((_incoming, response) => {
+      response.write('old ')
+      finish = () => response.end('to its end')
+    })
+    const fresh = await shop.add((_incoming, response) => response.end('new'))
+    await shop.switchTo(old)
+    await shop.router.refresh()
+    const slow = request({ host: '127.0.0.1', port: shop.router.port(), headers: { host: HOST } }).end()
+    const [answer] = (await once(slow, 'response')) as [IncomingMessage]
+    assert.equal(shop.router.inFlight(old), 1)
+
+    await shop.switchTo(fresh)
+    await shop.router.refresh()
+    assert.equal(await shop.get(), 'new')
+    assert.equal(shop.router.inFlight(old), 1)
+    finish()
+    assert.equal(await text(answer), 'old to its end')
+    await until(5_000, () => shop.router.inFlight(old) === 0)
+    assert.equal(shop.router.inFlight(fresh), 0)
+  })
+
+  test('a client that gives up is not counted any more, and its app is told', async () => {
+    await using shop = await openShop()
+    let closed = false
+    const id = await shop.add((_incoming, response) => response.on('close', () => (closed = true)).write('x'))
+    await shop.switchTo(id)
+    await shop.router.refresh()
+    const asked = request({ host: '127.0.0.1', port: shop.router.port(), headers: { host: HOST } }).end()
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    answer.on('error', () => undefined)
+    assert.equal(shop.router.inFlight(id), 1)
+    asked.destroy()
+    await until(5_000, () => closed && shop.router.inFlight(id) === 0)
+  })
+
+  test("a wake-up is enough: the router reads the table by itself, and the old version's own host stays", async () => {
+    await using shop = await openShop()
+    const old = await shop.add((_incoming, response) => response.end('old'))
+    const fresh = await shop.add((_incoming, response) => response.end('new'))
+    await shop.switchTo(old)
+    shop.wakeups.notify('route', shop.app.id)
+    await until(2_000, async () => (await shop.get()) === 'old')
+    await shop.switchTo(fresh)
+    shop.wakeups.notify('route', shop.app.id)
+    await until(2_000, async () => (await shop.get()) === 'new')
+    assert.equal((await fetchHost(shop.router.port(), `shop-${old}.test.example`)).body, 'old')
+  })
+
+  test('an app that was deleted or whose stage was stopped is not served any more', async () => {
+    await using shop = await openShop()
+    const id = await shop.add((_incoming, response) => response.end('here'))
+    await shop.switchTo(id)
+    await shop.router.refresh()
+    assert.equal(await shop.get(), 'here')
+    for (const [hide, show] of [
+      ['UPDATE stage SET stopped = true', 'UPDATE stage SET stopped = false'],
+      ['UPDATE app SET deleted_at = now()', 'UPDATE app SET deleted_at = NULL'],
+      [`UPDATE deployment SET status = 'FAILED'`, `UPDATE deployment SET status = 'RUNNING'`],
+    ] as const) {
+      await shop.database.query(hide)
+      await shop.router.refresh()
+      assert.equal((await fetchHost(shop.router.port(), HOST)).status, 404, hide)
+      await shop.database.query(show)
+      await shop.router.refresh()
+      assert.equal(await shop.get(), 'here', show)
+    }
+  })
+
+  test('1,000 requests on kept connections during 10 switches: none fails, each is answered by one version', async () => {
+    await using shop = await openShop()
+    const versions: string[] = []
+    for (let n = 0; n < 11; n++) {
+      versions.push(await shop.add((_incoming, response) => response.end(`${n}`.repeat(1_000))))
+    }
+    await shop.switchTo(versions[0] ?? '')
+    await shop.router.refresh()
+    const agent = new Agent({ keepAlive: true, maxSockets: 8 })
+    const failures: unknown[] = []
+    const seen = new Set<string>()
+    let asked = 0
+    const client = async () => {
+      for (let turn = 0; turn < 125; turn++) {
+        asked += 1
+        const options = { host: '127.0.0.1', port: shop.router.port(), agent, headers: { host: HOST } }
+        try {
+          const [answer] = (await once(request(options).end(), 'response')) as [IncomingMessage]
+          const body = await text(answer)
+          if (answer.statusCode !== 200 || !/^(\d+?)\1*$/.test(body)) failures.push(answer.statusCode, body)
+          seen.add(body)
+        } catch (error) {
+          failures.push(error)
+        }
+      }
+    }
+    const clients = Promise.all(Array.from({ length: 8 }, client))
+    for (const [n, id] of versions.slice(1).entries()) {
+      await until(10_000, () => asked >= (n + 1) * 80, 1)
+      await shop.switchTo(id)
+      await shop.router.refresh()
+    }
+    await clients
+    agent.destroy()
+    assert.deepEqual(failures, [])
+    assert.equal(asked, 1_000)
+    assert.equal(seen.size, 11, 'each version answered')
+    assert.deepEqual(
+      versions.map((id) => shop.router.inFlight(id)),
+      versions.map(() => 0),
+    )
+  })
+})
