@@ -1,4 +1,4 @@
-import { type DataSource, In } from 'typeorm'
+import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { NEXT_STATUSES } from './states.js'
@@ -51,7 +51,13 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
 
   /** Takes the starting point. Call it before the subscription is answered, so that "from now on" means that. */
   async start(): Promise<this> {
-    const rows = await this.database.query<{ id: string; last: string | null; newest: string }[]>(
+    // One snapshot: an event between the two reads would be shown twice.
+    await this.database.transaction('REPEATABLE READ', (manager) => this.#takeStart(manager))
+    return this
+  }
+
+  async #takeStart(manager: EntityManager): Promise<void> {
+    const rows = await manager.query<{ id: string; last: string | null; newest: string }[]>(
       `SELECT d.id, (SELECT max(e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS last, d.newest
          FROM (SELECT *, max(generation) OVER () AS newest FROM deployment d WHERE ${this.#column()} = $1) d
         WHERE d.generation = d.newest OR d.status = ANY($2)`,
@@ -61,11 +67,10 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     this.#newestAtStart = Number(rows[0]?.newest ?? 0)
     this.#started = true
     if ('deploymentId' in this.scope) {
-      const row = await this.database.getRepository(Deployment).findOneBy({ id: this.scope.deploymentId })
+      const row = await manager.findOneBy(Deployment, { id: this.scope.deploymentId })
       if (row) this.#ready.push(row)
       else this.#finish()
     }
-    return this
   }
 
   async next(): Promise<IteratorResult<Deployment>> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import type { EntityManager } from 'typeorm'
 import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { DeploymentChanges } from '../../src/engine/changes.js'
@@ -130,7 +131,8 @@ describe('readers in the worker and in another process', () => {
     await blocker.query('SELECT 1 FROM log_stream WHERE deployment_id = $1 FOR UPDATE', [deployment.id])
     const output = writer.output(LogSource.STDOUT)
     const line = Buffer.from(`${'x'.repeat(8_191)}\n`)
-    let [written, waiting] = [0, false]
+    let written = 0
+    let waiting = false
     const writing = (async () => {
       for (; written < 1_000; written++) {
         waiting = true
@@ -152,7 +154,9 @@ describe('readers in the worker and in another process', () => {
     await writing
     await assert.rejects(writer.flush(), { code: 'LOST_CLAIM' })
     assert.equal(lost, 1)
-    const rows = await api.database.query('SELECT 1 FROM log_chunk WHERE deployment_id = $1', [deployment.id])
+    const rows = await api.database.query<unknown[]>('SELECT 1 FROM log_chunk WHERE deployment_id = $1', [
+      deployment.id,
+    ])
     assert.deepEqual(rows, [])
   })
 
@@ -181,19 +185,25 @@ describe('readers in the worker and in another process', () => {
     // The real database; the other process claims right after the follower's first read.
     const between = new Proxy(api.database, {
       get: (target, name) =>
-        name !== 'query'
+        name !== 'transaction'
           ? (Reflect.get(target, name, target) as unknown)
-          : async (sql: string, parameters: unknown[]) => {
-              const rows: unknown = await target.query(sql, parameters)
-              claimed ??= await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
-              return rows
-            },
+          : (isolation: 'REPEATABLE READ', work: (manager: EntityManager) => Promise<void>) =>
+              target.transaction(isolation, async (manager) => {
+                const query = manager.query.bind(manager)
+                manager.query = async <T>(sql: string, parameters?: unknown[]): Promise<T> => {
+                  const rows = await query<T>(sql, parameters)
+                  claimed ??= await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
+                  return rows
+                }
+                await work(manager)
+              }),
     })
     const [row] = await api.database.query<{ id: string }[]>('SELECT id FROM deployment WHERE app_id = $1', [
       appId,
     ])
     assert.ok(row)
     const changes = await new DeploymentChanges(between, api.wakeups, { deploymentId: row.id }).start()
+    assert.ok(claimed, 'nothing came in between')
     const claim = { deploymentId: row.id, epoch: 1 }
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, { text: 'Failed.' }))
     worker.wakeups.notify('deployment', row.id)

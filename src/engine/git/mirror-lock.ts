@@ -58,11 +58,17 @@ async function removeIfDead(path: string): Promise<void> {
   }
 }
 
+const isLock = (name: string) => name.endsWith('.lock')
+const LEFTOVERS: readonly [place: string, isLeft: (name: string) => boolean][] = [
+  ['.', isLock],
+  ['refs/longshore', isLock],
+  ['objects/pack', (name) => name.startsWith('tmp_')],
+]
+
 /** What a git that was killed left: its locks, and the pack it was receiving. */
 async function removeLeftovers(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => [])
-  for (const name of names) if (name.endsWith('.lock')) await rm(join(folder, name), { force: true })
-  const packs = join(folder, 'objects/pack')
-  const files = await readdir(packs).catch(() => [])
-  for (const name of files) if (name.startsWith('tmp_')) await rm(join(packs, name), { force: true })
+  for (const [place, isLeft] of LEFTOVERS) {
+    const names = await readdir(join(folder, place)).catch(() => [])
+    for (const name of names.filter(isLeft)) await rm(join(folder, place, name), { force: true })
+  }
 }

@@ -17,20 +17,24 @@ export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders
   const named = namedIn(incoming.headers.connection)
   const headers: IncomingHttpHeaders = {}
   for (const [name, value] of Object.entries(incoming.headers)) {
-    const isOurs = name === 'forwarded' || name.startsWith('x-forwarded-')
     const isOfHop = HOP_BY_HOP.has(name) || (named.has(name) && name !== 'host')
-    if (!isOurs && !isOfHop) headers[name] = value
+    if (!isForwarded(name) && !isOfHop) headers[name] = value
   }
   return { ...headers, ...forwarded(incoming) }
 }
 
 /** The request line and headers of an upgrade, for a raw connection to the app. */
 export function upgradeHead(incoming: IncomingMessage): string {
-  const headers = { ...incoming.headers, ...forwarded(incoming) }
-  const lines = Object.entries(headers).flatMap(([name, value]) =>
+  const own = Object.entries(incoming.headers).filter(([name]) => !isForwarded(name))
+  const lines = [...own, ...Object.entries(forwarded(incoming))].flatMap(([name, value]) =>
     [value ?? []].flat().map((one) => `${name}: ${one}`),
   )
   return `${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
+}
+
+/** Who asked for what is said by this router alone. */
+function isForwarded(name: string): boolean {
+  return name === 'forwarded' || name.startsWith('x-forwarded-')
 }
 
 function forwarded(incoming: IncomingMessage): Record<string, string> {
