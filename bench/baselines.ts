@@ -15,26 +15,36 @@ const GIVE_UP_MS = 120_000
 const APP_PORT = 8080
 const LABEL = 'longshore.bench'
 
+/** What each part of a deployment took, in milliseconds; `start` goes on until the page answers. */
+export type Parts = Readonly<Record<'clone' | 'build' | 'start', number>>
+
 /** Deployments without Longshore. Everything they make carries this run's name; disposing removes it. */
 export class Baselines implements Disposable {
   readonly #run = unique()
   readonly #folder = mkdtempSync(join(tmpdir(), 'longshore-bench-'))
 
   /** What a shell script would do: git clone, docker build, docker run, until the page is `page`. */
-  async commandLine(repoUrl: string, page: string, env: NodeJS.ProcessEnv = {}): Promise<void> {
+  commandLine(repoUrl: string, page: string, env: NodeJS.ProcessEnv = {}): Promise<Parts> {
     const { folder, tag } = this.#names()
-    await program('git', ['clone', '--quiet', '--depth', '1', repoUrl, folder])
-    await program('docker', ['build', '--tag', tag, folder], env)
-    const container = await program('docker', ['run', '--detach', '--label', `${LABEL}=${this.#run}`, tag])
-    await untilServes({ host: await addressOf(container.trim()), port: APP_PORT }, page)
+    return timed({
+      clone: () => program('git', ['clone', '--quiet', '--depth', '1', repoUrl, folder]),
+      build: () => program('docker', ['build', '--tag', tag, folder], env),
+      start: async () => {
+        const args = ['run', '--detach', '--label', `${LABEL}=${this.#run}`, tag]
+        const container = (await program('docker', args)).trim()
+        await untilServes({ host: await addressOf(container), port: APP_PORT }, page)
+      },
+    })
   }
 
   /** The same checkout, but built by the engine's BuildKit and run through the HTTP API. */
-  async checkout(repoUrl: string, page: string): Promise<void> {
+  checkout(repoUrl: string, page: string): Promise<Parts> {
     const { folder, tag } = this.#names()
-    await program('git', ['clone', '--quiet', '--depth', '1', repoUrl, folder])
-    await buildImage(outputOf('tar', ['-C', folder, '--exclude=./.git', '-cf', '-', '.']), tag)
-    await untilServes({ host: await this.#start(tag), port: APP_PORT }, page)
+    return timed({
+      clone: () => program('git', ['clone', '--quiet', '--depth', '1', repoUrl, folder]),
+      build: () => buildImage(outputOf('tar', ['-C', folder, '--exclude=./.git', '-cf', '-', '.']), tag),
+      start: async () => untilServes({ host: await this.#start(tag), port: APP_PORT }, page),
+    })
   }
 
   /** The least that can be done: no checkout, no queue, no database, no log; until the port is open. */
@@ -68,6 +78,16 @@ export class Baselines implements Disposable {
   }
 }
 
+async function timed(steps: Record<keyof Parts, () => Promise<unknown>>): Promise<Parts> {
+  const parts = { clone: 0, build: 0, start: 0 }
+  for (const part of ['clone', 'build', 'start'] as const) {
+    const startedAt = performance.now()
+    await steps[part]()
+    parts[part] = performance.now() - startedAt
+  }
+  return parts
+}
+
 function list(args: string[]): string[] {
   return spawnSync('docker', args, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean)
 }
@@ -89,7 +109,9 @@ function outputOf(file: string, args: string[]): PassThrough {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   child.stdout.pipe(out, { end: false })
   child.once('error', (error) => out.destroy(error))
-  child.once('close', (code) => (code === 0 ? out.end() : out.destroy(new Error(`${file} ended with ${code}`))))
+  child.once('close', (code) =>
+    code === 0 ? out.end() : out.destroy(new Error(`${file} ended with ${code}`)),
+  )
   return out
 }
 

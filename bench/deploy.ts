@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestRepository } from '../test/support/repository.js'
 import { createRepository, type Size, unique } from './apps.js'
 import { Baselines } from './baselines.js'
-import { Longshore, PHASES, type Phases } from './longshore.js'
+import { Longshore, PHASES } from './longshore.js'
 import {
   atMost,
   hasBuildx,
@@ -22,11 +22,13 @@ const REST_MS = 300
 const OURS = 'Longshore'
 const PARTS = ['request', ...PHASES, 'answer'] as const
 
-/** A way to deploy; each gives its milliseconds. */
+type Parts = Readonly<Partial<Record<(typeof PARTS)[number], number>>>
+
+/** A way to deploy; each gives the milliseconds of its parts. */
 interface Variant {
   readonly name: string
-  first(app: BenchApp): Promise<number>
-  again(app: BenchApp): Promise<number>
+  first(app: BenchApp): Promise<Parts>
+  again(app: BenchApp): Promise<Parts>
 }
 
 /** One variant's app in one round: its own repository, so that nobody finds another's layers in the cache. */
@@ -56,20 +58,17 @@ export async function run(count: number): Promise<void> {
   using baselines = new Baselines()
   await using longshore = await Longshore.create()
   await longshore.start()
-  const phases = new Map<string, Phases[]>(SCENARIOS.map(({ title }) => [title, []]))
-  const times = new Map<string, number[]>()
-  let keepPhases: (of: Phases) => void = () => undefined
-  const variants = [...commandLines(baselines), fairer(baselines), ours(longshore, (of) => keepPhases(of))]
+  const measured = new Map<string, Parts[]>()
+  const variants = [...commandLines(baselines), fairer(baselines), ours(longshore)]
   for (const round of rounds(count)) {
     for (const size of ['small', 'large'] as const) {
       const apps = new Map(variants.map((variant) => [variant, createBenchApp(size)]))
       try {
         for (const scenario of SCENARIOS.filter((one) => one.size === size)) {
-          keepPhases = (of) => phases.get(scenario.title)?.push(of)
           for (const variant of rotated(variants, round)) {
-            const took = await measure(variant, scenario.step, apps.get(variant) ?? createBenchApp(size))
+            const parts = await measure(variant, scenario.step, apps.get(variant) ?? createBenchApp(size))
             const key = `${scenario.title}/${variant.name}`
-            times.set(key, [...(times.get(key) ?? []), took])
+            measured.set(key, [...(measured.get(key) ?? []), parts])
           }
         }
       } finally {
@@ -81,8 +80,8 @@ export async function run(count: number): Promise<void> {
     say(`  round ${round + 1} of ${count} done`)
   }
   const names = variants.map((variant) => variant.name)
-  printTimes(names, times, count)
-  printPhases(phases)
+  printTimes(names, measured, count)
+  printParts(names, measured)
 }
 
 function createBenchApp(size: Size): BenchApp {
@@ -90,7 +89,7 @@ function createBenchApp(size: Size): BenchApp {
   return { name: unique(), repository: createRepository(size, page), page }
 }
 
-async function measure(variant: Variant, step: 'first' | 'again', app: BenchApp): Promise<number> {
+async function measure(variant: Variant, step: 'first' | 'again', app: BenchApp): Promise<Parts> {
   if (step === 'again') {
     app.page = unique()
     app.repository.commit({ 'www/index.html': app.page })
@@ -100,29 +99,18 @@ async function measure(variant: Variant, step: 'first' | 'again', app: BenchApp)
   return variant[step](app)
 }
 
-async function timed(work: Promise<void>): Promise<number> {
-  const startedAt = performance.now()
-  await work
-  return performance.now() - startedAt
-}
-
-function ours(longshore: Longshore, keep: (phases: Phases) => void): Variant {
-  const kept = async (work: Promise<Phases>) => {
-    const phases = await work
-    keep(phases)
-    return PARTS.reduce((sum, part) => sum + phases[part], 0)
-  }
+function ours(longshore: Longshore): Variant {
   return {
     name: OURS,
-    first: ({ name, repository, page }) => kept(longshore.first(name, repository.url, page)),
-    again: ({ name, page }) => kept(longshore.again(name, page)),
+    first: ({ name, repository, page }) => longshore.first(name, repository.url, page),
+    again: ({ name, page }) => longshore.again(name, page),
   }
 }
 
 function commandLines(baselines: Baselines): Variant[] {
   const classic = { DOCKER_BUILDKIT: '0' }
   const deployer = (name: string, env: NodeJS.ProcessEnv) => {
-    const deploy = ({ repository, page }: BenchApp) => timed(baselines.commandLine(repository.url, page, env))
+    const deploy = ({ repository, page }: BenchApp) => baselines.commandLine(repository.url, page, env)
     return { name, first: deploy, again: deploy }
   }
   if (hasBuildx()) {
@@ -134,13 +122,15 @@ function commandLines(baselines: Baselines): Variant[] {
 }
 
 function fairer(baselines: Baselines): Variant {
-  const deploy = ({ repository, page }: BenchApp) => timed(baselines.checkout(repository.url, page))
+  const deploy = ({ repository, page }: BenchApp) => baselines.checkout(repository.url, page)
   return { name: 'API BuildKit', first: deploy, again: deploy }
 }
 
-function printTimes(names: readonly string[], times: ReadonlyMap<string, number[]>, count: number): void {
+type Measured = ReadonlyMap<string, readonly Parts[]>
+
+function printTimes(names: readonly string[], measured: Measured, count: number): void {
   const rows = SCENARIOS.map(({ title, goal }) => {
-    const of = (name: string) => times.get(`${title}/${name}`) ?? []
+    const of = (name: string) => (measured.get(`${title}/${name}`) ?? []).map(total)
     const toOthers = names.slice(0, -1).map((name) => ratios(of(OURS), of(name)))
     return [
       title,
@@ -153,10 +143,21 @@ function printTimes(names: readonly string[], times: ReadonlyMap<string, number[
   printTable(`Deployment until the page answers, ms: median (least–most) of ${count} rounds`, header, rows)
 }
 
-function printPhases(phases: ReadonlyMap<string, readonly Phases[]>): void {
-  const rows = [...phases].map(([title, of]) => [
-    title,
-    ...PARTS.map((part) => ms(median(of.map((one) => one[part])))),
-  ])
-  printTable('Where Longshore spends it, ms, medians', ['', ...PARTS], rows)
+function total(parts: Parts): number {
+  return Object.values(parts).reduce((sum, part) => sum + part, 0)
+}
+
+/** Ours: from the deployment's events. `start` of the others goes on until the page answers. */
+function printParts(names: readonly string[], measured: Measured): void {
+  const rows = SCENARIOS.flatMap(({ title }) =>
+    names.map((name) => {
+      const all = measured.get(`${title}/${name}`) ?? []
+      return [`${title}, ${name}`, ...PARTS.map((part) => text(all.flatMap((parts) => parts[part] ?? [])))]
+    }),
+  )
+  printTable('Where it is spent, ms, medians', ['', ...PARTS], rows)
+}
+
+function text(values: readonly number[]): string {
+  return values.length === 0 ? '' : ms(median(values))
 }

@@ -21,7 +21,10 @@ export async function buildImage(context: Readable, tag: string): Promise<void> 
 }
 
 /** Creates a container and starts it; gives its id. */
-export async function startContainer(image: string, labels: Readonly<Record<string, string>>): Promise<string> {
+export async function startContainer(
+  image: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<string> {
   const body = JSON.stringify({ Image: image, Labels: labels })
   const { Id } = JSON.parse(await call('POST', '/containers/create', body)) as { Id: string }
   await call('POST', `/containers/${Id}/start`)

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 
-const PADDING = 'x'.repeat(80)
+/** 20,000 lines a second for 5 s must stay below what a log keeps before it withholds the rest to its end: 8 MiB. */
+const PADDING = 'x'.repeat(60)
 
 /** Milliseconds of the clock that all processes of the machine share. */
 export function monotonic(): number {
@@ -11,13 +12,14 @@ export function monotonic(): number {
 
 /** When the lines of a text were written, in milliseconds of {@link monotonic}; other lines are left out. */
 export function* writtenAt(text: string): Generator<number> {
-  for (const line of text.split('\n')) if (line.startsWith('@')) yield Number(line.slice(1, line.indexOf(' ')))
+  for (const line of text.split('\n'))
+    if (line.startsWith('@')) yield Number(line.slice(1, line.indexOf(' ')))
 }
 
-/** Writes `rate` lines of about 100 bytes a second, each with its time, as a build that prints them would. */
+/** Writes `rate` lines of 75 bytes a second, each with its time, as a build that prints them would. */
 async function write(rate: number, seconds: number): Promise<void> {
   const startedAt = performance.now()
-  for (let written = 0; written < rate * seconds; ) {
+  for (let written = 0; written < rate * seconds;) {
     const due = Math.min(Math.floor(((performance.now() - startedAt) / 1000) * rate), rate * seconds)
     let text = ''
     for (; written < due; written++) text += `@${monotonic().toFixed(3)} ${PADDING}\n`

@@ -55,7 +55,15 @@ export async function run(): Promise<void> {
     const rate = RATES[index % RATES.length] ?? 0
     for (const place of places) rows.push(rowOf(place, rate, viewers, await measure(place, rate, viewers)))
   }
-  const header = ['writer and API in', 'viewers', 'lines/s', 'stored p50', 'stored p99', 'seen p50', 'seen p99']
+  const header = [
+    'writer and API in',
+    'viewers',
+    'lines/s',
+    'stored p50',
+    'stored p99',
+    'seen p50',
+    'seen p99',
+  ]
   const title = `Build line to viewer, ms, ${SECONDS} s each; stored: from the line to the database's answer`
   printTable(title, [...header, 'events', 'goal p50', 'goal p99'], rows)
 }
@@ -75,14 +83,27 @@ function open(longshore: Longshore): Promise<OpenCore> {
 function rowOf({ name }: Place, rate: number, viewers: number, measured: Measured): string[] {
   const { stored, p50, p99, events } = measured
   const times = [quantile(stored, 0.5), quantile(stored, 0.99), p50, p99].map(ms)
-  return [name, String(viewers), String(rate), ...times, String(events), atMost(GOAL.p50, p50), atMost(GOAL.p99, p99)]
+  return [
+    name,
+    String(viewers),
+    String(rate),
+    ...times,
+    String(events),
+    atMost(GOAL.p50, p50),
+    atMost(GOAL.p99, p99),
+  ]
 }
 
 async function measure(place: Place, rate: number, viewers: number): Promise<Measured> {
   const { core, longshore } = place
   const id = await insertDeployment(longshore)
   const stored: number[] = []
-  const log = new LogWriter(core.database, recording(core.hub, stored), writerOptions(id), DeploymentStatus.BUILDING)
+  const log = new LogWriter(
+    core.database,
+    recording(core.hub, stored),
+    writerOptions(id),
+    DeploymentStatus.BUILDING,
+  )
   log.system('ready')
   const viewer = forkViewer(longshore.port, id, viewers)
   try {

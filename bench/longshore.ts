@@ -86,8 +86,11 @@ export class Longshore implements AsyncDisposable {
         WHERE deployment_id = $1 ORDER BY id`,
       [deploymentId],
     )
-    const at = (status: string | undefined) => events.find((event) => event.to_status === status)?.at ?? Number.NaN
-    const between = PHASES.map((phase, index) => [phase, at(STATUSES[index + 1]) - at(STATUSES[index])] as const)
+    const at = (status: string | undefined) =>
+      events.find((event) => event.to_status === status)?.at ?? Number.NaN
+    const between = PHASES.map(
+      (phase, index) => [phase, at(STATUSES[index + 1]) - at(STATUSES[index])] as const,
+    )
     const ends = [
       ['request', at('PENDING') - startedAt],
       ['answer', endedAt - at('RUNNING')],

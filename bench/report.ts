@@ -53,7 +53,9 @@ export function printTable(
   )
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
       .join('   ')
       .trimEnd()
   say(`\n${title}\nload average ${loads()}`)
@@ -69,9 +71,13 @@ export function loads(): string {
 
 export function printMachine(): void {
   const model = cpus()[0]?.model ?? 'unknown processor'
-  const docker = execFileSync('docker', ['version', '--format', '{{.Client.Version}} / {{.Server.Version}}'], {
-    encoding: 'utf8',
-  })
+  const docker = execFileSync(
+    'docker',
+    ['version', '--format', '{{.Client.Version}} / {{.Server.Version}}'],
+    {
+      encoding: 'utf8',
+    },
+  )
   const git = execFileSync('git', ['--version'], { encoding: 'utf8' })
   say(
     `${new Date().toISOString()}  ${cpus().length} cores (${model}), Node.js ${process.versions.node}, ` +

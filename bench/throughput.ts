@@ -34,7 +34,11 @@ export async function run(count: number): Promise<void> {
   const values = ratios(own.rates, theirs.rates)
   const title = `Deployments a minute, ${APPS} small apps, ${PARALLEL} in parallel, ${count} rounds: median (least–most)`
   const row = [...variants.map(({ rates }) => spread(rates, ms)), spread(values, ratioText)]
-  printTable(title, ['bare pipeline', 'Longshore', 'ratio', 'goal'], [[...row, atLeast(GOAL, median(values))]])
+  printTable(
+    title,
+    ['bare pipeline', 'Longshore', 'ratio', 'goal'],
+    [[...row, atLeast(GOAL, median(values))]],
+  )
   await printPhases(longshore)
 }
 
