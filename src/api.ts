@@ -19,7 +19,7 @@ export interface StartedApi extends AsyncDisposable {
 export async function startApi(core: Core): Promise<StartedApi> {
   const { config, database, wakeups, hub, secrets, logger } = core
   const parts: ApiParts = {
-    commands: new Commands(database, wakeups, secrets, config),
+    commands: new Commands({ database, wakeups, secrets, settings: config }),
     queries: new Queries(database),
     hub,
     wakeups,

@@ -23,20 +23,29 @@ export interface Config {
   readonly publicPort: number
   readonly imagePrefix: string
   readonly concurrency: number
+  /** Over all processes; null: no limit but each process's own. */
+  readonly totalConcurrency: number | null
   readonly leaseMs: number
   readonly pollMs: number
   readonly stopGraceMs: number
   readonly builder: BuilderChoice
+  readonly dockerTimeoutMs: number
   readonly buildCacheBytes: number
   readonly cloneTimeoutMs: number
   readonly buildTimeoutMs: number
   readonly buildSilenceMs: number
   readonly drainMs: number
   readonly maxRepoBytes: number
+  readonly minFreeDiskBytes: number
+  /** Images kept for each stage beside the one that serves. */
+  readonly keepReleases: number
+  readonly logRetentionDays: number
   readonly gitBackend: 'git'
   readonly allowFileRepos: boolean
   readonly adminToken: string | null
   readonly masterKey: string | null
+  /** Only for tests: where the process kills itself. */
+  readonly failpoint: string | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** Names this process in claims: host, process id and a random part. */
   readonly workerId: string
@@ -60,34 +69,15 @@ const MIB = 1024 * 1024
  */
 export function readConfig(env: Env = process.env): Config {
   const read = new Reader(env)
-  const router = read.oneOf('ROUTER', ['builtin', 'off'], 'builtin')
-  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
   const config: Config = {
     roles: read.roles('ROLES', ['api', 'worker']),
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     dataDir: resolve(read.text('DATA_DIR', 'data')),
-    dockerHost: read.dockerHost('DOCKER_HOST', 'unix:///var/run/docker.sock'),
-    baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
-    host: read.text('HOST', '127.0.0.1'),
-    port: read.integer('PORT', 8080, 0, 65_535),
-    router,
-    routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
-    routerPort,
-    publicPort: router === 'builtin' ? routerPort : 80,
-    imagePrefix: read.imagePrefix('IMAGE_PREFIX', 'mvp'),
-    concurrency: read.integer('ENGINE_CONCURRENCY', 2, 1, 64),
-    leaseMs: read.integer('LEASE_SECONDS', 30, 2, 600) * SECOND,
-    pollMs: read.integer('POLL_SECONDS', 2, 1, 60) * SECOND,
-    stopGraceMs: read.integer('STOP_GRACE_SECONDS', 25, 0, 600) * SECOND,
-    builder: read.oneOf('BUILDER', ['auto', 'buildkit', 'classic'], 'auto'),
-    buildCacheBytes: read.integer('BUILD_CACHE_MIB', 5 * 1024, 64, 1024 * 1024) * MIB,
-    cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, 1, 86_400) * SECOND,
-    buildTimeoutMs: read.integer('BUILD_TIMEOUT', 1800, 1, 86_400) * SECOND,
-    buildSilenceMs: read.integer('BUILD_SILENCE_TIMEOUT', 600, 1, 86_400) * SECOND,
-    drainMs: read.integer('DRAIN_SECONDS', 10, 0, 600) * SECOND,
-    maxRepoBytes: read.integer('MAX_REPO_MIB', 500, 1, 1024 * 1024) * MIB,
-    gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
-    allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
+    ...readAddresses(read),
+    ...readEngine(read),
+    ...readDocker(read),
+    ...readGit(read),
+    ...readDisk(read),
     adminToken: read.token('ADMIN_TOKEN'),
     masterKey: read.masterKey('MASTER_KEY'),
     logLevel: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
@@ -98,6 +88,61 @@ export function readConfig(env: Env = process.env): Config {
   }
   read.done()
   return Object.freeze(config)
+}
+
+function readAddresses(read: Reader) {
+  const router = read.oneOf('ROUTER', ['builtin', 'off'], 'builtin')
+  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
+  return {
+    baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
+    host: read.text('HOST', '127.0.0.1'),
+    port: read.integer('PORT', 8080, 0, 65_535),
+    router,
+    routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
+    routerPort,
+    publicPort: router === 'builtin' ? routerPort : 80,
+  }
+}
+
+function readEngine(read: Reader) {
+  return {
+    concurrency: read.integer('ENGINE_CONCURRENCY', 2, 1, 64),
+    totalConcurrency: read.integer('ENGINE_TOTAL_CONCURRENCY', 0, 0, 1024) || null,
+    leaseMs: read.integer('LEASE_SECONDS', 30, 1, 600) * SECOND,
+    pollMs: read.integer('POLL_SECONDS', 2, 1, 60) * SECOND,
+    stopGraceMs: read.integer('STOP_GRACE_SECONDS', 25, 0, 600) * SECOND,
+    drainMs: read.integer('DRAIN_SECONDS', 10, 0, 600) * SECOND,
+    failpoint: read.optional('FAILPOINT'),
+  }
+}
+
+function readDocker(read: Reader) {
+  return {
+    dockerHost: read.dockerHost('DOCKER_HOST', 'unix:///var/run/docker.sock'),
+    dockerTimeoutMs: read.integer('DOCKER_TIMEOUT', 60, 1, 600) * SECOND,
+    imagePrefix: read.imagePrefix('IMAGE_PREFIX', 'mvp'),
+    builder: read.oneOf('BUILDER', ['auto', 'buildkit', 'classic'], 'auto'),
+    buildTimeoutMs: read.integer('BUILD_TIMEOUT', 1800, 1, 86_400) * SECOND,
+    buildSilenceMs: read.integer('BUILD_SILENCE_TIMEOUT', 600, 1, 86_400) * SECOND,
+  }
+}
+
+function readGit(read: Reader) {
+  return {
+    gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
+    allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
+    cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, 1, 86_400) * SECOND,
+    maxRepoBytes: read.integer('MAX_REPO_MIB', 500, 1, 1024 * 1024) * MIB,
+  }
+}
+
+function readDisk(read: Reader) {
+  return {
+    buildCacheBytes: read.integer('BUILD_CACHE_MIB', 5 * 1024, 64, 1024 * 1024) * MIB,
+    minFreeDiskBytes: read.integer('MIN_FREE_DISK_MIB', 512, 0, 1024 * 1024) * MIB,
+    keepReleases: read.integer('KEEP_RELEASES', 5, 0, 100),
+    logRetentionDays: read.integer('LOG_RETENTION_DAYS', 30, 1, 3650),
+  }
 }
 
 /** Where programs are looked up: the only part of the environment that child processes inherit. */

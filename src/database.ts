@@ -1,6 +1,8 @@
 import 'reflect-metadata'
 import { DataSource } from 'typeorm'
 import { Initial1700000000001 } from '../migrations/1700000000001-initial.js'
+import { DurableEngine1700000000002 } from '../migrations/1700000000002-durable-engine.js'
+import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
 
 /** Any number will do as long as all versions agree: the name of the lock that migrations take. */
@@ -15,7 +17,7 @@ export function createDataSource(url: string): DataSource {
     type: 'postgres',
     url,
     entities: ENTITIES,
-    migrations: [Initial1700000000001],
+    migrations: [Initial1700000000001, DurableEngine1700000000002],
     migrationsTableName: 'migration',
     synchronize: false,
     logging: false,
@@ -49,6 +51,7 @@ async function migrate(database: DataSource): Promise<void> {
   try {
     await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
     await database.runMigrations({ transaction: 'each' })
+    await createLogPartitions(database)
   } finally {
     await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined)
     await runner.release()

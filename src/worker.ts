@@ -2,8 +2,11 @@ import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
 import { Dockerode } from './engine/docker/dockerode.js'
 import { Engine } from './engine/engine.js'
+import { createFailpoint } from './engine/failpoints.js'
 import { createGitBinary } from './engine/git/git-binary.js'
+import { Housekeeper } from './engine/housekeeping.js'
 import { LeaseKeeper } from './engine/lease.js'
+import { Reconciler } from './engine/reconcile.js'
 import { Recoverer } from './engine/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
 import type { Tools } from './engine/steps/context.js'
@@ -31,6 +34,10 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
     await presence.start()
     const recoverer = opened.use(new Recoverer(database, tools, logger))
     recoverer.start()
+    const reconciler = opened.use(new Reconciler(database, tools, secrets, logger))
+    reconciler.start()
+    const housekeeper = opened.use(new Housekeeper(database, tools, logger))
+    housekeeper.start()
     const engine = new Engine({ database, tools, hub, leases, secrets, logger }, config)
     opened.defer(() => engine.stop())
     engine.start()
@@ -54,7 +61,8 @@ function createTools(core: Core, router: BuiltinRouter | null): Tools {
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker: new Dockerode(config),
     applyRoutes: async () => router?.refresh(),
-    inFlight: (deploymentId) => router?.inFlight(deploymentId) ?? 0,
+    inFlight: (deploymentId) => router?.inFlight(deploymentId) ?? null,
+    reach: createFailpoint(config.failpoint),
     settings: { ...config, instanceId },
   }
 }

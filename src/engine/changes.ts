@@ -83,14 +83,20 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     }
     const deployment = this.#done ? undefined : this.#ready.shift()
     if (!deployment) return { done: true, value: undefined }
-    const isLast = 'deploymentId' in this.scope && NEXT_STATUSES[deployment.status].length === 0
-    if (isLast) this.#finish()
+    if ('deploymentId' in this.scope && (await this.#isFinal(deployment))) this.#finish()
     return { done: false, value: deployment }
   }
 
   return(): Promise<IteratorResult<Deployment>> {
     this.#finish()
     return Promise.resolve({ done: true, value: undefined })
+  }
+
+  /** A RETIRED one serves again only where its stage was stopped and is started. */
+  async #isFinal({ id, status, stageId }: Deployment): Promise<boolean> {
+    if (status !== DeploymentStatus.RETIRED) return NEXT_STATUSES[status].length === 0
+    const sql = 'SELECT 1 FROM stage WHERE id = $1 AND current_deployment_id = $2'
+    return (await this.database.query<unknown[]>(sql, [stageId, id])).length === 0
   }
 
   #finish(): void {

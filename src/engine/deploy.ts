@@ -1,16 +1,18 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
-import { DeployError } from './errors.js'
-import { containerName, publicUrl, stageHost } from './names.js'
+import { DeployError, HandOverError } from './errors.js'
+import { publicUrl, stageHost } from './names.js'
 import { transition } from './states.js'
-import { build, imageName } from './steps/build.js'
+import { build, imageName, reuseImage } from './steps/build.js'
 import { clone } from './steps/clone.js'
-import type { Tools, Work } from './steps/context.js'
+import { containerNames } from './steps/containers.js'
+import { step, type Tools, type Work } from './steps/context.js'
 import { type Replaced, route } from './steps/route.js'
-import { run } from './steps/run.js'
+import { start } from './steps/start.js'
 import { UndoStack } from './undo-stack.js'
 
 /**
- * The recipe: clone → build → start → check → route → running, the undo beside each step.
+ * The recipe: clone → build → start → check → route → running, the undo beside each step. A deployment whose image is
+ * there already (an earlier attempt's, or the one it was asked to run again) begins with the start.
  *
  * Rejects with what went wrong after everything that had been made is removed again; the version that serves is not
  * touched before the last step. Aborting `signal` makes the current step end and reject with the signal's reason.
@@ -23,43 +25,47 @@ export async function deploy(
   signal: AbortSignal,
   onUndoError: (error: unknown) => void,
 ): Promise<Replaced | null> {
-  const { app, stage, deployment } = work
-  const undo = new UndoStack()
-  const { baseDomain, publicPort } = tools.settings
+  const { app, stage, deployment, configuration } = work
+  const undo = new UndoStack(() => mayUndo(work, tools))
+  const { baseDomain, publicPort, imagePrefix } = tools.settings
   const url = publicUrl(stageHost(app.name, stage.name, baseDomain), publicPort)
   try {
-    undo.push(() => tools.git.release(app.repoUrl, deployment.id))
-    const source = await clone(work, tools, signal)
-
-    await enter(work, DeploymentStatus.BUILDING, tools)
-    undo.push(() => tools.docker.removeImage(imageName(tools.settings.imagePrefix, app.name, deployment.id)))
-    const image = await build(work, source, tools, signal)
-
+    undo.push(() => tools.docker.removeImage(imageName(imagePrefix, app.name, deployment.id)))
+    let image = await step(tools, 'reuse', () => reuseImage(work, tools))
+    if (!image) {
+      undo.push(() => tools.git.release(app.repoUrl, deployment.id))
+      const source = await step(tools, 'clone', () => clone(work, tools, signal))
+      await enter(work, DeploymentStatus.BUILDING, tools)
+      image = await step(tools, 'build', () => build(work, source, tools, signal))
+    }
     await enter(work, DeploymentStatus.STARTING, tools)
-    undo.push(() => tools.docker.removeContainer(containerName(app.name, deployment.id), 0))
-    const started = await run(work, image, tools, signal)
+    for (const name of containerNames(app.name, deployment.id, configuration.replicas)) {
+      undo.push(() => tools.docker.removeContainer(name, 0))
+    }
+    const started = await start(work, image, tools, signal)
 
     await enter(work, DeploymentStatus.ROUTING, tools)
     signal.throwIfAborted()
-    const replaced = await route(work, started, tools, url)
+    const replaced = await step(tools, 'route', () => route(work, started, tools, url))
     await tools.git.release(app.repoUrl, deployment.id).catch(onUndoError)
     return replaced
   } catch (cause) {
     if (cause instanceof DeployError) cause.phase = work.log.phase
-    if (await mayUndo(work, tools)) await undo.run(onUndoError)
+    // Handed over, what was made is adopted by whoever goes on.
+    if (!(signal.reason instanceof HandOverError)) await undo.run(onUndoError)
     throw cause
   }
 }
 
 async function enter(work: Work, status: DeploymentStatus, tools: Tools): Promise<void> {
-  await transition(tools.database, work.claim, status)
+  await step(tools, `enter-${status.toLowerCase()}`, () => transition(tools.database, work.claim, status))
   work.log.phase = status
   tools.wakeups.notify('deployment', work.deployment.id)
 }
 
 /**
  * Reads the truth right before destroying: after a lost claim the names may be another worker's, and a commit whose
- * answer was lost has made the container the one that serves. What is left then is swept up later (recover.ts).
+ * answer was lost has made the containers those that serve. What is left then is removed by reconcile.ts.
  */
 async function mayUndo(work: Work, tools: Tools): Promise<boolean> {
   const sql = 'SELECT status FROM deployment WHERE id = $1 AND epoch = $2'

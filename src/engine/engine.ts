@@ -1,26 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
+import type { Configuration } from '../entities/configuration.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
-import type { Deployment } from '../entities/deployment.js'
+import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
+import { readConfiguration } from './configuration.js'
 import { deploy } from './deploy.js'
 import { HandOverError, LostClaimError } from './errors.js'
 import type { LeaseKeeper } from './lease.js'
 import type { LogHub } from './logs/hub.js'
 import { LogWriter } from './logs/writer.js'
-import { claimNext, sayWaiting } from './queue.js'
+import { claimNext, hasClaimable, sayWaiting } from './queue.js'
 import type { SecretBox } from './secrets.js'
 import { settleFailure } from './settle-failure.js'
 import type { Claim } from './states.js'
-import type { Tools, Work } from './steps/context.js'
+import { step, type Tools, type Work } from './steps/context.js'
 import { retire } from './steps/retire.js'
-import { readVariables } from './variables.js'
+import { openVariables } from './variables.js'
+
+/** How long an answer of the Docker engine lets deployments be claimed without another. */
+const DOCKER_ANSWER_MS = 2_000
+
+const CONTENTION_MS = 50
 
 export interface EngineOptions {
   readonly workerId: string
   readonly concurrency: number
+  /** Over all processes; null: no limit but each process's own. */
+  readonly totalConcurrency: number | null
   readonly leaseMs: number
   readonly pollMs: number
   readonly stopGraceMs: number
@@ -48,7 +57,7 @@ export class Engine {
   #woken = false
   #loop: Promise<void> = Promise.resolve()
   #unsubscribes: (() => void)[] = []
-  #dockerError: string | null = null
+  #dockerAnsweredAt = -Infinity
 
   constructor(
     private readonly parts: EngineParts,
@@ -68,11 +77,6 @@ export class Engine {
   wake(): void {
     this.#woken = true
     this.#wake()
-  }
-
-  /** What the Docker engine last answered: null when all is well. */
-  dockerError(): string | null {
-    return this.#dockerError
   }
 
   /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue. */
@@ -120,31 +124,26 @@ export class Engine {
 
   async #fillSlots(): Promise<void> {
     const { database, tools } = this.parts
+    // The poll also sees who is to be cancelled, in case the announcement was lost.
+    if (this.#running.size > 0) void this.parts.leases.renew()
     while (this.#running.size < this.options.concurrency && !this.#stopping.signal.aborted) {
-      if (!(await this.#hasWork()) || !(await this.#dockerAnswers())) return
-      const { workerId, leaseMs } = this.options
-      const deployment = await claimNext(database, tools.wakeups, workerId, leaseMs)
-      if (!deployment) return
-      this.#begin(deployment)
+      if (!(await hasClaimable(database)) || !(await this.#dockerAnswers())) return
+      const deployment = await step(tools, 'claim', () => claimNext(database, tools.wakeups, this.options))
+      if (deployment) this.#begin(deployment)
+      else if (this.options.totalConcurrency !== null) return
+      else await sleep(CONTENTION_MS) // somebody had the rows locked for a moment
     }
   }
 
-  /** One cheap look, so that an idle engine neither locks rows nor asks Docker. */
-  async #hasWork(): Promise<boolean> {
-    const rows = await this.parts.database.query<unknown[]>(
-      `SELECT 1 FROM deployment WHERE status = 'PENDING' AND next_run_at <= now() LIMIT 1`,
-    )
-    return rows.length > 0
-  }
-
+  /** An answer counts for a while: what is claimed meanwhile fails by itself if the engine went away. */
   async #dockerAnswers(): Promise<boolean> {
+    if (performance.now() - this.#dockerAnsweredAt < DOCKER_ANSWER_MS) return true
     try {
       await this.parts.tools.docker.ping()
-      this.#dockerError = null
+      this.#dockerAnsweredAt = performance.now()
       return true
     } catch (error) {
-      this.#dockerError = (error as Error).message
-      const reason = `${this.#dockerError}. Is it running, and is DOCKER_HOST right? The deployment starts by itself when it answers.`
+      const reason = `${(error as Error).message}. Is it running, and is DOCKER_HOST right? The deployment starts by itself when it answers.`
       await sayWaiting(this.parts.database, this.parts.tools.wakeups, reason)
       return false
     }
@@ -157,7 +156,8 @@ export class Engine {
     const done = this.#work(deployment, claim, abort).finally(() => {
       this.parts.leases.release(deployment.id)
       this.#running.delete(deployment.id)
-      this.wake()
+      // Here and in other processes: the stage, and a place under the limit over all, are free again.
+      this.parts.tools.wakeups.notify('queue', deployment.id)
     })
     this.#running.set(deployment.id, { abort, done })
   }
@@ -189,22 +189,28 @@ export class Engine {
     const { database, hub, secrets } = this.parts
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
-    const variables = await readVariables(database, secrets, stage.id)
-    const log = new LogWriter(
-      database,
-      hub,
-      {
-        deploymentId: deployment.id,
-        epoch: claim.epoch,
-        secrets: [...variables.values()],
-        onLost: () => abort.abort(new LostClaimError(deployment.id)),
-      },
-      DeploymentStatus.CLONING,
-    )
-    return { claim, deployment, app, stage, variables, log }
+    const configuration = deployment.configuration ?? (await this.#pinConfiguration(app, stage, claim))
+    const variables = openVariables(secrets, stage.id, configuration.variables)
+    const options = {
+      deploymentId: deployment.id,
+      epoch: claim.epoch,
+      secrets: [...variables.values()],
+      onLost: () => abort.abort(new LostClaimError(deployment.id)),
+    }
+    const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
+    return { claim, deployment, app, stage, configuration, variables, log }
   }
 
-  /** Off the critical path: the new version serves already. A failure is swept up by recover.ts. */
+  async #pinConfiguration(app: App, stage: Stage, claim: Claim): Promise<Configuration> {
+    const configuration = await readConfiguration(this.parts.database, app, stage)
+    const result = await this.parts.database
+      .getRepository(Deployment)
+      .update({ id: claim.deploymentId, epoch: claim.epoch }, { configuration })
+    if (result.affected === 0) throw new LostClaimError(claim.deploymentId)
+    return configuration
+  }
+
+  /** Off the critical path: the new version serves already. What it cannot remove, reconcile.ts does. */
   #retire(replaced: Parameters<typeof retire>[0]): void {
     const { logger, tools } = this.parts
     const retiring = retire(replaced, tools, this.#stopping.signal).catch((error: unknown) => {

@@ -59,6 +59,16 @@ export class CancelledError extends Error {
   readonly code = 'CANCELLED'
 }
 
+/** A newer deployment of the stage takes its place. */
+export class SupersededError extends Error {
+  override name = 'SupersededError'
+  readonly code = 'SUPERSEDED'
+
+  constructor(readonly newerId: string) {
+    super(`superseded by the newer deployment ${newerId}`)
+  }
+}
+
 /** This process is stopping: the deployment goes back to the queue. */
 export class HandOverError extends Error {
   override name = 'HandOverError'

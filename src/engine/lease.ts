@@ -1,27 +1,42 @@
 import pg from 'pg'
 import type { Logger } from '../logger.js'
-import { CancelledError, LostClaimError } from './errors.js'
+import { CancelledError, LostClaimError, SupersededError } from './errors.js'
 import type { Claim } from './states.js'
 
 interface Held {
   readonly claim: Claim
   readonly abort: (reason: Error) => void
+  /** By the monotonic clock, when the last successful renewal was asked for. */
   renewedAt: number
 }
 
+interface RenewedRow {
+  id: string
+  cancel_requested_at: Date | null
+  superseded_by: string | null
+}
+
 const STATEMENT_MS = 3_000
+
+const RENEW = `
+  UPDATE deployment d SET lease_until = now() + make_interval(secs => $3)
+    FROM unnest($1::text[], $2::int[]) AS held (id, epoch)
+   WHERE d.id = held.id AND d.epoch = held.epoch AND d.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')
+  RETURNING d.id, d.cancel_requested_at,
+            CASE WHEN d.status IN ('CLONING', 'BUILDING') THEN d.superseded_by END AS superseded_by`
 
 /**
  * Keeps the leases of this process's claims, on a connection of its own, so that nothing else can make it late.
  *
  * A claim whose lease is lost, or could not be renewed for two thirds of its time (by the monotonic clock), is
- * aborted here before anybody else may take it over. Carries requests to cancel, too.
+ * aborted here before anybody else may take it over. Carries requests to cancel and to make way, too.
  */
 export class LeaseKeeper implements AsyncDisposable {
   readonly #held = new Map<string, Held>()
   readonly #pool: pg.Pool
-  readonly #timer: NodeJS.Timeout
-  #renewing = false
+  readonly #timers: NodeJS.Timeout[]
+  #renewing: Promise<void> | null = null
+  #again = false
 
   constructor(
     url: string,
@@ -37,7 +52,11 @@ export class LeaseKeeper implements AsyncDisposable {
       application_name: 'longshore-lease',
     })
     this.#pool.on('error', () => undefined)
-    this.#timer = setInterval(() => void this.renew(), leaseMs / 6)
+    this.#timers = [
+      setInterval(() => void this.renew(), leaseMs / 6),
+      // Apart from the renewal, which may itself hang.
+      setInterval(() => this.#abortOverdue(), leaseMs / 30),
+    ]
   }
 
   /** Keeps `claim` until {@link release}; `abort` is called with the reason when its work has to stop. */
@@ -49,44 +68,53 @@ export class LeaseKeeper implements AsyncDisposable {
     this.#held.delete(deploymentId)
   }
 
-  /** Renews all leases now; also sees cancellations, so it is called when one is announced. */
-  async renew(): Promise<void> {
-    if (this.#renewing) return
-    this.#renewing = true
-    try {
-      for (const held of [...this.#held.values()]) await this.#renewOne(held)
-    } finally {
-      this.#renewing = false
-    }
+  /** Renews all leases now; also sees who is to be cancelled, so it is called when that is announced. */
+  renew(): Promise<void> {
+    this.#again = this.#renewing !== null
+    this.#renewing ??= this.#renewAll().finally(() => {
+      this.#renewing = null
+      if (this.#again) void this.renew()
+    })
+    return this.#renewing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.#renewing
     await this.#pool.end()
   }
 
-  async #renewOne(held: Held): Promise<void> {
-    const { deploymentId, epoch } = held.claim
+  async #renewAll(): Promise<void> {
+    const asked = [...this.#held.values()]
+    if (asked.length === 0) return
     const askedAt = performance.now()
     try {
-      const result = await this.#pool.query<{ cancel_requested_at: Date | null }>(
-        `UPDATE deployment SET lease_until = now() + make_interval(secs => $3)
-          WHERE id = $1 AND epoch = $2 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')
-         RETURNING cancel_requested_at`,
-        [deploymentId, epoch, this.leaseMs / 1000],
-      )
-      const row = result.rows[0]
-      held.renewedAt = askedAt
-      // No row: settled a moment ago by its own worker (then it is released), or lost.
-      if (!row && this.#held.get(deploymentId) === held) held.abort(new LostClaimError(deploymentId))
-      if (row?.cancel_requested_at) held.abort(new CancelledError('cancelled'))
+      const { rows } = await this.#pool.query<RenewedRow>(RENEW, [
+        asked.map(({ claim }) => claim.deploymentId),
+        asked.map(({ claim }) => claim.epoch),
+        this.leaseMs / 1000,
+      ])
+      const renewed = new Map(rows.map((row) => [row.id, row]))
+      for (const held of asked) this.#take(held, renewed.get(held.claim.deploymentId), askedAt)
     } catch (error) {
-      this.logger.warn('could not renew a lease', {
-        deployment: deploymentId,
-        error: (error as Error).message,
-      })
-      const overdueMs = performance.now() - held.renewedAt
-      if (overdueMs > (this.leaseMs * 2) / 3) held.abort(new LostClaimError(deploymentId))
+      this.logger.warn('could not renew leases', { count: asked.length, error: (error as Error).message })
+    }
+  }
+
+  #take(held: Held, row: RenewedRow | undefined, askedAt: number): void {
+    const { deploymentId } = held.claim
+    // Released meanwhile: its own worker has settled it.
+    if (this.#held.get(deploymentId) !== held) return
+    if (!row) return held.abort(new LostClaimError(deploymentId))
+    held.renewedAt = askedAt
+    if (row.cancel_requested_at) held.abort(new CancelledError('cancelled'))
+    else if (row.superseded_by) held.abort(new SupersededError(row.superseded_by))
+  }
+
+  #abortOverdue(): void {
+    for (const { claim, abort, renewedAt } of this.#held.values()) {
+      if (performance.now() - renewedAt > (this.leaseMs * 2) / 3)
+        abort(new LostClaimError(claim.deploymentId))
     }
   }
 }

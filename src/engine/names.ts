@@ -117,11 +117,11 @@ export function publicUrl(host: string, publicPort: number): string {
 
 /** A deployment's own address while its container runs, else null. */
 export function deploymentUrl(
-  deployment: { readonly id: string; readonly address: string | null },
+  deployment: { readonly id: string; readonly addresses: readonly string[] | null },
   appName: string,
   at: { readonly baseDomain: string; readonly publicPort: number },
 ): string | null {
-  if (deployment.address === null) return null
+  if (deployment.addresses === null) return null
   return publicUrl(`${containerName(appName, deployment.id)}.${at.baseDomain}`, at.publicPort)
 }
 

@@ -3,11 +3,19 @@ import type { DataSource } from 'typeorm'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import type { Deployment } from '../entities/deployment.js'
 import type { Logger } from '../logger.js'
-import { CancelledError, DeployError, HandOverError, InfrastructureError, LostClaimError } from './errors.js'
+import {
+  CancelledError,
+  DeployError,
+  HandOverError,
+  InfrastructureError,
+  LostClaimError,
+  SupersededError,
+} from './errors.js'
 import { cleanLine } from './logs/lines.js'
 import type { LogWriter } from './logs/writer.js'
-import { announceSettled, giveBack, MAX_ATTEMPTS } from './queue.js'
-import { type Claim, settle } from './states.js'
+import { announceSettled } from './queue.js'
+import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
+import { type Claim, settle, type StatusPatch } from './states.js'
 import type { Wakeups } from './wakeups.js'
 
 interface Parts {
@@ -67,34 +75,46 @@ async function settleOnce(
   const before = remainder
     ? { before: remainder.chunks, omittedBytes: remainder.omittedBytes, expectedSeq: remainder.expectedSeq }
     : {}
-  const finished = { finished_at: new Date(), address: null }
-  await parts.database.transaction(async (manager) => {
-    if (reason instanceof CancelledError) {
-      await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled.', ...before }, finished)
-      return
-    }
-    const error = describe(reason, parts.logger)
-    const text = cleanLine(`Failed: ${error.message}`)
-    await settle(
+  const { status, text, patch } = endingOf(reason, phase, parts.logger)
+  await parts.database.transaction((manager) =>
+    settle(
       manager,
       claim,
-      DeploymentStatus.FAILED,
+      status,
       { text, ...before },
-      {
-        ...finished,
-        error_code: error.code,
-        error_phase: error.phase ?? phase,
-        error_message: cleanLine(error.message),
-        error_exit_code: error.exitCode,
-        error_last_lines: error.lastLines.map(cleanLine),
-      },
-    )
-  })
+      { finished_at: new Date(), addresses: null, ...patch },
+    ),
+  )
+}
+
+interface Ending {
+  readonly status: DeploymentStatus
+  readonly text: string
+  readonly patch: StatusPatch
+}
+
+function endingOf(reason: unknown, phase: DeploymentStatus, logger: Logger): Ending {
+  if (reason instanceof CancelledError) {
+    return { status: DeploymentStatus.CANCELLED, text: 'Cancelled.', patch: {} }
+  }
+  if (reason instanceof SupersededError) {
+    return { status: DeploymentStatus.SUPERSEDED, text: supersededBy(reason.newerId), patch: {} }
+  }
+  const error = describe(reason, logger)
+  const patch = {
+    error_code: error.code,
+    error_phase: error.phase ?? phase,
+    error_message: cleanLine(error.message),
+    error_exit_code: error.exitCode,
+    error_last_lines: error.lastLines.map(cleanLine),
+  }
+  return { status: DeploymentStatus.FAILED, text: cleanLine(`Failed: ${error.message}`), patch }
 }
 
 function isRetried(reason: unknown, deployment: Deployment): boolean {
   return (
-    !(reason instanceof DeployError || reason instanceof CancelledError) && deployment.attempt < MAX_ATTEMPTS
+    ![DeployError, CancelledError, SupersededError].some((final) => reason instanceof final) &&
+    deployment.attempt < MAX_ATTEMPTS
   )
 }
 

@@ -1,5 +1,5 @@
-import type { DataSource } from 'typeorm'
-import { Variable } from '../entities/variable.js'
+import type { StoredVariable } from '../entities/configuration.js'
+import type { Variable } from '../entities/variable.js'
 import { DeployError } from './errors.js'
 import { DecryptError, type SecretBox } from './secrets.js'
 
@@ -18,25 +18,19 @@ function variablePlace(stageId: string, key: string): string {
   return `variable|${stageId}|${key}`
 }
 
-/** The decrypted variables of a stage. @throws DeployError VARIABLES_UNREADABLE: nothing is deployed without them */
-export async function readVariables(
-  database: DataSource,
+/** Decrypts a stage's variables. @throws DeployError VARIABLES_UNREADABLE: nothing is deployed without them */
+export function openVariables(
   secrets: SecretBox,
   stageId: string,
-): Promise<Map<string, string>> {
-  const rows = await database.getRepository(Variable).find({ where: { stageId }, order: { key: 'ASC' } })
+  stored: readonly StoredVariable[],
+): Map<string, string> {
+  const open = ({ key, valueEncrypted }: StoredVariable) =>
+    secrets.decrypt(valueEncrypted, variablePlace(stageId, key))
   try {
-    return new Map(
-      rows.map(({ key, valueEncrypted }) => [
-        key,
-        secrets.decrypt(valueEncrypted, variablePlace(stageId, key)),
-      ]),
-    )
+    return new Map(stored.map((variable) => [variable.key, open(variable)]))
   } catch (error) {
     if (!(error instanceof DecryptError)) throw error
-    throw new DeployError(
-      'VARIABLES_UNREADABLE',
-      `${error.message}: restore the key, or set the variable again`,
-    )
+    const message = `${error.message}: restore the key, or set the variable again`
+    throw new DeployError('VARIABLES_UNREADABLE', message)
   }
 }

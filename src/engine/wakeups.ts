@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../logger.js'
 
-/** What a wake-up is about; the id beside it names the deployment, or the app for `app`. */
-export type Topic = 'queue' | 'log' | 'deployment' | 'app' | 'cancel' | 'route'
+/** What a wake-up is about; the id beside it names the deployment, or the app for `app` and the stage for `stage`. */
+export type Topic = 'queue' | 'log' | 'deployment' | 'app' | 'cancel' | 'route' | 'stage'
 type Listener = (id: string) => void
 
 const CHANNEL = 'longshore'
 /** After a first NOTIFY, further ones gather this long: each takes a lock of the whole PostgreSQL instance. */
-const GATHER_MS = 25
+const GATHER_MS = 10
 /** PostgreSQL refuses a payload of 8,000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900
 const HEARTBEAT_MS = 10_000
@@ -53,7 +53,9 @@ export class Wakeups implements AsyncDisposable {
   notify(topic: Topic, id: string): void {
     this.#deliver(topic, id)
     this.#outgoing.add(`${topic}:${id}`)
-    if (!this.#gathering) void this.#send()
+    // After this turn, so that what is announced together travels together.
+    if (!this.#gathering) queueMicrotask(() => void this.#send())
+    this.#gathering = true
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -67,7 +69,6 @@ export class Wakeups implements AsyncDisposable {
   }
 
   async #send(): Promise<void> {
-    this.#gathering = true
     try {
       while (this.#outgoing.size > 0) {
         const payload = this.#takePayload()

@@ -11,6 +11,7 @@ import {
 } from 'typeorm'
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
+import type { Configuration } from './configuration.js'
 import { DeploymentStatus, DeploymentTrigger } from './deployment-status.js'
 import { Stage } from './stage.js'
 
@@ -86,9 +87,13 @@ export class Deployment {
   @Column({ type: 'text', nullable: true })
   container!: string | null
 
-  /** Where its container answers, while it runs: the router's truth. */
-  @Column({ type: 'text', nullable: true })
-  address!: string | null
+  /** Where its containers answer, one for each replica, while they run: the router's truth. */
+  @Column({ type: 'text', array: true, nullable: true })
+  addresses!: string[] | null
+
+  /** RETIRED: its containers may answer what is under way until then, and are removed afterwards. */
+  @Column({ type: 'timestamptz', name: 'drain_until', nullable: true })
+  drainUntil!: Date | null
 
   @Column({ type: 'integer', nullable: true })
   port!: number | null
@@ -111,6 +116,14 @@ export class Deployment {
 
   @Column({ type: 'timestamptz', name: 'cancel_requested_at', nullable: true })
   cancelRequestedAt!: Date | null
+
+  /** The newer deployment of its stage that takes its place; asked of its worker while it clones or builds. */
+  @Column({ type: 'text', name: 'superseded_by', nullable: true })
+  supersededBy!: string | null
+
+  /** What it runs with; set when its work begins. */
+  @Column({ type: 'jsonb', nullable: true })
+  configuration!: Configuration | null
 
   /** Why it waits although a place is free; said once in its log. */
   @Column({ type: 'text', name: 'waiting_for', nullable: true })

@@ -15,6 +15,10 @@ export class LogChunk {
   @PrimaryColumn({ type: 'integer', primaryKeyConstraintName: 'log_chunk_pkey' })
   seq!: number
 
+  /** The day its log began: by this the table is cut into partitions, so all chunks of a log are in one. */
+  @PrimaryColumn({ type: 'date', name: 'log_day', primaryKeyConstraintName: 'log_chunk_pkey' })
+  logDay!: string
+
   @Column({ type: 'timestamptz' })
   at!: Date
 

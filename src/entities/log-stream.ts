@@ -28,6 +28,10 @@ export class LogStream {
   @Column({ type: 'bigint', name: 'omitted_bytes', default: 0, transformer: bigintAsNumber })
   omittedBytes!: number
 
+  /** The day it began. */
+  @Column({ type: 'date', name: 'log_day', default: () => `('now'::text)::date` })
+  logDay!: string
+
   /** Set together with the last chunk: nothing follows. */
   @Column({ type: 'text', name: 'end_status', nullable: true })
   endStatus!: DeploymentStatus | null

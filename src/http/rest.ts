@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
-import type { CreateAppCommand } from '../engine/commands.js'
+import type { CreateAppCommand } from '../engine/commands/apps.js'
 import { badInput, CommandError, type CommandErrorCode } from '../engine/errors.js'
 import type { Logger } from '../logger.js'
 import type { ApiParts } from '../resolvers/request-context.js'
@@ -29,7 +29,7 @@ export function serveRest(app: FastifyInstance, parts: ApiParts, logger: Logger)
   })
 
   app.post('/api/v1/apps', async (request, reply) => {
-    const created = await commands.createApp(createCommand(request.body))
+    const created = await commands.apps.create(createCommand(request.body))
     return reply.code(201).send(appJson(created, address))
   })
 
@@ -39,7 +39,7 @@ export function serveRest(app: FastifyInstance, parts: ApiParts, logger: Logger)
 
   app.delete<{ Params: { id: string } }>('/api/v1/apps/:id', async (request, reply) => {
     const { id } = request.params
-    if (!(await commands.deleteApp(id))) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
+    if (!(await commands.apps.delete(id))) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
     return reply.code(204).send()
   })
 

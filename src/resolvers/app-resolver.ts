@@ -33,7 +33,7 @@ export class AppResolver {
       'Creates the app, its production stage and, unless deploy is false, its first deployment, in one transaction.',
   })
   createApp(@Ctx() { commands }: RequestContext, @Arg('input', () => CreateAppInput) input: CreateAppInput) {
-    return commands.createApp(input)
+    return commands.apps.create(input)
   }
 
   @Mutation(() => AppType)
@@ -42,7 +42,7 @@ export class AppResolver {
     @Arg('id', () => ID) id: string,
     @Arg('input', () => UpdateAppInput) input: UpdateAppInput,
   ) {
-    return commands.updateApp(id, input)
+    return commands.apps.update(id, input)
   }
 
   @Mutation(() => Boolean, {
@@ -50,7 +50,7 @@ export class AppResolver {
       'Stops and removes all that runs for it; its record and logs go with it. True when there was such an app.',
   })
   deleteApp(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
-    return commands.deleteApp(id)
+    return commands.apps.delete(id)
   }
 
   @FieldResolver(() => String, { description: 'Where the production stage answers.' })

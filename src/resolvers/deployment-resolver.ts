@@ -27,14 +27,14 @@ export class DeploymentResolver {
     @Arg('appId', () => ID) appId: string,
     @Arg('input', () => DeployInput, { nullable: true }) input: DeployInput | null,
   ) {
-    return commands.deploy(appId, input ?? {})
+    return commands.deployments.deploy(appId, input ?? {})
   }
 
   @Mutation(() => DeploymentType, {
     description: 'Works until traffic has moved; afterwards CONFLICT says to roll back.',
   })
   cancelDeployment(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
-    return commands.cancelDeployment(id)
+    return commands.deployments.cancel(id)
   }
 
   @FieldResolver(() => AppType)

@@ -1,4 +1,4 @@
-import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
+import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from 'type-graphql'
 import { publicUrl, stageHost } from '../engine/names.js'
 import type { Stage } from '../entities/stage.js'
 import { AppType } from '../schema/app.js'
@@ -8,6 +8,27 @@ import type { RequestContext } from './request-context.js'
 
 @Resolver(() => StageType)
 export class StageResolver {
+  @Mutation(() => StageType, {
+    description:
+      'The stage answers no more and its containers go; what waits or is under way for it is cancelled. startStage brings back what served.',
+  })
+  stopStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+    return commands.stages.stop(id)
+  }
+
+  @Mutation(() => StageType, { description: 'Serves again what served when the stage was stopped.' })
+  startStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+    return commands.stages.start(id)
+  }
+
+  @Mutation(() => StageType, {
+    description:
+      'A new deployment of the image that serves, with its configuration: no build, no request dropped.',
+  })
+  restartStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+    return commands.stages.restart(id)
+  }
+
   @FieldResolver(() => AppType)
   app(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(stage.appId)

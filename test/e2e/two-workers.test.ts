@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { createApp, deploy, followLog, graphql } from '../support/client.js'
-import { TestRepository, webApp } from '../support/repository.js'
+import { freshStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
 const APPS = 10
@@ -81,7 +81,8 @@ test('a viewer at the API process sees a worker process’s log live, whole and 
   const { port } = installation
   await installation.start({ ROLES: 'api' })
   await installation.start({ ROLES: 'worker' })
-  const steps = ['i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); busybox usleep 5000; done']
+  const lines200 = 'i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); busybox usleep 5000; done'
+  const steps = [freshStep(lines200)]
   using repository = new TestRepository(webApp('live', steps))
   const { appId, deploymentId } = await createApp(port, { name: 'live', repoUrl: repository.url })
   const [whole, reconnecting] = await Promise.all([

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { createApp, followLog, graphql } from '../support/client.js'
-import { TestRepository, webApp } from '../support/repository.js'
+import { freshStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, TOKEN } from '../support/server.js'
 
 const MIB = 1024 * 1024
@@ -35,7 +35,7 @@ test('viewers that never read neither slow the others nor make the process grow'
   const api = await installation.start({ ROLES: 'api' })
   // 7 MiB of log: with 20 viewers 140 MiB would pile up in a process that sends without looking.
   const line = 'x'.repeat(250)
-  const steps = [`i=0; while [ $i -lt 28000 ]; do echo ${line}; i=$((i+1)); done`]
+  const steps = [freshStep(`i=0; while [ $i -lt 28000 ]; do echo ${line}; i=$((i+1)); done`)]
   using repository = new TestRepository(webApp('much', steps))
   const { appId, deploymentId } = await createApp(port, { name: 'talkative', repoUrl: repository.url })
   const silent = await Promise.all(Array.from({ length: 20 }, () => neverReads(port, deploymentId)))

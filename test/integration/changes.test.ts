@@ -23,7 +23,7 @@ describe('the changes of deployments', () => {
   after(() => opened[Symbol.asyncDispose]())
 
   const createApp = () =>
-    worker.commands.createApp({
+    worker.commands.apps.create({
       name: `changing-${count++}`,
       repoUrl: 'https://git.invalid/x.git',
       deploy: false,
@@ -32,7 +32,11 @@ describe('the changes of deployments', () => {
     new DeploymentChanges(api.database, api.wakeups, scope).start()
 
   async function runToFailure(): Promise<void> {
-    const deployment = await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
+    const deployment = await claimNext(worker.database, worker.wakeups, {
+      workerId: 'worker',
+      leaseMs: 60_000,
+      totalConcurrency: null,
+    })
     assert.ok(deployment)
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
     await transition(worker.database, claim, BUILDING)
@@ -49,7 +53,7 @@ describe('the changes of deployments', () => {
 
   test('of one come all and in order, also when several were made before the next was asked for', async () => {
     const app = await createApp()
-    const { id } = await worker.commands.deploy(app.id, {})
+    const { id } = await worker.commands.deployments.deploy(app.id, {})
     const changes = await follow({ deploymentId: id })
     const { value } = (await changes.next()) as IteratorResult<Deployment, undefined>
     assert.equal(value?.status, 'PENDING')
@@ -59,7 +63,7 @@ describe('the changes of deployments', () => {
 
   test('show an earlier status without what only the end has', async () => {
     const app = await createApp()
-    const { id } = await worker.commands.deploy(app.id, {})
+    const { id } = await worker.commands.deployments.deploy(app.id, {})
     const changes = await follow({ deploymentId: id })
     await runToFailure()
     await worker.database.query(
@@ -74,19 +78,19 @@ describe('the changes of deployments', () => {
 
   test('of one that has ended are its present state and completion', async () => {
     const app = await createApp()
-    const { id } = await worker.commands.deploy(app.id, {})
-    await worker.commands.cancelDeployment(id)
+    const { id } = await worker.commands.deployments.deploy(app.id, {})
+    await worker.commands.deployments.cancel(id)
     assert.deepEqual(await statusesOf(await follow({ deploymentId: id })), ['CANCELLED'])
   })
 
   test('of an app are those of all its deployments, from now on and none before', async () => {
     const app = await createApp()
-    const first = await worker.commands.deploy(app.id, {})
-    await worker.commands.cancelDeployment(first.id)
+    const first = await worker.commands.deployments.deploy(app.id, {})
+    await worker.commands.deployments.cancel(first.id)
     const changes = await follow({ appId: app.id })
-    const second = await worker.commands.deploy(app.id, {})
+    const second = await worker.commands.deployments.deploy(app.id, {})
     await runToFailure()
-    const third = await worker.commands.deploy(app.id, {})
+    const third = await worker.commands.deployments.deploy(app.id, {})
     const seen: string[] = []
     for (let index = 0; index < 6; index++) {
       const { value } = (await changes.next()) as IteratorResult<Deployment, undefined>
@@ -97,7 +101,7 @@ describe('the changes of deployments', () => {
       ...['PENDING', 'CLONING', 'BUILDING', 'STARTING', 'FAILED'].map((status) => `${second.id} ${status}`),
       `${third.id} PENDING`,
     ])
-    await worker.commands.cancelDeployment(third.id)
+    await worker.commands.deployments.cancel(third.id)
   })
 
   test('are given up at once, and complete when the app is deleted', async () => {

@@ -23,12 +23,18 @@ async function openEngine() {
   const wakeups = opened.use(new Wakeups(url, createLogger('error')))
   await wakeups.start()
   const secrets = new SecretBox(randomBytes(32))
-  const commands = new Commands(database, wakeups, secrets, { allowFileRepos: true })
+  const commands = new Commands({
+    database,
+    wakeups,
+    secrets: secrets,
+    settings: { allowFileRepos: true, drainMs: 0 },
+  })
   return {
     commands,
     createApp: (name: string, deploy = false) =>
-      commands.createApp({ name, repoUrl: 'file:///srv/repo', deploy }),
-    claim: () => claimNext(database, wakeups, 'worker', 60_000),
+      commands.apps.create({ name, repoUrl: 'file:///srv/repo', deploy }),
+    claim: () =>
+      claimNext(database, wakeups, { workerId: 'worker', leaseMs: 60_000, totalConcurrency: null }),
     rows: <T = object>(sql: string, parameters: unknown[] = []) => database.query<T[]>(sql, parameters),
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   }
@@ -46,7 +52,7 @@ describe('createApp', () => {
   test('makes the app, its production stage, its variables and its first deployment', async () => {
     await using engine = await openEngine()
     const variables = [{ key: 'TOKEN', value: 'very secret value' }]
-    await engine.commands.createApp({ name: 'shop', repoUrl: 'file:///srv/repo', variables })
+    await engine.commands.apps.create({ name: 'shop', repoUrl: 'file:///srv/repo', variables })
     const rows = await engine.rows<{ value: string }>(
       `SELECT s.name AS stage, v.key, v.value_encrypted AS value, d.status, d.trigger, l.last_seq
          FROM app a JOIN stage s ON s.app_id = a.id JOIN variable v ON v.stage_id = s.id
@@ -86,7 +92,7 @@ describe('deploy', () => {
   test('an idempotency key gives the same deployment again, also to ten calls at once', async () => {
     await using engine = await openEngine()
     const app = await engine.createApp('retried')
-    const deploy = (idempotencyKey: string) => engine.commands.deploy(app.id, { idempotencyKey })
+    const deploy = (idempotencyKey: string) => engine.commands.deployments.deploy(app.id, { idempotencyKey })
     const ids = (await Promise.all(Array.from({ length: 10 }, () => deploy('build-17')))).map(({ id }) => id)
     assert.equal(new Set(ids).size, 1)
     assert.equal((await deploy('build-17')).id, ids[0])
@@ -99,9 +105,9 @@ describe('deploy', () => {
   test('a key answers with its deployment also after that has ended', async () => {
     await using engine = await openEngine()
     const app = await engine.createApp('retried')
-    const first = await engine.commands.deploy(app.id, { idempotencyKey: 'k' })
-    await engine.commands.cancelDeployment(first.id)
-    const again = await engine.commands.deploy(app.id, { idempotencyKey: 'k' })
+    const first = await engine.commands.deployments.deploy(app.id, { idempotencyKey: 'k' })
+    await engine.commands.deployments.cancel(first.id)
+    const again = await engine.commands.deployments.deploy(app.id, { idempotencyKey: 'k' })
     assert.deepEqual([again.id, again.status], [first.id, CANCELLED])
   })
 
@@ -109,27 +115,30 @@ describe('deploy', () => {
     await using engine = await openEngine()
     const app = await engine.createApp('full')
     const asked = await Promise.allSettled(
-      Array.from({ length: 30 }, () => engine.commands.deploy(app.id, {})),
+      Array.from({ length: 30 }, () => engine.commands.deployments.deploy(app.id, {})),
     )
     assert.equal(asked.filter((one) => one.status === 'fulfilled').length, 25)
     for (const one of asked) if (one.status === 'rejected') refusal('QUEUE_FULL')(one.reason)
     assert.equal((await engine.rows('SELECT id FROM deployment')).length, 25)
-    await assert.rejects(engine.commands.deploy(app.id, {}), refusal('QUEUE_FULL'))
+    await assert.rejects(engine.commands.deployments.deploy(app.id, {}), refusal('QUEUE_FULL'))
     assert.ok(await engine.claim())
-    assert.equal((await engine.commands.deploy(app.id, {})).status, PENDING)
+    assert.equal((await engine.commands.deployments.deploy(app.id, {})).status, PENDING)
   })
 
   test('an unknown app, an unknown stage and a malformed reference are refused by field', async () => {
     await using engine = await openEngine()
     const app = await engine.createApp('strict')
-    await assert.rejects(engine.commands.deploy('nobody', {}), refusal('NOT_FOUND', 'id'))
-    await assert.rejects(engine.commands.deploy(app.id, { stage: 'moon' }), refusal('NOT_FOUND', 'stage'))
+    await assert.rejects(engine.commands.deployments.deploy('nobody', {}), refusal('NOT_FOUND', 'id'))
     await assert.rejects(
-      engine.commands.deploy(app.id, { ref: '--upload-pack=x' }),
+      engine.commands.deployments.deploy(app.id, { stage: 'moon' }),
+      refusal('NOT_FOUND', 'stage'),
+    )
+    await assert.rejects(
+      engine.commands.deployments.deploy(app.id, { ref: '--upload-pack=x' }),
       refusal('BAD_USER_INPUT', 'ref'),
     )
     await assert.rejects(
-      engine.commands.deploy(app.id, { idempotencyKey: '' }),
+      engine.commands.deployments.deploy(app.id, { idempotencyKey: '' }),
       refusal('BAD_USER_INPUT', 'idempotencyKey'),
     )
     assert.deepEqual(await engine.rows('SELECT id FROM deployment'), [])
@@ -140,8 +149,8 @@ describe('cancelDeployment', () => {
   test('what waits ends at once as CANCELLED with a closed log, and is never claimed', async () => {
     await using engine = await openEngine()
     const app = await engine.createApp('changed-mind')
-    const { id } = await engine.commands.deploy(app.id, {})
-    const cancelled = await engine.commands.cancelDeployment(id)
+    const { id } = await engine.commands.deployments.deploy(app.id, {})
+    const cancelled = await engine.commands.deployments.cancel(id)
     assert.equal(cancelled.status, CANCELLED)
     assert.ok(cancelled.finishedAt)
     const logs = await engine.rows('SELECT end_status, text FROM log_stream NATURAL JOIN log_chunk')
@@ -154,7 +163,7 @@ describe('cancelDeployment', () => {
       [PENDING, CANCELLED],
     )
     assert.equal(await engine.claim(), null)
-    await assert.rejects(engine.commands.cancelDeployment(id), refusal('CONFLICT', 'id'))
+    await assert.rejects(engine.commands.deployments.cancel(id), refusal('CONFLICT', 'id'))
   })
 
   test('what is under way is asked to stop, and its worker decides', async () => {
@@ -162,7 +171,7 @@ describe('cancelDeployment', () => {
     await engine.createApp('under-way', true)
     const claimed = await engine.claim()
     assert.ok(claimed)
-    const asked = await engine.commands.cancelDeployment(claimed.id)
+    const asked = await engine.commands.deployments.cancel(claimed.id)
     assert.equal(asked.status, CLONING)
     assert.ok(asked.cancelRequestedAt)
   })
@@ -175,7 +184,7 @@ describe('cancelDeployment', () => {
         'SELECT id FROM deployment WHERE app_id = $1',
         [app.id],
       )
-      const [claimed, cancelled] = await Promise.all([engine.claim(), engine.commands.cancelDeployment(id)])
+      const [claimed, cancelled] = await Promise.all([engine.claim(), engine.commands.deployments.cancel(id)])
       if (cancelled.status === CANCELLED) assert.equal(claimed, null)
       else assert.equal((await engine.claim()) ?? claimed?.id, id)
     }
@@ -183,6 +192,6 @@ describe('cancelDeployment', () => {
 
   test('an unknown deployment is refused', async () => {
     await using engine = await openEngine()
-    await assert.rejects(engine.commands.cancelDeployment('nobody'), refusal('NOT_FOUND', 'id'))
+    await assert.rejects(engine.commands.deployments.cancel('nobody'), refusal('NOT_FOUND', 'id'))
   })
 })

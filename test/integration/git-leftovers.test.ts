@@ -167,7 +167,7 @@ describe('mirrors that something went wrong with', () => {
     repository.git('update-index', '--add', '--cacheinfo', `160000,${sub},module`)
     repository.git('commit', '--quiet', '-m', 'module')
     const source = await port().fetch(request('one'), NEVER)
-    assert.equal(await source.kindOf('module', NEVER), 'submodule')
+    assert.equal((await source.kindsOf(['module'], NEVER)).get('module'), 'submodule')
     const tar = await buffer(source.archive('.', NEVER))
     const listed = execFileSync('tar', ['-tv'], { input: tar, encoding: 'utf8' }).split('\n')
     const line = (name: string) => listed.find((one) => one.includes(` ${name}`)) ?? ''

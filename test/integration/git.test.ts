@@ -97,12 +97,14 @@ describe('the git port', () => {
     repository.link('way', 'folder')
     repository.commit({ 'folder/file': 'x' })
     const source = await fetch(null)
-    const kinds = await Promise.all(
-      ['a.txt', 'folder', 'link', 'way', 'way/file', 'none', '.', '*'].map((path) =>
-        source.kindOf(path, NEVER),
-      ),
-    )
-    assert.deepEqual(kinds, ['file', 'folder', 'link', 'link', null, null, 'folder', null])
+    const paths = ['a.txt', 'folder', 'link', 'way', 'way/file', 'none', '.', '*']
+    assert.deepEqual([...(await source.kindsOf(paths, NEVER))].sort(), [
+      ['.', 'folder'],
+      ['a.txt', 'file'],
+      ['folder', 'folder'],
+      ['link', 'link'],
+      ['way', 'link'],
+    ])
   })
 
   test('serves several deployments of one repository at once', async () => {

@@ -26,8 +26,12 @@ describe('a log', () => {
   after(() => opened[Symbol.asyncDispose]())
 
   async function open(onLost: () => void = () => undefined) {
-    await worker.commands.createApp({ name: `log-${count++}`, repoUrl: 'https://git.invalid/x.git' })
-    const deployment = await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
+    await worker.commands.apps.create({ name: `log-${count++}`, repoUrl: 'https://git.invalid/x.git' })
+    const deployment = await claimNext(worker.database, worker.wakeups, {
+      workerId: 'worker',
+      leaseMs: 60_000,
+      totalConcurrency: null,
+    })
     assert.ok(deployment)
     const options = { deploymentId: deployment.id, epoch: deployment.epoch, secrets: [], onLost }
     return { deployment, writer: new LogWriter(worker.database, worker.hub, options, CLONING) }

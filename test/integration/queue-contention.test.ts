@@ -23,13 +23,19 @@ async function openEngine() {
   opened.defer(() => database.destroy())
   const wakeups = opened.use(new Wakeups(url, createLogger('error')))
   await wakeups.start()
-  const commands = new Commands(database, wakeups, new SecretBox(randomBytes(32)), { allowFileRepos: true })
+  const commands = new Commands({
+    database,
+    wakeups,
+    secrets: new SecretBox(randomBytes(32)),
+    settings: { allowFileRepos: true, drainMs: 0 },
+  })
   return {
     database,
     commands,
     createApp: (name: string, deploy = true) =>
-      commands.createApp({ name, repoUrl: `file:///srv/${name}`, deploy }),
-    claim: (worker = 'worker-1') => claimNext(database, wakeups, worker, 60_000),
+      commands.apps.create({ name, repoUrl: `file:///srv/${name}`, deploy }),
+    claim: (worker = 'worker-1') =>
+      claimNext(database, wakeups, { workerId: worker, leaseMs: 60_000, totalConcurrency: null }),
     end: (claimed: Deployment, status = FAILED) =>
       database.transaction((manager) =>
         settle(
@@ -117,7 +123,8 @@ describe('claims under contention', () => {
       await engine.end(claimed)
     }
     assert.equal(new Set(order).size, 3)
-    for (const id of [...order].reverse()) for (let n = 0; n < 3; n++) await engine.commands.deploy(id, {})
+    for (const id of [...order].reverse())
+      for (let n = 0; n < 3; n++) await engine.commands.deployments.deploy(id, {})
     const newcomer = await engine.createApp('newcomer')
     const again: (string | undefined)[] = []
     for (let turn = 0; turn < 4; turn++) again.push((await engine.claim())?.appId)
@@ -140,7 +147,7 @@ describe('claims under contention', () => {
       work(engine, `worker-${n}`, () => produced, claimed).catch((error: unknown) => ({ error })),
     )
     for (let round = 0; round < 15; round++) {
-      await Promise.all(apps.map(({ id }) => engine.commands.deploy(id, {})))
+      await Promise.all(apps.map(({ id }) => engine.commands.deployments.deploy(id, {})))
     }
     produced = true
     const failures = (await Promise.all(workers)).filter((result) => result)

@@ -4,7 +4,8 @@ import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { CommandError, LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
-import { claimNext, giveBack, MAX_ATTEMPTS, rescueExpired, sayWaiting } from '../../src/engine/queue.js'
+import { claimNext, sayWaiting } from '../../src/engine/queue.js'
+import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/rescue.js'
 import { settle, transition } from '../../src/engine/states.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 
@@ -23,7 +24,7 @@ describe('the queue', () => {
   beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
 
   const claim = (worker = 'worker', leaseMs = 30_000) =>
-    claimNext(process.database, process.wakeups, worker, leaseMs)
+    claimNext(process.database, process.wakeups, { workerId: worker, leaseMs, totalConcurrency: null })
   const claimOf = (deployment: Deployment) => ({ deploymentId: deployment.id, epoch: deployment.epoch })
   const fail = (deployment: Deployment) =>
     process.database.transaction((manager) =>
@@ -36,7 +37,7 @@ describe('the queue', () => {
     return new Map(rows.map(({ id, status }) => [id, status]))
   }
   const createApp = (name: string, deploy = true) =>
-    process.commands.createApp({ name, repoUrl: REPO, deploy })
+    process.commands.apps.create({ name, repoUrl: REPO, deploy })
 
   async function claimed(): Promise<Deployment> {
     const deployment = await claim()
@@ -47,7 +48,7 @@ describe('the queue', () => {
   test('gives each deployment to one worker, and a stage one at a time, however many ask', async () => {
     for (let index = 0; index < 10; index++) {
       const { id } = await createApp(`app-${index}`, false)
-      await process.commands.deploy(id, {})
+      await process.commands.deployments.deploy(id, {})
     }
     const seen = new Set<string>()
     const worker = async (name: string) => {
@@ -72,8 +73,8 @@ describe('the queue', () => {
 
   test('takes the newest of a stage and ends the older ones SUPERSEDED, log and events included', async () => {
     const { id } = await createApp('latest')
-    const second = await process.commands.deploy(id, {})
-    const third = await process.commands.deploy(id, {})
+    const second = await process.commands.deployments.deploy(id, {})
+    const third = await process.commands.deployments.deploy(id, {})
     assert.equal((await claimed()).id, third.id)
     const states = await statuses()
     assert.equal(states.get(second.id), SUPERSEDED)
@@ -92,7 +93,7 @@ describe('the queue', () => {
   test('serves the app first that has waited longest', async () => {
     const busy = await createApp('busy')
     await fail(await claimed())
-    await process.commands.deploy(busy.id, {})
+    await process.commands.deployments.deploy(busy.id, {})
     const fresh = await createApp('fresh')
     assert.equal((await claimed()).appId, fresh.id)
     assert.equal((await claimed()).appId, busy.id)
@@ -151,17 +152,22 @@ describe('the queue', () => {
     await createApp('cancelled')
     const [id] = [...(await statuses()).keys()]
     assert.ok(id)
-    assert.equal((await process.commands.cancelDeployment(id)).status, 'CANCELLED')
+    assert.equal((await process.commands.deployments.cancel(id)).status, 'CANCELLED')
     assert.equal(await claim(), null)
-    await assert.rejects(process.commands.cancelDeployment(id), codeIs('CONFLICT'))
+    await assert.rejects(process.commands.deployments.cancel(id), codeIs('CONFLICT'))
   })
 
   test('answers calls with the same idempotencyKey with one deployment', async () => {
     const { id } = await createApp('idempotent', false)
-    const calls = Array.from({ length: 10 }, () => process.commands.deploy(id, { idempotencyKey: 'same' }))
+    const calls = Array.from({ length: 10 }, () =>
+      process.commands.deployments.deploy(id, { idempotencyKey: 'same' }),
+    )
     const ids = new Set((await Promise.all(calls)).map((deployment) => deployment.id))
     assert.equal(ids.size, 1)
-    assert.notEqual((await process.commands.deploy(id, { idempotencyKey: 'other' })).id, [...ids][0])
+    assert.notEqual(
+      (await process.commands.deployments.deploy(id, { idempotencyKey: 'other' })).id,
+      [...ids][0],
+    )
   })
 
   test('gives a name to one of several who ask for it at the same time', async () => {
@@ -174,8 +180,8 @@ describe('the queue', () => {
 
   test('is full for a stage with 25 waiting', async () => {
     const { id } = await createApp('full', false)
-    for (let count = 0; count < 25; count++) await process.commands.deploy(id, {})
-    await assert.rejects(process.commands.deploy(id, {}), codeIs('QUEUE_FULL'))
+    for (let count = 0; count < 25; count++) await process.commands.deployments.deploy(id, {})
+    await assert.rejects(process.commands.deployments.deploy(id, {}), codeIs('QUEUE_FULL'))
     assert.equal([...(await statuses()).values()].filter((status) => status === PENDING).length, 25)
   })
 })

@@ -29,8 +29,12 @@ describe('readers in the worker and in another process', () => {
   after(() => opened[Symbol.asyncDispose]())
 
   async function open(onLost: () => void = () => undefined) {
-    await worker.commands.createApp({ name: `read-${count++}`, repoUrl: 'https://git.invalid/x.git' })
-    const deployment = await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
+    await worker.commands.apps.create({ name: `read-${count++}`, repoUrl: 'https://git.invalid/x.git' })
+    const deployment = await claimNext(worker.database, worker.wakeups, {
+      workerId: 'worker',
+      leaseMs: 60_000,
+      totalConcurrency: null,
+    })
     assert.ok(deployment)
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
     const options = { ...claim, secrets: [], onLost }
@@ -180,7 +184,7 @@ describe('readers in the worker and in another process', () => {
 
   test('a change that is made while a follower starts is shown once, neither missed nor doubled', async () => {
     const app = { name: 'started-amid', repoUrl: 'https://git.invalid/x.git' }
-    const { id: appId } = await worker.commands.createApp(app)
+    const { id: appId } = await worker.commands.apps.create(app)
     let claimed: Deployment | null = null
     // The real database; the other process claims right after the follower's first read.
     const between = new Proxy(api.database, {
@@ -192,7 +196,11 @@ describe('readers in the worker and in another process', () => {
                 const query = manager.query.bind(manager)
                 manager.query = async <T>(sql: string, parameters?: unknown[]): Promise<T> => {
                   const rows = await query<T>(sql, parameters)
-                  claimed ??= await claimNext(worker.database, worker.wakeups, 'worker', 60_000)
+                  claimed ??= await claimNext(worker.database, worker.wakeups, {
+                    workerId: 'worker',
+                    leaseMs: 60_000,
+                    totalConcurrency: null,
+                  })
                   return rows
                 }
                 await work(manager)

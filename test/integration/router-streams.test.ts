@@ -158,10 +158,10 @@ async function openRouter() {
     /** A running deployment that says to answer at `port`; it gets the traffic of its stage. */
     async run(name: string, port: number): Promise<string> {
       const id = createId()
-      const app = await commands.createApp({ name, repoUrl: 'https://git.invalid/x.git', deploy: false })
+      const app = await commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git', deploy: false })
       await database.query(
-        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, address, port)
-         SELECT $1, s.app_id, s.id, 'RUNNING', 'MANUAL', '127.0.0.1', $3 FROM stage s WHERE s.app_id = $2`,
+        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, addresses, port)
+         SELECT $1, s.app_id, s.id, 'RUNNING', 'MANUAL', ARRAY['127.0.0.1'], $3 FROM stage s WHERE s.app_id = $2`,
         [id, app.id, port],
       )
       await database.query('UPDATE stage SET current_deployment_id = $1 WHERE app_id = $2', [id, app.id])

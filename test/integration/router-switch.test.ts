@@ -30,7 +30,11 @@ async function openShop() {
   const router = new BuiltinRouter(database, wakeups, createLogger('error'), options)
   await router.start()
   opened.use(router)
-  const app = await commands.createApp({ name: 'shop', repoUrl: 'https://git.invalid/x.git', deploy: false })
+  const app = await commands.apps.create({
+    name: 'shop',
+    repoUrl: 'https://git.invalid/x.git',
+    deploy: false,
+  })
   return {
     router,
     database,
@@ -43,8 +47,8 @@ async function openShop() {
       opened.defer(() => server.close().closeAllConnections())
       const id = createId()
       await database.query(
-        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, address, port)
-         SELECT $1, s.app_id, s.id, 'RETIRED', 'MANUAL', '127.0.0.1', $3 FROM stage s WHERE s.app_id = $2`,
+        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, addresses, port)
+         SELECT $1, s.app_id, s.id, 'RETIRED', 'MANUAL', ARRAY['127.0.0.1'], $3 FROM stage s WHERE s.app_id = $2`,
         [id, app.id, port],
       )
       return id

@@ -17,7 +17,12 @@ export class TestProcess implements AsyncDisposable {
     readonly database: DataSource,
     readonly wakeups: Wakeups,
   ) {
-    this.commands = new Commands(database, wakeups, new SecretBox(randomBytes(32)), { allowFileRepos: true })
+    this.commands = new Commands({
+      database,
+      wakeups,
+      secrets: new SecretBox(randomBytes(32)),
+      settings: { allowFileRepos: true, drainMs: 0 },
+    })
     this.hub = new LogHub(database, wakeups)
   }
 

@@ -59,7 +59,12 @@ export function webApp(text: string, steps: readonly string[] = []): Record<stri
   }
 }
 
-/** A build step that says "step one" and takes `seconds`, also when an earlier run left its layers in the cache. */
+/** A build step that runs also when an earlier run of the tests left its layer in the cache. */
+export function freshStep(command: string): string {
+  return `: ${randomBytes(8).toString('hex')}; ${command}`
+}
+
+/** A build step that says "step one" and takes `seconds`. */
 export function slowStep(seconds: number): string {
-  return `: ${randomBytes(8).toString('hex')}; echo step one; sleep ${seconds}`
+  return freshStep(`echo step one; sleep ${seconds}`)
 }

@@ -167,9 +167,9 @@ describe('what Longshore names itself', () => {
   test('a deployment has its own address while its container runs', () => {
     const at = { baseDomain: 'paas.test', publicPort: 8000 }
     assert.equal(containerName('blog', 'abc123'), 'blog-abc123')
-    const running = { id: 'abc123', address: '172.18.0.2' }
+    const running = { id: 'abc123', addresses: ['172.18.0.2'] }
     assert.equal(deploymentUrl(running, 'blog', at), 'http://blog-abc123.paas.test:8000')
-    assert.equal(deploymentUrl({ ...running, address: null }, 'blog', at), null)
+    assert.equal(deploymentUrl({ ...running, addresses: null }, 'blog', at), null)
     assert.equal(publicUrl('h', 80), 'http://h')
   })
 })

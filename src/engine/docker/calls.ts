@@ -1,47 +1,74 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { DeployError, InfrastructureError } from '../errors.js'
 
-const CALL_MS = 60_000
 const UNREACHABLE = /ECONNREFUSED|ENOENT|ECONNRESET|EPIPE|ETIMEDOUT|EACCES|socket hang up/
 
 /** Tells an engine that is away from one that refuses; an aborted call rejects with the signal's own reason. */
 export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
+    signal?.throwIfAborted()
     return await work()
   } catch (error) {
     if (signal?.aborted) throw signal.reason
     const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string }
     if (error instanceof DeployError || error instanceof InfrastructureError) throw error
     if (statusCode === undefined && UNREACHABLE.test(`${code} ${message}`)) {
-      throw new InfrastructureError(
-        'DOCKER_UNREACHABLE',
-        `the Docker engine does not answer: ${message}`,
-        error,
-      )
+      const text = `the Docker engine does not answer: ${message}`
+      throw new InfrastructureError('DOCKER_UNREACHABLE', text, error)
+    }
+    if (statusCode !== undefined && statusCode >= 500) {
+      throw new InfrastructureError('DOCKER_FAILED', `the Docker engine failed: ${message}`, error)
     }
     throw error
   }
 }
 
-/** Gives up after `ms`: an engine that hangs is one that is away. */
-export async function bounded<T>(work: Promise<T>, ms: number): Promise<T> {
-  const timer = new AbortController()
-  const late = sleep(ms, undefined, { signal: timer.signal, ref: false }).then(() => {
-    throw new InfrastructureError('DOCKER_UNREACHABLE', `the Docker engine did not answer within ${ms} ms`)
+/** Gives up after `ms`, or when `signal` aborts: an engine that hangs is one that is away. */
+export async function bounded<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  let stop: () => void = () => undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    const message = `the Docker engine did not answer within ${ms} ms`
+    timer = setTimeout(() => reject(new InfrastructureError('DOCKER_UNREACHABLE', message)), ms)
+    stop = () => reject(signal?.reason as Error)
+    signal?.addEventListener('abort', stop, { once: true })
   })
-  late.catch(() => undefined)
   work.catch(() => undefined)
   try {
     return await Promise.race([call(() => work), late])
   } finally {
-    timer.abort()
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
+  }
+}
+
+/** An answer that was cut short comes as bytes that are no JSON: the engine went away in the middle of it. */
+export function whole<T>(answer: T): T {
+  if (!Buffer.isBuffer(answer) && typeof answer !== 'string') return answer
+  throw new InfrastructureError(
+    'DOCKER_UNREACHABLE',
+    'the Docker engine broke off in the middle of an answer',
+  )
+}
+
+/** The connection ended without an answer. */
+export function isBroken(cause: unknown): boolean {
+  const { code, message } = (cause ?? {}) as { code?: string; message?: string }
+  return /ECONNRESET|EPIPE|socket hang up/.test(`${code} ${message}`)
+}
+
+/** An image that a container runs on cannot be removed yet (409): it goes with the next clean-up. */
+export async function goneOrUsed(work: Promise<unknown>): Promise<void> {
+  try {
+    await gone(work)
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode !== 409) throw error
   }
 }
 
 /** 304 (already so) and 404 (not there) are what was wanted. */
 export async function gone<T>(work: Promise<T>): Promise<T | null> {
   try {
-    return await bounded(work, CALL_MS)
+    return await work
   } catch (error) {
     const status = (error as { statusCode?: number }).statusCode
     if (status === 304 || status === 404) return null

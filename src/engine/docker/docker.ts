@@ -26,6 +26,7 @@ export interface Image {
 
 export interface ContainerRequest {
   readonly name: string
+  /** The image's id. */
   readonly image: string
   readonly env: readonly string[]
   readonly labels: Readonly<Record<string, string>>
@@ -50,19 +51,38 @@ export interface ContainerSummary {
   readonly address: string | null
 }
 
+/** Something happened to a container: `start`, `die`, `oom`, `destroy`, `health_status: healthy`, … */
+export interface ContainerEvent {
+  readonly action: string
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
 /**
  * A Docker engine, in Longshore's words. Every method rejects with InfrastructureError DOCKER_UNREACHABLE when the
- * engine does not answer.
+ * engine does not answer within the time that a call may take (DOCKER_TIMEOUT).
  */
 export interface Docker {
   /** The engine's version, within 3 s. */
   ping(): Promise<string>
+  /** Where the engine keeps images and containers; a path of its own machine. */
+  rootFolder(): Promise<string>
   /** Builds and then inspects the image. @throws DeployError BUILD_FAILED with exit code and last lines */
   build(request: BuildRequest, signal: AbortSignal): Promise<Image>
   findImage(reference: string): Promise<Image | null>
+  /** Gives an image one more name. */
+  tagImage(id: string, reference: string): Promise<void>
+  /** Takes the name away, and the image with its last name unless a container uses it. */
   removeImage(reference: string): Promise<void>
-  /** Creates and starts; a container of the same name and label is replaced. Not restarted when it ends. */
-  startContainer(request: ContainerRequest, signal: AbortSignal): Promise<void>
+  /** Names of images with a label; the id of one that has lost its name. */
+  listImages(label: string): Promise<string[]>
+  /**
+   * A created container, not yet started. One of the same name, deployment and image is adopted as it is, another
+   * one of that name is replaced. Not restarted when it ends.
+   */
+  createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void>
+  /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
+  startContainer(name: string, signal: AbortSignal): Promise<void>
   findContainer(name: string): Promise<ContainerState | null>
   /** From now on the engine starts it again whenever it ends. */
   keepRunning(name: string): Promise<void>
@@ -71,7 +91,8 @@ export interface Docker {
   /** SIGTERM, after `graceSeconds` SIGKILL, then removal. No such container counts as done. */
   removeContainer(name: string, graceSeconds: number): Promise<void>
   listContainers(label: string): Promise<ContainerSummary[]>
-  listImages(label: string): Promise<string[]>
+  /** What happens to containers with a label, until the connection ends or `signal` aborts; nothing is replayed. */
+  containerEvents(label: string, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>>
   /** Frees build cache beyond `keepBytes`. */
   pruneBuildCache(keepBytes: number): Promise<void>
 }

@@ -20,6 +20,8 @@ export interface GitBinaryOptions {
 const SIZE_CHECK_MS = 200
 /** More packs than this and the mirror is made anew: fetches of single commits never shrink it. */
 const MAX_PACKS = 200
+/** Each deployment's commit has a reference below this, named by the deployment's id. */
+const REFS = 'refs/longshore'
 const FULL_SHA = /^[0-9a-f]{40}$/
 
 /**
@@ -53,6 +55,12 @@ export function createGitBinary(options: GitBinaryOptions): Git {
       await runGit(settings, ['-C', mirror, 'update-ref', '-d', refOf(deploymentId)])
     },
 
+    async sweep(live) {
+      for (const name of await readdir(root).catch(() => [])) {
+        if (name.endsWith('.git')) await sweepMirror(join(root, name), settings, live)
+      }
+    },
+
     async forget(repoUrl) {
       const mirror = mirrorOf(repoUrl)
       await withMirrorLock(mirror, AbortSignal.timeout(60_000), () =>
@@ -62,8 +70,21 @@ export function createGitBinary(options: GitBinaryOptions): Git {
   }
 }
 
+async function sweepMirror(
+  mirror: string,
+  settings: GitSettings,
+  readLive: () => Promise<ReadonlySet<string>>,
+): Promise<void> {
+  const listed = await runGit(settings, ['-C', mirror, 'for-each-ref', '--format=%(refname)', REFS])
+  const live = await readLive()
+  for (const ref of listed.stdout.split('\n').filter(Boolean)) {
+    if (live.has(ref.slice(REFS.length + 1))) continue
+    await runGit(settings, ['-C', mirror, 'update-ref', '-d', ref])
+  }
+}
+
 function refOf(deploymentId: string): string {
-  return `refs/longshore/${deploymentId}`
+  return `${REFS}/${deploymentId}`
 }
 
 function timedOut(timeoutMs: number, cause: unknown): DeployError {
@@ -115,7 +136,7 @@ async function createMirror(mirror: string, settings: GitSettings, signal: Abort
 }
 
 async function hasDeployments(mirror: string, settings: GitSettings): Promise<boolean> {
-  const refs = await runGit(settings, ['-C', mirror, 'for-each-ref', 'refs/longshore'])
+  const refs = await runGit(settings, ['-C', mirror, 'for-each-ref', REFS])
   return refs.stdout.trim() !== ''
 }
 

@@ -11,13 +11,15 @@ export interface FetchRequest {
   readonly onProgress: (bytes: Buffer) => void
 }
 
+export type EntryKind = 'file' | 'folder' | 'link' | 'submodule'
+
 /** A commit whose files are at hand. */
 export interface Source {
   readonly commitSha: string
   /** First line of the commit's message, at most 200 characters. */
   readonly commitMessage: string
-  /** A kind of entry at a path below the repository's root, without following symbolic links. */
-  kindOf(path: string, signal: AbortSignal): Promise<'file' | 'folder' | 'link' | 'submodule' | null>
+  /** What is at paths below the repository's root (`.` is the root itself), without following symbolic links. */
+  kindsOf(paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
   /** Content of a file of at most 1 MiB. */
   read(path: string, signal: AbortSignal): Promise<string>
   /** All files below `folder` as an uncompressed tar, as committed; errors destroy the stream. */
@@ -35,4 +37,9 @@ export interface Git {
   release(repoUrl: string, deploymentId: string): Promise<void>
   /** Removes all that is kept of a repository. */
   forget(repoUrl: string): Promise<void>
+  /**
+   * Lets go of what was fetched for deployments that are not under way any more: a process that was killed could not.
+   * `live` is asked after the commits have been listed, so that a new one is not taken for an old one.
+   */
+  sweep(live: () => Promise<ReadonlySet<string>>): Promise<void>
 }

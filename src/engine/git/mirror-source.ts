@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream'
 import { ended, killWhenAborted, runProgram, startProgram } from '../../process.js'
 import { DeployError } from '../errors.js'
-import type { Source } from './git.js'
+import type { EntryKind, Source } from './git.js'
 import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
 
 /** The commit that `ref` of a bare repository names, with its files at hand. */
@@ -24,11 +24,11 @@ export async function sourceOf(
   return {
     commitSha,
     commitMessage: (subject ?? '').slice(0, 200),
-    kindOf: async (path, stop) => {
-      if (path === '.') return 'folder'
-      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', commitSha, '--', path]
-      const mode = (await runGit(settings, args, stop)).stdout.split(' ')[0]
-      return KINDS.get(mode ?? '') ?? null
+    kindsOf: async (paths, stop) => {
+      const below = paths.filter((path) => path !== '.')
+      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-z', commitSha, '--', ...below]
+      const kinds = kindsIn((await runGit(settings, args, stop)).stdout)
+      return paths.includes('.') ? kinds.set('.', 'folder') : kinds
     },
     read: async (path, stop) => {
       const options = { env: gitEnvironment(settings) }
@@ -39,13 +39,23 @@ export async function sourceOf(
   }
 }
 
-const KINDS = new Map<string, 'file' | 'folder' | 'link' | 'submodule'>([
+const KINDS = new Map<string, EntryKind>([
   ['100644', 'file'],
   ['100755', 'file'],
   ['040000', 'folder'],
   ['120000', 'link'],
   ['160000', 'submodule'],
 ])
+
+/** Entries as `git ls-tree -z` lists them: mode, type, id, a tab and the path. */
+function kindsIn(listing: string): Map<string, EntryKind> {
+  const found = new Map<string, EntryKind>()
+  for (const entry of listing.split('\0')) {
+    const kind = KINDS.get(entry.slice(0, 6))
+    if (kind) found.set(entry.slice(entry.indexOf('\t') + 1), kind)
+  }
+  return found
+}
 
 /**
  * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and

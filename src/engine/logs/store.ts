@@ -49,10 +49,10 @@ const APPEND = `
        SET last_seq = last_seq + $3, bytes = bytes + $4, omitted_bytes = omitted_bytes + $5,
            end_status = coalesce($6, end_status)
      WHERE deployment_id = $1 AND epoch = $2 AND end_status IS NULL AND ($7::int IS NULL OR last_seq = $7)
-    RETURNING last_seq - $3 AS base
+    RETURNING last_seq - $3 AS base, log_day
   ), chunk AS (
-    INSERT INTO log_chunk (deployment_id, seq, at, phase, stream, text)
-    SELECT $1, head.base + c.n, c.at, c.phase, c.stream, c.text
+    INSERT INTO log_chunk (deployment_id, log_day, seq, at, phase, stream, text)
+    SELECT $1, head.log_day, head.base + c.n, c.at, c.phase, c.stream, c.text
       FROM head, unnest($8::timestamptz[], $9::text[], $10::text[], $11::text[])
                  WITH ORDINALITY AS c (at, phase, stream, text, n)
   )
@@ -97,7 +97,8 @@ interface PageRow extends StoredChunk {
 const PAGE = `
   SELECT s.last_seq, s.bytes, s.omitted_bytes, s.end_status, c.seq, c.at, c.phase, c.stream, c.text
     FROM log_stream s
-    LEFT JOIN LATERAL (SELECT * FROM log_chunk WHERE deployment_id = s.deployment_id AND seq > $2
+    LEFT JOIN LATERAL (SELECT * FROM log_chunk
+                        WHERE deployment_id = s.deployment_id AND log_day = s.log_day AND seq > $2
                         ORDER BY seq LIMIT $3) c ON true
    WHERE s.deployment_id = $1
    ORDER BY c.seq`

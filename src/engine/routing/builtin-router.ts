@@ -34,6 +34,7 @@ export class BuiltinRouter implements AsyncDisposable {
   #table: RoutingTable = new Map()
   #server: Server
   #agent = new Agent({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: 0 })
+  #turn = 0
   #inFlight = new Map<string, number>()
   #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
@@ -97,6 +98,12 @@ export class BuiltinRouter implements AsyncDisposable {
     return this.#table.get(host)
   }
 
+  /** Replicas take turns. */
+  #addressOf({ addresses }: Target): string {
+    this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER
+    return addresses[this.#turn % addresses.length] ?? ''
+  }
+
   #forward(incoming: IncomingMessage, response: ServerResponse): void {
     const target = this.#targetOf(incoming)
     if (!target) return errorPage(response, 404, incoming.headers.host ?? '')
@@ -104,7 +111,7 @@ export class BuiltinRouter implements AsyncDisposable {
     response.once('close', leave)
     const outgoing = request({
       agent: this.#agent,
-      host: target.address,
+      host: this.#addressOf(target),
       port: target.port,
       method: incoming.method,
       path: incoming.url,
@@ -130,7 +137,7 @@ export class BuiltinRouter implements AsyncDisposable {
     const target = this.#targetOf(incoming)
     if (!target) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     const leave = this.#enter(target)
-    const upstream = connect({ host: target.address, port: target.port })
+    const upstream = connect({ host: this.#addressOf(target), port: target.port })
     upstream.setTimeout(CONNECT_MS, () => upstream.destroy())
     this.#sockets.add(socket)
     socket.once('close', () => {

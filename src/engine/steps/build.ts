@@ -1,11 +1,12 @@
-import { LogSource } from '../../entities/deployment-status.js'
+import { DeploymentTrigger, LogSource } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { filterContext } from '../docker/build-context.js'
 import type { BuildOutput, Image } from '../docker/docker.js'
+import { checkDisk } from '../disk.js'
 import { DeployError, LostClaimError } from '../errors.js'
-import type { Source } from '../git/git.js'
+import type { EntryKind, Source } from '../git/git.js'
 import { DEPLOYMENT_LABEL, forbiddenLabels, ownLabels } from '../routing/labels.js'
-import type { Tools, Work } from './context.js'
+import { step, type Tools, type Work } from './context.js'
 
 /** `mvp-{app}:{deploymentId}`; the prefix is a setting. */
 export function imageName(prefix: string, appName: string, deploymentId: string): string {
@@ -13,22 +14,51 @@ export function imageName(prefix: string, appName: string, deploymentId: string)
 }
 
 /**
- * An image of the commit, built from the repository's files as they were committed. An image that an earlier
- * attempt of the same deployment finished is adopted.
+ * An image that is there already: the one that an earlier attempt of the deployment finished, or the one of another
+ * deployment that this one is to run again. Null: it has to be built.
  */
-export async function build(work: Work, source: Source, tools: Tools, signal: AbortSignal): Promise<Image> {
-  const { app, deployment, log } = work
+export async function reuseImage(work: Work, tools: Tools): Promise<Image | null> {
+  const { app, deployment } = work
   const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
+  if (deployment.imageId) return useAgain(work, tag, deployment.imageId, tools)
+  if (deployment.attempt <= 1) return null
   const finished = await tools.docker.findImage(tag)
-  const adopted = finished?.labels[DEPLOYMENT_LABEL] === deployment.id ? finished : null
-  if (adopted) log.system(`Image ${tag} is built already`)
-  const image = adopted ?? (await buildNew(work, source, tag, tools, signal))
+  if (finished?.labels[DEPLOYMENT_LABEL] !== deployment.id) return null
+  work.log.system(`Image ${tag} is built already`)
+  return accept(work, finished, tag, tools)
+}
+
+async function useAgain(work: Work, tag: string, imageId: string, tools: Tools): Promise<Image | null> {
+  const image = await tools.docker.findImage(imageId)
+  if (!image) {
+    if (work.deployment.trigger === DeploymentTrigger.ROLLBACK) {
+      const message = 'the image of that release is not kept any more: deploy its commit again'
+      throw new DeployError('IMAGE_GONE', message)
+    }
+    work.log.system('The image is not there any more: building its commit again')
+    return null
+  }
+  await tools.docker.tagImage(imageId, tag)
+  work.log.system(`Using image ${tag} without a build`)
+  return accept(work, image, tag, tools)
+}
+
+/** An image of the commit, built from the repository's files as they were committed. */
+export async function build(work: Work, source: Source, tools: Tools, signal: AbortSignal): Promise<Image> {
+  await checkDisk(tools, (line) => work.log.system(line))
+  const tag = imageName(tools.settings.imagePrefix, work.app.name, work.deployment.id)
+  const image = await buildNew(work, source, tag, tools, signal)
+  await step(tools, 'accept', () => accept(work, image, tag, tools))
+  work.log.system(`Built ${tag}`)
+  return image
+}
+
+async function accept(work: Work, image: Image, tag: string, tools: Tools): Promise<Image> {
   refuseRoutingLabels(image)
   const result = await tools.database
     .getRepository(Deployment)
-    .update({ id: deployment.id, epoch: work.claim.epoch }, { image: tag, imageId: image.id })
-  if (result.affected === 0) throw new LostClaimError(deployment.id)
-  log.system(`Built ${tag}`)
+    .update({ id: work.deployment.id, epoch: work.claim.epoch }, { image: tag, imageId: image.id })
+  if (result.affected === 0) throw new LostClaimError(work.deployment.id)
   return image
 }
 
@@ -89,28 +119,29 @@ function buildOutput({ log }: Work): { output: BuildOutput; end: () => void } {
 async function checkContext(work: Work, source: Source, signal: AbortSignal): Promise<string | null> {
   const { contextPath, dockerfilePath } = work.app
   const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
-  const context = await source.kindOf(contextPath, signal)
+  const ignoreFiles = [`${dockerfilePath}.dockerignore`, '.dockerignore'].map(at)
+  const paths = [contextPath, at(dockerfilePath), at('.gitmodules'), ...ignoreFiles]
+  const kinds = await source.kindsOf(paths, signal)
+  const context = kinds.get(contextPath)
   if (context !== 'folder') {
     const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
     throw new DeployError('CONTEXT_NOT_FOUND', message)
   }
-  const dockerfile = await source.kindOf(at(dockerfilePath), signal)
+  const dockerfile = kinds.get(at(dockerfilePath))
   if (dockerfile !== 'file') {
     const message = `"${at(dockerfilePath)}" is ${describe(dockerfile)} in the repository; add a Dockerfile or set dockerfilePath`
     throw new DeployError('DOCKERFILE_NOT_FOUND', message)
   }
-  if ((await source.kindOf(at('.gitmodules'), signal)) === 'file') {
+  if (kinds.get(at('.gitmodules')) === 'file') {
     work.log.system('Submodules are not fetched: their folders are empty in the build')
   }
-  for (const name of [`${dockerfilePath}.dockerignore`, '.dockerignore']) {
-    if ((await source.kindOf(at(name), signal)) === 'file') return source.read(at(name), signal)
-  }
-  return null
+  const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
+  return ignoreFile === undefined ? null : source.read(ignoreFile, signal)
 }
 
-function describe(kind: Awaited<ReturnType<Source['kindOf']>>): string {
+function describe(kind: EntryKind | undefined): string {
   if (kind === 'link') return 'a symbolic link, which is not followed,'
-  return kind === null ? 'missing' : `a ${kind}`
+  return kind === undefined ? 'missing' : `a ${kind}`
 }
 
 function refuseRoutingLabels(image: Image): void {

@@ -3,7 +3,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { Source } from '../git/git.js'
 import { checkRepoUrl } from '../names.js'
-import type { Tools, Work } from './context.js'
+import { step, type Tools, type Work } from './context.js'
 
 /**
  * The commit that was asked for, fetched into the repository's mirror. It is pinned: after a crash the next attempt
@@ -24,13 +24,13 @@ export async function clone(work: Work, tools: Tools, signal: AbortSignal): Prom
     signal,
   )
   progress.end()
-  const result = await tools.database
-    .getRepository(Deployment)
-    .update(
-      { id: deployment.id, epoch: work.claim.epoch },
-      { commitSha: source.commitSha, commitMessage: source.commitMessage },
-    )
-  if (result.affected === 0) throw new LostClaimError(deployment.id)
-  log.system(`Commit ${source.commitSha} ${source.commitMessage}`)
+  const { commitSha, commitMessage } = source
+  await step(tools, 'pin', async () => {
+    const result = await tools.database
+      .getRepository(Deployment)
+      .update({ id: deployment.id, epoch: work.claim.epoch }, { commitSha, commitMessage })
+    if (result.affected === 0) throw new LostClaimError(deployment.id)
+  })
+  log.system(`Commit ${commitSha} ${commitMessage}`)
   return source
 }

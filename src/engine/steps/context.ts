@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { App } from '../../entities/app.js'
+import type { Configuration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
 import type { Docker } from '../docker/docker.js'
@@ -16,9 +17,12 @@ export interface Tools {
   readonly docker: Docker
   /** Makes the router of this process, if it has one, follow the database now. */
   readonly applyRoutes: () => Promise<void>
-  /** Requests that this process's router has under way for a deployment. */
-  readonly inFlight: (deploymentId: string) => number
+  /** Requests that are under way for a deployment; null: this process has no router and cannot know. */
+  readonly inFlight: (deploymentId: string) => number | null
+  /** Called before and after each step; the fault suite makes a process die there. */
+  readonly reach: (point: string) => void
   readonly settings: {
+    readonly dataDir: string
     readonly baseDomain: string
     readonly publicPort: number
     readonly imagePrefix: string
@@ -26,6 +30,9 @@ export interface Tools {
     readonly buildTimeoutMs: number
     readonly buildCacheBytes: number
     readonly drainMs: number
+    readonly minFreeDiskBytes: number
+    readonly keepReleases: number
+    readonly logRetentionDays: number
     readonly allowFileRepos: boolean
   }
 }
@@ -36,7 +43,17 @@ export interface Work {
   readonly deployment: Deployment
   readonly app: App
   readonly stage: Stage
-  /** Decrypted variables of the stage. */
+  /** What it runs with, as it was when its work began. */
+  readonly configuration: Configuration
+  /** Its variables, decrypted. */
   readonly variables: ReadonlyMap<string, string>
   readonly log: LogWriter
+}
+
+/** Does a step between two points at which a crash can be tried. */
+export async function step<T>(tools: Pick<Tools, 'reach'>, name: string, work: () => Promise<T>): Promise<T> {
+  tools.reach(`before:${name}`)
+  const result = await work()
+  tools.reach(`after:${name}`)
+  return result
 }

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type EntityManager, IsNull } from 'typeorm'
+import { App } from '../../entities/app.js'
+import { DeploymentTrigger } from '../../entities/deployment-status.js'
+import { Stage } from '../../entities/stage.js'
+import { Variable } from '../../entities/variable.js'
+import { CommandError } from '../errors.js'
+import {
+  checkAppName,
+  checkPath,
+  checkPort,
+  checkRef,
+  checkRepoUrl,
+  checkVariables,
+  createId,
+} from '../names.js'
+import { sealVariable } from '../variables.js'
+import type { CommandParts } from './parts.js'
+import { announceQueued, enqueue } from './enqueue.js'
+
+export interface CreateAppCommand {
+  readonly name: string
+  readonly repoUrl: string
+  readonly branch?: string | null
+  readonly dockerfilePath?: string | null
+  readonly contextPath?: string | null
+  readonly port?: number | null
+  readonly variables?: readonly { key: string; value: string }[] | null
+  readonly deploy?: boolean | null
+}
+
+export interface UpdateAppCommand {
+  readonly repoUrl?: string | null
+  readonly branch?: string | null
+  readonly dockerfilePath?: string | null
+  readonly contextPath?: string | null
+  readonly port?: number | null
+}
+
+/** How long `delete` waits for a worker to have removed what runs. */
+const DELETE_WAIT_MS = 30_000
+const DELETE_POLL_MS = 500
+
+export class AppCommands {
+  constructor(private readonly parts: CommandParts) {}
+
+  /** Creates the app, its production stage and, unless `deploy` is false, its first deployment. */
+  async create(command: CreateAppCommand): Promise<App> {
+    const { database, wakeups, secrets } = this.parts
+    const variables = command.variables ?? []
+    const app = {
+      id: createId(),
+      name: checkAppName('name', command.name),
+      ...this.#source(command),
+    }
+    checkVariables('variables', variables)
+    const [created, deployment] = await database.transaction(async (manager) => {
+      await insertUnique(manager, app)
+      const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })
+      for (const variable of variables)
+        await manager.insert(Variable, sealVariable(secrets, stage.id, variable))
+      const first =
+        command.deploy === false ? null : await enqueue(manager, stage, DeploymentTrigger.CREATE, {})
+      return [await manager.findOneByOrFail(App, { id: app.id }), first] as const
+    })
+    if (deployment) announceQueued(wakeups, deployment)
+    return created
+  }
+
+  async update(id: string, command: UpdateAppCommand): Promise<App> {
+    return this.parts.database.transaction(async (manager) => {
+      const app = await getApp(manager, id)
+      const source = this.#source({
+        repoUrl: command.repoUrl ?? app.repoUrl,
+        branch: command.branch === undefined ? app.branch : command.branch,
+        dockerfilePath: command.dockerfilePath === undefined ? app.dockerfilePath : command.dockerfilePath,
+        contextPath: command.contextPath === undefined ? app.contextPath : command.contextPath,
+        port: command.port === undefined ? app.port : command.port,
+      })
+      await manager.update(App, { id }, { ...source, updatedAt: new Date() })
+      return manager.findOneByOrFail(App, { id })
+    })
+  }
+
+  /**
+   * Deletes an app with all that runs for it. It is gone from the API at once; then waits up to 30 s until a worker
+   * has removed containers, images and rows. False: there is no such app.
+   */
+  async delete(id: string): Promise<boolean> {
+    const { database, wakeups } = this.parts
+    const found = await database.transaction(async (manager) => {
+      const result = await manager.update(App, { id, deletedAt: IsNull() }, { deletedAt: new Date() })
+      if (result.affected === 0) return false
+      await manager.query(
+        `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())
+          WHERE app_id = $1 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')`,
+        [id],
+      )
+      return true
+    })
+    if (!found) return false
+    wakeups.notify('cancel', '')
+    wakeups.notify('route', id)
+    wakeups.notify('queue', id)
+    await this.#untilGone(id)
+    return true
+  }
+
+  #source(command: Omit<CreateAppCommand, 'name'>) {
+    checkRepoUrl('repoUrl', command.repoUrl, this.parts.settings.allowFileRepos)
+    return {
+      repoUrl: command.repoUrl,
+      branch: command.branch ? checkRef('branch', command.branch) : null,
+      dockerfilePath: checkPath('dockerfilePath', command.dockerfilePath ?? 'Dockerfile'),
+      contextPath: checkPath('contextPath', command.contextPath ?? '.'),
+      port: checkPort('port', command.port ?? null),
+    }
+  }
+
+  async #untilGone(appId: string): Promise<void> {
+    const { database, wakeups } = this.parts
+    const until = performance.now() + DELETE_WAIT_MS
+    while (performance.now() < until && (await database.getRepository(App).existsBy({ id: appId }))) {
+      const changed = new AbortController()
+      const stop = wakeups.on('app', (id) => id === appId && changed.abort())
+      await sleep(DELETE_POLL_MS, undefined, { signal: changed.signal }).catch(() => undefined)
+      stop()
+    }
+  }
+}
+
+/** @throws CommandError NOT_FOUND */
+export async function getApp(manager: EntityManager, id: string): Promise<App> {
+  const app = await manager.findOneBy(App, { id, deletedAt: IsNull() })
+  if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
+  return app
+}
+
+async function insertUnique(manager: EntityManager, app: Partial<App> & { name: string }): Promise<void> {
+  const result = await manager.createQueryBuilder().insert().into(App).values(app).orIgnore().execute()
+  if ((result.raw as unknown[]).length === 0) {
+    throw new CommandError('CONFLICT', `name: there is an app "${app.name}" already; choose another`, 'name')
+  }
+}

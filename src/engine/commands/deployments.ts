@@ -1,0 +1,75 @@
+import { DeploymentStatus, DeploymentTrigger, isSettled } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { Stage } from '../../entities/stage.js'
+import { badInput, CommandError } from '../errors.js'
+import { checkRef } from '../names.js'
+import { announceSettled } from '../queue.js'
+import { settle } from '../states.js'
+import { getApp } from './apps.js'
+import type { CommandParts } from './parts.js'
+import { announceQueued, enqueue } from './enqueue.js'
+
+export interface DeployCommand {
+  readonly stage?: string | null
+  readonly ref?: string | null
+  readonly noCache?: boolean | null
+  readonly idempotencyKey?: string | null
+}
+
+const MAX_KEY_LENGTH = 200
+
+export class DeploymentCommands {
+  constructor(private readonly parts: CommandParts) {}
+
+  /** A second call with the same idempotency key answers with the first call's deployment. */
+  async deploy(appId: string, command: DeployCommand): Promise<Deployment> {
+    const ref = command.ref ? checkRef('ref', command.ref) : null
+    const key = checkKey(command.idempotencyKey ?? null)
+    const deployment = await this.parts.database.transaction(async (manager) => {
+      await getApp(manager, appId)
+      const name = command.stage ?? 'production'
+      // Locks the stage: two calls with the same key, and the bound on pending ones, are decided one after another.
+      const lock = { mode: 'pessimistic_write' } as const
+      const stage = await manager.findOne(Stage, { where: { appId, name }, lock })
+      if (!stage) throw new CommandError('NOT_FOUND', `the app has no stage "${name}"`, 'stage')
+      const earlier = key && (await manager.findOneBy(Deployment, { appId, idempotencyKey: key }))
+      if (earlier) return earlier
+      const options = { ref, noCache: command.noCache ?? false, idempotencyKey: key }
+      return enqueue(manager, stage, DeploymentTrigger.MANUAL, options)
+    })
+    announceQueued(this.parts.wakeups, deployment)
+    return deployment
+  }
+
+  /** Cancels at once what waits, and asks the worker of what is under way. */
+  async cancel(id: string): Promise<Deployment> {
+    const deployment = await this.parts.database.transaction(async (manager) => {
+      const found = await manager.findOne(Deployment, { where: { id }, lock: { mode: 'pessimistic_write' } })
+      if (!found) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
+      refuseSettled(found.status)
+      if (found.status === DeploymentStatus.PENDING) {
+        const words = { text: 'Cancelled before it started.' }
+        const claim = { deploymentId: id, epoch: found.epoch }
+        await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: new Date() })
+      } else {
+        await manager.update(Deployment, { id }, { cancelRequestedAt: new Date() })
+      }
+      return manager.findOneByOrFail(Deployment, { id })
+    })
+    announceSettled(this.parts.wakeups, id)
+    this.parts.wakeups.notify('cancel', id)
+    return deployment
+  }
+}
+
+function checkKey(key: string | null): string | null {
+  if (key === null || (key.length >= 1 && key.length <= MAX_KEY_LENGTH)) return key
+  throw badInput('idempotencyKey', `must have 1 to ${MAX_KEY_LENGTH} characters`)
+}
+
+function refuseSettled(status: DeploymentStatus): void {
+  if (status === DeploymentStatus.RUNNING || status === DeploymentStatus.RETIRED) {
+    throw new CommandError('CONFLICT', 'traffic has moved to it already: deploy again or roll back', 'id')
+  }
+  if (isSettled(status)) throw new CommandError('CONFLICT', `it has ended already: ${status}`, 'id')
+}

@@ -1,0 +1,87 @@
+import type { DataSource, EntityManager } from 'typeorm'
+import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { LogStream } from '../../entities/log-stream.js'
+import { Stage } from '../../entities/stage.js'
+import { CommandError } from '../errors.js'
+import { createId } from '../names.js'
+import { recordEvent } from '../states.js'
+import type { Wakeups } from '../wakeups.js'
+
+/** Pending deployments per stage; more are refused until one was claimed. */
+const MAX_PENDING = 25
+/** A deployment under way makes way for a newer one; after so many in a row the next one may finish. */
+const MAX_PREEMPTED_IN_A_ROW = 3
+
+export type EnqueueOptions = Partial<
+  Pick<
+    Deployment,
+    'ref' | 'noCache' | 'idempotencyKey' | 'imageId' | 'commitSha' | 'commitMessage' | 'configuration'
+  >
+>
+
+/** Puts a deployment into the queue, in the caller's transaction, which holds the stage's row. */
+export async function enqueue(
+  manager: EntityManager,
+  stage: Stage,
+  trigger: DeploymentTrigger,
+  options: EnqueueOptions,
+  reason: string | null = null,
+): Promise<Deployment> {
+  const waiting = await manager.countBy(Deployment, { stageId: stage.id, status: DeploymentStatus.PENDING })
+  if (waiting >= MAX_PENDING) {
+    const message = `${waiting} deployments of this stage wait already: let one start first`
+    throw new CommandError('QUEUE_FULL', message)
+  }
+  const id = createId()
+  await manager.insert(Deployment, {
+    id,
+    appId: stage.appId,
+    stageId: stage.id,
+    trigger,
+    ...options,
+  })
+  await manager.insert(LogStream, { deploymentId: id })
+  await recordEvent(manager, { deploymentId: id, epoch: 0 }, null, DeploymentStatus.PENDING, reason)
+  await preempt(manager, stage.id, id)
+  return manager.findOneByOrFail(Deployment, { id })
+}
+
+/**
+ * Asks the deployment of the stage that still clones or builds to make way. Not when the last three have already done
+ * so: else a stage that is pushed to faster than it builds would never get a version.
+ */
+async function preempt(manager: EntityManager, stageId: string, newerId: string): Promise<void> {
+  await manager.query(
+    `UPDATE deployment SET superseded_by = $2
+      WHERE stage_id = $1 AND status IN ('CLONING', 'BUILDING') AND superseded_by IS NULL
+        AND $3 > (SELECT count(*) FROM deployment d
+                   WHERE d.stage_id = $1 AND d.status = 'SUPERSEDED' AND d.started_at IS NOT NULL
+                     AND d.generation > (SELECT coalesce(max(e.generation), 0) FROM deployment e
+                                          WHERE e.stage_id = $1 AND (e.live_at IS NOT NULL OR e.status = 'FAILED')))`,
+    [stageId, newerId, MAX_PREEMPTED_IN_A_ROW],
+  )
+}
+
+/** Tells workers and followers of a new deployment; after the commit. */
+export function announceQueued(wakeups: Wakeups, deployment: Deployment): void {
+  wakeups.notify('deployment', deployment.id)
+  wakeups.notify('cancel', deployment.id)
+  wakeups.notify('queue', deployment.id)
+}
+
+/** Builds the commit of a deployment once more whose image is gone although it is to serve; at most once for each. */
+export async function rebuildLost(database: DataSource, wakeups: Wakeups, lost: Deployment): Promise<void> {
+  const idempotencyKey = `rebuild-of-${lost.id}`
+  const queued = await database.transaction(async (manager) => {
+    const stage = await manager.findOneOrFail(Stage, {
+      where: { id: lost.stageId },
+      lock: { mode: 'pessimistic_write' },
+    })
+    if (await manager.existsBy(Deployment, { appId: lost.appId, idempotencyKey })) return null
+    const options = { ref: lost.commitSha, idempotencyKey, configuration: lost.configuration }
+    const reason = `the image of ${lost.id} is gone`
+    return enqueue(manager, stage, DeploymentTrigger.MANUAL, options, reason)
+  })
+  if (queued) announceQueued(wakeups, queued)
+}

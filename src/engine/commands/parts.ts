@@ -1,0 +1,11 @@
+import type { DataSource } from 'typeorm'
+import type { SecretBox } from '../secrets.js'
+import type { Wakeups } from '../wakeups.js'
+
+/** What commands are made with. */
+export interface CommandParts {
+  readonly database: DataSource
+  readonly wakeups: Wakeups
+  readonly secrets: SecretBox
+  readonly settings: { readonly allowFileRepos: boolean; readonly drainMs: number }
+}

@@ -1,0 +1,109 @@
+import { type EntityManager, IsNull } from 'typeorm'
+import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { Stage } from '../../entities/stage.js'
+import { CommandError } from '../errors.js'
+import { announceSettled } from '../queue.js'
+import { settle } from '../states.js'
+import { retireServing } from '../steps/route.js'
+import type { CommandParts } from './parts.js'
+import { announceQueued, enqueue } from './enqueue.js'
+
+export class StageCommands {
+  constructor(private readonly parts: CommandParts) {}
+
+  /**
+   * The stage answers no more and its containers go; what waits or is under way for it is cancelled. `start` brings
+   * back what served, a new deployment starts the stage as well. A stage that is stopped already is left as it is.
+   */
+  async stop(id: string): Promise<Stage> {
+    const { database, wakeups, settings } = this.parts
+    const { stage, changed } = await database.transaction(async (manager) => {
+      const found = await lockStage(manager, id)
+      if (found.stopped) return { stage: found, changed: [] }
+      const cancelled = await cancelAll(manager, id)
+      const retired = await retireServing(manager, id, null, settings.drainMs)
+      const sql = 'UPDATE stage SET stopped = true, route_epoch = route_epoch + 1 WHERE id = $1'
+      await manager.query(sql, [id])
+      const ids = retired ? [...cancelled, retired.deploymentId] : cancelled
+      return { stage: await manager.findOneByOrFail(Stage, { id }), changed: ids }
+    })
+    for (const deploymentId of changed) announceSettled(wakeups, deploymentId)
+    wakeups.notify('cancel', '')
+    this.#announce(id)
+    return stage
+  }
+
+  /** Serves again what served when the stage was stopped; a stage that is not stopped is left as it is. */
+  async start(id: string): Promise<Stage> {
+    const stage = await this.parts.database.transaction(async (manager) => {
+      const found = await lockStage(manager, id)
+      if (!found.stopped) return found
+      if (!found.currentDeploymentId) throw new CommandError('CONFLICT', NEVER_RAN, 'id')
+      await manager.update(Stage, { id }, { stopped: false })
+      return manager.findOneByOrFail(Stage, { id })
+    })
+    this.#announce(id)
+    return stage
+  }
+
+  /** A new deployment of the image that serves, with its configuration: no build, and no request is dropped. */
+  async restart(id: string): Promise<Stage> {
+    const { stage, queued } = await this.parts.database.transaction(async (manager) => {
+      const found = await lockStage(manager, id)
+      const serving = await manager.findOneBy(Deployment, { stageId: id, status: DeploymentStatus.RUNNING })
+      if (!serving) throw new CommandError('CONFLICT', found.stopped ? STOPPED : NEVER_RAN, 'id')
+      const deployment = await enqueue(
+        manager,
+        found,
+        DeploymentTrigger.MANUAL,
+        sameAs(serving),
+        `restart of ${serving.id}`,
+      )
+      return { stage: found, queued: deployment }
+    })
+    announceQueued(this.parts.wakeups, queued)
+    return stage
+  }
+
+  #announce(id: string): void {
+    this.parts.wakeups.notify('route', id)
+    this.parts.wakeups.notify('stage', id)
+  }
+}
+
+const NEVER_RAN = 'nothing has run in this stage yet: deploy first'
+const STOPPED = 'the stage is stopped: start it'
+
+/** What makes a deployment run as another one did. */
+export function sameAs({ ref, imageId, commitSha, commitMessage, configuration }: Deployment) {
+  return { ref, imageId, commitSha, commitMessage, configuration }
+}
+
+async function lockStage(manager: EntityManager, id: string): Promise<Stage> {
+  const where = { id, app: { deletedAt: IsNull() } }
+  if (!(await manager.existsBy(Stage, where))) {
+    throw new CommandError('NOT_FOUND', `there is no stage ${id}`, 'id')
+  }
+  return manager.findOneOrFail(Stage, { where: { id }, lock: { mode: 'pessimistic_write' } })
+}
+
+/** Ends what waits, asks the worker of what is under way. Gives those that have ended. */
+async function cancelAll(manager: EntityManager, stageId: string): Promise<string[]> {
+  const pending = await manager.find(Deployment, {
+    where: { stageId, status: DeploymentStatus.PENDING },
+    lock: { mode: 'pessimistic_write' },
+    order: { id: 'ASC' },
+  })
+  for (const { id, epoch } of pending) {
+    const words = { text: 'Cancelled: the stage was stopped.' }
+    const claim = { deploymentId: id, epoch }
+    await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: new Date() })
+  }
+  await manager.query(
+    `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())
+      WHERE stage_id = $1 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')`,
+    [stageId],
+  )
+  return pending.map(({ id }) => id)
+}

@@ -1,0 +1,27 @@
+import type { App } from '../entities/app.js'
+import type { Configuration } from '../entities/configuration.js'
+import type { Stage } from '../entities/stage.js'
+import type { Queryable } from './logs/store.js'
+
+/** What a deployment of the stage would run with, as things are now. */
+export async function readConfiguration(database: Queryable, app: App, stage: Stage): Promise<Configuration> {
+  const variables = await database.query<Configuration['variables'][number][]>(
+    `SELECT key, value_encrypted AS "valueEncrypted", fingerprint FROM variable WHERE stage_id = $1 ORDER BY key`,
+    [stage.id],
+  )
+  return {
+    port: app.port,
+    replicas: stage.replicas,
+    memoryBytes: stage.memoryBytes,
+    cpus: stage.cpus,
+    pids: stage.pids,
+    health: {
+      path: stage.healthPath,
+      intervalSeconds: stage.healthIntervalSeconds,
+      timeoutSeconds: stage.healthTimeoutSeconds,
+      deadlineSeconds: stage.healthDeadlineSeconds,
+      stableSeconds: stage.healthStableSeconds,
+    },
+    variables,
+  }
+}

@@ -1,0 +1,42 @@
+import { statfs } from 'node:fs/promises'
+import { DeployError } from './errors.js'
+import type { Tools } from './steps/context.js'
+
+const MIB = 1024 * 1024
+
+/**
+ * Refuses to go on where a disk that a build writes to (the Docker engine's and DATA_DIR's) has less than MIN_FREE_DISK_MIB
+ * left: a full disk would take down the apps that serve. First it frees the build cache, which costs only time.
+ *
+ * @throws DeployError DISK_LOW that says which disk and what to free
+ */
+export async function checkDisk(tools: Tools, say: (line: string) => void): Promise<void> {
+  if (!(await findLow(tools))) return
+  say('A disk is nearly full: freeing the build cache')
+  await tools.docker.pruneBuildCache(0)
+  const low = await findLow(tools)
+  if (!low) return
+  const message =
+    `${low.path} has ${Math.floor(low.freeBytes / MIB)} MiB left, and a build needs ` +
+    `${Math.round(tools.settings.minFreeDiskBytes / MIB)} MiB (MIN_FREE_DISK_MIB): delete apps that are not needed, ` +
+    'lower KEEP_RELEASES or LOG_RETENTION_DAYS, remove images of other programs (docker image prune), or enlarge the disk'
+  throw new DeployError('DISK_LOW', message)
+}
+
+async function findLow(tools: Tools): Promise<{ path: string; freeBytes: number } | null> {
+  for (const path of [await tools.docker.rootFolder(), tools.settings.dataDir]) {
+    const freeBytes = await freeSpace(path)
+    if (freeBytes !== null && freeBytes < tools.settings.minFreeDiskBytes) return { path, freeBytes }
+  }
+  return null
+}
+
+/** Null: the path is not on this machine, as with an engine elsewhere. */
+async function freeSpace(path: string): Promise<number | null> {
+  try {
+    const { bavail, bsize } = await statfs(path)
+    return bavail * bsize
+  } catch {
+    return null
+  }
+}

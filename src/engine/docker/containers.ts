@@ -1,0 +1,82 @@
+import type Docker from 'dockerode'
+import { DeployError } from '../errors.js'
+import { gone } from './calls.js'
+import { containerOptions } from './container-options.js'
+import type { ContainerRequest } from './docker.js'
+
+const NETWORK = 'longshore'
+
+/** The container's address on the bridge that all containers of apps are on. */
+export function addressIn(settings: { Networks: Record<string, { IPAddress: string }> }): string | null {
+  return settings.Networks[NETWORK]?.IPAddress || null
+}
+
+async function ensureNetwork(docker: Docker): Promise<void> {
+  const found = await docker.listNetworks({ filters: { name: [NETWORK] } })
+  if (found.some((network) => network.Name === NETWORK)) return
+  try {
+    await docker.createNetwork({ Name: NETWORK, Driver: 'bridge', CheckDuplicate: true })
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode !== 409) throw error // another worker made it
+  }
+}
+
+/** Creates the container, or adopts one that an earlier attempt made of the same image. */
+export async function createContainer(
+  docker: Docker,
+  request: ContainerRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = containerOptions(request, NETWORK)
+  try {
+    await docker.createContainer(options)
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode !== 409) throw error // the name is free: something else
+    const container = docker.getContainer(request.name)
+    const found = await gone(container.inspect())
+    if (found && found.Image === request.image && hasLabels(found.Config.Labels, request.labels)) return
+    await gone(container.remove({ force: true, v: true }))
+    signal.throwIfAborted()
+    await docker.createContainer(options)
+  }
+}
+
+function hasLabels(
+  found: Readonly<Record<string, string>> | undefined,
+  wanted: ContainerRequest['labels'],
+): boolean {
+  return Object.entries(wanted).every(([name, value]) => found?.[name] === value)
+}
+
+export async function startContainer(docker: Docker, name: string): Promise<void> {
+  const container = docker.getContainer(name)
+  try {
+    await gone(container.start().catch((error: unknown) => startOnNewNetwork(docker, name, error)))
+  } catch (error) {
+    const { statusCode, message } = error as { statusCode?: number; message?: string }
+    if (statusCode === undefined) throw error
+    throw new DeployError('START_FAILED', `the container could not be started: ${message}`, { cause: error })
+  }
+}
+
+/** The first container of all, or the first after `docker network prune`, finds no network. */
+async function startOnNewNetwork(docker: Docker, name: string, error: unknown): Promise<void> {
+  const { statusCode, message } = error as { statusCode?: number; message?: string }
+  if (statusCode !== 404 || !message?.includes(`network ${NETWORK} not found`)) throw error
+  await ensureNetwork(docker)
+  await docker.getContainer(name).start()
+}
+
+/** Without a terminal the engine frames each piece: one byte stream, three zero bytes, four bytes length. */
+export async function lastLines(docker: Docker, name: string, count: number): Promise<string[]> {
+  const framed = await gone(docker.getContainer(name).logs({ stdout: true, stderr: true, tail: count }))
+  if (!framed) return []
+  const pieces: Buffer[] = []
+  for (let at = 0; at + 8 <= framed.length;) {
+    const end = at + 8 + framed.readUInt32BE(at + 4)
+    pieces.push(framed.subarray(at + 8, end))
+    at = end
+  }
+  const lines = Buffer.concat(pieces).toString('utf8').split(/\r?\n/)
+  return lines.filter((line) => line !== '').slice(-count)
+}

@@ -1,0 +1,95 @@
+import type { DataSource } from 'typeorm'
+import type { Logger } from '../logger.js'
+import { ifAlone } from './advisory-lock.js'
+import { createLogPartitions, dropLogPartitions } from './logs/partitions.js'
+import { Rounds } from './rounds.js'
+import { INSTANCE_LABEL } from './routing/labels.js'
+import type { Tools } from './steps/context.js'
+
+/** Looking at a large build cache costs the engine seconds. */
+const EVERY_MS = 10 * 60_000
+/** One worker at a time: any number, the same in all versions. */
+const HOUSEKEEPING_LOCK = 7_305_516_995
+/** A log partition is waited for this long; whoever reads a log holds it. The next round tries again. */
+const LOCK_TIMEOUT = '2s'
+
+/** Deployments whose image is needed: under way, serving, or among the last releases of their stage. */
+const KEPT = `
+  SELECT id FROM (
+    SELECT d.id, d.status, s.current_deployment_id = d.id AS current,
+           row_number() OVER (PARTITION BY d.stage_id, d.live_at IS NULL ORDER BY d.live_at DESC) AS place, d.live_at
+      FROM deployment d JOIN stage s ON s.id = d.stage_id) kept
+   WHERE current OR status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')
+      OR (live_at IS NOT NULL AND place <= $1 + 1)`
+
+/**
+ * Frees what nobody needs any more, of this installation's own only: images beyond the last releases of each stage,
+ * build cache beyond its bound, logs past their time, commits in the mirrors. At the start and every ten minutes.
+ */
+export class Housekeeper implements AsyncDisposable {
+  readonly #rounds: Rounds
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly tools: Tools,
+    private readonly logger: Logger,
+    everyMs = EVERY_MS,
+  ) {
+    this.#rounds = new Rounds('housekeeping', everyMs, () => this.clean(), logger)
+  }
+
+  start(): void {
+    this.#rounds.start()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#rounds[Symbol.asyncDispose]()
+  }
+
+  /** All of it once, unless another process is at it. */
+  async clean(): Promise<void> {
+    await ifAlone(this.database, HOUSEKEEPING_LOCK, async () => {
+      const parts: [string, () => Promise<void>][] = [
+        ['logs', () => this.#cleanLogs()],
+        ['images', () => this.#cleanImages()],
+        ['commits', () => this.#cleanCommits()],
+        ['build cache', () => this.tools.docker.pruneBuildCache(this.tools.settings.buildCacheBytes)],
+      ]
+      for (const [what, clean] of parts) {
+        await clean().catch((error: unknown) =>
+          this.logger.warn('could not clean up', { what, error: (error as Error).message }),
+        )
+      }
+    })
+  }
+
+  async #cleanImages(): Promise<void> {
+    const { docker, settings } = this.tools
+    const names = await docker.listImages(`${INSTANCE_LABEL}=${settings.instanceId}`)
+    // Read after the list: an image that was built in between is not in it.
+    const kept = await this.#ids(KEPT, [settings.keepReleases])
+    for (const name of names) {
+      if (kept.has(name.slice(name.lastIndexOf(':') + 1))) continue
+      await docker.removeImage(name)
+      this.logger.info('removed an image that no release needs', { image: name })
+    }
+  }
+
+  async #cleanLogs(): Promise<void> {
+    await this.database.transaction(async (manager) => {
+      await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`)
+      await createLogPartitions(manager)
+      const dropped = await dropLogPartitions(manager, this.tools.settings.logRetentionDays)
+      if (dropped > 0) this.logger.info('dropped old logs', { weeks: dropped })
+    })
+  }
+
+  async #cleanCommits(): Promise<void> {
+    const sql = `SELECT id FROM deployment WHERE status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING')`
+    await this.tools.git.sweep(() => this.#ids(sql))
+  }
+
+  async #ids(sql: string, values: unknown[] = []): Promise<ReadonlySet<string>> {
+    return new Set((await this.database.query<{ id: string }[]>(sql, values)).map(({ id }) => id))
+  }
+}

@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataSource } from 'typeorm'
+import type { Logger } from '../logger.js'
+import { ifAlone } from './advisory-lock.js'
+import { planReconcile, type ReconcileAction, type ReconcileRow } from './reconcile-plan.js'
+import { Rounds } from './rounds.js'
+import { INSTANCE_LABEL } from './routing/labels.js'
+import type { SecretBox } from './secrets.js'
+import { serveAgain } from './serve-again.js'
+import type { Tools } from './steps/context.js'
+import { retire, STOP_GRACE_SECONDS } from './steps/retire.js'
+
+const EVERY_MS = 30_000
+/** Events come in bursts: a restart of the engine says one for each container. */
+const GATHER_MS = 200
+const RECONNECT_MS = 1_000
+/** One worker at a time: any number, the same in all versions. */
+const RECONCILE_LOCK = 7_305_516_994
+
+const ROWS = `
+  SELECT d.id, a.name AS "appName", d.status, d.addresses,
+         coalesce((d.configuration ->> 'replicas')::int, 1) AS replicas,
+         a.deleted_at IS NULL AND NOT s.stopped AND s.current_deployment_id = d.id
+           AND d.status IN ('RUNNING', 'RETIRED') AS wanted,
+         d.status = 'RETIRED' AND d.addresses IS NOT NULL AND d.drain_until > now() AS draining
+    FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id
+   WHERE d.id = ANY($1) OR (s.current_deployment_id = d.id AND NOT s.stopped AND a.deleted_at IS NULL)`
+
+/**
+ * Makes the Docker engine's containers what the database says, whatever happened to them: at the start, every 30 s,
+ * when a stage is stopped or started, and after each event of a container of ours. A new connection to the engine
+ * means a full comparison, because events are not replayed. Touches only what carries this installation's label.
+ */
+export class Reconciler implements AsyncDisposable {
+  readonly #rounds: Rounds
+  readonly #stopping = new AbortController()
+  readonly #serving = new Map<string, Promise<void>>()
+  #following: Promise<void> = Promise.resolve()
+  #unsubscribe: () => void = () => undefined
+  #gathering: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly tools: Tools,
+    private readonly secrets: SecretBox,
+    private readonly logger: Logger,
+    everyMs = EVERY_MS,
+  ) {
+    this.#rounds = new Rounds('reconciliation', everyMs, () => this.reconcile(), logger)
+  }
+
+  start(): void {
+    this.#unsubscribe = this.tools.wakeups.on('stage', () => this.#rounds.now())
+    this.#rounds.start()
+    this.#following = this.#followEvents()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
+    this.#unsubscribe()
+    clearTimeout(this.#gathering)
+    await this.#rounds[Symbol.asyncDispose]()
+    await Promise.all([this.#following, ...this.#serving.values()])
+  }
+
+  /** One comparison, unless another process is at it. */
+  async reconcile(): Promise<void> {
+    await ifAlone(this.database, RECONCILE_LOCK, async () => {
+      const { actions } = await this.#look()
+      for (const action of actions) await this.#carryOut(action)
+    })
+  }
+
+  async #look(): Promise<{ rows: ReconcileRow[]; actions: ReconcileAction[] }> {
+    const label = `${INSTANCE_LABEL}=${this.tools.settings.instanceId}`
+    const containers = await this.tools.docker.listContainers(label)
+    const ids = containers.map(({ labels }) => labels['longshore.deployment'] ?? '')
+    const rows = await this.database.query<ReconcileRow[]>(ROWS, [ids])
+    return { rows, actions: planReconcile(rows, containers) }
+  }
+
+  /** Right before something is destroyed the truth is read once more: between the look and here it may have changed. */
+  async #carryOut(action: ReconcileAction): Promise<void> {
+    if (action.kind === 'serve') return this.#serve(action.deploymentId)
+    if (action.kind === 'retire')
+      return retire({ deploymentId: action.deploymentId }, this.tools, this.#stopping.signal)
+    const { actions } = await this.#look()
+    if (!actions.some((one) => one.kind === 'remove' && one.container === action.container)) return
+    this.logger.info('removing a container that nothing needs', { container: action.container })
+    await this.tools.docker.removeContainer(action.container, STOP_GRACE_SECONDS)
+  }
+
+  /** In the background: an app that does not come up again must not keep the others from being looked after. */
+  #serve(deploymentId: string): void {
+    if (this.#serving.has(deploymentId)) return
+    const { database, tools, secrets, logger } = this
+    const serving = serveAgain(deploymentId, { database, tools, secrets, logger }, this.#stopping.signal)
+      .catch((error: unknown) => {
+        if (this.#stopping.signal.aborted) return
+        logger.warn('a deployment that is to serve does not', {
+          deployment: deploymentId,
+          error: (error as Error).message,
+        })
+      })
+      .finally(() => this.#serving.delete(deploymentId))
+    this.#serving.set(deploymentId, serving)
+  }
+
+  async #followEvents(): Promise<void> {
+    const { signal } = this.#stopping
+    const label = `${INSTANCE_LABEL}=${this.tools.settings.instanceId}`
+    while (!signal.aborted) {
+      try {
+        const events = await this.tools.docker.containerEvents(label, signal)
+        this.#rounds.now()
+        for await (const _event of events) this.#soon()
+      } catch (error) {
+        if (!signal.aborted)
+          this.logger.warn('lost the events of Docker', { error: (error as Error).message })
+      }
+      await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  #soon(): void {
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined
+      this.#rounds.now()
+    }, GATHER_MS)
+  }
+}

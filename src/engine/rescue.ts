@@ -1,0 +1,95 @@
+import type { DataSource, EntityManager } from 'typeorm'
+import { DeploymentStatus, LogSource } from '../entities/deployment-status.js'
+import { appendChunks } from './logs/store.js'
+import { announceSettled } from './queue.js'
+import { type Claim, recordEvent, settle } from './states.js'
+import type { Wakeups } from './wakeups.js'
+
+/** A deployment whose worker dies this often is not tried again. */
+export const MAX_ATTEMPTS = 3
+
+interface ExpiredRow {
+  id: string
+  epoch: number
+  status: DeploymentStatus
+  attempt: number
+  cancel_requested_at: Date | null
+  superseded_by: string | null
+}
+
+/** Gives back, or after {@link MAX_ATTEMPTS} fails, what dead workers hold. Only the database's clock decides. */
+export async function rescueExpired(database: DataSource, wakeups: Wakeups): Promise<number> {
+  const rescued = await database.transaction(async (manager) => {
+    const rows = await manager.query<ExpiredRow[]>(
+      `SELECT id, epoch, status, attempt, cancel_requested_at, superseded_by FROM deployment
+        WHERE status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') AND lease_until < now()
+        ORDER BY id FOR UPDATE SKIP LOCKED`,
+    )
+    for (const row of rows) await rescue(manager, row)
+    return rows.map((row) => row.id)
+  })
+  for (const id of rescued) announceSettled(wakeups, id)
+  if (rescued.length > 0) wakeups.notify('queue', '')
+  return rescued.length
+}
+
+async function rescue(manager: EntityManager, row: ExpiredRow): Promise<void> {
+  const claim = { deploymentId: row.id, epoch: row.epoch + 1 }
+  // First the epoch, so that the worker that is perhaps still there cannot write any more.
+  await manager.query('UPDATE deployment SET epoch = $2 WHERE id = $1', [row.id, claim.epoch])
+  await manager.query('UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1', [row.id, claim.epoch])
+  const finished = { finished_at: new Date(), addresses: null }
+  if (row.cancel_requested_at) {
+    await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled.' }, finished)
+  } else if (row.superseded_by) {
+    const text = supersededBy(row.superseded_by)
+    await settle(manager, claim, DeploymentStatus.SUPERSEDED, { text }, finished)
+  } else if (row.attempt >= MAX_ATTEMPTS) await failCrashLoop(manager, claim, row, finished)
+  else await giveBack(manager, claim, row.status, 'the worker that held it stopped')
+}
+
+/** How the end of a deployment that a newer one replaced is said. */
+export function supersededBy(newerId: string): string {
+  return `Superseded by the newer deployment ${newerId}.`
+}
+
+async function failCrashLoop(
+  manager: EntityManager,
+  claim: Claim,
+  row: ExpiredRow,
+  finished: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const message = `The worker stopped ${row.attempt} times in the middle of this deployment; see the server's own log, then deploy again.`
+  const error = { error_code: 'ENGINE_CRASH_LOOP', error_phase: row.status, error_message: message }
+  const words = { text: `Failed: ${message}` }
+  await settle(manager, claim, DeploymentStatus.FAILED, words, { ...finished, ...error })
+}
+
+/** Puts a claimed deployment back into the queue, in the caller's transaction. Its epoch must be the row's. */
+export async function giveBack(
+  manager: EntityManager,
+  claim: Claim,
+  from: DeploymentStatus,
+  reason: string,
+  options: { delayMs?: number; countsAsAttempt?: boolean } = {},
+): Promise<void> {
+  const result = await manager.query<[unknown[], number]>(
+    `UPDATE deployment SET status = 'PENDING', epoch = epoch + 1, lease_owner = NULL, lease_until = NULL,
+            addresses = NULL, attempt = attempt - $3, next_run_at = now() + make_interval(secs => $4)
+      WHERE id = $1 AND epoch = $2 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') RETURNING id`,
+    [
+      claim.deploymentId,
+      claim.epoch,
+      options.countsAsAttempt === false ? 1 : 0,
+      (options.delayMs ?? 0) / 1000,
+    ],
+  )
+  if (result[1] === 0) return
+  const epoch = claim.epoch + 1
+  const stream = 'UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1'
+  await manager.query(stream, [claim.deploymentId, epoch])
+  await recordEvent(manager, { ...claim, epoch }, from, DeploymentStatus.PENDING, reason)
+  const text = `Back in the queue: ${reason}.\n`
+  const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogSource.SYSTEM, text }
+  await appendChunks(manager, claim.deploymentId, [chunk], { epoch, expectedSeq: null })
+}

@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataSource } from 'typeorm'
+import { App } from '../entities/app.js'
+import { DeploymentStatus } from '../entities/deployment-status.js'
+import { Deployment } from '../entities/deployment.js'
+import { Stage } from '../entities/stage.js'
+import type { Logger } from '../logger.js'
+import { rebuildLost } from './commands/enqueue.js'
+import type { ContainerRequest } from './docker/docker.js'
+import type { SecretBox } from './secrets.js'
+import { transition } from './states.js'
+import { accepts } from './steps/check.js'
+import { containerRequests } from './steps/containers.js'
+import type { Tools } from './steps/context.js'
+import { ownerOf } from './steps/start.js'
+import { openVariables } from './variables.js'
+
+interface Parts {
+  readonly database: DataSource
+  readonly tools: Tools
+  readonly secrets: SecretBox
+  readonly logger: Logger
+}
+
+const PROBE_MS = 100
+
+/**
+ * Makes the containers of the deployment that a stage's traffic goes to run again, as they were: starts what stopped,
+ * makes again from its image what is gone, and tells the router the addresses. A RETIRED one (its stage was stopped
+ * and is started) becomes RUNNING when it answers. An image that is gone too is built again from its commit.
+ *
+ * @throws Error when it does not answer in time; its containers stay, and the engine restarts them
+ */
+export async function serveAgain(deploymentId: string, parts: Parts, signal: AbortSignal): Promise<void> {
+  const { database, tools, logger } = parts
+  const found = await readWanted(database, deploymentId)
+  if (!found) return
+  const { deployment } = found
+  if (!deployment.imageId || !(await tools.docker.findImage(deployment.imageId))) {
+    logger.warn('the image of what serves is gone; building its commit again', { deployment: deploymentId })
+    await rebuildLost(database, tools.wakeups, deployment)
+    return
+  }
+  const requests = requestsOf(found, parts)
+  const addresses = await Promise.all(requests.map((request) => run(request, tools, signal)))
+  if (deployment.status === DeploymentStatus.RUNNING) return record(parts, deployment, addresses)
+  await untilAll(addresses, deployment, signal)
+  await record(parts, deployment, addresses)
+}
+
+interface Wanted {
+  readonly app: App
+  readonly stage: Stage
+  readonly deployment: Deployment
+}
+
+async function readWanted(database: DataSource, id: string): Promise<Wanted | null> {
+  const deployment = await database.getRepository(Deployment).findOneBy({ id })
+  const stage = deployment && (await database.getRepository(Stage).findOneBy({ id: deployment.stageId }))
+  const app = stage && (await database.getRepository(App).findOneBy({ id: stage.appId }))
+  if (!app || app.deletedAt || stage.stopped || stage.currentDeploymentId !== id) return null
+  return { app, stage, deployment }
+}
+
+function requestsOf({ app, stage, deployment }: Wanted, { tools, secrets }: Parts): ContainerRequest[] {
+  const { configuration, imageId, port } = deployment
+  if (!configuration || !imageId || port === null) throw new Error('it never ran')
+  const variables = openVariables(secrets, stage.id, configuration.variables)
+  return containerRequests(ownerOf({ app, deployment }, tools), { imageId, port, configuration, variables })
+}
+
+/** Gives the container's address. */
+async function run(request: ContainerRequest, tools: Tools, signal: AbortSignal): Promise<string> {
+  let state = await tools.docker.findContainer(request.name)
+  if (!state?.running) {
+    await tools.docker.createContainer(request, signal)
+    await tools.docker.startContainer(request.name, signal)
+    await tools.docker.keepRunning(request.name)
+    state = await tools.docker.findContainer(request.name)
+  }
+  if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
+  return state.address
+}
+
+async function untilAll(
+  addresses: readonly string[],
+  deployment: Deployment,
+  signal: AbortSignal,
+): Promise<void> {
+  const seconds = deployment.configuration?.health.deadlineSeconds ?? 60
+  const until = performance.now() + seconds * 1000
+  for (const address of addresses) {
+    while (!(await accepts(address, deployment.port ?? 0))) {
+      if (performance.now() > until)
+        throw new Error(`no answer on port ${deployment.port} after ${seconds} s`)
+      await sleep(PROBE_MS, undefined, { signal })
+    }
+  }
+}
+
+/** Only while it is still wanted: a stop, or a switch, may have come in between. */
+async function record(
+  { database, tools }: Parts,
+  deployment: Deployment,
+  addresses: string[],
+): Promise<void> {
+  const recorded = await database.transaction(async (manager) => {
+    const rows = await manager.query<unknown[]>(
+      'SELECT 1 FROM stage WHERE id = $1 AND current_deployment_id = $2 AND NOT stopped FOR UPDATE',
+      [deployment.stageId, deployment.id],
+    )
+    if (rows.length === 0) return false
+    if (deployment.status === DeploymentStatus.RETIRED) {
+      const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
+      const patch = { finished_at: null, drain_until: null, live_at: new Date() }
+      await transition(manager, claim, DeploymentStatus.RUNNING, 'the stage was started', patch)
+    }
+    await manager.update(Deployment, { id: deployment.id, status: DeploymentStatus.RUNNING }, { addresses })
+    return true
+  })
+  if (!recorded) return
+  tools.wakeups.notify('deployment', deployment.id)
+  tools.wakeups.notify('route', deployment.stageId)
+}

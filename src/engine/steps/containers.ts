@@ -1,0 +1,47 @@
+import type { Configuration } from '../../entities/configuration.js'
+import type { ContainerRequest } from '../docker/docker.js'
+import { containerName } from '../names.js'
+import { containerLabels } from '../routing/labels.js'
+
+/** Whose containers. */
+export interface ContainerOwner {
+  readonly appId: string
+  readonly appName: string
+  readonly deploymentId: string
+  readonly instanceId: string
+  readonly baseDomain: string
+}
+
+export interface ContainerPlan {
+  readonly imageId: string
+  readonly port: number
+  readonly configuration: Configuration
+  readonly variables: ReadonlyMap<string, string>
+}
+
+/** Names of a deployment's containers, one for each replica; the first has the deployment's own name. */
+export function containerNames(appName: string, deploymentId: string, replicas: number): string[] {
+  const first = containerName(appName, deploymentId)
+  return Array.from({ length: replicas }, (_, index) => (index === 0 ? first : `${first}-${index + 1}`))
+}
+
+/**
+ * What each of a deployment's containers is made with. A pure function of what is stored, so that a container that
+ * was lost is made again as it was.
+ */
+export function containerRequests(owner: ContainerOwner, plan: ContainerPlan): ContainerRequest[] {
+  const { configuration, port } = plan
+  const env = [...new Map([...plan.variables, ['PORT', String(port)]])].map(
+    ([key, value]) => `${key}=${value}`,
+  )
+  const { memoryBytes, cpus, pids, replicas } = configuration
+  return containerNames(owner.appName, owner.deploymentId, replicas).map((name) => ({
+    name,
+    image: plan.imageId,
+    env,
+    labels: containerLabels({ ...owner, container: name, port }),
+    memoryBytes,
+    cpus,
+    pids,
+  }))
+}

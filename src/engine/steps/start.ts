@@ -1,0 +1,70 @@
+import { Deployment } from '../../entities/deployment.js'
+import type { Image } from '../docker/docker.js'
+import { LostClaimError } from '../errors.js'
+import { type ContainerOwner, containerRequests } from './containers.js'
+import { untilAnswers } from './check.js'
+import { step, type Tools, type Work } from './context.js'
+
+/** Containers that answer. */
+export interface Started {
+  readonly containers: readonly string[]
+  readonly addresses: readonly string[]
+  readonly port: number
+}
+
+const DEFAULT_PORT = 80
+
+/**
+ * Containers of the image, one for each replica, beside whatever serves now, that are up and accept connections on
+ * their port. Those that an earlier attempt of the same deployment made are adopted.
+ *
+ * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY with the container's last lines
+ */
+export async function start(work: Work, image: Image, tools: Tools, signal: AbortSignal): Promise<Started> {
+  const { deployment, configuration, variables, log } = work
+  const port = configuration.port ?? portOf(variables) ?? choosePort(image, log)
+  const plan = { imageId: image.id, port, configuration, variables }
+  const requests = containerRequests(ownerOf(work, tools), plan)
+  await step(tools, 'create', () => each(requests, (one) => tools.docker.createContainer(one, signal)))
+  await step(tools, 'start', () => each(requests, (one) => tools.docker.startContainer(one.name, signal)))
+  const containers = requests.map(({ name }) => name)
+  log.system(`Started ${containers.join(', ')}; waiting for an answer on port ${port}`)
+  const addresses = await step(tools, 'check', () =>
+    each(containers, (container) => untilAnswers(work, { container, port }, tools, signal)),
+  )
+  await step(tools, 'record', async () => {
+    const result = await tools.database
+      .getRepository(Deployment)
+      .update({ id: deployment.id, epoch: work.claim.epoch }, { container: containers[0], addresses, port })
+    if (result.affected === 0) throw new LostClaimError(deployment.id)
+  })
+  return { containers, addresses, port }
+}
+
+export function ownerOf({ app, deployment }: Pick<Work, 'app' | 'deployment'>, tools: Tools): ContainerOwner {
+  const { instanceId, baseDomain } = tools.settings
+  return { appId: app.id, appName: app.name, deploymentId: deployment.id, instanceId, baseDomain }
+}
+
+function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  return Promise.all(items.map(work))
+}
+
+/** A variable PORT says where the app listens, as everywhere in the field. */
+function portOf(variables: Work['variables']): number | null {
+  const port = Number(variables.get('PORT') ?? Number.NaN)
+  return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : null
+}
+
+/** The image's one exposed port; of several the usual one for the web; none: 80. */
+function choosePort(image: Image, log: Work['log']): number {
+  const ports = image.exposedPorts
+  if (ports.length === 1 && ports[0]) return ports[0]
+  const chosen = [80, 8080, 3000, 8000, 5000].find((port) => ports.includes(port)) ?? ports[0] ?? DEFAULT_PORT
+  log.system(
+    ports.length === 0
+      ? `The image exposes no port (EXPOSE); taking ${chosen}`
+      : `The image exposes ${ports.join(', ')}; taking ${chosen}`,
+  )
+  return chosen
+}

@@ -1,0 +1,30 @@
+/**
+ * What a deployment runs with, as it was when its work began. A container that has to be made again, a restart and a
+ * rollback take it from here and not from the stage, which may have been changed since.
+ */
+export interface Configuration {
+  /** Null: what the image exposes. */
+  readonly port: number | null
+  readonly replicas: number
+  readonly memoryBytes: number
+  readonly cpus: number
+  readonly pids: number
+  readonly health: HealthConfiguration
+  /** Values are encrypted as in the stage's variables. */
+  readonly variables: readonly StoredVariable[]
+}
+
+export interface HealthConfiguration {
+  readonly path: string | null
+  readonly intervalSeconds: number
+  readonly timeoutSeconds: number
+  readonly deadlineSeconds: number
+  /** Null: 3 when it replaces a serving version, 0 when nothing serves yet. */
+  readonly stableSeconds: number | null
+}
+
+export interface StoredVariable {
+  readonly key: string
+  readonly valueEncrypted: string
+  readonly fingerprint: string
+}
