@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { after, before, describe, test } from 'node:test'
+import type { BuildOutput, ContainerRequest } from '../../src/engine/docker/docker.js'
+import { DeployError } from '../../src/engine/errors.js'
+import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
+import { writeTar } from '../support/fake-docker/tar.js'
+import { BASE_IMAGE, webApp } from '../support/repository.js'
+import { until } from '../support/server.js'
+
+const SIGNAL = new AbortController().signal
+
+/** Longshore's own port does the same on the real engine and on the fake. */
+for (const kind of ['real', 'fake'] as const) {
+  describe(`the Docker port on the ${kind} engine`, () => {
+    let engines: Engines
+    let engine: EngineUnderTest
+    const written: string[] = []
+    const output: BuildOutput = {
+      line: (text) => void written.push(text),
+      bytes: (source, bytes) => Promise.resolve(void written.push(`${source} ${bytes.toString()}`)),
+    }
+    before(async () => {
+      engines = await openEngines()
+      engine = engines[kind]
+    })
+    after(() => engines[Symbol.asyncDispose]())
+
+    const docker = (builder: 'classic' | 'buildkit' = 'buildkit') => engine.port(builder)
+    const tag = (name: string) => `${engine.mark}:${name}`
+
+    function build(
+      name: string,
+      files: Record<string, string>,
+      builder: 'classic' | 'buildkit' = 'buildkit',
+    ) {
+      const context = Readable.from([writeTar(files)])
+      const request = {
+        context,
+        dockerfile: 'Dockerfile',
+        tag: tag(name),
+        labels: engine.labels,
+        noCache: false,
+      }
+      return docker(builder).build({ ...request, output }, SIGNAL)
+    }
+
+    const request = (name: string, image: string): ContainerRequest => ({
+      name: `${engine.mark}-${name}`,
+      image,
+      env: ['PORT=8080'],
+      labels: { ...engine.labels, name },
+      memoryBytes: 64 * 1024 * 1024,
+      cpus: 0.5,
+      pids: 50,
+    })
+
+    const script = (text: string) => ({
+      Dockerfile: `FROM ${BASE_IMAGE}\nCMD ${JSON.stringify(['/bin/busybox', 'sh', '-c', text])}\n`,
+    })
+
+    test('answers a ping', async () => {
+      assert.match(await docker().ping(), /^\d+\.\d+/)
+    })
+
+    for (const builder of ['buildkit', 'classic'] as const) {
+      test(`builds with ${builder}, and tells what a step writes`, async () => {
+        written.length = 0
+        const image = await build(
+          builder,
+          webApp('hello', [`: ${engine.mark}${builder}; echo step one`]),
+          builder,
+        )
+        assert.match(image.id, /^sha256:[0-9a-f]{64}$/)
+        assert.deepEqual(image.exposedPorts, [8080])
+        assert.equal(image.labels.contract, engine.mark)
+        assert.ok(written.includes('STDOUT step one\n'), written.join('|'))
+        assert.deepEqual(await docker().findImage(tag(builder)), image)
+      })
+
+      test(`gives a failing step's exit code and last lines with ${builder}`, async () => {
+        const files = webApp('x', [`: ${engine.mark}; echo boo; exit 7`])
+        await assert.rejects(build('fails', files, builder), (error) => {
+          assert.ok(error instanceof DeployError)
+          assert.equal(error.code, 'BUILD_FAILED')
+          assert.equal(error.exitCode, 7)
+          assert.ok(error.lastLines.includes('boo'), error.lastLines.join('|'))
+          return true
+        })
+        assert.equal(await docker().findImage(tag('fails')), null)
+      })
+
+      test(`says that a Dockerfile cannot be read, with ${builder}`, () =>
+        assert.rejects(build('parse', { Dockerfile: 'FRUM x\n' }, builder), /unknown instruction: FRUM/))
+    }
+
+    test('stops a build that is aborted', async () => {
+      const abort = new AbortController()
+      const context = Readable.from([writeTar(webApp('x', [`: ${engine.mark}; echo begun; sleep 30`]))])
+      const wanted = { context, dockerfile: 'Dockerfile', tag: tag('aborted'), labels: {}, noCache: false }
+      written.length = 0
+      const building = docker().build({ ...wanted, output }, abort.signal)
+      building.catch(() => undefined)
+      await until(20_000, () => written.some((text) => text.includes('begun')))
+      abort.abort(new Error('enough'))
+      await assert.rejects(building, /enough/)
+      assert.equal(await docker().findImage(tag('aborted')), null)
+    })
+
+    test('starts a container, replaces one of its name, and removes it', async () => {
+      const { id } = await build('web', webApp('hello'))
+      const wanted = request('web', id)
+      await docker().startContainer(wanted, SIGNAL)
+      const first = await engine.inspect(wanted.name)
+      await docker().startContainer(wanted, SIGNAL)
+      assert.notEqual((await engine.inspect(wanted.name)).Id, first.Id)
+      const found = await docker().findContainer(wanted.name)
+      assert.ok(found?.address)
+      assert.deepEqual(
+        { ...found, address: '' },
+        { running: true, exitCode: 0, outOfMemory: false, restarts: 0, address: '' },
+      )
+      const page = await until(5_000, () => fetch(`http://${found.address}:8080/`).catch(() => null))
+      assert.equal(await page.text(), 'hello')
+      await docker().keepRunning(wanted.name)
+      assert.match(JSON.stringify(await engine.inspect(wanted.name)), /"Name":"unless-stopped"/)
+      await docker().removeContainer(wanted.name, 1)
+      assert.equal(await docker().findContainer(wanted.name), null)
+    })
+
+    test('tells of a container that ended, with its code and last lines', async () => {
+      const { id } = await build('ends', script('echo one; echo two >&2; echo three; exit 3'))
+      const wanted = request('ends', id)
+      await docker().startContainer(wanted, SIGNAL)
+      const ended = await until(5_000, async () => {
+        const state = await docker().findContainer(wanted.name)
+        return state?.running ? null : state
+      })
+      assert.deepEqual(ended, { running: false, exitCode: 3, outOfMemory: false, restarts: 0, address: null })
+      assert.deepEqual((await docker().lastLines(wanted.name, 10)).sort(), ['one', 'three', 'two'])
+      assert.equal((await docker().lastLines(wanted.name, 2)).length, 2)
+      await docker().removeContainer(wanted.name, 1)
+    })
+
+    test('lists containers by label', async () => {
+      const { id } = await build('web', webApp('hello'))
+      const wanted = request('listed', id)
+      await docker().startContainer(wanted, SIGNAL)
+      const [found, ...more] = await docker().listContainers('name=listed')
+      assert.equal(more.length, 0)
+      assert.equal(found?.name, wanted.name)
+      assert.equal(found.labels.contract, engine.mark)
+      assert.ok(found.running && found.address)
+      await docker().removeContainer(wanted.name, 1)
+      assert.deepEqual(await docker().listContainers('name=listed'), [])
+    })
+
+    test('what is missing counts as done, or is null', async () => {
+      await docker().removeContainer('nope', 1)
+      await docker().removeImage('nope:x')
+      assert.equal(await docker().findContainer('nope'), null)
+      assert.equal(await docker().findImage('nope:x'), null)
+      assert.deepEqual(await docker().lastLines('nope', 5), [])
+      await assert.rejects(docker().keepRunning('nope'), /No such container/)
+    })
+
+    test('refuses to start an image that is not there', () =>
+      assert.rejects(docker().startContainer(request('none', 'nope:x'), SIGNAL), /No such image/))
+
+    test('lists and removes images', async () => {
+      await build('listed', script('exit 0'))
+      assert.ok((await docker().listImages(`contract=${engine.mark}`)).includes(tag('listed')))
+      await docker().removeImage(tag('listed'))
+      assert.equal(await docker().findImage(tag('listed')), null)
+    })
+
+    test('prunes the build cache', () => docker().pruneBuildCache(1e12))
+  })
+}

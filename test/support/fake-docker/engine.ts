@@ -1,0 +1,46 @@
+import { Events } from './events.js'
+import type { Exchange, Reply } from './exchange.js'
+import { EngineState, type FakeImage } from './model.js'
+import { Runtime } from './runtime.js'
+
+/** Builds that were asked for, and how they ended. */
+export interface BuildCounts {
+  started: number
+  finished: number
+  failed: number
+  /** The client went away. */
+  aborted: number
+}
+
+/** What the routes work on. */
+export class Engine {
+  readonly state = new EngineState()
+  readonly events = new Events()
+  readonly runtime = new Runtime(this.state, this.events)
+  readonly builds: BuildCounts = { started: 0, finished: 0, failed: 0, aborted: 0 }
+  /** Changes an image before it is there: more labels, another size. */
+  onBuild: (image: FakeImage) => void = () => undefined
+  version = '20.10.24'
+  id = 'FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE'
+  swarmState: 'inactive' | 'active' = 'inactive'
+  /** Bytes that a pruning of the build cache has found. */
+  buildCacheBytes = 0
+}
+
+export interface Route {
+  readonly method: string
+  readonly path: RegExp
+  answer(engine: Engine, exchange: Exchange, name: string): Reply | Promise<Reply>
+}
+
+export function route(method: string, path: RegExp, answer: Route['answer']): Route {
+  return { method, path, answer }
+}
+
+export const OK: Reply = { status: 200 }
+export const DONE: Reply = { status: 204 }
+export const ALREADY: Reply = { status: 304 }
+
+export function json(value: unknown, status = 200): Reply {
+  return { status, json: value }
+}
