@@ -107,13 +107,18 @@ for (const kind of ['real', 'fake'] as const) {
       assert.equal(await docker().findImage(tag('aborted')), null)
     })
 
-    test('starts a container, replaces one of its name, and removes it', async () => {
+    async function run(wanted: ContainerRequest): Promise<void> {
+      await docker().createContainer(wanted, SIGNAL)
+      await docker().startContainer(wanted.name, SIGNAL)
+    }
+
+    test('starts a container, adopts it when it is asked for again, and removes it', async () => {
       const { id } = await build('web', webApp('hello'))
       const wanted = request('web', id)
-      await docker().startContainer(wanted, SIGNAL)
+      await run(wanted)
       const first = await engine.inspect(wanted.name)
-      await docker().startContainer(wanted, SIGNAL)
-      assert.notEqual((await engine.inspect(wanted.name)).Id, first.Id)
+      await run(wanted)
+      assert.equal((await engine.inspect(wanted.name)).Id, first.Id)
       const found = await docker().findContainer(wanted.name)
       assert.ok(found?.address)
       assert.deepEqual(
@@ -128,10 +133,55 @@ for (const kind of ['real', 'fake'] as const) {
       assert.equal(await docker().findContainer(wanted.name), null)
     })
 
+    test('replaces a container of the same name that is of another image or label', async () => {
+      const [one, two] = [await build('web', webApp('one')), await build('web2', webApp('two'))]
+      const wanted = request('replaced', one.id)
+      await run(wanted)
+      const first = await engine.inspect(wanted.name)
+      await run({ ...wanted, image: two.id })
+      const second = await engine.inspect(wanted.name)
+      assert.notEqual(second.Id, first.Id)
+      await run({ ...wanted, image: two.id, labels: { ...wanted.labels, another: 'label' } })
+      assert.notEqual((await engine.inspect(wanted.name)).Id, second.Id)
+      await docker().removeContainer(wanted.name, 1)
+    })
+
+    test('gives an image one more name, which goes without the image', async () => {
+      const { id } = await build('named', script('exit 0'))
+      await docker().tagImage(id, tag('renamed'))
+      assert.equal((await docker().findImage(tag('renamed')))?.id, id)
+      await docker().removeImage(tag('named'))
+      assert.equal((await docker().findImage(id))?.id, id)
+      await docker().removeImage(tag('renamed'))
+      assert.equal(await docker().findImage(id), null)
+    })
+
+    test('tells what happens to containers with a label, and nothing of others', async () => {
+      const { id } = await build('web', webApp('hello'))
+      const abort = new AbortController()
+      const events = await docker().containerEvents('told=yes', abort.signal)
+      const other = request('other', id)
+      const told = { ...request('told', id), labels: { ...engine.labels, told: 'yes' } }
+      await run(other)
+      await run(told)
+      await docker().removeContainer(other.name, 0)
+      await docker().removeContainer(told.name, 0)
+      const actions: string[] = []
+      for await (const event of events) {
+        assert.equal(event.name, told.name)
+        actions.push(event.action)
+        if (event.action === 'destroy') break
+      }
+      abort.abort()
+      for (const action of ['create', 'start', 'die']) assert.ok(actions.includes(action), actions.join())
+    })
+
+    test('says where the engine keeps its data', async () => assert.match(await docker().rootFolder(), /^\//))
+
     test('tells of a container that ended, with its code and last lines', async () => {
       const { id } = await build('ends', script('echo one; echo two >&2; echo three; exit 3'))
       const wanted = request('ends', id)
-      await docker().startContainer(wanted, SIGNAL)
+      await run(wanted)
       const ended = await until(5_000, async () => {
         const state = await docker().findContainer(wanted.name)
         return state?.running ? null : state
@@ -145,7 +195,7 @@ for (const kind of ['real', 'fake'] as const) {
     test('lists containers by label', async () => {
       const { id } = await build('web', webApp('hello'))
       const wanted = request('listed', id)
-      await docker().startContainer(wanted, SIGNAL)
+      await run(wanted)
       const [found, ...more] = await docker().listContainers('name=listed')
       assert.equal(more.length, 0)
       assert.equal(found?.name, wanted.name)
@@ -165,7 +215,7 @@ for (const kind of ['real', 'fake'] as const) {
     })
 
     test('refuses to start an image that is not there', () =>
-      assert.rejects(docker().startContainer(request('none', 'nope:x'), SIGNAL), /No such image/))
+      assert.rejects(docker().createContainer(request('none', 'nope:x'), SIGNAL), /No such image/))
 
     test('lists and removes images', async () => {
       await build('listed', script('exit 0'))

@@ -32,7 +32,7 @@ export class EngineUnderTest implements AsyncDisposable {
   }
 
   port(builder: 'classic' | 'buildkit'): Dockerode {
-    return new Dockerode({ dockerHost: this.host, builder, buildSilenceMs: 60_000 })
+    return new Dockerode({ dockerHost: this.host, builder, buildSilenceMs: 60_000, dockerTimeoutMs: 60_000 })
   }
 
   call(method: string, path: string, body?: object | Buffer): Promise<DockerAnswer> {

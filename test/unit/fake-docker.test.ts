@@ -17,7 +17,12 @@ describe('a fake engine', () => {
   let http: DockerHttp
   beforeEach(async () => {
     docker = await FakeDocker.start()
-    port = new Dockerode({ dockerHost: docker.host, builder: 'buildkit', buildSilenceMs: 10_000 })
+    port = new Dockerode({
+      dockerHost: docker.host,
+      builder: 'buildkit',
+      buildSilenceMs: 10_000,
+      dockerTimeoutMs: 10_000,
+    })
     http = new DockerHttp(docker.host)
   })
   afterEach(() => docker[Symbol.asyncDispose]())
@@ -32,10 +37,11 @@ describe('a fake engine', () => {
     docker.behaviour = () => behaviour
     if (!docker.image('web')) docker.addImage('web', { cmd: ['serve'] })
     const limits = { memoryBytes: 1e8, cpus: 1, pids: 10 }
-    await port.startContainer(
+    await port.createContainer(
       { name, image: 'web', env: ['PORT=8080'], labels: { app: name }, ...limits },
       SIGNAL,
     )
+    await port.startContainer(name, SIGNAL)
     return docker.container(name)?.endpoints[0]?.address ?? ''
   }
 
@@ -194,7 +200,8 @@ describe('a fake engine', () => {
   })
 
   test('starts again with its machine: what is kept running comes back, at other addresses', async () => {
-    const before = await Promise.all(['aa', 'bb', 'cc'].map((name) => start(name)))
+    const before: string[] = []
+    for (const name of ['aa', 'bb', 'cc']) before.push(await start(name))
     await port.keepRunning('aa')
     await port.keepRunning('bb')
     await docker.reboot()
