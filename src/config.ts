@@ -35,6 +35,10 @@ export interface Config {
   readonly buildTimeoutMs: number
   readonly buildSilenceMs: number
   readonly drainMs: number
+  /** How long a new version is watched after traffic has moved to it. */
+  readonly watchMs: number
+  /** How long the router may take to follow. */
+  readonly confirmMs: number
   readonly maxRepoBytes: number
   readonly minFreeDiskBytes: number
   /** Images kept for each stage beside the one that serves. */
@@ -112,6 +116,8 @@ function readEngine(read: Reader) {
     pollMs: read.integer('POLL_SECONDS', 2, 1, 60) * SECOND,
     stopGraceMs: read.integer('STOP_GRACE_SECONDS', 25, 0, 600) * SECOND,
     drainMs: read.integer('DRAIN_SECONDS', 10, 0, 600) * SECOND,
+    watchMs: read.integer('WATCH_SECONDS', 30, 0, 3600) * SECOND,
+    confirmMs: read.integer('ROUTER_CONFIRM_SECONDS', 15, 1, 600) * SECOND,
     failpoint: read.optional('FAILPOINT'),
   }
 }

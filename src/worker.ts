@@ -6,11 +6,13 @@ import { createFailpoint } from './engine/failpoints.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { Housekeeper } from './engine/housekeeping.js'
 import { LeaseKeeper } from './engine/lease.js'
+import { Presence } from './engine/presence.js'
 import { Reconciler } from './engine/reconcile.js'
 import { Recoverer } from './engine/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
+import { NoRouter, type Router } from './engine/routing/router.js'
 import type { Tools } from './engine/steps/context.js'
-import { Presence } from './engine/presence.js'
+import { Watcher } from './engine/watch.js'
 
 /** A started worker. Disposing lets deployments end within the grace time; containers go on serving. */
 export interface StartedWorker extends AsyncDisposable {
@@ -24,44 +26,47 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
   const opened = new Disposal()
   try {
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
-    const router = config.router === 'builtin' ? createRouter(core) : null
-    if (router) {
-      await router.start()
-      opened.use(router)
-    }
+    const { router, port: routerPort } = await startRouter(core, opened)
     const tools = createTools(core, router)
     const presence = opened.use(new Presence(database, tools.docker, config.workerId))
     await presence.start()
-    const recoverer = opened.use(new Recoverer(database, tools, logger))
-    recoverer.start()
-    const reconciler = opened.use(new Reconciler(database, tools, secrets, logger))
-    reconciler.start()
-    const housekeeper = opened.use(new Housekeeper(database, tools, logger))
-    housekeeper.start()
+    for (const repeated of [
+      new Recoverer(database, tools, logger),
+      new Reconciler(database, tools, secrets, logger),
+      new Watcher(database, tools, logger),
+      new Housekeeper(database, tools, logger),
+    ]) {
+      opened.use(repeated)
+      repeated.start()
+    }
     const engine = new Engine({ database, tools, hub, leases, secrets, logger }, config)
     opened.defer(() => engine.stop())
     engine.start()
-    return { routerPort: router?.port() ?? null, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
+    return { routerPort, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
   } catch (error) {
     await opened[Symbol.asyncDispose]()
     throw error
   }
 }
 
-function createRouter({ config, database, wakeups, logger }: Core): BuiltinRouter {
+/** The router that ROUTER names; only the built-in one listens on a port of this process. */
+async function startRouter(core: Core, opened: Disposal): Promise<{ router: Router; port: number | null }> {
+  const { config, database, wakeups, logger } = core
+  if (config.router === 'off') return { router: new NoRouter(), port: null }
   const { routerHost: host, routerPort: port, baseDomain } = config
-  return new BuiltinRouter(database, wakeups, logger, { host, port, baseDomain })
+  const router = opened.use(new BuiltinRouter(database, wakeups, logger, { host, port, baseDomain }))
+  await router.start()
+  return { router, port: router.port() }
 }
 
-function createTools(core: Core, router: BuiltinRouter | null): Tools {
+function createTools(core: Core, router: Router): Tools {
   const { config, database, wakeups, instanceId } = core
   return {
     database,
     wakeups,
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker: new Dockerode(config),
-    applyRoutes: async () => router?.refresh(),
-    inFlight: (deploymentId) => router?.inFlight(deploymentId) ?? null,
+    router,
     reach: createFailpoint(config.failpoint),
     settings: { ...config, instanceId },
   }

@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
-import { NEXT_STATUSES } from './states.js'
+import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
 import type { Wakeups } from './wakeups.js'
 
 /** A wake-up that was lost is made up for after this. */
@@ -92,10 +92,11 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     return Promise.resolve({ done: true, value: undefined })
   }
 
-  /** A RETIRED one serves again only where its stage was stopped and is started. */
+  /** A RETIRED one serves again only where its stage was stopped and is started, or its successor fails. */
   async #isFinal({ id, status, stageId }: Deployment): Promise<boolean> {
     if (status !== DeploymentStatus.RETIRED) return NEXT_STATUSES[status].length === 0
-    const sql = 'SELECT 1 FROM stage WHERE id = $1 AND current_deployment_id = $2'
+    const sql = `SELECT 1 FROM deployment d JOIN stage s ON s.id = d.stage_id
+      WHERE s.id = $1 AND d.id = $2 AND (s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN})`
     return (await this.database.query<unknown[]>(sql, [stageId, id])).length === 0
   }
 

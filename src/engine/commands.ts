@@ -1,6 +1,9 @@
 import { AppCommands } from './commands/apps.js'
 import { DeploymentCommands } from './commands/deployments.js'
+import { DomainCommands } from './commands/domains.js'
 import type { CommandParts } from './commands/parts.js'
+import { ReleaseCommands } from './commands/releases.js'
+import { StageSettings } from './commands/stage-settings.js'
 import { StageCommands } from './commands/stages.js'
 
 /**
@@ -10,11 +13,17 @@ import { StageCommands } from './commands/stages.js'
 export class Commands {
   readonly apps: AppCommands
   readonly deployments: DeploymentCommands
+  readonly releases: ReleaseCommands
   readonly stages: StageCommands
+  readonly stageSettings: StageSettings
+  readonly domains: DomainCommands
 
   constructor(parts: CommandParts) {
     this.apps = new AppCommands(parts)
     this.deployments = new DeploymentCommands(parts)
+    this.releases = new ReleaseCommands(parts)
     this.stages = new StageCommands(parts)
+    this.stageSettings = new StageSettings(parts)
+    this.domains = new DomainCommands(parts)
   }
 }

@@ -46,7 +46,7 @@ export async function deploy(
 
     await enter(work, DeploymentStatus.ROUTING, tools)
     signal.throwIfAborted()
-    const replaced = await step(tools, 'route', () => route(work, started, tools, url))
+    const replaced = await step(tools, 'route', () => route(work, started, tools, url, signal))
     await tools.git.release(app.repoUrl, deployment.id).catch(onUndoError)
     return replaced
   } catch (cause) {

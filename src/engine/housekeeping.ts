@@ -4,6 +4,7 @@ import { ifAlone } from './advisory-lock.js'
 import { createLogPartitions, dropLogPartitions } from './logs/partitions.js'
 import { Rounds } from './rounds.js'
 import { INSTANCE_LABEL } from './routing/labels.js'
+import { KEPT_FOR_RETURN } from './states.js'
 import type { Tools } from './steps/context.js'
 
 /** Looking at a large build cache costs the engine seconds. */
@@ -16,7 +17,7 @@ const LOCK_TIMEOUT = '2s'
 /** Deployments whose image is needed: under way, serving, or among the last releases of their stage. */
 const KEPT = `
   SELECT id FROM (
-    SELECT d.id, d.status, s.current_deployment_id = d.id AS current,
+    SELECT d.id, d.status, s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN} AS current,
            row_number() OVER (PARTITION BY d.stage_id, d.live_at IS NULL ORDER BY d.live_at DESC) AS place, d.live_at
       FROM deployment d JOIN stage s ON s.id = d.stage_id) kept
    WHERE current OR status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')

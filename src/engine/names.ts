@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { domainToASCII } from 'node:url'
 import { badInput } from './errors.js'
 
 /** Grammars of everything a user names. Each check throws `BAD_USER_INPUT` with the field and what to do. */
@@ -29,6 +30,31 @@ export function checkAppName(field: string, name: string): string {
 export function checkPort(field: string, port: number | null): number | null {
   if (port === null || (Number.isInteger(port) && port >= 1 && port <= 65_535)) return port
   throw badInput(field, `${port} is not a port: 1 to 65535`)
+}
+
+/** Where a health check asks: the path and query of a URL. */
+export function checkHealthPath(field: string, path: string): string {
+  if (/^\/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,500}$/.test(path)) return path
+  throw badInput(field, `${quote(path)} is not a path such as /health`)
+}
+
+const DOMAIN = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/
+
+/**
+ * A host of the user's: a full domain name, in any script; gives it in lower case and ASCII (IDNA). Names of Longshore's
+ * own (BASE_DOMAIN and all below it, localhost, addresses) are refused: they are given out by app and stage.
+ */
+export function checkDomain(field: string, host: string, baseDomain: string): string {
+  const ascii = /^[^\s/:@?#\\%*]{1,253}$/.test(host)
+    ? domainToASCII(host.toLowerCase()).replace(/\.$/, '')
+    : ''
+  if (!DOMAIN.test(ascii))
+    throw badInput(field, `${quote(host)} is not a domain name such as shop.example.com`)
+  const own = [baseDomain, 'localhost'].some((name) => ascii === name || ascii.endsWith(`.${name}`))
+  if (own || baseDomain.endsWith(`.${ascii}`)) {
+    throw badInput(field, `${quote(ascii)} is Longshore's own: its hosts are named by apps and stages`)
+  }
+  return ascii
 }
 
 /** A branch, a tag or a full commit id. */

@@ -2,6 +2,7 @@ import { type DataSource, In, IsNull } from 'typeorm'
 import { App } from '../entities/app.js'
 import { DeploymentEvent } from '../entities/deployment-event.js'
 import { Deployment } from '../entities/deployment.js'
+import { Domain } from '../entities/domain.js'
 import { Stage } from '../entities/stage.js'
 import { Variable } from '../entities/variable.js'
 import { badInput } from './errors.js'
@@ -102,6 +103,12 @@ export class Queries {
     return this.database
       .getRepository(Variable)
       .find({ where: { stageId: In([...stageIds]) }, order: { key: 'ASC' } })
+  }
+
+  domainsOfStages(stageIds: readonly string[]): Promise<Domain[]> {
+    return this.database
+      .getRepository(Domain)
+      .find({ where: { stageId: In([...stageIds]) }, order: { host: 'ASC' } })
   }
 
   /** Oldest first. */

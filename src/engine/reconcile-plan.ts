@@ -14,6 +14,8 @@ export interface ReconcileRow {
   readonly wanted: boolean
   /** RETIRED, and may still answer what is under way. */
   readonly draining: boolean
+  /** RETIRED and stopped, but traffic may still come back to it. */
+  readonly kept: boolean
 }
 
 /** What has to be done so that the engine's containers are what the database says. */
@@ -39,10 +41,10 @@ export function planReconcile(
     if (row.wanted && !serves(row, containers)) actions.push({ kind: 'serve', deploymentId: row.id })
   }
   const retired = new Set<string>()
-  for (const { name, labels } of containers) {
+  for (const { name, labels, running } of containers) {
     const deploymentId = labels[DEPLOYMENT_LABEL] ?? ''
     const row = known.get(deploymentId)
-    if (row && (row.wanted || row.draining || isUnderWay(row.status))) continue
+    if (row && (row.wanted || row.draining || (row.kept && !running) || isUnderWay(row.status))) continue
     if (row?.status === DeploymentStatus.RETIRED) retired.add(deploymentId)
     else actions.push({ kind: 'remove', deploymentId, container: name })
   }

@@ -7,6 +7,7 @@ import { Rounds } from './rounds.js'
 import { INSTANCE_LABEL } from './routing/labels.js'
 import type { SecretBox } from './secrets.js'
 import { serveAgain } from './serve-again.js'
+import { KEPT_FOR_RETURN } from './states.js'
 import type { Tools } from './steps/context.js'
 import { retire, STOP_GRACE_SECONDS } from './steps/retire.js'
 
@@ -22,7 +23,8 @@ const ROWS = `
          coalesce((d.configuration ->> 'replicas')::int, 1) AS replicas,
          a.deleted_at IS NULL AND NOT s.stopped AND s.current_deployment_id = d.id
            AND d.status IN ('RUNNING', 'RETIRED') AS wanted,
-         d.status = 'RETIRED' AND d.addresses IS NOT NULL AND d.drain_until > now() AS draining
+         d.status = 'RETIRED' AND d.addresses IS NOT NULL AND d.drain_until > now() AS draining,
+         d.status = 'RETIRED' AND ${KEPT_FOR_RETURN} AS kept
     FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id
    WHERE d.id = ANY($1) OR (s.current_deployment_id = d.id AND NOT s.stopped AND a.deleted_at IS NULL)`
 

@@ -7,9 +7,9 @@ import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
 import { rebuildLost } from './commands/enqueue.js'
 import type { ContainerRequest } from './docker/docker.js'
+import { ask, chooseProbe } from './health.js'
 import type { SecretBox } from './secrets.js'
 import { transition } from './states.js'
-import { accepts } from './steps/check.js'
 import { containerRequests } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
 import { ownerOf } from './steps/start.js'
@@ -44,7 +44,7 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
   const requests = requestsOf(found, parts)
   const addresses = await Promise.all(requests.map((request) => run(request, tools, signal)))
   if (deployment.status === DeploymentStatus.RUNNING) return record(parts, deployment, addresses)
-  await untilAll(addresses, deployment, signal)
+  await Promise.all(requests.map((request) => untilWell(request, deployment, tools, signal)))
   await record(parts, deployment, addresses)
 }
 
@@ -82,19 +82,22 @@ async function run(request: ContainerRequest, tools: Tools, signal: AbortSignal)
   return state.address
 }
 
-async function untilAll(
-  addresses: readonly string[],
-  deployment: Deployment,
+async function untilWell(
+  { name }: ContainerRequest,
+  { configuration, port }: Deployment,
+  tools: Tools,
   signal: AbortSignal,
 ): Promise<void> {
-  const seconds = deployment.configuration?.health.deadlineSeconds ?? 60
-  const until = performance.now() + seconds * 1000
-  for (const address of addresses) {
-    while (!(await accepts(address, deployment.port ?? 0))) {
-      if (performance.now() > until)
-        throw new Error(`no answer on port ${deployment.port} after ${seconds} s`)
-      await sleep(PROBE_MS, undefined, { signal })
-    }
+  if (!configuration || port === null) return
+  const { health } = configuration
+  const until = performance.now() + health.deadlineSeconds * 1000
+  for (;;) {
+    const state = await tools.docker.findContainer(name)
+    if (!state?.running) throw new Error(`${name} ended`)
+    const { well, why } = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
+    if (well) return
+    if (performance.now() > until) throw new Error(`${name} is not healthy: ${why}`)
+    await sleep(PROBE_MS, undefined, { signal })
   }
 }
 

@@ -26,6 +26,13 @@ export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly Deploymen
   [ROLLED_BACK]: [],
 }
 
+/**
+ * SQL that says of a RETIRED deployment `d` that its successor is still watched: its containers are stopped and not
+ * removed, so that traffic can come back to it.
+ */
+export const KEPT_FOR_RETURN = `EXISTS (SELECT 1 FROM deployment next
+  WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until > now())`
+
 /** Columns that change together with the status, by their SQL names. */
 export type StatusPatch = Readonly<Record<string, unknown>>
 

@@ -4,7 +4,7 @@ import pg from 'pg'
 import type { Logger } from '../logger.js'
 
 /** What a wake-up is about; the id beside it names the deployment, or the app for `app` and the stage for `stage`. */
-export type Topic = 'queue' | 'log' | 'deployment' | 'app' | 'cancel' | 'route' | 'stage'
+export type Topic = 'queue' | 'log' | 'deployment' | 'app' | 'cancel' | 'route' | 'stage' | 'watch'
 type Listener = (id: string) => void
 
 const CHANNEL = 'longshore'

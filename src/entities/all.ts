@@ -1,6 +1,7 @@
 import { App } from './app.js'
 import { DeploymentEvent } from './deployment-event.js'
 import { Deployment } from './deployment.js'
+import { Domain } from './domain.js'
 import { Instance } from './instance.js'
 import { LogChunk } from './log-chunk.js'
 import { LogStream } from './log-stream.js'
@@ -12,6 +13,7 @@ import { Worker } from './worker.js'
 export const ENTITIES = [
   App,
   Stage,
+  Domain,
   Variable,
   Deployment,
   DeploymentEvent,

@@ -34,6 +34,8 @@ import { Stage } from './stage.js'
   where: '"idempotency_key" IS NOT NULL',
 })
 @Index('deployment_app_generation', ['appId', 'generation'])
+@Index('deployment_watched', ['watchUntil'], { where: '"watch_until" IS NOT NULL' })
+@Index('deployment_addressed', ['stageId'], { where: '"addresses" IS NOT NULL' })
 export class Deployment {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'deployment_pkey' })
   id!: string
@@ -124,6 +126,14 @@ export class Deployment {
   /** What it runs with; set when its work begins. */
   @Column({ type: 'jsonb', nullable: true })
   configuration!: Configuration | null
+
+  /** What served the stage before it; what traffic goes back to if it fails while it is watched. */
+  @Column({ type: 'text', name: 'replaced_id', nullable: true })
+  replacedId!: string | null
+
+  /** RUNNING: until then it is watched, and what served before is kept. */
+  @Column({ type: 'timestamptz', name: 'watch_until', nullable: true })
+  watchUntil!: Date | null
 
   /** Why it waits although a place is free; said once in its log. */
   @Column({ type: 'text', name: 'waiting_for', nullable: true })

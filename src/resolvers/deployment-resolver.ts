@@ -37,6 +37,19 @@ export class DeploymentResolver {
     return commands.deployments.cancel(id)
   }
 
+  @Mutation(() => DeploymentType, {
+    description:
+      "A new deployment of an earlier image with that deployment's configuration; no build. Default: the one before the current.",
+  })
+  rollback(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID) appId: string,
+    @Arg('stage', () => String, { defaultValue: 'production' }) stage: string,
+    @Arg('toDeploymentId', () => ID, { nullable: true }) toDeploymentId: string | null,
+  ) {
+    return commands.releases.rollback(appId, stage, toDeploymentId ?? null)
+  }
+
   @FieldResolver(() => AppType)
   app(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(deployment.appId)

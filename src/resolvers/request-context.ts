@@ -2,6 +2,7 @@ import DataLoader from 'dataloader'
 import type { App } from '../entities/app.js'
 import type { DeploymentEvent } from '../entities/deployment-event.js'
 import type { Deployment } from '../entities/deployment.js'
+import type { Domain } from '../entities/domain.js'
 import type { Stage } from '../entities/stage.js'
 import type { Variable } from '../entities/variable.js'
 import type { Commands } from '../engine/commands.js'
@@ -36,6 +37,7 @@ export interface Loaders {
   readonly stage: DataLoader<string, Stage | null>
   readonly stagesOfApp: DataLoader<string, Stage[]>
   readonly variablesOfStage: DataLoader<string, Variable[]>
+  readonly domainsOfStage: DataLoader<string, Domain[]>
   readonly eventsOfDeployment: DataLoader<string, DeploymentEvent[]>
   readonly queuePosition: DataLoader<string, number | null>
 }
@@ -56,6 +58,10 @@ function createLoaders(queries: Queries): Loaders {
     variablesOfStage: many(
       (ids) => queries.variablesOfStages(ids),
       (variable) => variable.stageId,
+    ),
+    domainsOfStage: many(
+      (ids) => queries.domainsOfStages(ids),
+      (domain) => domain.stageId,
     ),
     eventsOfDeployment: many(
       (ids) => queries.eventsOfDeployments(ids),

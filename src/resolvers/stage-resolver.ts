@@ -3,7 +3,8 @@ import { publicUrl, stageHost } from '../engine/names.js'
 import type { Stage } from '../entities/stage.js'
 import { AppType } from '../schema/app.js'
 import { DeploymentType } from '../schema/deployment.js'
-import { HealthCheckType, LimitsType, StageType, VariableType } from '../schema/stage.js'
+import { UpdateStageInput } from '../schema/inputs.js'
+import { DomainType, HealthCheckType, LimitsType, StageType, VariableType } from '../schema/stage.js'
 import type { RequestContext } from './request-context.js'
 
 @Resolver(() => StageType)
@@ -29,6 +30,35 @@ export class StageResolver {
     return commands.stages.restart(id)
   }
 
+  @Mutation(() => StageType, { description: "Takes effect with the stage's next deployment." })
+  updateStage(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID) id: string,
+    @Arg('input', () => UpdateStageInput) input: UpdateStageInput,
+  ) {
+    return commands.stageSettings.update(id, input)
+  }
+
+  @Mutation(() => StageType, {
+    description: 'The stage answers on the host as well, at once. A host belongs to one stage of all.',
+  })
+  addDomain(
+    @Ctx() { commands }: RequestContext,
+    @Arg('stageId', () => ID) stageId: string,
+    @Arg('host', () => String) host: string,
+  ) {
+    return commands.domains.add(stageId, host)
+  }
+
+  @Mutation(() => StageType)
+  removeDomain(
+    @Ctx() { commands }: RequestContext,
+    @Arg('stageId', () => ID) stageId: string,
+    @Arg('host', () => String) host: string,
+  ) {
+    return commands.domains.remove(stageId, host)
+  }
+
   @FieldResolver(() => AppType)
   app(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(stage.appId)
@@ -43,6 +73,11 @@ export class StageResolver {
   @FieldResolver(() => DeploymentType, { nullable: true })
   current(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return stage.currentDeploymentId && loaders.deployment.load(stage.currentDeploymentId)
+  }
+
+  @FieldResolver(() => [DomainType])
+  domains(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
+    return loaders.domainsOfStage.load(stage.id)
   }
 
   @FieldResolver(() => [VariableType])

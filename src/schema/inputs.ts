@@ -1,4 +1,4 @@
-import { Field, InputType, Int } from 'type-graphql'
+import { Field, Float, InputType, Int } from 'type-graphql'
 
 @InputType('VariableInput')
 export class VariableInput {
@@ -91,4 +91,58 @@ export class DeployInput {
     description: "A second call with the same key answers with the first call's deployment.",
   })
   idempotencyKey?: string | null
+}
+
+@InputType('HealthCheckInput')
+export class HealthCheckInput {
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "GET this path; 200 to 399 is healthy. Null: the image's HEALTHCHECK if it has one, else TCP.",
+  })
+  path?: string | null
+
+  @Field(() => Int, { nullable: true })
+  intervalSeconds?: number | null
+
+  @Field(() => Int, { nullable: true })
+  timeoutSeconds?: number | null
+
+  @Field(() => Int, { nullable: true })
+  deadlineSeconds?: number | null
+
+  @Field(() => Int, { nullable: true })
+  stableSeconds?: number | null
+}
+
+@InputType('LimitsInput')
+export class LimitsInput {
+  @Field(() => Float, { nullable: true })
+  memoryBytes?: number | null
+
+  @Field(() => Float, { nullable: true })
+  cpus?: number | null
+
+  @Field(() => Int, { nullable: true })
+  pids?: number | null
+}
+
+@InputType('UpdateStageInput', {
+  description: 'What is left out stays as it is; null resets to the default.',
+})
+export class UpdateStageInput {
+  @Field(() => String, { nullable: true })
+  branch?: string | null
+
+  @Field(() => Int, { nullable: true })
+  replicas?: number | null
+
+  @Field(() => Boolean, { nullable: true })
+  autoDeploy?: boolean | null
+
+  @Field(() => HealthCheckInput, { nullable: true })
+  healthCheck?: HealthCheckInput | null
+
+  @Field(() => LimitsInput, { nullable: true })
+  limits?: LimitsInput | null
 }

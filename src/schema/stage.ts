@@ -22,6 +22,15 @@ export class StageType {
   stopped!: boolean
 }
 
+@ObjectType('Domain')
+export class DomainType {
+  @Field(() => String)
+  host!: string
+
+  @Field(() => DateTime)
+  createdAt!: Date
+}
+
 @ObjectType('Variable', {
   description: 'Values never leave the server: a fingerprint tells whether two are equal.',
 })

@@ -123,7 +123,7 @@ for (const kind of ['real', 'fake'] as const) {
       assert.ok(found?.address)
       assert.deepEqual(
         { ...found, address: '' },
-        { running: true, exitCode: 0, outOfMemory: false, restarts: 0, address: '' },
+        { running: true, exitCode: 0, outOfMemory: false, restarts: 0, health: null, address: '' },
       )
       const page = await until(5_000, () => fetch(`http://${found.address}:8080/`).catch(() => null))
       assert.equal(await page.text(), 'hello')
@@ -186,7 +186,14 @@ for (const kind of ['real', 'fake'] as const) {
         const state = await docker().findContainer(wanted.name)
         return state?.running ? null : state
       })
-      assert.deepEqual(ended, { running: false, exitCode: 3, outOfMemory: false, restarts: 0, address: null })
+      assert.deepEqual(ended, {
+        running: false,
+        exitCode: 3,
+        outOfMemory: false,
+        restarts: 0,
+        health: null,
+        address: null,
+      })
       assert.deepEqual((await docker().lastLines(wanted.name, 10)).sort(), ['one', 'three', 'two'])
       assert.equal((await docker().lastLines(wanted.name, 2)).length, 2)
       await docker().removeContainer(wanted.name, 1)

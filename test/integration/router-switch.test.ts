@@ -83,13 +83,13 @@ describe('a switch of traffic', () => {
     })
     const fresh = await shop.add((_incoming, response) => response.end('new'))
     await shop.switchTo(old)
-    await shop.router.refresh()
+    await shop.router.apply()
     const slow = request({ host: '127.0.0.1', port: shop.router.port(), headers: { host: HOST } }).end()
     const [answer] = (await once(slow, 'response')) as [IncomingMessage]
     assert.equal(shop.router.inFlight(old), 1)
 
     await shop.switchTo(fresh)
-    await shop.router.refresh()
+    await shop.router.apply()
     assert.equal(await shop.get(), 'new')
     assert.equal(shop.router.inFlight(old), 1)
     finish()
@@ -103,7 +103,7 @@ describe('a switch of traffic', () => {
     let closed = false
     const id = await shop.add((_incoming, response) => response.on('close', () => (closed = true)).write('x'))
     await shop.switchTo(id)
-    await shop.router.refresh()
+    await shop.router.apply()
     const asked = request({ host: '127.0.0.1', port: shop.router.port(), headers: { host: HOST } }).end()
     const [answer] = (await once(asked, 'response')) as [IncomingMessage]
     answer.on('error', () => undefined)
@@ -129,7 +129,7 @@ describe('a switch of traffic', () => {
     await using shop = await openShop()
     const id = await shop.add((_incoming, response) => response.end('here'))
     await shop.switchTo(id)
-    await shop.router.refresh()
+    await shop.router.apply()
     assert.equal(await shop.get(), 'here')
     for (const [hide, show] of [
       ['UPDATE stage SET stopped = true', 'UPDATE stage SET stopped = false'],
@@ -137,10 +137,10 @@ describe('a switch of traffic', () => {
       [`UPDATE deployment SET status = 'FAILED'`, `UPDATE deployment SET status = 'RUNNING'`],
     ] as const) {
       await shop.database.query(hide)
-      await shop.router.refresh()
+      await shop.router.apply()
       assert.equal((await fetchHost(shop.router.port(), HOST)).status, 404, hide)
       await shop.database.query(show)
-      await shop.router.refresh()
+      await shop.router.apply()
       assert.equal(await shop.get(), 'here', show)
     }
   })
@@ -152,7 +152,7 @@ describe('a switch of traffic', () => {
       versions.push(await shop.add((_incoming, response) => response.end(`${n}`.repeat(1_000))))
     }
     await shop.switchTo(versions[0] ?? '')
-    await shop.router.refresh()
+    await shop.router.apply()
     const agent = new Agent({ keepAlive: true, maxSockets: 8 })
     const failures: unknown[] = []
     const seen = new Set<string>()
@@ -175,7 +175,7 @@ describe('a switch of traffic', () => {
     for (const [n, id] of versions.slice(1).entries()) {
       await until(10_000, () => asked >= (n + 1) * 80, 1)
       await shop.switchTo(id)
-      await shop.router.refresh()
+      await shop.router.apply()
     }
     await clients
     agent.destroy()

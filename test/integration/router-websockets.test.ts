@@ -150,7 +150,7 @@ async function openRouter() {
         [id, app.id, port],
       )
       await database.query('UPDATE stage SET current_deployment_id = $1 WHERE app_id = $2', [id, app.id])
-      await router.refresh()
+      await router.apply()
       return id
     },
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),

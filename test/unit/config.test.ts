@@ -36,6 +36,8 @@ const NUMBERS: Record<string, [least: number, most: number]> = {
   BUILD_TIMEOUT: [1, 86_400],
   BUILD_SILENCE_TIMEOUT: [1, 86_400],
   DRAIN_SECONDS: [0, 600],
+  WATCH_SECONDS: [0, 3600],
+  ROUTER_CONFIRM_SECONDS: [1, 600],
   MAX_REPO_MIB: [1, 1024 * 1024],
 }
 
@@ -88,6 +90,8 @@ describe('the settings', () => {
       buildTimeoutMs: 1_800_000,
       buildSilenceMs: 600_000,
       drainMs: 10_000,
+      watchMs: 30_000,
+      confirmMs: 15_000,
       maxRepoBytes: 500 * 1024 ** 2,
       gitBackend: 'git',
       allowFileRepos: false,

@@ -1,6 +1,5 @@
 import { DeploymentStatus, DeploymentTrigger, isSettled } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
-import { Stage } from '../../entities/stage.js'
 import { badInput, CommandError } from '../errors.js'
 import { checkRef } from '../names.js'
 import { announceSettled } from '../queue.js'
@@ -8,6 +7,7 @@ import { settle } from '../states.js'
 import { getApp } from './apps.js'
 import type { CommandParts } from './parts.js'
 import { announceQueued, enqueue } from './enqueue.js'
+import { lockStageOf } from './stage-lock.js'
 
 export interface DeployCommand {
   readonly stage?: string | null
@@ -28,10 +28,7 @@ export class DeploymentCommands {
     const deployment = await this.parts.database.transaction(async (manager) => {
       await getApp(manager, appId)
       const name = command.stage ?? 'production'
-      // Locks the stage: two calls with the same key, and the bound on pending ones, are decided one after another.
-      const lock = { mode: 'pessimistic_write' } as const
-      const stage = await manager.findOne(Stage, { where: { appId, name }, lock })
-      if (!stage) throw new CommandError('NOT_FOUND', `the app has no stage "${name}"`, 'stage')
+      const stage = await lockStageOf(manager, appId, name)
       const earlier = key && (await manager.findOneBy(Deployment, { appId, idempotencyKey: key }))
       if (earlier) return earlier
       const options = { ref, noCache: command.noCache ?? false, idempotencyKey: key }

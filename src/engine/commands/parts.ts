@@ -7,5 +7,9 @@ export interface CommandParts {
   readonly database: DataSource
   readonly wakeups: Wakeups
   readonly secrets: SecretBox
-  readonly settings: { readonly allowFileRepos: boolean; readonly drainMs: number }
+  readonly settings: {
+    readonly allowFileRepos: boolean
+    readonly drainMs: number
+    readonly baseDomain: string
+  }
 }

@@ -1,4 +1,4 @@
-import { type EntityManager, IsNull } from 'typeorm'
+import type { EntityManager } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
@@ -6,8 +6,10 @@ import { CommandError } from '../errors.js'
 import { announceSettled } from '../queue.js'
 import { settle } from '../states.js'
 import { retireServing } from '../steps/route.js'
-import type { CommandParts } from './parts.js'
 import { announceQueued, enqueue } from './enqueue.js'
+import type { CommandParts } from './parts.js'
+import { sameAs } from './releases.js'
+import { lockStage } from './stage-lock.js'
 
 export class StageCommands {
   constructor(private readonly parts: CommandParts) {}
@@ -22,7 +24,7 @@ export class StageCommands {
       const found = await lockStage(manager, id)
       if (found.stopped) return { stage: found, changed: [] }
       const cancelled = await cancelAll(manager, id)
-      const retired = await retireServing(manager, id, null, settings.drainMs)
+      const retired = await retireServing(manager, id, 'the stage was stopped', settings.drainMs)
       const sql = 'UPDATE stage SET stopped = true, route_epoch = route_epoch + 1 WHERE id = $1'
       await manager.query(sql, [id])
       const ids = retired ? [...cancelled, retired.deploymentId] : cancelled
@@ -74,19 +76,6 @@ export class StageCommands {
 
 const NEVER_RAN = 'nothing has run in this stage yet: deploy first'
 const STOPPED = 'the stage is stopped: start it'
-
-/** What makes a deployment run as another one did. */
-export function sameAs({ ref, imageId, commitSha, commitMessage, configuration }: Deployment) {
-  return { ref, imageId, commitSha, commitMessage, configuration }
-}
-
-async function lockStage(manager: EntityManager, id: string): Promise<Stage> {
-  const where = { id, app: { deletedAt: IsNull() } }
-  if (!(await manager.existsBy(Stage, where))) {
-    throw new CommandError('NOT_FOUND', `there is no stage ${id}`, 'id')
-  }
-  return manager.findOneOrFail(Stage, { where: { id }, lock: { mode: 'pessimistic_write' } })
-}
 
 /** Ends what waits, asks the worker of what is under way. Gives those that have ended. */
 async function cancelAll(manager: EntityManager, stageId: string): Promise<string[]> {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Listening } from './listening.js'
 
 /** What a build writes: a line of the engine, or bytes of the program that a step runs. */
 export interface BuildOutput {
@@ -40,6 +41,8 @@ export interface ContainerState {
   readonly exitCode: number
   readonly outOfMemory: boolean
   readonly restarts: number
+  /** What the image's HEALTHCHECK says; null: it has none. */
+  readonly health: 'starting' | 'healthy' | 'unhealthy' | null
   /** On Longshore's network; null while it has none. */
   readonly address: string | null
 }
@@ -88,6 +91,10 @@ export interface Docker {
   keepRunning(name: string): Promise<void>
   /** Last lines of what it wrote, oldest first. */
   lastLines(name: string, count: number): Promise<string[]>
+  /** SIGTERM, after `graceSeconds` SIGKILL; it stays stopped and can be started again. No such container counts as done. */
+  stopContainer(name: string, graceSeconds: number): Promise<void>
+  /** TCP sockets on which a running container waits for connections. Null: nobody can tell. */
+  listeningOn(name: string): Promise<Listening[] | null>
   /** SIGTERM, after `graceSeconds` SIGKILL, then removal. No such container counts as done. */
   removeContainer(name: string, graceSeconds: number): Promise<void>
   listContainers(label: string): Promise<ContainerSummary[]>

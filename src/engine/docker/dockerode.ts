@@ -14,6 +14,7 @@ import type {
 } from './docker.js'
 import { readEvents } from './events.js'
 import { buildImage, findImage } from './images.js'
+import { type Listening, listeningOf } from './listening.js'
 
 const PING_MS = 3_000
 /** How much longer than its grace time a stop may take. */
@@ -89,6 +90,7 @@ export class Dockerode implements DockerPort {
       exitCode: found.State.ExitCode,
       outOfMemory: found.State.OOMKilled,
       restarts: found.RestartCount,
+      health: healthOf(found.State.Health?.Status),
       address: addressIn(found.NetworkSettings),
     }
   }
@@ -102,11 +104,22 @@ export class Dockerode implements DockerPort {
     return this.#call(() => lastLines(this.#docker, name, count))
   }
 
-  async removeContainer(name: string, graceSeconds: number): Promise<void> {
+  async stopContainer(name: string, graceSeconds: number): Promise<void> {
     const container = this.#docker.getContainer(name)
     const ms = graceSeconds * 1000 + STOP_MARGIN_MS
     await this.#call(() => gone(container.update({ RestartPolicy: { Name: 'no' } })))
     await bounded(gone(container.stop({ t: graceSeconds })), Math.max(ms, this.options.dockerTimeoutMs))
+  }
+
+  async listeningOn(name: string): Promise<Listening[] | null> {
+    if (!this.options.dockerHost.startsWith('unix://')) return null
+    const found = await this.#ask(() => gone(this.#docker.getContainer(name).inspect()))
+    return found?.State.Pid ? listeningOf(found.State.Pid) : null
+  }
+
+  async removeContainer(name: string, graceSeconds: number): Promise<void> {
+    await this.stopContainer(name, graceSeconds)
+    const container = this.#docker.getContainer(name)
     await this.#call(() => gone(container.remove({ force: true, v: true })))
   }
 
@@ -150,6 +163,10 @@ export class Dockerode implements DockerPort {
   #call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return call(() => bounded(work(), this.options.dockerTimeoutMs, signal), signal)
   }
+}
+
+function healthOf(status: string | undefined): ContainerState['health'] {
+  return status === 'healthy' || status === 'unhealthy' || status === 'starting' ? status : null
 }
 
 function connect(dockerHost: string): Docker {

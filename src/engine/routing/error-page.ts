@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 
 const TEXTS = {
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
@@ -7,6 +7,13 @@ const TEXTS = {
     'It is deployed, but its container refused the connection. Try again shortly.',
   ],
 } as const
+
+/** Tells the router's own answers from those of apps. */
+const MARK = 'x-longshore-router'
+
+export function isErrorPage(headers: IncomingHttpHeaders): boolean {
+  return headers[MARK] !== undefined
+}
 
 /** Answers in the router's own name: a small page, or plain words for programs. Closes nothing. */
 export function errorPage(response: ServerResponse, status: 404 | 502, host: string): void {
@@ -17,7 +24,11 @@ export function errorPage(response: ServerResponse, status: 404 | 502, host: str
 min-height:100vh;margin:0}main{max-width:32rem;padding:2rem}h1{font-size:1.5rem;margin:0 0 .5rem}
 p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;border-radius:.25rem}</style>
 <main><h1>${title}</h1><p><code>${escapeHtml(host.slice(0, 253))}</code></p><p>${text}</p><p>${status} · Longshore</p></main></html>`
-  response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
+  response.writeHead(status, {
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
+    [MARK]: String(status),
+  })
   response.end(body)
 }
 

@@ -1,5 +1,4 @@
 import type { DataSource } from 'typeorm'
-import type { DeploymentStatus } from '../../entities/deployment-status.js'
 import { containerName, stageHost } from '../names.js'
 
 /** Where requests for a host go. */
@@ -10,32 +9,66 @@ export interface Target {
   readonly port: number
 }
 
-export type RoutingTable = ReadonlyMap<string, Target>
+/** All that is routed for one stage. */
+export interface StageRoutes {
+  readonly stageId: string
+  readonly appName: string
+  readonly stageName: string
+  /** Rises with each switch of the stage's traffic. */
+  readonly routeEpoch: number
+  /** Its own host first, then the user's domains. */
+  readonly hosts: readonly string[]
+  /** Host → where browsers are sent: `www.` and the name without it stand for each other. */
+  readonly redirects: ReadonlyMap<string, string>
+  /** What the hosts answer with; null while nothing serves. */
+  readonly current: Target | null
+  /** Each deployment's own host, while its containers run. */
+  readonly deployments: readonly { readonly host: string; readonly target: Target }[]
+}
 
 interface Row {
   id: string
   app: string
   stage: string
-  status: DeploymentStatus
-  current: boolean
-  addresses: string[]
-  port: number
+  route_epoch: string
+  current_deployment_id: string | null
+  domains: string[]
+  targets: Target[]
 }
 
 const ROWS = `
-  SELECT d.id, a.name AS app, s.name AS stage, d.status, s.current_deployment_id = d.id AS current, d.addresses, d.port
-    FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id
-   WHERE d.addresses IS NOT NULL AND a.deleted_at IS NULL AND NOT s.stopped
-     AND d.status IN ('STARTING', 'ROUTING', 'RUNNING', 'RETIRED')`
+  SELECT s.id, a.name AS app, s.name AS stage, s.route_epoch, s.current_deployment_id,
+         ARRAY(SELECT host FROM domain WHERE stage_id = s.id ORDER BY host) AS domains,
+         (SELECT coalesce(json_agg(json_build_object('deploymentId', d.id, 'addresses', d.addresses, 'port', d.port)), '[]')
+            FROM deployment d WHERE d.stage_id = s.id AND d.addresses IS NOT NULL
+             AND d.status IN ('STARTING', 'ROUTING', 'RUNNING', 'RETIRED')) AS targets
+    FROM stage s JOIN app a ON a.id = s.app_id
+   WHERE a.deleted_at IS NULL AND NOT s.stopped
+   ORDER BY s.id`
 
-/** The table that the database says, in one statement: a projection that anybody can make again at any time. */
-export async function readRoutingTable(database: DataSource, baseDomain: string): Promise<RoutingTable> {
+/** What the database says, in one statement: a projection that anybody can make again at any time. */
+export async function readRoutes(database: DataSource, baseDomain: string): Promise<StageRoutes[]> {
   const rows = await database.query<Row[]>(ROWS)
-  const table = new Map<string, Target>()
-  for (const row of rows) {
-    const target = { deploymentId: row.id, addresses: row.addresses, port: row.port }
-    table.set(`${containerName(row.app, row.id)}.${baseDomain}`, target)
-    if (row.current) table.set(stageHost(row.app, row.stage, baseDomain), target)
-  }
-  return table
+  const owned = new Set(rows.flatMap((row) => row.domains))
+  return rows.map((row) => ({
+    stageId: row.id,
+    appName: row.app,
+    stageName: row.stage,
+    routeEpoch: Number(row.route_epoch),
+    hosts: [stageHost(row.app, row.stage, baseDomain), ...row.domains],
+    redirects: redirectsOf(row.domains, owned),
+    current: row.targets.find(({ deploymentId }) => deploymentId === row.current_deployment_id) ?? null,
+    deployments: row.targets.map((target) => ({
+      host: `${containerName(row.app, target.deploymentId)}.${baseDomain}`,
+      target,
+    })),
+  }))
+}
+
+/** A domain's counterpart with or without `www.`, unless that is somebody's domain itself. */
+function redirectsOf(domains: readonly string[], owned: ReadonlySet<string>): Map<string, string> {
+  const pairs = domains.map(
+    (host) => [host.startsWith('www.') ? host.slice(4) : `www.${host}`, host] as const,
+  )
+  return new Map(pairs.filter(([counterpart]) => !owned.has(counterpart)))
 }

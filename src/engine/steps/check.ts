@@ -1,7 +1,7 @@
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
 import { DeployError } from '../errors.js'
+import { ask, chooseProbe, type Finding, type Probe } from '../health.js'
 import { cleanLine } from '../logs/lines.js'
 import { Redactor } from '../logs/redactor.js'
 import type { Tools, Work } from './context.js'
@@ -12,50 +12,57 @@ export interface Candidate {
   readonly port: number
 }
 
-/** The wait between probes grows from here … */
+/** Until it answers for the first time it is asked often, and then less and less: from here … */
 const FIRST_PROBE_MS = 5
-/** … to here: an app that takes long is not asked more often than that. */
+/** … to here, or the stage's interval if that is shorter. */
 const SLOWEST_PROBE_MS = 250
 /** Whether the container still runs is asked of the engine this often: it costs more than a probe. */
 const INSPECT_MS = 100
-const PROBE_TIMEOUT_MS = 1_000
 const LAST_LINES = 100
 
-/** Waits until the container accepts connections and gives its address. @throws DeployError as {@link start} says */
-export async function untilAnswers(
+/**
+ * Waits until the container is well, and has been for as long as the stage asks (`stableSeconds`). Gives its address.
+ *
+ * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY: at once when it ended, was killed or restarted, or when its own
+ * check gave up; else at the deadline. Carries its last lines, and the log what it listens on instead.
+ */
+export async function untilHealthy(
   work: Work,
   candidate: Candidate,
+  stableMs: number,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<string> {
-  const until = performance.now() + work.configuration.health.deadlineSeconds * 1000
-  let address: string | null = null
-  let inspectedAt = -Infinity
+  const { health } = work.configuration
+  const deadline = performance.now() + health.deadlineSeconds * 1000
+  let state = await alive(work, candidate, tools)
+  let inspectedAt = performance.now()
+  const probe = chooseProbe(health, state)
+  let wellSince: number | null = null
   for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, SLOWEST_PROBE_MS)) {
-    if (performance.now() - inspectedAt > INSPECT_MS) {
-      const state = await tools.docker.findContainer(candidate.container)
-      if (!state?.running) throw await ended(work, candidate, state, tools)
-      address = state.address
+    const finding = await ask(probe, state, candidate.port, health.timeoutSeconds * 1000)
+    const now = performance.now()
+    wellSince = finding.well ? (wellSince ?? now) : null
+    if (wellSince !== null && now - wellSince >= stableMs && state.address !== null) return state.address
+    if (finding.hopeless) throw await unhealthy(work, candidate, probe, finding, tools)
+    if (now > deadline + (wellSince === null ? 0 : stableMs)) {
+      throw await unhealthy(work, candidate, probe, finding, tools)
+    }
+    await sleep(wellSince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs), undefined, {
+      signal,
+    })
+    if (wellSince !== null || performance.now() - inspectedAt > INSPECT_MS) {
+      state = await alive(work, candidate, tools)
       inspectedAt = performance.now()
     }
-    if (address !== null && (await accepts(address, candidate.port))) return address
-    if (performance.now() > until) throw await unhealthy(work, candidate, tools)
-    await sleep(waitMs, undefined, { signal })
   }
 }
 
-/** Whether something accepts TCP connections there. */
-export function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: PROBE_TIMEOUT_MS })
-    const finish = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.once('connect', () => finish(true))
-    socket.once('timeout', () => finish(false))
-    socket.once('error', () => finish(false))
-  })
+/** @throws DeployError when it does not run, or had to be started again */
+async function alive(work: Work, candidate: Candidate, tools: Tools): Promise<ContainerState> {
+  const state = await tools.docker.findContainer(candidate.container)
+  if (state?.running && state.restarts === 0) return state
+  throw await ended(work, candidate, state, tools)
 }
 
 async function ended(
@@ -68,18 +75,37 @@ async function ended(
   const exitCode = state?.exitCode ?? null
   if (state?.outOfMemory) {
     const mebibytes = Math.round(work.configuration.memoryBytes / 1024 / 1024)
-    const message = `the container was killed because it used more than its ${mebibytes} MiB of memory: raise the stage's limit`
+    const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
-  const message = `the container ended with exit code ${exitCode ?? 'unknown'} before it answered; see its last lines`
+  const message = `the container ended with exit code ${exitCode ?? 'unknown'} while it was checked; see its last lines`
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 
-async function unhealthy(work: Work, candidate: Candidate, tools: Tools): Promise<DeployError> {
+async function unhealthy(
+  work: Work,
+  candidate: Candidate,
+  probe: Probe,
+  finding: Finding,
+  tools: Tools,
+): Promise<DeployError> {
   const { port } = candidate
-  const seconds = work.configuration.health.deadlineSeconds
-  const message = `no answer on port ${port} after ${seconds} s; does the app listen on 0.0.0.0:${port}? EXPOSE its port in the Dockerfile, or listen on $PORT`
+  const hint = probe.kind === 'image' ? '' : await listeningHint(candidate, tools)
+  const until = finding.hopeless ? '' : ` after ${work.configuration.health.deadlineSeconds} s`
+  const message = `the container is not healthy${until}: ${finding.why || `port ${port} did not stay open`}${hint}`
   return new DeployError('UNHEALTHY', message, { lastLines: await readLastLines(work, candidate, tools) })
+}
+
+/** What the container listens on instead; most often another port, or only itself. */
+async function listeningHint({ container, port }: Candidate, tools: Tools): Promise<string> {
+  const listening = await tools.docker.listeningOn(container).catch(() => null)
+  const advice = `set the app's port, EXPOSE it in the Dockerfile, or listen on $PORT (${port})`
+  if (listening === null) return `; does it listen on 0.0.0.0:${port}? Otherwise ${advice}`
+  if (listening.length === 0) return `; it listens on no port at all: ${advice}`
+  const places = listening.map((one) => `${one.host}:${one.port}`).join(', ')
+  const onlyItself = listening.find((one) => one.port === port && one.isLoopback)
+  if (onlyItself) return `; it listens on ${onlyItself.host}:${port}, must be 0.0.0.0:${port}`
+  return `; it listens on ${places}: ${advice}`
 }
 
 async function readLastLines(work: Work, { container }: Candidate, tools: Tools): Promise<string[]> {

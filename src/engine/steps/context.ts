@@ -6,6 +6,7 @@ import type { Stage } from '../../entities/stage.js'
 import type { Docker } from '../docker/docker.js'
 import type { Git } from '../git/git.js'
 import type { LogWriter } from '../logs/writer.js'
+import type { Router } from '../routing/router.js'
 import type { Claim } from '../states.js'
 import type { Wakeups } from '../wakeups.js'
 
@@ -15,10 +16,7 @@ export interface Tools {
   readonly wakeups: Wakeups
   readonly git: Git
   readonly docker: Docker
-  /** Makes the router of this process, if it has one, follow the database now. */
-  readonly applyRoutes: () => Promise<void>
-  /** Requests that are under way for a deployment; null: this process has no router and cannot know. */
-  readonly inFlight: (deploymentId: string) => number | null
+  readonly router: Router
   /** Called before and after each step; the fault suite makes a process die there. */
   readonly reach: (point: string) => void
   readonly settings: {
@@ -30,6 +28,8 @@ export interface Tools {
     readonly buildTimeoutMs: number
     readonly buildCacheBytes: number
     readonly drainMs: number
+    readonly watchMs: number
+    readonly confirmMs: number
     readonly minFreeDiskBytes: number
     readonly keepReleases: number
     readonly logRetentionDays: number

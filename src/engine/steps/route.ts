@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../entities/deployment-status.js'
-import { CancelledError, LostClaimError } from '../errors.js'
+import { CancelledError, DeployError, LostClaimError } from '../errors.js'
 import type { Queryable } from '../logs/store.js'
 import type { LogRemainder } from '../logs/writer.js'
+import { containerName } from '../names.js'
 import { announceSettled } from '../queue.js'
 import { recordEvent, settle } from '../states.js'
 import { step, type Tools, type Work } from './context.js'
@@ -12,11 +14,17 @@ export interface Replaced {
   readonly deploymentId: string
 }
 
+const ROUTER_LOOK_MS = 100
+/** An app that has not answered through the router after this is slow, but it was reached. */
+const REACH_MS = 2_000
+
 /**
- * Moves the stage's traffic to the started containers, in one transaction: the deployment becomes RUNNING, the one
- * before it RETIRED, and the routing epoch rises. From the commit on this deployment serves, whatever dies.
+ * Moves the stage's traffic to the started containers. First the deployment's own host has to lead to them through the
+ * router; then, in one transaction, the deployment becomes RUNNING, the one before it RETIRED, and the routing epoch
+ * rises. From the commit on this deployment serves, whatever dies.
  *
  * @returns the deployment that served before, or null
+ * @throws DeployError ROUTER_UNREACHABLE: the router does not get through to it; nothing was changed
  * @throws LostClaimError when the claim is lost or ends within a second: nothing was changed
  * @throws CancelledError when it was to be cancelled before the commit
  */
@@ -25,7 +33,9 @@ export async function route(
   started: Started,
   tools: Tools,
   url: string,
+  signal: AbortSignal,
 ): Promise<Replaced | null> {
+  await step(tools, 'reach', () => untilReached(work, tools, signal))
   await step(tools, 'keep-running', () =>
     Promise.all(started.containers.map((name) => tools.docker.keepRunning(name))),
   )
@@ -36,9 +46,27 @@ export async function route(
   announceSettled(tools.wakeups, work.deployment.id)
   if (replaced) tools.wakeups.notify('deployment', replaced.deploymentId)
   tools.wakeups.notify('route', work.stage.id)
+  tools.wakeups.notify('watch', work.deployment.id)
   // Committed: from here on nothing may fail the deployment. A router that cannot read now polls.
-  await tools.applyRoutes().catch(() => undefined)
+  await tools.router.apply().catch(() => undefined)
   return replaced
+}
+
+/** The address was recorded before: the router shows the deployment's own host. */
+async function untilReached(work: Work, tools: Tools, signal: AbortSignal): Promise<void> {
+  const host = `${containerName(work.app.name, work.deployment.id)}.${tools.settings.baseDomain}`
+  const path = work.configuration.health.path ?? '/'
+  const until = performance.now() + tools.settings.confirmMs
+  tools.wakeups.notify('route', work.stage.id)
+  for (;;) {
+    await tools.router.apply().catch(() => undefined)
+    if (await tools.router.reaches(host, path, REACH_MS)) return
+    if (performance.now() > until) {
+      const message = `the router does not get through to ${host} although the container answers: see the server's log and the router's`
+      throw new DeployError('ROUTER_UNREACHABLE', message)
+    }
+    await sleep(ROUTER_LOOK_MS, undefined, { signal })
+  }
 }
 
 async function switchTraffic(
@@ -51,11 +79,8 @@ async function switchTraffic(
   const { claim, deployment, stage } = work
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR UPDATE', [stage.id])
   await mustHold(manager, work)
-  const old = await retireServing(manager, stage.id, deployment.id, tools.settings.drainMs)
-  await manager.query(
-    'UPDATE stage SET current_deployment_id = $2, route_epoch = route_epoch + 1, stopped = false WHERE id = $1',
-    [stage.id, deployment.id],
-  )
+  const old = await retireServing(manager, stage.id, `replaced by ${deployment.id}`, tools.settings.drainMs)
+  await pointStageTo(manager, stage.id, deployment.id)
   const words = {
     text: `Running at ${url}`,
     before: remainder.chunks,
@@ -63,6 +88,9 @@ async function switchTraffic(
     expectedSeq: remainder.expectedSeq,
   }
   await settle(manager, claim, DeploymentStatus.RUNNING, words, { live_at: new Date() })
+  // By the database's clock, as everything that other processes go by.
+  const watched = `UPDATE deployment SET replaced_id = $2, watch_until = now() + make_interval(secs => $3) WHERE id = $1`
+  await manager.query(watched, [deployment.id, old?.deploymentId ?? null, tools.settings.watchMs / 1000])
   return old
 }
 
@@ -78,22 +106,30 @@ async function mustHold(manager: Queryable, { claim }: Work): Promise<void> {
   if (row.cancelled || row.deleted) throw new CancelledError('cancelled')
 }
 
+/** Sends the stage's traffic to a deployment, in the caller's transaction, which holds the stage's row. */
+export async function pointStageTo(manager: Queryable, stageId: string, deploymentId: string): Promise<void> {
+  await manager.query(
+    'UPDATE stage SET current_deployment_id = $2, route_epoch = route_epoch + 1, stopped = false WHERE id = $1',
+    [stageId, deploymentId],
+  )
+}
+
 /** What serves the stage is RETIRED, and may go on with what is under way until its drain ends. */
 export async function retireServing(
   manager: Queryable,
   stageId: string,
-  successorId: string | null,
+  reason: string,
   drainMs: number,
 ): Promise<Replaced | null> {
   const [rows] = await manager.query<[{ id: string; epoch: number }[], number]>(
-    `UPDATE deployment SET status = 'RETIRED', finished_at = now(), drain_until = now() + make_interval(secs => $2)
+    `UPDATE deployment SET status = 'RETIRED', finished_at = now(), watch_until = NULL,
+            drain_until = now() + make_interval(secs => $2)
       WHERE stage_id = $1 AND status = 'RUNNING' RETURNING id, epoch`,
     [stageId, drainMs / 1000],
   )
   const old = rows[0]
   if (!old) return null
   const claim = { deploymentId: old.id, epoch: old.epoch }
-  const reason = successorId === null ? 'the stage was stopped' : `replaced by ${successorId}`
   await recordEvent(manager, claim, DeploymentStatus.RUNNING, DeploymentStatus.RETIRED, reason)
   return { deploymentId: old.id }
 }

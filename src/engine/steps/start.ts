@@ -1,8 +1,9 @@
+import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import type { Image } from '../docker/docker.js'
 import { LostClaimError } from '../errors.js'
 import { type ContainerOwner, containerRequests } from './containers.js'
-import { untilAnswers } from './check.js'
+import { untilHealthy } from './check.js'
 import { step, type Tools, type Work } from './context.js'
 
 /** Containers that answer. */
@@ -13,6 +14,7 @@ export interface Started {
 }
 
 const DEFAULT_PORT = 80
+const STABLE_MS = 3_000
 
 /**
  * Containers of the image, one for each replica, beside whatever serves now, that are up and accept connections on
@@ -29,8 +31,9 @@ export async function start(work: Work, image: Image, tools: Tools, signal: Abor
   await step(tools, 'start', () => each(requests, (one) => tools.docker.startContainer(one.name, signal)))
   const containers = requests.map(({ name }) => name)
   log.system(`Started ${containers.join(', ')}; waiting for an answer on port ${port}`)
+  const stableMs = await stableFor(work, tools)
   const addresses = await step(tools, 'check', () =>
-    each(containers, (container) => untilAnswers(work, { container, port }, tools, signal)),
+    each(containers, (container) => untilHealthy(work, { container, port }, stableMs, tools, signal)),
   )
   await step(tools, 'record', async () => {
     const result = await tools.database
@@ -48,6 +51,14 @@ export function ownerOf({ app, deployment }: Pick<Work, 'app' | 'deployment'>, t
 
 function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   return Promise.all(items.map(work))
+}
+
+/** How long it has to stay healthy: while nothing serves yet, nothing can be made worse by going on. */
+async function stableFor({ configuration, stage }: Work, tools: Tools): Promise<number> {
+  const { stableSeconds } = configuration.health
+  if (stableSeconds !== null) return stableSeconds * 1000
+  const serving = { stageId: stage.id, status: DeploymentStatus.RUNNING }
+  return (await tools.database.getRepository(Deployment).existsBy(serving)) ? STABLE_MS : 0
 }
 
 /** A variable PORT says where the app listens, as everywhere in the field. */

@@ -1,0 +1,62 @@
+import type { EntityManager } from 'typeorm'
+import { DeploymentTrigger } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import type { Stage } from '../../entities/stage.js'
+import { CommandError } from '../errors.js'
+import { getApp } from './apps.js'
+import { announceQueued, enqueue } from './enqueue.js'
+import type { CommandParts } from './parts.js'
+import { lockStageOf } from './stage-lock.js'
+
+/** Deployments of images that are there already: nothing is built. */
+export class ReleaseCommands {
+  constructor(private readonly parts: CommandParts) {}
+
+  /**
+   * A new deployment of an earlier image with that deployment's configuration. Default: the one that served before
+   * the current.
+   */
+  async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
+    const queued = await this.parts.database.transaction(async (manager) => {
+      await getApp(manager, appId)
+      const stage = await lockStageOf(manager, appId, stageName)
+      const target = toDeploymentId
+        ? await releaseOf(manager, stage, toDeploymentId)
+        : await releaseBefore(manager, stage)
+      return enqueue(manager, stage, DeploymentTrigger.ROLLBACK, sameAs(target), `rollback to ${target.id}`)
+    })
+    announceQueued(this.parts.wakeups, queued)
+    return queued
+  }
+}
+
+/** What makes a deployment run as another one did. */
+export function sameAs({ ref, imageId, commitSha, commitMessage, configuration }: Deployment) {
+  return { ref, imageId, commitSha, commitMessage, configuration }
+}
+
+async function releaseOf(manager: EntityManager, stage: Stage, id: string): Promise<Deployment> {
+  const found = await manager.findOneBy(Deployment, { id, stageId: stage.id })
+  if (!found) {
+    throw new CommandError('NOT_FOUND', `the stage has no deployment ${id}`, 'toDeploymentId')
+  }
+  if (found.liveAt === null || found.imageId === null) {
+    throw new CommandError('CONFLICT', `deployment ${id} never served: choose one that did`, 'toDeploymentId')
+  }
+  return found
+}
+
+async function releaseBefore(manager: EntityManager, stage: Stage): Promise<Deployment> {
+  const found = await manager
+    .createQueryBuilder(Deployment, 'd')
+    .where(`d.stageId = :stageId AND d.liveAt IS NOT NULL AND d.status = 'RETIRED' AND d.imageId IS NOT NULL`)
+    .andWhere('d.id IS DISTINCT FROM :current')
+    .setParameters({ stageId: stage.id, current: stage.currentDeploymentId })
+    .orderBy('d.liveAt', 'DESC')
+    .limit(1)
+    .getOne()
+  if (!found) {
+    throw new CommandError('CONFLICT', 'there is no earlier release of this stage to go back to')
+  }
+  return found
+}

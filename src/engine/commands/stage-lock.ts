@@ -1,0 +1,23 @@
+import { type EntityManager, IsNull } from 'typeorm'
+import { Stage } from '../../entities/stage.js'
+import { CommandError } from '../errors.js'
+
+/** The stage, locked until the transaction ends: what is decided about it is decided one after another. */
+export async function lockStage(manager: EntityManager, id: string, field = 'id'): Promise<Stage> {
+  if (!(await manager.existsBy(Stage, { id, app: { deletedAt: IsNull() } }))) {
+    throw new CommandError('NOT_FOUND', `there is no stage ${id}`, field)
+  }
+  return manager.findOneOrFail(Stage, { where: { id }, lock: { mode: 'pessimistic_write' } })
+}
+
+/** The same by its app and name. */
+export async function lockStageOf(
+  manager: EntityManager,
+  appId: string,
+  name: string,
+  field = 'stage',
+): Promise<Stage> {
+  const stage = await manager.findOne(Stage, { where: { appId, name }, lock: { mode: 'pessimistic_write' } })
+  if (!stage) throw new CommandError('NOT_FOUND', `the app has no stage "${name}"`, field)
+  return stage
+}

@@ -1,0 +1,111 @@
+import { Stage } from '../../entities/stage.js'
+import { badInput } from '../errors.js'
+import { checkHealthPath, checkRef } from '../names.js'
+import type { CommandParts } from './parts.js'
+import { lockStage } from './stage-lock.js'
+
+/** What is left out stays as it is; null resets to the default. */
+export interface UpdateStageCommand {
+  readonly branch?: string | null
+  readonly replicas?: number | null
+  readonly autoDeploy?: boolean | null
+  readonly healthCheck?: {
+    readonly path?: string | null
+    readonly intervalSeconds?: number | null
+    readonly timeoutSeconds?: number | null
+    readonly deadlineSeconds?: number | null
+    readonly stableSeconds?: number | null
+  } | null
+  readonly limits?: {
+    readonly memoryBytes?: number | null
+    readonly cpus?: number | null
+    readonly pids?: number | null
+  } | null
+}
+
+/** Least, most and default of each number, by the API's name. */
+const NUMBERS = {
+  replicas: { column: 'replicas', least: 1, most: 20, fallback: 1, whole: true },
+  'healthCheck.intervalSeconds': {
+    column: 'healthIntervalSeconds',
+    least: 1,
+    most: 300,
+    fallback: 1,
+    whole: true,
+  },
+  'healthCheck.timeoutSeconds': {
+    column: 'healthTimeoutSeconds',
+    least: 1,
+    most: 300,
+    fallback: 5,
+    whole: true,
+  },
+  'healthCheck.deadlineSeconds': {
+    column: 'healthDeadlineSeconds',
+    least: 1,
+    most: 3600,
+    fallback: 60,
+    whole: true,
+  },
+  'healthCheck.stableSeconds': {
+    column: 'healthStableSeconds',
+    least: 0,
+    most: 600,
+    fallback: null,
+    whole: true,
+  },
+  'limits.memoryBytes': {
+    column: 'memoryBytes',
+    least: 6 * 1024 * 1024, // the Docker engine takes no less
+    most: 1024 ** 4,
+    fallback: 512 * 1024 * 1024,
+    whole: true,
+  },
+  'limits.cpus': { column: 'cpus', least: 0.01, most: 256, fallback: 1, whole: false },
+  'limits.pids': { column: 'pids', least: 16, most: 32_768, fallback: 512, whole: true },
+} as const
+
+export class StageSettings {
+  constructor(private readonly parts: CommandParts) {}
+
+  /** Takes effect with the stage's next deployment. */
+  async update(id: string, command: UpdateStageCommand): Promise<Stage> {
+    const patch = patchOf(command)
+    return this.parts.database.transaction(async (manager) => {
+      await lockStage(manager, id)
+      if (Object.keys(patch).length > 0) await manager.update(Stage, { id }, patch)
+      return manager.findOneByOrFail(Stage, { id })
+    })
+  }
+}
+
+function patchOf(command: UpdateStageCommand): Partial<Stage> {
+  const patch: Record<string, unknown> = {}
+  for (const [field, { column, fallback, ...bounds }] of Object.entries(NUMBERS)) {
+    const value = valueAt(command, field)
+    if (value === undefined) continue
+    patch[column] = value === null ? fallback : checkNumber(field, value, bounds)
+  }
+  if (command.branch !== undefined) patch.branch = command.branch && checkRef('branch', command.branch)
+  if (command.autoDeploy !== undefined) patch.autoDeploy = command.autoDeploy ?? true
+  const path = command.healthCheck === null ? null : command.healthCheck?.path
+  if (path !== undefined) patch.healthPath = path && checkHealthPath('healthCheck.path', path)
+  return patch
+}
+
+/** Undefined: left out. A group that is null resets all that is in it. */
+function valueAt(command: UpdateStageCommand, field: string): number | null | undefined {
+  const [group = '', name] = field.split('.')
+  const found = command[group as keyof UpdateStageCommand]
+  if (name === undefined || found === null || found === undefined) return found as number | null | undefined
+  return (found as Record<string, number | null | undefined>)[name]
+}
+
+function checkNumber(
+  field: string,
+  value: number,
+  { least, most, whole }: { least: number; most: number; whole: boolean },
+): number {
+  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value
+  throw badInput(field, `${value} is not a ${whole ? 'whole ' : ''}number from ${least} to ${most}`)
+}

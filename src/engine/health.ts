@@ -1,0 +1,81 @@
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import type { HealthConfiguration } from '../entities/configuration.js'
+import type { ContainerState } from './docker/docker.js'
+
+/** How an app is asked whether it is well, from outside its container. */
+export type Probe =
+  /** The image's own HEALTHCHECK, which the Docker engine runs. */
+  | { readonly kind: 'image' }
+  /** GET a path: 200 to 399 is well. */
+  | { readonly kind: 'http'; readonly path: string }
+  /** It accepts connections. */
+  | { readonly kind: 'tcp' }
+
+/** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
+export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
+  if (health.path !== null) return { kind: 'http', path: health.path }
+  return state.health === null ? { kind: 'tcp' } : { kind: 'image' }
+}
+
+/** What a probe found: well, not (yet), or given up by the image's own check. `why` is for the error. */
+export interface Finding {
+  readonly well: boolean
+  readonly hopeless: boolean
+  readonly why: string
+}
+
+/** Asks once; never rejects. */
+export async function ask(
+  probe: Probe,
+  state: ContainerState,
+  port: number,
+  timeoutMs: number,
+): Promise<Finding> {
+  if (probe.kind === 'image') {
+    const well = state.health === 'healthy'
+    return { well, hopeless: state.health === 'unhealthy', why: `its HEALTHCHECK says ${state.health}` }
+  }
+  if (state.address === null) return { well: false, hopeless: false, why: 'it has no address' }
+  const why =
+    probe.kind === 'tcp'
+      ? await tryConnect(state.address, port, timeoutMs)
+      : await tryGet(state.address, port, probe.path, timeoutMs)
+  return { well: why === null, hopeless: false, why: why ?? '' }
+}
+
+/** Null: something accepts connections there. */
+function tryConnect(host: string, port: number, timeoutMs: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: timeoutMs })
+    const finish = (answer: string | null) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => finish(null))
+    socket.once('timeout', () => finish(`port ${port} did not answer within ${timeoutMs / 1000} s`))
+    socket.once('error', () => finish(`nothing listens on port ${port}`))
+  })
+}
+
+/** Null: the answer's status is 200 to 399. The whole answer has to begin within the time. */
+function tryGet(host: string, port: number, path: string, timeoutMs: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
+    const asked = request({ host, port, path, headers, agent: false })
+    const finish = (answer: string | null) => {
+      clearTimeout(timer)
+      asked.destroy()
+      resolve(answer)
+    }
+    const timer = setTimeout(
+      () => finish(`GET ${path} did not answer within ${timeoutMs / 1000} s`),
+      timeoutMs,
+    )
+    asked.once('response', ({ statusCode = 0 }) =>
+      finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
+    )
+    asked.once('error', () => finish(`nothing answers GET ${path} on port ${port}`))
+    asked.end()
+  })
+}

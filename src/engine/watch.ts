@@ -1,0 +1,123 @@
+import type { DataSource } from 'typeorm'
+import type { Configuration } from '../entities/configuration.js'
+import type { Logger } from '../logger.js'
+import { ask, chooseProbe } from './health.js'
+import { returnTraffic } from './return-traffic.js'
+import { Rounds } from './rounds.js'
+import { containerNames } from './steps/containers.js'
+import type { Tools } from './steps/context.js'
+
+const EVERY_MS = 1_000
+/** An app that fails its probe this often in a row is unhealthy. */
+const UNHEALTHY_AFTER = 3
+
+interface Watched {
+  readonly id: string
+  readonly stageId: string
+  readonly appName: string
+  readonly port: number
+  readonly configuration: Configuration
+  readonly replacedId: string | null
+  readonly over: boolean
+  /** Seconds since traffic moved to it. */
+  readonly age: number
+}
+
+const WATCHED = `
+  SELECT d.id, d.stage_id AS "stageId", a.name AS "appName", d.port, d.configuration, d.replaced_id AS "replacedId",
+         d.watch_until <= now() AS over, extract(epoch FROM now() - d.live_at)::float8 AS age
+    FROM deployment d JOIN app a ON a.id = d.app_id
+   WHERE d.watch_until IS NOT NULL AND d.status = 'RUNNING' AND a.deleted_at IS NULL AND d.configuration IS NOT NULL`
+
+/**
+ * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
+ * becomes unhealthy loses the traffic to the version before it. When the time is over, what was kept for that goes.
+ * Every worker watches; the database lets one act.
+ */
+export class Watcher implements AsyncDisposable {
+  readonly #rounds: Rounds
+  readonly #failures = new Map<string, number>()
+  readonly #unconfirmedSince = new Map<string, number>()
+  readonly #stopping = new AbortController()
+  #unsubscribe: () => void = () => undefined
+
+  constructor(
+    private readonly database: DataSource,
+    private readonly tools: Tools,
+    private readonly logger: Logger,
+    everyMs = EVERY_MS,
+  ) {
+    this.#rounds = new Rounds('watch', everyMs, () => this.round(), logger)
+  }
+
+  start(): void {
+    this.#unsubscribe = this.tools.wakeups.on('watch', () => this.#rounds.now())
+    this.#rounds.start()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
+    this.#unsubscribe()
+    await this.#rounds[Symbol.asyncDispose]()
+  }
+
+  /** Looks at all that is watched, once. */
+  async round(): Promise<void> {
+    const watched = await this.database.query<Watched[]>(WATCHED)
+    const ids = new Set(watched.map(({ id }) => id))
+    for (const map of [this.#failures, this.#unconfirmedSince]) {
+      for (const id of map.keys()) if (!ids.has(id)) map.delete(id)
+    }
+    await Promise.all(watched.map((one) => this.#look(one)))
+  }
+
+  async #look(one: Watched): Promise<void> {
+    const why = (await this.#unconfirmed(one)) ?? (await this.#failure(one))
+    if (why !== null) {
+      this.logger.warn('a new version fails', { deployment: one.id, why })
+      const done = await returnTraffic(one.id, why, this.tools, this.logger, this.#stopping.signal)
+      if (done) return
+    }
+    if (one.over) await this.#end(one)
+  }
+
+  /** The router has been told to send traffic to it and does not: what served before is as good as it was. */
+  async #unconfirmed({ id, stageId }: Watched): Promise<string | null> {
+    const answer = await this.tools.router.confirms(stageId, id)
+    if (answer !== false) {
+      this.#unconfirmedSince.delete(id)
+      return null
+    }
+    await this.tools.router.apply().catch(() => undefined)
+    const since = this.#unconfirmedSince.get(id) ?? performance.now()
+    this.#unconfirmedSince.set(id, since)
+    if (performance.now() - since < this.tools.settings.confirmMs) return null
+    return 'the router does not send traffic to it'
+  }
+
+  async #failure(one: Watched): Promise<string | null> {
+    const names = containerNames(one.appName, one.id, one.configuration.replicas)
+    const found = await Promise.all(names.map((name) => this.#fails(name, one)))
+    return found.find((why) => why !== null) ?? null
+  }
+
+  async #fails(name: string, { port, configuration: { health } }: Watched): Promise<string | null> {
+    const state = await this.tools.docker.findContainer(name)
+    if (!state) return null // removed by hand: the reconciler makes it again
+    if (state.outOfMemory) return 'it used more memory than its limit (OOM)'
+    if (state.restarts > 0) return `it ended and was started again (exit code ${state.exitCode})`
+    if (!state.running) return `it ended with exit code ${state.exitCode}`
+    const finding = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
+    const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
+    this.#failures.set(name, failures)
+    return finding.hopeless || failures >= UNHEALTHY_AFTER ? `it became unhealthy: ${finding.why}` : null
+  }
+
+  async #end({ id, stageId }: Watched): Promise<void> {
+    await this.database.query(
+      'UPDATE deployment SET watch_until = NULL WHERE id = $1 AND watch_until <= now()',
+      [id],
+    )
+    this.tools.wakeups.notify('stage', stageId)
+  }
+}
