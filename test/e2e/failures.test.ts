@@ -8,6 +8,7 @@ import {
   followLog,
   graphql,
   readDeployment,
+  updateStage,
 } from '../support/client.js'
 import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation } from '../support/server.js'
@@ -154,22 +155,16 @@ describe('an app that listens on no port', () => {
       repoUrl: repository.url,
       deploy: false,
     })
-    await shortenDeadline(installation, appId)
+    await updateStage(installation.port, appId, { healthCheck: { deadlineSeconds: 2 } })
     const again = await deploy(installation.port, appId)
     await followLog(installation.port, again)
     const { status, error } = await readDeployment(installation.port, again)
     assert.equal(status, 'FAILED')
     assert.equal(error?.code, 'UNHEALTHY')
-    assert.match(error.message, /no answer on port 80 after 2 s/)
+    assert.match(
+      error.message,
+      /not healthy after 2 s: nothing listens on port 80; it listens on no port at all/,
+    )
     assert.deepEqual(error.lastLines, ['idle'])
   })
 })
-
-/** Until stages can be updated over the API (issue 4). */
-async function shortenDeadline(installation: Installation, appId: string): Promise<void> {
-  const { default: pg } = await import('pg')
-  const client = new pg.Client({ connectionString: installation.database.url })
-  await client.connect()
-  await client.query('UPDATE stage SET health_deadline_seconds = 2 WHERE app_id = $1', [appId])
-  await client.end()
-}

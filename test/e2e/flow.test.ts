@@ -129,17 +129,20 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
         if (answer.status !== 200) failures += 1
       }
     })()
-    const { data } = await apollo.mutate<{ deploy: { id: string } }>({
-      mutation: DEPLOY,
-      variables: { appId },
-    })
-    second = data?.deploy.id ?? ''
-    const statuses = await followStatus(apollo, second)
-    assert.equal(statuses.at(-1)?.status, 'RUNNING')
-    assert.equal((await installation.fetch('shop.localhost')).body, 'second page')
-    await until(15_000, () => !docker('ps', '-a', '--format', '{{.Names}}').includes(`shop-${first}`))
-    asking = false
-    await requests
+    try {
+      const { data } = await apollo.mutate<{ deploy: { id: string } }>({
+        mutation: DEPLOY,
+        variables: { appId },
+      })
+      second = data?.deploy.id ?? ''
+      const statuses = await followStatus(apollo, second)
+      assert.equal(statuses.at(-1)?.status, 'RUNNING')
+      assert.equal((await installation.fetch('shop.localhost')).body, 'second page')
+      await until(15_000, () => !docker('ps', '-a', '--format', '{{.Names}}').includes(`shop-${first}`))
+    } finally {
+      asking = false
+      await requests
+    }
     assert.equal(failures, 0)
     assert.equal((await followStatus(apollo, first)).at(-1)?.status, 'RETIRED')
   })

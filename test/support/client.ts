@@ -117,3 +117,13 @@ export async function deploy(port: number, appId: string, input: object = {}): P
   const query = 'mutation ($appId: ID!, $input: DeployInput) { deploy(appId: $appId, input: $input) { id } }'
   return (await graphql<{ deploy: { id: string } }>(port, query, { appId, input })).deploy.id
 }
+
+const UPDATE_STAGE = `mutation ($id: ID!, $input: UpdateStageInput!) { updateStage(id: $id, input: $input) { id } }`
+
+/** Changes the production stage of an app; gives the stage's id. */
+export async function updateStage(port: number, appId: string, input: object): Promise<string> {
+  const query = 'query ($id: ID!) { app(id: $id) { stage { id } } }'
+  const { app } = await graphql<{ app: { stage: { id: string } } }>(port, query, { id: appId })
+  await graphql(port, UPDATE_STAGE, { id: app.stage.id, input })
+  return app.stage.id
+}

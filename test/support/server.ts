@@ -36,6 +36,8 @@ export class Installation implements AsyncDisposable {
       ROUTER_PORT: String(this.routerPort),
       ADMIN_TOKEN: TOKEN,
       ALLOW_FILE_REPOS: 'true',
+      // What was kept for a return of traffic goes soon.
+      WATCH_SECONDS: '2',
       ...env,
     })
     this.processes.push(server)
