@@ -12,6 +12,9 @@ export type Probe =
   /** It accepts connections. */
   | { readonly kind: 'tcp' }
 
+/** A container beside us accepts at once or not at all; one that has ended is silent. */
+const CONNECT_MS = 1_000
+
 /** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
 export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
   if (health.path !== null) return { kind: 'http', path: health.path }
@@ -39,7 +42,7 @@ export async function ask(
   if (state.address === null) return { well: false, hopeless: false, why: 'it has no address' }
   const why =
     probe.kind === 'tcp'
-      ? await tryConnect(state.address, port, timeoutMs)
+      ? await tryConnect(state.address, port, Math.min(timeoutMs, CONNECT_MS))
       : await tryGet(state.address, port, probe.path, timeoutMs)
   return { well: why === null, hopeless: false, why: why ?? '' }
 }

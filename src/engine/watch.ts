@@ -36,6 +36,7 @@ const WATCHED = `
  */
 export class Watcher implements AsyncDisposable {
   readonly #rounds: Rounds
+  /** Probes that failed in a row, by container. */
   readonly #failures = new Map<string, number>()
   readonly #unconfirmedSince = new Map<string, number>()
   readonly #stopping = new AbortController()
@@ -65,9 +66,8 @@ export class Watcher implements AsyncDisposable {
   async round(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
-    for (const map of [this.#failures, this.#unconfirmedSince]) {
-      for (const id of map.keys()) if (!ids.has(id)) map.delete(id)
-    }
+    for (const id of this.#unconfirmedSince.keys()) if (!ids.has(id)) this.#unconfirmedSince.delete(id)
+    if (watched.length === 0) this.#failures.clear()
     await Promise.all(watched.map((one) => this.#look(one)))
   }
 

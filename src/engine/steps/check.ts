@@ -46,6 +46,7 @@ export async function untilHealthy(
     if (wellSince !== null && now - wellSince >= stableMs && state.address !== null) return state.address
     if (finding.hopeless) throw await unhealthy(work, candidate, probe, finding, tools)
     if (now > deadline + (wellSince === null ? 0 : stableMs)) {
+      await alive(work, candidate, tools) // one that has just ended is told as that
       throw await unhealthy(work, candidate, probe, finding, tools)
     }
     await sleep(wellSince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs), undefined, {

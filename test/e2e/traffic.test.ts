@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { after, before, describe, test } from 'node:test'
+import {
+  createApp,
+  deploy,
+  followLog,
+  graphql,
+  readDeployment,
+  tryGraphql,
+  updateStage,
+} from '../support/client.js'
+import { BASE_IMAGE, TestRepository, webApp } from '../support/repository.js'
+import { Installation, until } from '../support/server.js'
+
+const QUICK = { stableSeconds: 0, deadlineSeconds: 3 }
+
+/** A web app whose container runs `script`; `line` goes into the Dockerfile before its command. */
+function scripted(script: string, page = 'page', line = ''): Record<string, string> {
+  const command = JSON.stringify(['/bin/busybox', 'sh', '-c', script])
+  return {
+    'www/index.html': page,
+    Dockerfile: `FROM ${BASE_IMAGE}\nCOPY www /www\nEXPOSE 8080\n${line}\nCMD ${command}\n`,
+  }
+}
+
+const SERVE = 'exec busybox httpd -f -p 8080 -h /www'
+
+describe('traffic', () => {
+  let installation: Installation
+  let port = 0
+
+  before(async () => {
+    installation = await Installation.create()
+    port = installation.port
+    await installation.start({ WATCH_SECONDS: '6', DRAIN_SECONDS: '1', ROUTER_CONFIRM_SECONDS: '3' })
+  })
+  after(() => installation[Symbol.asyncDispose]())
+
+  const names = () => execFileSync('docker', ['ps', '-a', '--format', '{{.Names}}'], { encoding: 'utf8' })
+  const page = async (app: string) => (await installation.fetch(`${app}.localhost`)).body
+
+  /** An app that serves `first`, and how to deploy something else to it and see how that ends. */
+  async function serving(name: string, first: Record<string, string>, healthCheck: object = QUICK) {
+    const repository = new TestRepository(first)
+    const { appId } = await createApp(port, { name, repoUrl: repository.url, deploy: false })
+    const stageId = await updateStage(port, appId, { healthCheck })
+    const next = async (files: Record<string, string> = {}) => {
+      repository.commit(files)
+      const id = await deploy(port, appId)
+      const events = await followLog(port, id)
+      return { id, end: events.at(-1)?.end?.status, log: events.map((event) => event.text).join('') }
+    }
+    const started = await next()
+    assert.equal(started.end, 'RUNNING', started.log)
+    return {
+      appId,
+      stageId,
+      first: started.id,
+      next,
+      async [Symbol.asyncDispose]() {
+        await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
+        repository[Symbol.dispose]()
+      },
+    }
+  }
+
+  async function status(id: string): Promise<string> {
+    return (await readDeployment(port, id)).status
+  }
+
+  test('does not move to what ends, is killed, or listens in the wrong place; the error says which', async () => {
+    await using app = await serving('guarded', webApp('good'))
+    const ends = await app.next(scripted('echo last words; exit 3', 'bad'))
+    const { error } = await readDeployment(port, ends.id)
+    assert.deepEqual([error?.code, error?.exitCode, error?.lastLines], ['EXITED', 3, ['last words']])
+
+    const wrong = await app.next(scripted('exec busybox httpd -f -p 127.0.0.1:8080 -h /www', 'bad'))
+    const { error: where } = await readDeployment(port, wrong.id)
+    assert.equal(where?.code, 'UNHEALTHY')
+    assert.match(where.message, /it listens on 127\.0\.0\.1:8080, must be 0\.0\.0\.0:8080/)
+
+    await updateStage(port, app.appId, { limits: { memoryBytes: 16 * 1024 * 1024 } })
+    const eats = await app.next(scripted('busybox tail /dev/zero', 'bad'))
+    assert.equal((await readDeployment(port, eats.id)).error?.code, 'OUT_OF_MEMORY')
+    assert.equal(await page('guarded'), 'good')
+    assert.equal(await status(app.first), 'RUNNING')
+  })
+
+  test('waits for the HTTP path, and for the image’s own check', async () => {
+    await using app = await serving('checked', webApp('good'), { ...QUICK, path: '/index.html' })
+    await updateStage(port, app.appId, { healthCheck: { path: '/missing' } })
+    const missing = await app.next({ 'www/index.html': 'bad' })
+    const { error } = await readDeployment(port, missing.id)
+    assert.match(error?.message ?? '', /GET \/missing answered 404/)
+
+    await updateStage(port, app.appId, { healthCheck: { path: null } })
+    const check = 'HEALTHCHECK --interval=1s --retries=1 CMD ["/bin/busybox", "test", "-e", "/www/well"]'
+    const sick = await app.next(scripted(SERVE, 'bad', check))
+    const { error: own } = await readDeployment(port, sick.id)
+    assert.match(own?.message ?? '', /HEALTHCHECK says unhealthy/)
+    const well = await app.next({ ...scripted(SERVE, 'well page', check), 'www/well': '' })
+    assert.equal(well.end, 'RUNNING', well.log)
+    assert.equal(await page('checked'), 'well page')
+  })
+
+  test('a version that has to stay healthy for a while and does not gets none', async () => {
+    await using app = await serving('stable', webApp('good'))
+    await updateStage(port, app.appId, { healthCheck: { stableSeconds: 3, deadlineSeconds: 10 } })
+    const brief = await app.next(scripted('busybox httpd -p 8080 -h /www; sleep 1', 'bad'))
+    assert.equal(brief.end, 'FAILED')
+    assert.equal((await readDeployment(port, brief.id)).error?.code, 'EXITED')
+    assert.equal(await page('stable'), 'good')
+  })
+
+  test('goes back to the version before when the new one ends while it is watched, at most once', async () => {
+    await using app = await serving('watched', webApp('good'))
+    const broken = await app.next(scripted('busybox httpd -p 8080 -h /www; sleep 2; exit 7', 'bad'))
+    assert.equal(broken.end, 'RUNNING', broken.log)
+    await until(12_000, async () => (await status(broken.id)) === 'ROLLED_BACK')
+    assert.equal(await page('watched'), 'good')
+    assert.equal(await status(app.first), 'RUNNING')
+    const { error } = await readDeployment(port, broken.id)
+    assert.equal(error?.code, 'ROLLED_BACK')
+    assert.match(error.message, new RegExp(`rolled back to ${app.first}: it ended`))
+    await until(15_000, () => !names().includes(`watched-${broken.id}`))
+    assert.match(names(), new RegExp(`watched-${app.first}`))
+  })
+
+  test('goes back when the new one becomes unhealthy', async () => {
+    await using app = await serving('sickly', webApp('good'), { ...QUICK, path: '/index.html' })
+    const sick = await app.next(scripted(`(sleep 2; busybox rm /www/index.html) & ${SERVE}`, 'bad'))
+    assert.equal(sick.end, 'RUNNING', sick.log)
+    await until(15_000, async () => (await status(sick.id)) === 'ROLLED_BACK')
+    assert.match(
+      (await readDeployment(port, sick.id)).error?.message ?? '',
+      /became unhealthy: GET \/index.html/,
+    )
+    assert.equal(await page('sickly'), 'good')
+  })
+
+  test('rolls back by hand without a build, with that release’s configuration', async () => {
+    await using app = await serving('returned', webApp('one'))
+    await updateStage(port, app.appId, { limits: { pids: 99 } })
+    const second = await app.next({ 'www/index.html': 'two' })
+    assert.equal(await page('returned'), 'two')
+    const ROLLBACK =
+      'mutation ($id: ID!, $to: ID) { rollback(appId: $id, toDeploymentId: $to) { id trigger commitSha } }'
+    const startedAt = Date.now()
+    const { rollback } = await graphql<{ rollback: { id: string; trigger: string } }>(port, ROLLBACK, {
+      id: app.appId,
+    })
+    assert.equal(rollback.trigger, 'ROLLBACK')
+    const log = (await followLog(port, rollback.id)).map((event) => event.text).join('')
+    assert.ok(Date.now() - startedAt < 15_000)
+    assert.match(log, /without a build/)
+    assert.equal(await page('returned'), 'one')
+    const pids = execFileSync('docker', [
+      'inspect',
+      '-f',
+      '{{.HostConfig.PidsLimit}}',
+      `returned-${rollback.id}`,
+    ])
+    assert.equal(pids.toString().trim(), '512')
+    const never = await tryGraphql(port, ROLLBACK, { id: app.appId, to: 'nope' })
+    assert.equal(never.errors?.[0]?.extensions.code, 'NOT_FOUND')
+    execFileSync('docker', ['rm', '-f', `returned-${second.id}`], { stdio: 'ignore' })
+    execFileSync('docker', ['rmi', '-f', `mvp-returned:${second.id}`], { stdio: 'ignore' })
+    const gone = await graphql<{ rollback: { id: string } }>(port, ROLLBACK, { id: app.appId, to: second.id })
+    await followLog(port, gone.rollback.id)
+    assert.equal((await readDeployment(port, gone.rollback.id)).error?.code, 'IMAGE_GONE')
+    assert.equal(await page('returned'), 'one')
+  })
+
+  test('is shared by replicas, which move together', async () => {
+    await using app = await serving('many', scripted(`busybox hostname > /www/index.html; ${SERVE}`))
+    await updateStage(port, app.appId, { replicas: 3 })
+    const { id, end, log } = await app.next()
+    assert.equal(end, 'RUNNING', log)
+    const seen = new Set<string>()
+    for (let count = 0; count < 12; count++) seen.add(await page('many'))
+    assert.equal(seen.size, 3)
+    assert.equal(
+      names()
+        .split('\n')
+        .filter((name) => name.startsWith(`many-${id}`)).length,
+      3,
+    )
+  })
+
+  test('reaches the user’s domains at once, and each belongs to one stage', async () => {
+    await using app = await serving('domained', webApp('mine'))
+    await using other = await serving('other', webApp('theirs'))
+    const ADD = `mutation ($id: ID!, $host: String!) { addDomain(stageId: $id, host: $host) { domains { host } } }`
+    const add = (id: string, host: string) =>
+      tryGraphql<{ addDomain: { domains: { host: string }[] } }>(port, ADD, { id, host })
+    const { data } = await add(app.stageId, 'Shop.Example.COM')
+    assert.deepEqual(data?.addDomain.domains, [{ host: 'shop.example.com' }])
+    await until(5_000, async () => (await installation.fetch('shop.example.com')).body === 'mine')
+    assert.equal((await installation.fetch('www.shop.example.com')).status, 308)
+    assert.equal((await add(other.stageId, 'shop.example.com')).errors?.[0]?.extensions.code, 'CONFLICT')
+    for (const host of ['localhost', 'x.localhost', '10.0.0.1', 'a`b.com', 'nope', '*.a.com']) {
+      const refused = (await add(app.stageId, host)).errors?.[0]
+      assert.deepEqual(
+        [refused?.extensions.code, refused?.extensions.field],
+        ['BAD_USER_INPUT', 'host'],
+        host,
+      )
+    }
+    assert.deepEqual((await add(app.stageId, 'bücher.example')).data?.addDomain.domains[0], {
+      host: 'shop.example.com',
+    })
+    const REMOVE = `mutation ($id: ID!, $host: String!) { removeDomain(stageId: $id, host: $host) { domains { host } } }`
+    const left = await graphql<{ removeDomain: { domains: object[] } }>(port, REMOVE, {
+      id: app.stageId,
+      host: 'shop.example.com',
+    })
+    assert.deepEqual(left.removeDomain.domains, [{ host: 'xn--bcher-kva.example' }])
+  })
+})
