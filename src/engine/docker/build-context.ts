@@ -34,6 +34,8 @@ class TarFilter extends Transform {
   /** Extension headers (long names) that belong to the next entry. */
   #extension: Buffer[] = []
   #longName: string | null = null
+  /** What passes of the present piece; sent on together, or each header would be a frame and a write of its own. */
+  #passed: Buffer[] = []
 
   constructor(private readonly keeps: (path: string) => boolean) {
     super()
@@ -43,6 +45,7 @@ class TarFilter extends Transform {
     try {
       this.#buffer = this.#buffer.length === 0 ? bytes : Buffer.concat([this.#buffer, bytes])
       while (this.#step());
+      if (this.#passed.length > 0) this.push(Buffer.concat(this.#passed.splice(0)))
       done()
     } catch (error) {
       done(error as Error)
@@ -60,7 +63,7 @@ class TarFilter extends Transform {
     if (this.#buffer.length < BLOCK) return false
     const header = this.#buffer.subarray(0, BLOCK)
     this.#buffer = this.#buffer.subarray(BLOCK)
-    if (header.every((byte) => byte === 0)) this.push(header)
+    if (header.every((byte) => byte === 0)) this.#passed.push(header)
     else this.#header(header)
     return true
   }
@@ -72,7 +75,7 @@ class TarFilter extends Transform {
     const piece = this.#buffer.subarray(0, this.#remaining)
     this.#buffer = this.#buffer.subarray(piece.length)
     this.#remaining -= piece.length
-    if (this.#mode === 'pass') this.push(piece)
+    if (this.#mode === 'pass') this.#passed.push(piece)
     if (this.#mode === 'extension') {
       this.#extension.push(piece)
       this.#longName = pathOf(piece) ?? this.#longName
@@ -100,7 +103,7 @@ class TarFilter extends Transform {
     if (header[156] === HARD_LINK) refuseOutside(textOf(header, 157, 100))
     const kept = path === '' || this.keeps(path)
     this.#mode = kept ? 'pass' : 'drop'
-    if (kept) for (const block of [...this.#extension, header]) this.push(block)
+    if (kept) this.#passed.push(...this.#extension, header)
     this.#extension = []
     this.#longName = null
   }

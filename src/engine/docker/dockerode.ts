@@ -32,6 +32,7 @@ export interface DockerodeOptions {
 /** Docker over its HTTP API. The only file that loads dockerode. */
 export class Dockerode implements DockerPort {
   readonly #docker: Docker
+  #rootFolder: string | null = null
 
   constructor(private readonly options: DockerodeOptions) {
     this.#docker = connect(options.dockerHost)
@@ -42,8 +43,11 @@ export class Dockerode implements DockerPort {
   }
 
   async rootFolder(): Promise<string> {
-    const { DockerRootDir } = (await this.#ask(() => this.#docker.info())) as { DockerRootDir: string }
-    return DockerRootDir
+    // Remembered: the engine takes long to tell all about itself, and this stays what it is.
+    this.#rootFolder ??= (
+      (await this.#ask(() => this.#docker.info())) as { DockerRootDir: string }
+    ).DockerRootDir
+    return this.#rootFolder
   }
 
   /** Bounded by its silence and, by the caller, as a whole. */

@@ -35,10 +35,12 @@ export async function route(
   url: string,
   signal: AbortSignal,
 ): Promise<Replaced | null> {
-  await step(tools, 'reach', () => untilReached(work, tools, signal))
-  await step(tools, 'keep-running', () =>
-    Promise.all(started.containers.map((name) => tools.docker.keepRunning(name))),
-  )
+  await Promise.all([
+    step(tools, 'reach', () => untilReached(work, tools, signal)),
+    step(tools, 'keep-running', () =>
+      Promise.all(started.containers.map((name) => tools.docker.keepRunning(name))),
+    ),
+  ])
   const remainder = await work.log.remainder()
   const replaced = await step(tools, 'switch', () =>
     tools.database.transaction((manager) => switchTraffic(manager, work, remainder, tools, url)),
