@@ -5,6 +5,7 @@ import type { CommandParts } from './commands/parts.js'
 import { ReleaseCommands } from './commands/releases.js'
 import { StageSettings } from './commands/stage-settings.js'
 import { StageCommands } from './commands/stages.js'
+import { VariableCommands } from './commands/variables.js'
 
 /**
  * What the API may ask of the engine. Each command is one transaction and then a wake-up; errors are CommandError
@@ -17,6 +18,7 @@ export class Commands {
   readonly stages: StageCommands
   readonly stageSettings: StageSettings
   readonly domains: DomainCommands
+  readonly variables: VariableCommands
 
   constructor(parts: CommandParts) {
     this.apps = new AppCommands(parts)
@@ -25,5 +27,6 @@ export class Commands {
     this.stages = new StageCommands(parts)
     this.stageSettings = new StageSettings(parts)
     this.domains = new DomainCommands(parts)
+    this.variables = new VariableCommands(parts)
   }
 }

@@ -27,6 +27,15 @@ export function checkAppName(field: string, name: string): string {
   return name
 }
 
+/** 1 to 20 of a-z, 0-9 and single inner hyphens, first a letter: `{stage}--{app}` fits a DNS label. */
+export function checkStageName(field: string, name: string): string {
+  if (/^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$/.test(name) && !name.includes('--')) return name
+  throw badInput(
+    field,
+    `${quote(name)} is not a name: 1 to 20 of a-z, 0-9 and single inner hyphens, first a letter`,
+  )
+}
+
 export function checkPort(field: string, port: number | null): number | null {
   if (port === null || (Number.isInteger(port) && port >= 1 && port <= 65_535)) return port
   throw badInput(field, `${port} is not a port: 1 to 65535`)

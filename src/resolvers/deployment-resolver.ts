@@ -50,6 +50,17 @@ export class DeploymentResolver {
     return commands.releases.rollback(appId, stage, toDeploymentId ?? null)
   }
 
+  @Mutation(() => DeploymentType, {
+    description: 'A new deployment of the same image in another stage; no build.',
+  })
+  promote(
+    @Ctx() { commands }: RequestContext,
+    @Arg('deploymentId', () => ID) deploymentId: string,
+    @Arg('stage', () => String) stage: string,
+  ) {
+    return commands.releases.promote(deploymentId, stage)
+  }
+
   @FieldResolver(() => AppType)
   app(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(deployment.appId)

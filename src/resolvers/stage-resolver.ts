@@ -3,7 +3,7 @@ import { publicUrl, stageHost } from '../engine/names.js'
 import type { Stage } from '../entities/stage.js'
 import { AppType } from '../schema/app.js'
 import { DeploymentType } from '../schema/deployment.js'
-import { UpdateStageInput } from '../schema/inputs.js'
+import { UpdateStageInput, VariableInput } from '../schema/inputs.js'
 import { DomainType, HealthCheckType, LimitsType, StageType, VariableType } from '../schema/stage.js'
 import type { RequestContext } from './request-context.js'
 
@@ -28,6 +28,45 @@ export class StageResolver {
   })
   restartStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
     return commands.stages.restart(id)
+  }
+
+  @Mutation(() => StageType, { description: 'A further stage, with nothing in it yet.' })
+  createStage(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID) appId: string,
+    @Arg('name', () => String) name: string,
+    @Arg('branch', () => String, { nullable: true }) branch: string | null,
+  ) {
+    return commands.stages.create(appId, name, branch ?? null)
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      'Stops the stage and removes all of it; production goes with its app. True when there was such a stage.',
+  })
+  deleteStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+    return commands.stages.delete(id)
+  }
+
+  @Mutation(() => StageType, {
+    description:
+      "Sets those that are given and leaves the others. Takes effect with the stage's next deployment.",
+  })
+  setVariables(
+    @Ctx() { commands }: RequestContext,
+    @Arg('stageId', () => ID) stageId: string,
+    @Arg('variables', () => [VariableInput]) variables: VariableInput[],
+  ) {
+    return commands.variables.set(stageId, variables)
+  }
+
+  @Mutation(() => StageType, { description: "Takes effect with the stage's next deployment." })
+  unsetVariables(
+    @Ctx() { commands }: RequestContext,
+    @Arg('stageId', () => ID) stageId: string,
+    @Arg('keys', () => [String]) keys: string[],
+  ) {
+    return commands.variables.unset(stageId, keys)
   }
 
   @Mutation(() => StageType, { description: "Takes effect with the stage's next deployment." })

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm'
+import { type EntityManager, IsNull } from 'typeorm'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
@@ -24,6 +24,29 @@ export class ReleaseCommands {
         ? await releaseOf(manager, stage, toDeploymentId)
         : await releaseBefore(manager, stage)
       return enqueue(manager, stage, DeploymentTrigger.ROLLBACK, sameAs(target), `rollback to ${target.id}`)
+    })
+    announceQueued(this.parts.wakeups, queued)
+    return queued
+  }
+
+  /** A new deployment of the same image in another stage of its app, with that stage's configuration. */
+  async promote(deploymentId: string, stageName: string): Promise<Deployment> {
+    const queued = await this.parts.database.transaction(async (manager) => {
+      const found = await manager.findOneBy(Deployment, { id: deploymentId, app: { deletedAt: IsNull() } })
+      if (!found) {
+        throw new CommandError('NOT_FOUND', `there is no deployment ${deploymentId}`, 'deploymentId')
+      }
+      if (found.imageId === null) {
+        throw new CommandError('CONFLICT', `deployment ${deploymentId} has no image (yet)`, 'deploymentId')
+      }
+      const stage = await lockStageOf(manager, found.appId, stageName)
+      if (stage.id === found.stageId) {
+        const message = `deployment ${deploymentId} is of this stage already: deploy or roll back`
+        throw new CommandError('CONFLICT', message, 'stage')
+      }
+      // Not its configuration: variables, limits and checks are the stage's that it is promoted to.
+      const options = { ...sameAs(found), configuration: null }
+      return enqueue(manager, stage, DeploymentTrigger.PROMOTE, options, `promotion of ${found.id}`)
     })
     announceQueued(this.parts.wakeups, queued)
     return queued

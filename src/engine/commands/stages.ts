@@ -1,18 +1,88 @@
-import type { EntityManager } from 'typeorm'
-import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type EntityManager, In, IsNull } from 'typeorm'
+import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
+import { checkRef, checkStageName, createId } from '../names.js'
 import { announceSettled } from '../queue.js'
 import { settle } from '../states.js'
 import { retireServing } from '../steps/route.js'
+import { getApp } from './apps.js'
 import { announceQueued, enqueue } from './enqueue.js'
 import type { CommandParts } from './parts.js'
 import { sameAs } from './releases.js'
 import { lockStage } from './stage-lock.js'
 
+/** How long `delete` waits for a deployment under way to end. */
+const DELETE_WAIT_MS = 30_000
+const DELETE_POLL_MS = 100
+
 export class StageCommands {
   constructor(private readonly parts: CommandParts) {}
+
+  /** A further stage of the app, with nothing in it yet: no variables, domains or deployments. */
+  async create(appId: string, name: string, branch: string | null): Promise<Stage> {
+    const values = {
+      id: createId(),
+      appId,
+      name: checkStageName('name', name),
+      branch: branch && checkRef('branch', branch),
+    }
+    return this.parts.database.transaction(async (manager) => {
+      await getApp(manager, appId)
+      const result = await manager
+        .createQueryBuilder()
+        .insert()
+        .into(Stage)
+        .values(values)
+        .orIgnore()
+        .execute()
+      if ((result.raw as unknown[]).length === 0) {
+        throw new CommandError('CONFLICT', `name: the app has a stage "${name}" already`, 'name')
+      }
+      return manager.findOneByOrFail(Stage, { id: values.id })
+    })
+  }
+
+  /**
+   * Stops the stage and removes it with its deployments, logs, variables and domains. False: there is no such stage.
+   *
+   * @throws CommandError CONFLICT for production, which goes with its app, and while a deployment does not end
+   */
+  async delete(id: string): Promise<boolean> {
+    const { database, wakeups } = this.parts
+    const stage = await database.getRepository(Stage).findOneBy({ id, app: { deletedAt: IsNull() } })
+    if (!stage) return false
+    if (stage.name === 'production') {
+      throw new CommandError('CONFLICT', 'the production stage goes with its app: delete the app', 'id')
+    }
+    await this.stop(id)
+    const until = performance.now() + DELETE_WAIT_MS
+    while (!(await this.#deleteIdle(id))) {
+      if (performance.now() > until) {
+        throw new CommandError('CONFLICT', 'a deployment of the stage does not end: try again', 'id')
+      }
+      await sleep(DELETE_POLL_MS)
+    }
+    wakeups.notify('route', id)
+    wakeups.notify('stage', id) // the reconciler removes what ran
+    return true
+  }
+
+  /** False: a deployment is under way, or another was asked for. */
+  async #deleteIdle(id: string): Promise<boolean> {
+    return this.parts.database.transaction(async (manager) => {
+      await manager.findOne(Stage, { where: { id }, lock: { mode: 'pessimistic_write' } })
+      const status = In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES])
+      if (await manager.existsBy(Deployment, { stageId: id, status })) {
+        await cancelAll(manager, id)
+        return false
+      }
+      await manager.delete(Stage, { id })
+      return true
+    })
+  }
 
   /**
    * The stage answers no more and its containers go; what waits or is under way for it is cancelled. `start` brings

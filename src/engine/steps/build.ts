@@ -31,7 +31,8 @@ export async function reuseImage(work: Work, tools: Tools): Promise<Image | null
 async function useAgain(work: Work, tag: string, imageId: string, tools: Tools): Promise<Image | null> {
   const image = await tools.docker.findImage(imageId)
   if (!image) {
-    if (work.deployment.trigger === DeploymentTrigger.ROLLBACK) {
+    // The others were asked to run what is there; a restart or a retry may build it again.
+    if ([DeploymentTrigger.ROLLBACK, DeploymentTrigger.PROMOTE].includes(work.deployment.trigger)) {
       const message = 'the image of that release is not kept any more: deploy its commit again'
       throw new DeployError('IMAGE_GONE', message)
     }

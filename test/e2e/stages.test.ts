@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { after, before, describe, test } from 'node:test'
+import { createApp, deploy, followLog, graphql, readDeployment, tryGraphql } from '../support/client.js'
+import { BASE_IMAGE, TestRepository } from '../support/repository.js'
+import { Installation, until } from '../support/server.js'
+
+const SCRIPT = 'echo "$GREETING from $PORT" > /www/index.html; exec busybox httpd -f -p 8080 -h /www'
+
+/** An app whose page says its variable GREETING. */
+const APP = {
+  'www/index.html': '',
+  Dockerfile: `FROM ${BASE_IMAGE}\nCOPY www /www\nEXPOSE 8080\nCMD ${JSON.stringify(['/bin/busybox', 'sh', '-c', SCRIPT])}\n`,
+}
+
+describe('stages', () => {
+  let installation: Installation
+  let port = 0
+  let appId = ''
+  let first = ''
+  const repository = new TestRepository(APP)
+
+  before(async () => {
+    installation = await Installation.create()
+    port = installation.port
+    await installation.start()
+    const variables = [{ key: 'GREETING', value: 'hello production' }]
+    const created = await createApp(port, { name: 'staged', repoUrl: repository.url, variables })
+    appId = created.appId
+    first = created.deploymentId
+    await followLog(port, first)
+  })
+  after(async () => {
+    await installation[Symbol.asyncDispose]()
+    repository[Symbol.dispose]()
+  })
+
+  const page = async (host: string) => (await installation.fetch(`${host}.localhost`)).body.trim()
+  const createStage = (name: string, branch: string | null = null) =>
+    tryGraphql<{ createStage: { id: string; url: string } }>(
+      port,
+      'mutation ($app: ID!, $name: String!, $branch: String) { createStage(appId: $app, name: $name, branch: $branch) { id url } }',
+      { app: appId, name, branch },
+    )
+  const setVariables = (id: string, variables: object[]) =>
+    tryGraphql<{ setVariables: { variables: { key: string; fingerprint: string }[] } }>(
+      port,
+      'mutation ($id: ID!, $v: [VariableInput!]!) { setVariables(stageId: $id, variables: $v) { variables { key fingerprint } } }',
+      { id, v: variables },
+    )
+
+  test('have their own branch, variables and host, and take a promoted image without a build', async () => {
+    repository.git('branch', 'preview')
+    const { data } = await createStage('preview', 'preview')
+    const stage = data?.createStage
+    assert.ok(stage)
+    assert.match(stage.url, /^http:\/\/preview--staged\.localhost:/)
+    await setVariables(stage.id, [{ key: 'GREETING', value: 'hello preview' }])
+    const id = await deploy(port, appId, { stage: 'preview' })
+    await followLog(port, id)
+    assert.equal(await page('preview--staged'), 'hello preview from 8080')
+    assert.equal(await page('staged'), 'hello production from 8080')
+
+    const PROMOTE = 'mutation ($id: ID!) { promote(deploymentId: $id, stage: "production") { id trigger } }'
+    const { promote } = await graphql<{ promote: { id: string; trigger: string } }>(port, PROMOTE, { id })
+    const log = (await followLog(port, promote.id)).map((event) => event.text).join('')
+    assert.match(log, /without a build/)
+    assert.equal(promote.trigger, 'PROMOTE')
+    assert.equal(await page('staged'), 'hello production from 8080')
+    const imageOf = (name: string) =>
+      execFileSync('docker', ['inspect', '-f', '{{.Image}}', name], { encoding: 'utf8' })
+    assert.equal(imageOf(`staged-${promote.id}`), imageOf(`staged-${id}`))
+
+    const gone = 'mutation ($id: ID!) { deleteStage(id: $id) }'
+    assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: true })
+    assert.equal((await installation.fetch('preview--staged.localhost')).status, 404)
+    const names = () => execFileSync('docker', ['ps', '-a', '--format', '{{.Names}}'], { encoding: 'utf8' })
+    await until(15_000, () => !names().includes(`staged-${id}`))
+    assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: false })
+  })
+
+  test('have variables that are set, kept and unset, and never shown', async () => {
+    const { app } = await graphql<{ app: { stage: { id: string } } }>(
+      port,
+      '{ app(name: "staged") { stage { id } } }',
+    )
+    const { id } = app.stage
+    const { data } = await setVariables(id, [{ key: 'EXTRA', value: 'a value nobody sees' }])
+    assert.deepEqual(
+      data?.setVariables.variables.map(({ key }) => key),
+      ['EXTRA', 'GREETING'],
+    )
+    const again = await deploy(port, appId)
+    await followLog(port, again)
+    const env = execFileSync('docker', ['inspect', '-f', '{{.Config.Env}}', `staged-${again}`], {
+      encoding: 'utf8',
+    })
+    assert.match(env, /EXTRA=a value nobody sees/)
+    const large = [{ key: 'LARGE', value: 'x'.repeat(32 * 1024) }]
+    for (const count of [1, 2, 3]) await setVariables(id, [{ ...large[0], key: `LARGE_${count}` }])
+    const refused = (await setVariables(id, [{ ...large[0], key: 'LARGE_4' }])).errors?.[0]
+    assert.deepEqual([refused?.extensions.code, refused?.extensions.field], ['BAD_USER_INPUT', 'variables'])
+    const UNSET =
+      'mutation ($id: ID!) { unsetVariables(stageId: $id, keys: ["EXTRA", "NONE"]) { variables { key } } }'
+    const left = await graphql<{ unsetVariables: { variables: { key: string }[] } }>(port, UNSET, { id })
+    assert.ok(!left.unsetVariables.variables.some(({ key }) => key === 'EXTRA'))
+  })
+
+  test('are refused with names that are none, that are taken, and where they cannot go', async () => {
+    for (const name of ['', 'A', '-a', 'a--b', 'x'.repeat(21)]) {
+      const error = (await createStage(name)).errors?.[0]
+      assert.deepEqual([error?.extensions.code, error?.extensions.field], ['BAD_USER_INPUT', 'name'], name)
+    }
+    assert.equal((await createStage('production')).errors?.[0]?.extensions.code, 'CONFLICT')
+    const { app } = await graphql<{ app: { stage: { id: string } } }>(
+      port,
+      '{ app(name: "staged") { stage { id } } }',
+    )
+    const gone = 'mutation ($id: ID!) { deleteStage(id: $id) }'
+    const kept = await tryGraphql(port, gone, { id: app.stage.id })
+    assert.equal(kept.errors?.[0]?.extensions.code, 'CONFLICT')
+    const PROMOTE = 'mutation ($id: ID!) { promote(deploymentId: $id, stage: "production") { id } }'
+    assert.equal((await tryGraphql(port, PROMOTE, { id: first })).errors?.[0]?.extensions.code, 'CONFLICT')
+    assert.equal((await readDeployment(port, first)).status, 'RETIRED')
+  })
+})
