@@ -30,6 +30,7 @@ export interface Tools {
     readonly drainMs: number
     readonly watchMs: number
     readonly confirmMs: number
+    readonly leaseMs: number
     readonly minFreeDiskBytes: number
     readonly keepReleases: number
     readonly logRetentionDays: number

@@ -9,6 +9,9 @@ import { recordEvent, settle } from '../states.js'
 import { step, type Tools, type Work } from './context.js'
 import type { Started } from './start.js'
 
+/** The commit must come before anybody else may take over; of a short lease a third is as much as can be asked. */
+const MARGIN_MS = 1_000
+
 /** What served before, to be retired. */
 export interface Replaced {
   readonly deploymentId: string
@@ -25,7 +28,7 @@ const REACH_MS = 2_000
  *
  * @returns the deployment that served before, or null
  * @throws DeployError ROUTER_UNREACHABLE: the router does not get through to it; nothing was changed
- * @throws LostClaimError when the claim is lost or ends within a second: nothing was changed
+ * @throws LostClaimError when the claim is lost or is about to end: nothing was changed
  * @throws CancelledError when it was to be cancelled before the commit
  */
 export async function route(
@@ -80,7 +83,7 @@ async function switchTraffic(
 ): Promise<Replaced | null> {
   const { claim, deployment, stage } = work
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR UPDATE', [stage.id])
-  await mustHold(manager, work)
+  await mustHold(manager, work, tools.settings.leaseMs)
   const old = await retireServing(manager, stage.id, `replaced by ${deployment.id}`, tools.settings.drainMs)
   await pointStageTo(manager, stage.id, deployment.id)
   const words = {
@@ -96,13 +99,13 @@ async function switchTraffic(
   return old
 }
 
-async function mustHold(manager: Queryable, { claim }: Work): Promise<void> {
+async function mustHold(manager: Queryable, { claim }: Work, leaseMs: number): Promise<void> {
   const [row] = await manager.query<{ cancelled: boolean; deleted: boolean }[]>(
     `SELECT d.cancel_requested_at IS NOT NULL AS cancelled, a.deleted_at IS NOT NULL AS deleted
        FROM deployment d JOIN app a ON a.id = d.app_id
       WHERE d.id = $1 AND d.epoch = $2 AND d.status = 'ROUTING'
-        AND d.lease_until > now() + interval '1 second' FOR UPDATE OF d`,
-    [claim.deploymentId, claim.epoch],
+        AND d.lease_until > now() + make_interval(secs => $3) FOR UPDATE OF d`,
+    [claim.deploymentId, claim.epoch, Math.min(MARGIN_MS, leaseMs / 3) / 1000],
   )
   if (!row) throw new LostClaimError(claim.deploymentId)
   if (row.cancelled || row.deleted) throw new CancelledError('cancelled')
