@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { lawsHold } from '../support/laws.js'
+import { webApp } from '../support/repository.js'
+import { type AppUnderTest, Scene, Visitor } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+const STEPS = [
+  'claim',
+  'reuse',
+  'clone',
+  'pin',
+  'enter-building',
+  'build',
+  'accept',
+  'enter-starting',
+  'create',
+  'start',
+  'check',
+  'record',
+  'enter-routing',
+  'route',
+  'keep-running',
+  'switch',
+  'drain',
+  'stop',
+]
+/** From here on the new version serves already when the process dies. */
+const POINTS = STEPS.flatMap((name) => [`before:${name}`, `after:${name}`])
+const SERVES = POINTS.slice(POINTS.indexOf('after:switch')).concat('after:route')
+/** Points are shared out among so many installations, which are at work at the same time. */
+const LANES = 4
+const SOURCES = join(import.meta.dirname, '../../../src/engine')
+
+test('the points at which a process is killed are all that the sources have', () => {
+  const files = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' })
+  const texts = files
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join(SOURCES, path), 'utf8'))
+  const names = texts.flatMap((text) => [...text.matchAll(/\bstep\(\s*\w+(?:\.\w+)*,\s*['`]([^'`]+)['`]/g)])
+  const entered = texts.flatMap((text) => [...text.matchAll(/\benter\(work, DeploymentStatus\.(\w+)/g)])
+  const found = [
+    ...names.map(([, name = '']) => name).filter((name) => !name.startsWith('enter-')),
+    ...entered.map(([, status = '']) => `enter-${status.toLowerCase()}`),
+  ]
+  assert.deepEqual([...new Set(found)].sort(), [...STEPS].sort())
+})
+
+describe('a worker killed at', { concurrency: true }, () => {
+  for (let lane = 0; lane < LANES; lane++) {
+    const points = POINTS.filter((_point, index) => index % LANES === lane)
+    test(`${points.length} points, ${lane + 1} of ${LANES}`, async (context) => {
+      await using scene = await Scene.open()
+      const first = await scene.worker()
+      const { app } = await scene.serving('steady')
+      await first.kill()
+      for (const point of points) await context.test(point, () => diesAt(scene, app, point))
+    })
+  }
+})
+
+/** What serves goes on, and the next process brings the deployment to its end, once. */
+async function diesAt(scene: Scene, app: AppUnderTest, point: string): Promise<void> {
+  await using visitor = new Visitor(scene, app)
+  const builds = scene.docker.builds.finished
+  scene.repository.commit(webApp(point))
+  const dying = await scene.worker({ FAILPOINT: point })
+  const id = await scene.deploy(app)
+  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  assert.equal((await scene.deployment(id)).status === 'RUNNING', SERVES.includes(point))
+  assert.match(await scene.askContainer(app), SERVES.includes(point) ? new RegExp(point) : /./)
+  await until(3_000, () => isOver(scene, id))
+  const next = await scene.worker()
+  await scene.reaches(id, 'RUNNING', 5_000)
+  await lawsHold(scene)
+  assert.equal((await scene.ask(app)).body, point)
+  assert.ok(scene.docker.builds.finished - builds <= 2, `${scene.docker.builds.finished - builds} builds`)
+  await next.kill()
+  assert.equal(await scene.askContainer(app), point)
+  assert.deepEqual(visitor.failures, [])
+  assert.ok(visitor.answers > 3)
+}
+
+/** The lease, or the drain, of what the dead process did: then the next process need not wait for its second look. */
+async function isOver(scene: Scene, id: string): Promise<boolean> {
+  const sql = `SELECT 1 FROM deployment d WHERE (d.id = $1 AND d.lease_until > now())
+                  OR (d.drain_until > now() AND d.addresses IS NOT NULL)`
+  return (await scene.rows(sql, [id])).length === 0
+}
