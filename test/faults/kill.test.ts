@@ -22,6 +22,7 @@ const STEPS = [
   'record',
   'enter-routing',
   'route',
+  'reach',
   'keep-running',
   'switch',
   'drain',
@@ -71,9 +72,9 @@ async function diesAt(scene: Scene, app: AppUnderTest, point: string): Promise<v
   await until(10_000, () => dying.child.signalCode === 'SIGKILL')
   assert.equal((await scene.deployment(id)).status === 'RUNNING', SERVES.includes(point))
   assert.match(await scene.askContainer(app), SERVES.includes(point) ? new RegExp(point) : /./)
-  await until(3_000, () => isOver(scene, id))
+  await until(10_000, () => isOver(scene, id))
   const next = await scene.worker()
-  await scene.reaches(id, 'RUNNING', 5_000)
+  await scene.reaches(id, 'RUNNING', 20_000)
   await lawsHold(scene)
   assert.equal((await scene.ask(app)).body, point)
   assert.ok(scene.docker.builds.finished - builds <= 2, `${scene.docker.builds.finished - builds} builds`)
