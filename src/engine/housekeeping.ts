@@ -29,6 +29,7 @@ const KEPT = `
  */
 export class Housekeeper implements AsyncDisposable {
   readonly #rounds: Rounds
+  readonly #stopping = new AbortController()
 
   constructor(
     private readonly database: DataSource,
@@ -44,6 +45,7 @@ export class Housekeeper implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
     await this.#rounds[Symbol.asyncDispose]()
   }
 
@@ -54,12 +56,14 @@ export class Housekeeper implements AsyncDisposable {
         ['logs', () => this.#cleanLogs()],
         ['images', () => this.#cleanImages()],
         ['commits', () => this.#cleanCommits()],
-        ['build cache', () => this.tools.docker.pruneBuildCache(this.tools.settings.buildCacheBytes)],
+        ['build cache', () => this.#cleanBuildCache()],
       ]
       for (const [what, clean] of parts) {
-        await clean().catch((error: unknown) =>
-          this.logger.warn('could not clean up', { what, error: (error as Error).message }),
-        )
+        if (this.#stopping.signal.aborted) return
+        await clean().catch((error: unknown) => {
+          if (this.#stopping.signal.aborted) return
+          this.logger.warn('could not clean up', { what, error: (error as Error).message })
+        })
       }
     })
   }
@@ -88,6 +92,12 @@ export class Housekeeper implements AsyncDisposable {
   async #cleanCommits(): Promise<void> {
     const sql = `SELECT id FROM deployment WHERE status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING')`
     await this.tools.git.sweep(() => this.#ids(sql))
+  }
+
+  /** The engine may take minutes; the stop of the process does not wait for it. */
+  #cleanBuildCache(): Promise<void> {
+    const { docker, settings } = this.tools
+    return docker.pruneBuildCache(settings.buildCacheBytes, this.#stopping.signal)
   }
 
   async #ids(sql: string, values: unknown[] = []): Promise<ReadonlySet<string>> {

@@ -100,6 +100,6 @@ export interface Docker {
   listContainers(label: string): Promise<ContainerSummary[]>
   /** What happens to containers with a label, until the connection ends or `signal` aborts; nothing is replayed. */
   containerEvents(label: string, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>>
-  /** Frees build cache beyond `keepBytes`. */
-  pruneBuildCache(keepBytes: number): Promise<void>
+  /** Frees build cache beyond `keepBytes`. Aborting `signal` ends the wait; the engine goes on. */
+  pruneBuildCache(keepBytes: number, signal?: AbortSignal): Promise<void>
 }

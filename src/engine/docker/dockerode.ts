@@ -145,9 +145,9 @@ export class Dockerode implements DockerPort {
     )
   }
 
-  async pruneBuildCache(keepBytes: number): Promise<void> {
+  async pruneBuildCache(keepBytes: number, signal?: AbortSignal): Promise<void> {
     // Not pruneBuilder(): it drops its options, and without a bound the engine frees the whole cache.
-    await bounded(dial(this.#docker, '/build/prune?', { 'keep-storage': keepBytes }), PRUNE_MS)
+    await bounded(dial(this.#docker, '/build/prune?', { 'keep-storage': keepBytes }), PRUNE_MS, signal)
   }
 
   /**
