@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { hold, HELD_AT, STATUS_AT } from '../support/hold.js'
+import { lawsHold } from '../support/laws.js'
+import { webApp } from '../support/repository.js'
+import { type AppUnderTest, Scene } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+describe('a deployment that is held at', () => {
+  let scene: Scene
+  let app: AppUnderTest
+  let served: string
+  before(async () => {
+    scene = await Scene.open()
+    // What hangs must not end by itself: the command alone ends it.
+    await scene.worker({ DOCKER_TIMEOUT: '60', LEASE_SECONDS: '30', POLL_SECONDS: '30' })
+    const first = await scene.serving('steady')
+    app = first.app
+    served = first.deploymentId
+  })
+  after(() => scene[Symbol.asyncDispose]())
+
+  for (const place of HELD_AT) {
+    test(`${place}: is cancelled within a second and leaves nothing`, async () => {
+      const held = hold(scene, place)
+      scene.repository.commit(webApp(`cancelled at ${place}`))
+      const id = await scene.deploy(app)
+      await held.reached(id)
+      assert.equal((await scene.deployment(id)).status, STATUS_AT[place])
+      await scene.own.commands.deployments.cancel(id)
+      // The switch itself looks whether it is to be cancelled.
+      if (place === 'keep-running') held.release()
+      assert.ok((await scene.reaches(id, 'CANCELLED', 5_000)) < 1_000)
+      // What the engine had taken before may still be carried out.
+      held.release()
+      await lawsHold(scene)
+      assert.equal((await scene.deployment(served)).status, 'RUNNING')
+      assert.equal((await scene.ask(app)).body, 'first')
+    })
+
+    test(`${place}: ends with its stage's stop, and what served comes back with its start`, async () => {
+      const held = hold(scene, place)
+      scene.repository.commit(webApp(`stopped at ${place}`))
+      const id = await scene.deploy(app)
+      await held.reached(id)
+      await scene.own.commands.stages.stop(app.stageId)
+      if (place === 'keep-running') held.release()
+      await scene.reaches(id, 'CANCELLED', 5_000)
+      held.release()
+      await lawsHold(scene)
+      assert.notEqual((await scene.ask(app)).status, 200)
+      await scene.own.commands.stages.start(app.stageId)
+      await scene.reaches(served, 'RUNNING')
+      await lawsHold(scene)
+      assert.equal((await scene.ask(app)).body, 'first')
+    })
+
+    test(`${place}: goes with its app`, async () => {
+      const other = await scene.app(`gone-${place}`)
+      const held = hold(scene, place)
+      const id = await scene.deploy(other)
+      await held.reached(id)
+      const deleted = scene.own.commands.apps.delete(other.id)
+      if (place === 'keep-running') held.release()
+      await until(
+        10_000,
+        async () => (await scene.rows('SELECT 1 FROM app WHERE id = $1', [other.id])).length === 0,
+      )
+      held.release()
+      assert.equal(await deleted, true)
+      await lawsHold(scene)
+    })
+  }
+
+  test('build, while what serves is restarted: the restart makes it superfluous, and nothing is left', async () => {
+    const held = hold(scene, 'build')
+    const id = await scene.deploy(app)
+    await held.reached(id)
+    const builds = scene.docker.builds.finished
+    await scene.own.commands.stages.restart(app.stageId)
+    await scene.reaches(id, 'SUPERSEDED', 5_000)
+    held.release()
+    await lawsHold(scene)
+    assert.equal(scene.docker.builds.finished, builds, 'a restart builds nothing')
+    assert.equal((await scene.ask(app)).body, 'first')
+  })
+})

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { FaultOptions } from '../support/fake-docker/faults.js'
+import { lawsHold } from '../support/laws.js'
+import { webApp } from '../support/repository.js'
+import { type AppUnderTest, Scene } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+interface Case {
+  readonly title: string
+  readonly fault: (name: string) => FaultOptions
+  /** Code of the failure; null: it runs after all. */
+  readonly code: string | null
+  readonly attempts: number
+}
+
+const build = (name: string) => new RegExp(`^/build\\?.*mvp-${name}:`)
+const create = (name: string) => new RegExp(`^/containers/create\\?name=${name}-`)
+const start = (name: string) => new RegExp(`^/containers/${name}-[^/]+/start`)
+const inspect = (name: string) => new RegExp(`^/containers/${name}-[^/]+/json`)
+
+function strikes(path: (name: string) => RegExp, options: Omit<FaultOptions, 'path'>): Case['fault'] {
+  return (name) => ({ path: path(name), ...options })
+}
+
+const CASES: readonly Case[] = [
+  { title: 'build hangs', fault: strikes(build, { kind: 'hang' }), code: 'BUILD_STALLED', attempts: 1 },
+  { title: 'build refused', fault: strikes(build, { kind: 'error500' }), code: 'BUILD_FAILED', attempts: 1 },
+  { title: 'build broken off', fault: strikes(build, { kind: 'reset', after: 2 }), code: null, attempts: 2 },
+  {
+    title: 'build ends early',
+    fault: strikes(build, { kind: 'early-eof', after: 2 }),
+    code: 'BUILD_FAILED',
+    attempts: 1,
+  },
+  {
+    title: 'build ends in a line',
+    fault: strikes(build, { kind: 'half-frame', after: 2 }),
+    code: null,
+    attempts: 2,
+  },
+  {
+    title: 'build fails',
+    fault: strikes(build, { kind: 'error-line', code: 3 }),
+    code: 'BUILD_FAILED',
+    attempts: 1,
+  },
+  {
+    title: 'build done, answer lost',
+    fault: strikes(build, { kind: 'done-then-error' }),
+    code: null,
+    attempts: 2,
+  },
+  ...[create, start, inspect].map((path): Case => ({
+    title: `${path.name} hangs`,
+    fault: strikes(path, { kind: 'hang' }),
+    code: null,
+    attempts: 2,
+  })),
+  ...[create, start, inspect].map((path): Case => ({
+    title: `${path.name} broken off twice`,
+    fault: strikes(path, { kind: 'reset', times: 2 }),
+    code: null,
+    attempts: 3,
+  })),
+  { title: 'create refused', fault: strikes(create, { kind: 'error500' }), code: null, attempts: 2 },
+  // With this status the engine says that an image's command cannot be run, too.
+  { title: 'start refused', fault: strikes(start, { kind: 'error500' }), code: 'START_FAILED', attempts: 1 },
+  { title: 'inspect refused', fault: strikes(inspect, { kind: 'error500' }), code: null, attempts: 2 },
+  { title: 'inspect ends early', fault: strikes(inspect, { kind: 'early-eof' }), code: null, attempts: 2 },
+  {
+    title: 'create done, answer lost',
+    fault: strikes(create, { kind: 'done-then-error' }),
+    code: null,
+    attempts: 2,
+  },
+  {
+    title: 'start done, answer lost',
+    fault: strikes(start, { kind: 'done-then-error' }),
+    code: null,
+    attempts: 2,
+  },
+  {
+    title: 'create never works',
+    fault: strikes(create, { kind: 'error500', times: 100 }),
+    code: 'DOCKER_FAILED',
+    attempts: 3,
+  },
+]
+
+describe('an engine at which', () => {
+  let scene: Scene
+  const apps: AppUnderTest[] = []
+  const ids: string[] = []
+  before(async () => {
+    scene = await Scene.open()
+    await scene.worker({
+      ENGINE_CONCURRENCY: '10',
+      LEASE_SECONDS: '10',
+      DOCKER_TIMEOUT: '3',
+      BUILD_SILENCE_TIMEOUT: '3',
+    })
+    for (let index = 0; index < CASES.length; index++) apps.push(await scene.app(`case-${index}-x`))
+    const first = await Promise.all(apps.map((app) => scene.deploy(app)))
+    for (const id of first) await scene.reaches(id, 'RUNNING', 30_000)
+    scene.repository.commit(webApp('second'))
+    for (const [index, app] of apps.entries()) {
+      const fault = CASES[index]?.fault(app.name)
+      if (fault) scene.docker.fault(fault)
+      ids.push(await scene.deploy(app))
+    }
+    await until(60_000, () => settled(scene, ids), 50)
+  })
+  after(() => scene[Symbol.asyncDispose]())
+
+  for (const [index, { title, code, attempts }] of CASES.entries()) {
+    test(`${title}: ${code ?? 'runs'} at attempt ${attempts}`, async () => {
+      const { status, error_code, attempt } = await scene.deployment(ids[index] ?? '')
+      assert.deepEqual(
+        { status, error_code, attempt },
+        { status: code ? 'FAILED' : 'RUNNING', error_code: code, attempt: attempts },
+        await scene.log(ids[index] ?? ''),
+      )
+      const app = apps[index]
+      assert.ok(app)
+      assert.equal(await scene.askContainer(app), code ? 'first' : 'second')
+    })
+  }
+
+  test('nothing is left of what failed', () => lawsHold(scene, 35_000))
+
+  for (const kind of ['hang', 'error500', 'reset', 'early-eof'] as const) {
+    test(`list of containers fails (${kind}): what was replaced goes all the same`, async () => {
+      const fault = scene.docker.fault({ path: /^\/containers\/json/, kind, times: 2 })
+      const app = await scene.app(`list-${kind.replace('error500', 'refused')}`)
+      await scene.reaches(await scene.deploy(app), 'RUNNING')
+      await scene.reaches(await scene.deploy(app), 'RUNNING')
+      await until(5_000, () => fault.hits > 0)
+      await lawsHold(scene, 35_000)
+    })
+  }
+})
+
+/** Does not wait for the pause between two attempts. */
+async function settled(scene: Scene, ids: readonly string[]): Promise<boolean> {
+  await scene.sql.query(`UPDATE deployment SET next_run_at = now() WHERE status = 'PENDING'`)
+  const sql = `SELECT 1 FROM deployment WHERE id = ANY($1) AND status NOT IN ('RUNNING', 'FAILED')`
+  return (await scene.rows(sql, [ids])).length === 0
+}

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { type DockerAnswer, DockerHttp } from '../support/docker-http.js'
+import { lawsHold } from '../support/laws.js'
+import { type AppUnderTest, Scene } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+describe('what serves comes back', () => {
+  let scene: Scene
+  let app: AppUnderTest
+  let container: string
+  before(async () => {
+    scene = await Scene.open()
+    await scene.worker()
+    const first = await scene.serving('steady')
+    app = first.app
+    container = `steady-${first.deploymentId}`
+  })
+  after(() => scene[Symbol.asyncDispose]())
+
+  async function isBack(): Promise<void> {
+    await lawsHold(scene)
+    await until(5_000, async () => (await scene.ask(app)).body === 'first')
+  }
+
+  test('when its container was removed by hand', async () => {
+    await scene.docker.remove(container)
+    await isBack()
+  })
+
+  test('when its container was stopped by hand', async () => {
+    await scene.docker.stop(container)
+    await isBack()
+  })
+
+  test('when its container dies', async () => {
+    await scene.docker.crash(container)
+    await isBack()
+  })
+
+  test('and what is not ours, or another installation’s, is left alone', async () => {
+    const http = new DockerHttp(scene.docker.host)
+    const label = (instance: string) => ({
+      'longshore.instance': instance,
+      'longshore.deployment': 'x12345678901',
+    })
+    const foreign: Record<string, object> = {
+      [`${container}-2`]: {},
+      'steady-x12345678901': label('another'),
+    }
+    for (const [name, Labels] of Object.entries(foreign)) {
+      assert.equal((await create(http, name, Labels)).status, 201)
+    }
+    await scene.docker.remove(container)
+    await until(5_000, () => scene.docker.container(container)?.status === 'running')
+    const [{ id: instance } = { id: '' }] = await scene.rows<{ id: string }>('SELECT id FROM instance')
+    // One of ours that nothing needs tells that the round is through.
+    assert.equal((await create(http, 'steady-orphan', label(instance))).status, 201)
+    await until(5_000, () => scene.docker.container('steady-orphan') === null)
+    for (const name of Object.keys(foreign)) {
+      assert.ok(scene.docker.container(name), `${name} was removed`)
+      await scene.docker.remove(name)
+    }
+    await isBack()
+  })
+
+  test('all of it after a restart of the engine, at new addresses', async () => {
+    for (const name of ['second', 'third']) {
+      const other = await scene.app(name)
+      await scene.reaches(await scene.deploy(other), 'RUNNING')
+    }
+    await lawsHold(scene)
+    await scene.docker.reboot()
+    await lawsHold(scene, 15_000)
+    await isBack()
+  })
+
+  test('when its image is gone too: the commit is built once more', async () => {
+    const [{ commit_sha: commit, image_id: image } = { commit_sha: '', image_id: '' }] = await scene.rows<{
+      commit_sha: string
+      image_id: string
+    }>(`SELECT commit_sha, image_id FROM deployment WHERE stage_id = $1 AND status = 'RUNNING'`, [
+      app.stageId,
+    ])
+    const builds = scene.docker.builds.started
+    await scene.docker.remove(container)
+    // Between the two a new container may have been made of it.
+    scene.docker.images.delete(image)
+    const made = scene.docker.container(container)
+    if (made) await scene.docker.remove(container)
+    const sql = `SELECT commit_sha FROM deployment WHERE stage_id = $1 AND status = 'RUNNING' AND image_id <> $2`
+    const again = await until(10_000, async () => (await scene.rows(sql, [app.stageId, image]))[0])
+    assert.equal(again.commit_sha, commit)
+    await isBack()
+    assert.equal(scene.docker.builds.started, builds + 1)
+  })
+})
+
+function create(http: DockerHttp, name: string, Labels: object): Promise<DockerAnswer> {
+  const Image = 'longshore-test/busybox:local'
+  return http.call('POST', `/containers/create?name=${name}`, {
+    Image,
+    Cmd: ['/bin/busybox', 'sleep', '60'],
+    Labels,
+  })
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hold, HELD_AT } from '../support/hold.js'
+import { lawsHold } from '../support/laws.js'
+import { webApp } from '../support/repository.js'
+import { Scene } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+const APPS = 20
+const DEPLOYMENTS = 120
+
+describe('a worker that is asked to stop', () => {
+  test('hands over what is held in each phase; the attempt does not count, and the next worker ends it', async () => {
+    await using scene = await Scene.open()
+    await scene.worker()
+    const { app } = await scene.serving('steady')
+    for (const place of HELD_AT) {
+      const held = hold(scene, place)
+      scene.repository.commit(webApp(place))
+      const id = await scene.deploy(app)
+      await held.reached(id)
+      const worker = scene.up
+      assert.ok(worker)
+      const milliseconds = await worker.stop('SIGTERM')
+      assert.equal(worker.child.exitCode, 0, worker.output)
+      assert.ok(milliseconds < 10_000, `${place}: it took ${milliseconds} ms`)
+      const { status, attempt } = await scene.deployment(id)
+      assert.deepEqual({ place, status, attempt }, { place, status: 'PENDING', attempt: 0 })
+      assert.match(await scene.log(id), /Back in the queue: this worker is stopping/)
+      held.release()
+      await scene.worker()
+      await scene.reaches(id, 'RUNNING')
+      assert.equal((await scene.deployment(id)).attempt, 1)
+      await lawsHold(scene)
+      assert.equal((await scene.ask(app)).body, place)
+    }
+  })
+
+  test('while it cleans up: it does not wait for an engine that takes long', async () => {
+    await using scene = await Scene.open()
+    const prune = scene.docker.hold(/^\/build\/prune/)
+    const worker = await scene.worker()
+    await prune.until()
+    const milliseconds = await worker.stop('SIGTERM')
+    assert.equal(worker.child.exitCode, 0, worker.output)
+    assert.ok(milliseconds < 3_000, `it took ${milliseconds} ms`)
+  })
+
+  test('twice: ends at once, and the next worker takes up what it left', async () => {
+    await using scene = await Scene.open()
+    const worker = await scene.worker({ STOP_GRACE_SECONDS: '60' })
+    const held = hold(scene, 'build')
+    const id = await scene.deploy(await scene.app('hasty'))
+    await held.reached(id)
+    worker.child.kill('SIGTERM')
+    await until(5_000, () => worker.output.includes('once more to end at once'))
+    const ended = once(worker.child, 'exit')
+    const startedAt = performance.now()
+    worker.child.kill('SIGTERM')
+    assert.deepEqual(await ended, [1, null])
+    assert.ok(performance.now() - startedAt < 1_000)
+    held.release()
+    await scene.worker()
+    await scene.reaches(id, 'RUNNING')
+    await lawsHold(scene)
+  })
+})
+
+test(`${DEPLOYMENTS} deployments by two workers, one of which stands still past its lease: each ends once`, async () => {
+  await using scene = await Scene.open()
+  const still = await scene.worker({ ENGINE_CONCURRENCY: '8', ROUTER: 'off' })
+  const apps = []
+  for (let index = 0; index < APPS; index++) apps.push(await scene.app(`many-${index}`))
+  const builds = scene.docker.hold(/^\/build\?/)
+  const ids: string[] = []
+  for (let index = 0; index < DEPLOYMENTS / 2; index++) {
+    const app = apps[index % APPS]
+    assert.ok(app)
+    ids.push(await scene.deploy(app))
+  }
+  await builds.until(4)
+  still.child.kill('SIGSTOP')
+  const [{ left } = { left: 0 }] = await scene.rows<{ left: number }>(
+    `SELECT count(*)::int AS left FROM deployment WHERE status IN ('CLONING', 'BUILDING')`,
+  )
+  assert.ok(left >= 4)
+  const other = await scene.worker({ ENGINE_CONCURRENCY: '8' })
+  builds.release()
+  await until(20_000, () => /gave back deployments of a dead worker/.test(other.output))
+  still.child.kill('SIGCONT')
+  for (let index = DEPLOYMENTS / 2; index < DEPLOYMENTS; index++) {
+    const app = apps[(index * 7) % APPS]
+    assert.ok(app)
+    ids.push(await scene.deploy(app))
+    await sleep(10)
+  }
+  const settled = "SELECT 1 FROM deployment WHERE status NOT IN ('RUNNING', 'RETIRED', 'SUPERSEDED')"
+  await until(60_000, async () => (await scene.rows(settled)).length === 0, 100)
+  // What the one that stood still has built without a right to it is cleaned up with the next look at all images.
+  await scene.worker({ ROUTER: 'off' })
+  await lawsHold(scene, 20_000)
+  const rows = await scene.rows<{ status: string; count: number }>(
+    'SELECT status, count(*)::int FROM deployment GROUP BY status',
+  )
+  const counts = new Map(rows.map(({ status, count }) => [status, count]))
+  assert.equal(counts.get('RUNNING'), APPS)
+  assert.equal(counts.get('FAILED') ?? 0, 0)
+  assert.equal(
+    [...counts.values()].reduce((sum, count) => sum + count, 0),
+    DEPLOYMENTS,
+  )
+  assert.match(still.output, /the claim of deployment \w+ is lost/)
+  assert.equal(still.child.exitCode, null)
+})
+
+test('a wall clock that is an hour off takes nothing from others and loses nothing', async () => {
+  const preload = new URL('../support/wrong-clock.js', import.meta.url).href
+  const off = (hours: number) => ({
+    NODE_OPTIONS: `--import=${preload}`,
+    CLOCK_OFFSET_MS: String(hours * 3_600_000),
+    ENGINE_CONCURRENCY: '1',
+  })
+  await using scene = await Scene.open()
+  await scene.worker({ ...off(1), ROUTER: 'off' })
+  const late = await scene.worker(off(-1))
+  assert.ok(late.output.includes(new Date(Date.now() - 3_600_000).toISOString().slice(0, 13)), late.output)
+  const builds = scene.docker.hold(/^\/build\?/)
+  const ids = [await scene.deploy(await scene.app('fast')), await scene.deploy(await scene.app('slow'))]
+  await builds.until(2)
+  const owners = await scene.rows('SELECT DISTINCT lease_owner FROM deployment')
+  assert.equal(owners.length, 2, 'one by each worker')
+  // Past the lease, and past a look of each worker for what dead ones hold.
+  await sleep(6_500)
+  assert.equal(builds.waiting, 2)
+  builds.release()
+  for (const id of ids) await scene.reaches(id, 'RUNNING')
+  for (const id of ids) {
+    const { attempt, epoch } = await scene.deployment(id)
+    assert.deepEqual({ attempt, epoch }, { attempt: 1, epoch: 1 })
+  }
+  await lawsHold(scene)
+})

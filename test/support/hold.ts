@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Scene } from './scene.js'
+
+/** Where a deployment can be held. */
+export const HELD_AT = ['clone', 'build', 'create', 'start', 'keep-running'] as const
+export type HeldAt = (typeof HELD_AT)[number]
+
+/** The status in which it waits there. */
+export const STATUS_AT: Readonly<Record<HeldAt, string>> = {
+  clone: 'CLONING',
+  build: 'BUILDING',
+  create: 'STARTING',
+  start: 'STARTING',
+  'keep-running': 'ROUTING',
+}
+
+const PATHS: Readonly<Record<Exclude<HeldAt, 'clone'>, RegExp>> = {
+  build: /^\/build\?/,
+  create: /^\/containers\/create/,
+  start: /^\/containers\/[^/]+\/start/,
+  'keep-running': /^\/containers\/[^/]+\/update/,
+}
+
+export interface Hold {
+  /** Resolves when a deployment waits there. */
+  reached(id: string): Promise<unknown>
+  release(): void
+}
+
+/** Holds every deployment that comes to `place` until it is released. */
+export function hold(scene: Scene, place: HeldAt): Hold {
+  if (place !== 'clone') {
+    const gate = scene.docker.hold(PATHS[place])
+    return { reached: () => gate.until(), release: () => gate.release() }
+  }
+  // The mirror's lock is held by a process that lives: this one.
+  const hash = createHash('sha256').update(scene.repository.url).digest('hex').slice(0, 32)
+  const root = join(scene.installation.dataDir, 'mirrors')
+  const path = join(root, `${hash}.git.lock`)
+  mkdirSync(root, { recursive: true })
+  writeFileSync(path, String(process.pid))
+  return { reached: (id) => scene.reaches(id, 'CLONING'), release: () => rmSync(path, { force: true }) }
+}
