@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { containerName } from '../../src/engine/names.js'
+import { carryOut, letTimePass } from './carry-out.js'
+import { KINDS, type World } from './world.js'
+
+/** Time and rounds for all to come to rest after the last fault. */
+const MOST_MS = 15_000
+const MOST_ROUNDS = 60
+
+interface Row {
+  readonly id: string
+  readonly app: string
+  readonly status: string
+  readonly wanted: boolean
+  readonly stopped: boolean
+  readonly kept: boolean
+}
+
+const ROWS = `
+  SELECT d.id, a.name AS app, d.status, s.stopped, s.current_deployment_id = d.id AS wanted,
+         s.current_deployment_id = d.id OR d.live_at IS NOT NULL AS kept
+    FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id ORDER BY d.id`
+
+/**
+ * I7: faults stop, gates open, whoever is stalled wakes and whoever died is started again. Then rounds of all that a
+ * process does by its timers, until nothing changes any more.
+ */
+export async function comeToRest(world: World): Promise<void> {
+  await heal(world)
+  const until = performance.now() + MOST_MS
+  let before = ''
+  for (let round = 0; ; round++) {
+    await goRound(world)
+    await world.check()
+    const state = await stateOf(world)
+    if (state === before && !/PENDING|CLONING|BUILDING|STARTING|ROUTING/.test(state)) break
+    assert.ok(performance.now() < until && round < MOST_ROUNDS, `I7: it does not come to rest: ${state}`)
+    if (state === before) await sleep(25)
+    before = state
+  }
+  await Promise.all(world.background)
+  for (const process of world.processes) if (process.id.startsWith('keeper')) await process.clean()
+  await checkRest(world)
+}
+
+async function heal(world: World): Promise<void> {
+  const { docker, git } = world.surroundings
+  docker.heal()
+  await docker.up()
+  git.heal()
+  world.gates.clear()
+  for (const process of world.processes) process.resume()
+  await world.quiet()
+  for (const index of KINDS.keys()) await world.restart(index)
+}
+
+async function goRound(world: World): Promise<void> {
+  await letTimePass('waits end', world)
+  await letTimePass('watches end', world)
+  const living = world.processes.filter(({ state }) => state === 'up')
+  await world.database.query(
+    `UPDATE deployment SET lease_until = now() - interval '1 second' WHERE lease_until > now() AND lease_owner <> ALL($1)`,
+    [living.map(({ id }) => id)],
+  )
+  for (const [index, kind] of KINDS.entries()) {
+    await world.restart(index)
+    if (kind === 'engine') await world.processes[index]?.leases.renew()
+  }
+  for (const [process, kind] of KINDS.entries()) {
+    const duties = kind === 'engine' ? (['claim'] as const) : (['rescue', 'watch', 'reconcile'] as const)
+    for (const duty of duties) {
+      await carryOut({ do: duty, process }, world)
+      await world.quiet()
+    }
+  }
+}
+
+async function stateOf(world: World): Promise<string> {
+  const rows = await world.database.query<Row[]>(ROWS)
+  const apps = await world.database.query<object[]>('SELECT name, deleted_at FROM app ORDER BY name')
+  const containers = [...world.surroundings.docker.containers.values()].map(
+    ({ name, status }) => `${name} ${status}`,
+  )
+  return JSON.stringify([rows, apps, containers.sort()])
+}
+
+/** Nothing is left over, and what is to serve serves. */
+async function checkRest(world: World): Promise<void> {
+  const { docker, git, instanceId } = world.surroundings
+  await world.check()
+  const rows = await world.database.query<Row[]>(ROWS)
+  const wanted = rows.filter((row) => row.wanted && !row.stopped)
+  for (const row of wanted) assert.equal(row.status, 'RUNNING', `I5: ${JSON.stringify(row)} is to serve`)
+  const ours = [...docker.containers.values()].filter(
+    ({ labels }) => labels['longshore.instance'] === instanceId,
+  )
+  assert.deepEqual(
+    ours.map(({ name, status }) => `${name} ${status}`).sort(),
+    wanted.map(({ app, id }) => `${containerName(app, id)} running`).sort(),
+    'I7: the containers are not those that serve',
+  )
+  assert.ok(
+    !wanted.some(({ id }) => world.invariants.disturbed.has(id)),
+    'I5: what was touched does not serve again',
+  )
+  const references = [...git.references.values()].flatMap((ids) => [...ids.keys()])
+  assert.deepEqual(references, [], 'I7: commits are still kept')
+  const images = [...docker.images.values()].filter(
+    ({ labels }) => labels['longshore.instance'] === instanceId,
+  )
+  const tagged = new Set(
+    images.flatMap(({ tags, id }) => (tags.length > 0 ? tags : [`untagged:${id}`])).map(idOf),
+  )
+  const keeps = new Set(rows.filter(({ kept }) => kept).map(({ id }) => id))
+  assert.deepEqual(
+    [...tagged].filter((id) => !keeps.has(id)),
+    [],
+    'I7: images that nobody needs',
+  )
+  for (const { id } of wanted) assert.ok(tagged.has(id), `I7: the image of ${id} is gone`)
+  const deleted = await world.database.query<object[]>('SELECT id FROM app WHERE deleted_at IS NOT NULL')
+  assert.deepEqual(deleted, [], 'I7: an app is not deleted wholly')
+}
+
+function idOf(tag: string): string {
+  return tag.slice(tag.lastIndexOf(':') + 1)
+}
