@@ -44,6 +44,7 @@ const SETTINGS = {
   imagePrefix: 'mvp',
   buildTimeoutMs: 60_000,
   buildCacheBytes: 0,
+  leaseMs: LEASE_MS,
   drainMs: 0,
   watchMs: 600_000,
   confirmMs: 0,
