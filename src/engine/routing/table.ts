@@ -41,12 +41,15 @@ const ROWS = `
          ARRAY(SELECT host FROM domain WHERE stage_id = s.id ORDER BY host) AS domains,
          (SELECT coalesce(json_agg(json_build_object('deploymentId', d.id, 'addresses', d.addresses, 'port', d.port)), '[]')
             FROM deployment d WHERE d.stage_id = s.id AND d.addresses IS NOT NULL
-             AND d.status IN ('STARTING', 'ROUTING', 'RUNNING', 'RETIRED')) AS targets
+             AND (d.status IN ('STARTING', 'ROUTING') OR NOT s.stopped AND d.status IN ('RUNNING', 'RETIRED'))) AS targets
     FROM stage s JOIN app a ON a.id = s.app_id
-   WHERE a.deleted_at IS NULL AND NOT s.stopped
+   WHERE a.deleted_at IS NULL
    ORDER BY s.id`
 
-/** What the database says, in one statement: a projection that anybody can make again at any time. */
+/**
+ * What the database says, in one statement: a projection that anybody can make again at any time. A stage that is
+ * stopped answers nothing, but what is being started for it is reached at its own host.
+ */
 export async function readRoutes(database: DataSource, baseDomain: string): Promise<StageRoutes[]> {
   const rows = await database.query<Row[]>(ROWS)
   const owned = new Set(rows.flatMap((row) => row.domains))
