@@ -24,13 +24,18 @@ const ROWS = `
          a.deleted_at IS NULL AND NOT s.stopped AND s.current_deployment_id = d.id
            AND d.status IN ('RUNNING', 'RETIRED') AS wanted,
          d.status = 'RETIRED' AND d.addresses IS NOT NULL AND d.drain_until > now() AS draining,
+         extract(epoch FROM d.drain_until - now())::float8 * 1000 AS "drainLeftMs",
          d.status = 'RETIRED' AND ${KEPT_FOR_RETURN} AS kept
     FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id
    WHERE d.id = ANY($1) OR (s.current_deployment_id = d.id AND NOT s.stopped AND a.deleted_at IS NULL)`
 
+interface Row extends ReconcileRow {
+  readonly drainLeftMs: number | null
+}
+
 /**
  * Makes the Docker engine's containers what the database says, whatever happened to them: at the start, every 30 s,
- * when a stage is stopped or started, and after each event of a container of ours. A new connection to the engine
+ * when a stage is stopped or started, when a drain ends, and after each event of a container of ours. A new connection to the engine
  * means a full comparison, because events are not replayed. Touches only what carries this installation's label.
  */
 export class Reconciler implements AsyncDisposable {
@@ -40,6 +45,7 @@ export class Reconciler implements AsyncDisposable {
   #following: Promise<void> = Promise.resolve()
   #unsubscribe: () => void = () => undefined
   #gathering: NodeJS.Timeout | undefined
+  #drained: NodeJS.Timeout | undefined
 
   constructor(
     private readonly database: DataSource,
@@ -61,6 +67,7 @@ export class Reconciler implements AsyncDisposable {
     this.#stopping.abort()
     this.#unsubscribe()
     clearTimeout(this.#gathering)
+    clearTimeout(this.#drained)
     await this.#rounds[Symbol.asyncDispose]()
     await Promise.all([this.#following, ...this.#serving.values()])
   }
@@ -68,16 +75,25 @@ export class Reconciler implements AsyncDisposable {
   /** One comparison, unless another process is at it. */
   async reconcile(): Promise<void> {
     await ifAlone(this.database, RECONCILE_LOCK, async () => {
-      const { actions } = await this.#look()
+      const { rows, actions } = await this.#look()
+      this.#comeBackFor(rows)
       for (const action of actions) await this.#carryOut(action)
     })
   }
 
-  async #look(): Promise<{ rows: ReconcileRow[]; actions: ReconcileAction[] }> {
+  /** Nobody else removes the containers of a stage that was stopped, or whose drain another process began and left. */
+  #comeBackFor(rows: readonly Row[]): void {
+    clearTimeout(this.#drained)
+    const left = rows.flatMap(({ draining, drainLeftMs }) => (draining ? [drainLeftMs ?? 0] : []))
+    if (left.length > 0 && !this.#stopping.signal.aborted)
+      this.#drained = setTimeout(() => this.#rounds.now(), Math.min(...left))
+  }
+
+  async #look(): Promise<{ rows: Row[]; actions: ReconcileAction[] }> {
     const label = `${INSTANCE_LABEL}=${this.tools.settings.instanceId}`
     const containers = await this.tools.docker.listContainers(label)
     const ids = containers.map(({ labels }) => labels['longshore.deployment'] ?? '')
-    const rows = await this.database.query<ReconcileRow[]>(ROWS, [ids])
+    const rows = await this.database.query<Row[]>(ROWS, [ids])
     return { rows, actions: planReconcile(rows, containers) }
   }
 
