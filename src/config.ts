@@ -1,10 +1,29 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { type Env, SettingReader } from './setting-reader.js'
+
+export { ConfigError } from './setting-reader.js'
 
 /** What a process of Longshore does: `api` answers requests, `worker` deploys and routes. */
 export type Role = 'api' | 'worker'
 export type BuilderChoice = 'auto' | 'buildkit' | 'classic'
+
+export type RouterChoice = 'builtin' | 'traefik' | 'traefik-labels' | 'off'
+
+/** How Traefik is told where requests go, and asked whether they do. */
+export interface TraefikConfig {
+  /** The folder that its file provider watches; set wherever ROUTER=traefik routes. */
+  readonly dir: string | null
+  /** Its entry point for HTTP; null: nobody asks whether a deployment is reached. */
+  readonly url: string | null
+  /** Its API; null: nobody asks whether it obeys. */
+  readonly api: string | null
+  readonly entryPoint: string
+  readonly tlsEntryPoint: string
+  /** Who gets certificates; null: no TLS. */
+  readonly certResolver: string | null
+}
 
 /** Every setting, decided and checked. Durations are milliseconds, sizes bytes. */
 export interface Config {
@@ -16,10 +35,15 @@ export interface Config {
   readonly baseDomain: string
   readonly host: string
   readonly port: number
-  readonly router: 'builtin' | 'off'
+  /** What carries requests to containers: docs/routing.md says what each promises. */
+  readonly router: RouterChoice
   readonly routerHost: string
   readonly routerPort: number
-  /** The port in the URLs that are given out: the built-in router's, or 80 where another router stands before it. */
+  /** Certificates of the built-in router, `{host}/fullchain.pem` and `{host}/privkey.pem`; null: it speaks HTTP only. */
+  readonly tlsDir: string | null
+  readonly routerTlsPort: number
+  readonly traefik: TraefikConfig
+  /** The port in the URLs that are given out: the built-in router's, or 80 (443 with TLS) where another one routes. */
   readonly publicPort: number
   readonly imagePrefix: string
   readonly concurrency: number
@@ -55,14 +79,6 @@ export interface Config {
   readonly workerId: string
 }
 
-type Env = Readonly<Record<string, string | undefined>>
-
-/** Thrown once with every bad setting, one line each, so that one start-up shows all of them. */
-export class ConfigError extends Error {
-  override name = 'ConfigError'
-  readonly code = 'BAD_CONFIG'
-}
-
 const SECOND = 1000
 const MIB = 1024 * 1024
 
@@ -72,12 +88,13 @@ const MIB = 1024 * 1024
  * @throws ConfigError naming every setting that cannot be used and what it takes.
  */
 export function readConfig(env: Env = process.env): Config {
-  const read = new Reader(env)
+  const read = new SettingReader(env)
   const config: Config = {
-    roles: read.roles('ROLES', ['api', 'worker']),
+    roles: read.listOf('ROLES', ['api', 'worker']),
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     dataDir: resolve(read.text('DATA_DIR', 'data')),
     ...readAddresses(read),
+    ...readRouting(read),
     ...readEngine(read),
     ...readDocker(read),
     ...readGit(read),
@@ -90,25 +107,49 @@ export function readConfig(env: Env = process.env): Config {
   if (!config.databaseUrl && config.roles.length < 2) {
     read.refuse('DATABASE_URL', 'must be set where ROLES names one role: two processes need one database')
   }
+  if (config.router === 'traefik' && config.roles.includes('worker') && config.traefik.dir === null) {
+    read.refuse('TRAEFIK_DIR', 'must name the folder that Traefik watches where ROUTER=traefik')
+  }
   read.done()
   return Object.freeze(config)
 }
 
-function readAddresses(read: Reader) {
-  const router = read.oneOf('ROUTER', ['builtin', 'off'], 'builtin')
-  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
+function readAddresses(read: SettingReader) {
   return {
     baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8080, 0, 65_535),
-    router,
-    routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
-    routerPort,
-    publicPort: router === 'builtin' ? routerPort : 80,
   }
 }
 
-function readEngine(read: Reader) {
+function readRouting(read: SettingReader) {
+  const router = read.oneOf('ROUTER', ['builtin', 'traefik', 'traefik-labels', 'off'], 'builtin')
+  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
+  const traefik = readTraefik(read, router)
+  const behindTls = router === 'traefik' && traefik.certResolver !== null
+  return {
+    router,
+    routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
+    routerPort,
+    tlsDir: read.folder('TLS_DIR'),
+    routerTlsPort: read.integer('ROUTER_TLS_PORT', 8443, 1, 65_535),
+    traefik,
+    publicPort: router === 'builtin' ? routerPort : behindTls ? 443 : 80,
+  }
+}
+
+function readTraefik(read: SettingReader, router: RouterChoice): TraefikConfig {
+  return {
+    dir: read.folder('TRAEFIK_DIR'),
+    url: read.address('TRAEFIK_URL') ?? (router === 'traefik' ? 'http://127.0.0.1:80' : null),
+    api: read.address('TRAEFIK_API'),
+    entryPoint: read.traefikName('TRAEFIK_ENTRYPOINT') ?? 'web',
+    tlsEntryPoint: read.traefikName('TRAEFIK_TLS_ENTRYPOINT') ?? 'websecure',
+    certResolver: read.traefikName('TRAEFIK_CERT_RESOLVER'),
+  }
+}
+
+function readEngine(read: SettingReader) {
   return {
     concurrency: read.integer('ENGINE_CONCURRENCY', 2, 1, 64),
     totalConcurrency: read.integer('ENGINE_TOTAL_CONCURRENCY', 0, 0, 1024) || null,
@@ -122,7 +163,7 @@ function readEngine(read: Reader) {
   }
 }
 
-function readDocker(read: Reader) {
+function readDocker(read: SettingReader) {
   return {
     dockerHost: read.dockerHost('DOCKER_HOST', 'unix:///var/run/docker.sock'),
     dockerTimeoutMs: read.integer('DOCKER_TIMEOUT', 60, 1, 600) * SECOND,
@@ -133,7 +174,7 @@ function readDocker(read: Reader) {
   }
 }
 
-function readGit(read: Reader) {
+function readGit(read: SettingReader) {
   return {
     gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
@@ -142,7 +183,7 @@ function readGit(read: Reader) {
   }
 }
 
-function readDisk(read: Reader) {
+function readDisk(read: SettingReader) {
   return {
     buildCacheBytes: read.integer('BUILD_CACHE_MIB', 5 * 1024, 64, 1024 * 1024) * MIB,
     minFreeDiskBytes: read.integer('MIN_FREE_DISK_MIB', 512, 0, 1024 * 1024) * MIB,
@@ -154,102 +195,4 @@ function readDisk(read: Reader) {
 /** Where programs are looked up: the only part of the environment that child processes inherit. */
 export function programPath(): string {
   return process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'
-}
-
-class Reader {
-  #problems: string[] = []
-  #env: Env
-
-  constructor(env: Env) {
-    this.#env = env
-  }
-
-  refuse(name: string, why: string): void {
-    this.#problems.push(`${name}: ${why}`)
-  }
-
-  done(): void {
-    if (this.#problems.length > 0) throw new ConfigError(`bad settings\n  ${this.#problems.join('\n  ')}`)
-  }
-
-  /** An empty value counts as not set, as in a .env file with `NAME=`. */
-  optional(name: string): string | null {
-    return this.#env[name]?.trim() || null
-  }
-
-  text(name: string, fallback: string): string {
-    return this.optional(name) ?? fallback
-  }
-
-  integer(name: string, fallback: number, least: number, most: number): number {
-    const text = this.optional(name)
-    if (text === null) return fallback
-    const value = Number(text)
-    if (Number.isInteger(value) && value >= least && value <= most) return value
-    this.refuse(name, `"${text}" is not a whole number from ${least} to ${most}`)
-    return fallback
-  }
-
-  flag(name: string, fallback: boolean): boolean {
-    return this.oneOf(name, ['true', 'false'], fallback ? 'true' : 'false') === 'true'
-  }
-
-  oneOf<T extends string>(name: string, choices: readonly T[], fallback: T): T {
-    const text = this.optional(name)
-    if (text === null) return fallback
-    const found = choices.find((choice) => choice === text.toLowerCase())
-    if (!found) this.refuse(name, `"${text}" is not one of ${choices.join(', ')}`)
-    return found ?? fallback
-  }
-
-  roles(name: string, fallback: readonly Role[]): readonly Role[] {
-    const text = this.optional(name)
-    if (text === null) return fallback
-    const roles = [...new Set(text.split(',').map((role) => role.trim()))]
-    const known = roles.filter((role): role is Role => role === 'api' || role === 'worker')
-    if (known.length !== roles.length) this.refuse(name, `"${text}" is not a list of api, worker`)
-    return known
-  }
-
-  databaseUrl(name: string): string | null {
-    const text = this.optional(name)
-    if (text !== null && !/^postgres(ql)?:\/\//.test(text)) this.refuse(name, 'is not a postgres:// URL')
-    return text
-  }
-
-  dockerHost(name: string, fallback: string): string {
-    const text = this.text(name, fallback)
-    if (!/^(unix:\/\/\/|tcp:\/\/|https?:\/\/).+/.test(text)) {
-      this.refuse(name, `"${text}" is not unix:///path or tcp://host:port`)
-    }
-    return text
-  }
-
-  domain(name: string, fallback: string): string {
-    const text = this.text(name, fallback).toLowerCase()
-    if (!/^(?=.{1,190}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(text)) {
-      this.refuse(name, `"${text}" is not a domain name`)
-    }
-    return text
-  }
-
-  imagePrefix(name: string, fallback: string): string {
-    const text = this.text(name, fallback)
-    if (!/^[a-z0-9]{1,20}$/.test(text)) this.refuse(name, `"${text}" is not 1 to 20 of a-z and 0-9`)
-    return text
-  }
-
-  token(name: string): string | null {
-    const text = this.optional(name)
-    if (text !== null && text.length < 16) this.refuse(name, 'must be 16 characters or more')
-    return text
-  }
-
-  masterKey(name: string): string | null {
-    const text = this.optional(name)
-    if (text !== null && !/^([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)$/i.test(text)) {
-      this.refuse(name, 'must be 32 bytes in hex (64 digits) or base64; make one with: openssl rand -hex 32')
-    }
-    return text
-  }
 }

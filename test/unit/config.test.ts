@@ -21,6 +21,7 @@ function namesOf(problems: readonly string[]): string[] {
 
 const NUMBERS: Record<string, [least: number, most: number]> = {
   ROUTER_PORT: [1, 65_535],
+  ROUTER_TLS_PORT: [1, 65_535],
   PORT: [0, 65_535],
   ENGINE_CONCURRENCY: [1, 64],
   LEASE_SECONDS: [1, 600],
@@ -44,6 +45,13 @@ const NUMBERS: Record<string, [least: number, most: number]> = {
 const BAD = {
   ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [name, 'many'])),
   ROUTER: 'nginx',
+  TLS_DIR: 'certs',
+  TRAEFIK_DIR: './dynamic',
+  TRAEFIK_URL: 'localhost:80',
+  TRAEFIK_API: 'http://traefik:8080/api',
+  TRAEFIK_ENTRYPOINT: 'web`',
+  TRAEFIK_TLS_ENTRYPOINT: 'a,b',
+  TRAEFIK_CERT_RESOLVER: '{{ env "X" }}',
   ROLES: 'api,worker,boss',
   DATABASE_URL: 'mysql://h/d',
   DOCKER_HOST: '/var/run/docker.sock',
@@ -72,6 +80,16 @@ describe('the settings', () => {
       router: 'builtin',
       routerHost: '0.0.0.0',
       routerPort: 8000,
+      tlsDir: null,
+      routerTlsPort: 8443,
+      traefik: {
+        dir: null,
+        url: null,
+        api: null,
+        entryPoint: 'web',
+        tlsEntryPoint: 'websecure',
+        certResolver: null,
+      },
       publicPort: 8000,
       imagePrefix: 'mvp',
       concurrency: 2,

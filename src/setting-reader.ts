@@ -1,0 +1,137 @@
+import { isAbsolute } from 'node:path'
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+/** Thrown once with every bad setting, one line each, so that one start-up shows all of them. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  readonly code = 'BAD_CONFIG'
+}
+
+/**
+ * Reads settings one by one and gathers what is wrong with them: a bad one is replaced by its default, and
+ * {@link done} throws once for all.
+ */
+export class SettingReader {
+  #problems: string[] = []
+  #env: Env
+
+  constructor(env: Env) {
+    this.#env = env
+  }
+
+  refuse(name: string, why: string): void {
+    this.#problems.push(`${name}: ${why}`)
+  }
+
+  done(): void {
+    if (this.#problems.length > 0) throw new ConfigError(`bad settings\n  ${this.#problems.join('\n  ')}`)
+  }
+
+  /** An empty value counts as not set, as in a .env file with `NAME=`. */
+  optional(name: string): string | null {
+    return this.#env[name]?.trim() || null
+  }
+
+  text(name: string, fallback: string): string {
+    return this.optional(name) ?? fallback
+  }
+
+  integer(name: string, fallback: number, least: number, most: number): number {
+    const text = this.optional(name)
+    if (text === null) return fallback
+    const value = Number(text)
+    if (Number.isInteger(value) && value >= least && value <= most) return value
+    this.refuse(name, `"${text}" is not a whole number from ${least} to ${most}`)
+    return fallback
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    return this.oneOf(name, ['true', 'false'], fallback ? 'true' : 'false') === 'true'
+  }
+
+  oneOf<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+    const text = this.optional(name)
+    if (text === null) return fallback
+    const found = choices.find((choice) => choice === text.toLowerCase())
+    if (!found) this.refuse(name, `"${text}" is not one of ${choices.join(', ')}`)
+    return found ?? fallback
+  }
+
+  /** Some of `choices`, separated by commas; all of them when it is not set. */
+  listOf<T extends string>(name: string, choices: readonly T[]): readonly T[] {
+    const text = this.optional(name)
+    if (text === null) return choices
+    const given = [...new Set(text.split(',').map((one) => one.trim()))]
+    const known = given.flatMap((one) => choices.find((choice) => choice === one) ?? [])
+    if (known.length !== given.length) this.refuse(name, `"${text}" is not a list of ${choices.join(', ')}`)
+    return known
+  }
+
+  databaseUrl(name: string): string | null {
+    const text = this.optional(name)
+    if (text !== null && !/^postgres(ql)?:\/\//.test(text)) this.refuse(name, 'is not a postgres:// URL')
+    return text
+  }
+
+  dockerHost(name: string, fallback: string): string {
+    const text = this.text(name, fallback)
+    if (!/^(unix:\/\/\/|tcp:\/\/|https?:\/\/).+/.test(text)) {
+      this.refuse(name, `"${text}" is not unix:///path or tcp://host:port`)
+    }
+    return text
+  }
+
+  domain(name: string, fallback: string): string {
+    const text = this.text(name, fallback).toLowerCase()
+    if (!/^(?=.{1,190}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(text)) {
+      this.refuse(name, `"${text}" is not a domain name`)
+    }
+    return text
+  }
+
+  /** `http://host:port`, without a path. */
+  address(name: string): string | null {
+    const text = this.optional(name)
+    if (text === null) return null
+    const bare = /^http:\/\/(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?\/?$/
+    if (bare.test(text) && URL.canParse(text)) return new URL(text).origin
+    this.refuse(name, `"${text}" is not http://host:port`)
+    return null
+  }
+
+  /** A name in Traefik's configuration. */
+  traefikName(name: string): string | null {
+    const text = this.optional(name)
+    if (text === null || /^[A-Za-z0-9_-]{1,64}$/.test(text)) return text
+    this.refuse(name, `"${text}" is not 1 to 64 of letters, digits, - and _`)
+    return null
+  }
+
+  /** An absolute path. */
+  folder(name: string): string | null {
+    const text = this.optional(name)
+    if (text !== null && !isAbsolute(text)) this.refuse(name, `"${text}" is not an absolute path`)
+    return text
+  }
+
+  imagePrefix(name: string, fallback: string): string {
+    const text = this.text(name, fallback)
+    if (!/^[a-z0-9]{1,20}$/.test(text)) this.refuse(name, `"${text}" is not 1 to 20 of a-z and 0-9`)
+    return text
+  }
+
+  token(name: string): string | null {
+    const text = this.optional(name)
+    if (text !== null && text.length < 16) this.refuse(name, 'must be 16 characters or more')
+    return text
+  }
+
+  masterKey(name: string): string | null {
+    const text = this.optional(name)
+    if (text !== null && !/^([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)$/i.test(text)) {
+      this.refuse(name, 'must be 32 bytes in hex (64 digits) or base64; make one with: openssl rand -hex 32')
+    }
+    return text
+  }
+}
