@@ -1,18 +1,15 @@
-import {
-  Agent,
-  createServer,
-  type IncomingMessage,
-  request,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { Agent, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import { request as secureRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups.js'
+import { Certificates } from './certificates.js'
 import { errorPage, isErrorPage } from './error-page.js'
 import { forward } from './forward.js'
+import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
+import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
 import type { Router } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
 import { upgrade } from './upgrade.js'
@@ -21,15 +18,12 @@ export interface BuiltinRouterOptions {
   readonly host: string
   readonly port: number
   readonly baseDomain: string
+  /** Port for TLS and the folder of its certificates; not set: HTTP only. */
+  readonly tls?: { readonly dir: string; readonly port: number } | null
 }
 
-/** A lost wake-up is made up for after this. */
+/** A lost wake-up is made up for after this; changed certificates are seen. */
 const POLL_MS = 5_000
-/** A client has this long for the head of its request. */
-const HEADERS_MS = 60_000
-/** More is answered with 431. */
-const MAX_HEADER_BYTES = 32 * 1024
-const STOP_MS = 2_000
 
 interface Hosts {
   readonly targets: ReadonlyMap<string, Target>
@@ -41,12 +35,15 @@ const NOTHING: Hosts = { targets: new Map(), redirects: new Map(), current: new 
 
 /**
  * The reverse proxy in the process: HTTP and WebSocket, streaming both ways, host by host as the routing table says.
- * Requests that are under way when the table changes end where they began.
+ * Requests that are under way when the table changes end where they began. With TLS, hosts that have a certificate are
+ * served over it alone: over HTTP they redirect.
  */
 export class BuiltinRouter implements Router, AsyncDisposable {
   #hosts = NOTHING
   #reading: Promise<void> = Promise.resolve()
   readonly #server: Server
+  readonly #tlsServer: Server | null = null
+  readonly #certificates: Certificates | null = null
   readonly #agent = new Agent({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: 0 })
   readonly #inFlight = new InFlight()
   readonly #sockets = new Set<Duplex>()
@@ -59,30 +56,40 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     private readonly logger: Logger,
     private readonly options: BuiltinRouterOptions,
   ) {
-    const limits = { headersTimeout: HEADERS_MS, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES }
-    this.#server = createServer(limits)
-    this.#server.on('request', (incoming, response) => this.#request(incoming, response))
-    this.#server.on('upgrade', (incoming, socket, head) => this.#upgrade(incoming, socket, head))
-    this.#server.on('clientError', (error, socket) => refuse(error, socket))
+    const handlers: Handlers = {
+      request: (incoming, response) => this.#request(incoming, response),
+      upgrade: (incoming, socket, head) => this.#upgrade(incoming, socket, head),
+    }
+    this.#server = createHttp(handlers)
+    if (!options.tls) return
+    const certificates = new Certificates(options.tls.dir, logger)
+    this.#certificates = certificates
+    this.#tlsServer = createTls(handlers, (host) => certificates.find(host))
   }
 
-  /** Listens, with the table that the database says. @throws when the port is taken */
+  /** Listens, with the table that the database says. @throws when a port is taken or certificates cannot be read */
   async start(): Promise<void> {
+    await this.#certificates?.refresh()
     await this.apply()
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(this.options.port, this.options.host, resolve)
-    })
-    const follow = () =>
-      void this.apply().catch((error: unknown) => this.logger.warn('routing table', { error }))
+    await listen(this.#server, this.options.host, this.options.port)
+    if (this.#tlsServer) await listen(this.#tlsServer, this.options.host, this.options.tls?.port ?? 0)
+    const warn = (what: string) => (error: unknown) => this.logger.warn(what, { error })
+    const follow = () => void this.apply().catch(warn('routing table'))
     this.#unsubscribe = this.wakeups.on('route', follow)
-    this.#poll = setInterval(follow, POLL_MS)
+    this.#poll = setInterval(() => {
+      follow()
+      this.#certificates?.refresh().catch(warn('certificates'))
+    }, POLL_MS)
   }
 
   /** The port it listens on. */
   port(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address ? address.port : 0
+    return portOf(this.#server)
+  }
+
+  /** The port for TLS; 0 where that is off. */
+  tlsPort(): number {
+    return portOf(this.#tlsServer)
   }
 
   /** Reads run one after another: a slow one must not put an older table over a newer one. */
@@ -97,13 +104,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   /** A real request over the port that everybody uses. */
   reaches(host: string, path: string, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const asked = request({
-        host: this.#ownAddress(),
-        port: this.port(),
-        path,
-        headers: { host },
-        agent: false,
-      })
+      const asked = this.#ask(host, path)
       const timer = setTimeout(() => finish(true), timeoutMs) // the app is slow, but it was reached
       const finish = (answer: boolean) => {
         clearTimeout(timer)
@@ -129,35 +130,65 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     clearInterval(this.#poll)
     this.#unsubscribe()
     await this.#reading
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeIdleConnections()
+    const closed = [this.#server, this.#tlsServer].flatMap((server) => (server ? close(server) : []))
     for (const socket of this.#sockets) socket.destroy()
-    const force = setTimeout(() => this.#server.closeAllConnections(), STOP_MS)
-    await closed
-    clearTimeout(force)
+    await Promise.all(closed)
     this.#agent.destroy()
   }
 
-  #ownAddress(): string {
-    return this.options.host === '0.0.0.0' || this.options.host === '::' ? '127.0.0.1' : this.options.host
+  /** Over TLS where HTTP would only redirect. Whose certificate it is does not matter: it asks itself. */
+  #ask(host: string, path: string) {
+    const { host: bound } = this.options
+    const address = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound
+    const asked = { host: address, path, headers: { host }, agent: false } as const
+    if (!this.#certificates?.find(host)) return request({ ...asked, port: this.port() })
+    return secureRequest({ ...asked, port: this.tlsPort(), servername: host, rejectUnauthorized: false })
   }
 
   #request(incoming: IncomingMessage, response: ServerResponse): void {
     const host = hostOf(incoming)
+    const location = this.#redirect(host, incoming)
     const target = this.#hosts.targets.get(host)
-    const redirect = this.#hosts.redirects.get(host)
-    if (target) forward(incoming, response, { target, agent: this.#agent, inFlight: this.#inFlight })
-    else if (redirect) response.writeHead(308, { location: locationAt(redirect, incoming) }).end()
+    if (location !== null) response.writeHead(308, { location }).end()
+    else if (target) forward(incoming, response, { target, agent: this.#agent, inFlight: this.#inFlight })
     else errorPage(response, 404, incoming.headers.host ?? '')
   }
 
   #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
-    const target = this.#hosts.targets.get(hostOf(incoming))
+    const host = hostOf(incoming)
+    const target = this.#hosts.targets.get(host)
     if (!target) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
+    const location = this.#redirect(host, incoming)
+    if (location !== null) {
+      const lines = ['HTTP/1.1 308 Permanent Redirect', `Location: ${location}`, 'Connection: close']
+      return void socket.end(`${lines.join('\r\n')}\r\n\r\n`)
+    }
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
     upgrade(incoming, socket, head, { target, inFlight: this.#inFlight })
+  }
+
+  /** Where a request for the host is sent instead; null: it is answered here. */
+  #redirect(host: string, incoming: IncomingMessage): string | null {
+    const secure = isSecure(incoming)
+    if (!this.#hosts.targets.has(host)) {
+      const to = this.#hosts.redirects.get(host)
+      return to === undefined ? null : this.#locationAt(to, incoming, secure || this.#isServedSecurely(to))
+    }
+    return secure || !this.#isServedSecurely(host) ? null : this.#locationAt(host, incoming, true)
+  }
+
+  #isServedSecurely(host: string): boolean {
+    return Boolean(this.#certificates?.find(host))
+  }
+
+  /** The same path at another host, on the port that was asked, or on that of TLS. */
+  #locationAt(host: string, incoming: IncomingMessage, secure: boolean): string {
+    const asked = /:\d+$/.exec(incoming.headers.host ?? '')?.[0] ?? ''
+    const ofTls = this.tlsPort() === 443 ? '' : `:${this.tlsPort()}`
+    const port = secure && !isSecure(incoming) ? ofTls : asked
+    return `${secure ? 'https' : 'http'}://${host}${port}${incoming.url ?? '/'}`
   }
 }
 
@@ -177,17 +208,4 @@ function hostsOf(stages: readonly StageRoutes[]): Hosts {
 /** Without port and final dot, in lower case. */
 function hostOf(incoming: IncomingMessage): string {
   return (incoming.headers.host ?? '').toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
-}
-
-/** The same path at another host, on the port that was asked. */
-function locationAt(host: string, incoming: IncomingMessage): string {
-  const port = /:\d+$/.exec(incoming.headers.host ?? '')?.[0] ?? ''
-  return `http://${host}${port}${incoming.url ?? '/'}`
-}
-
-function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
 }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
 
 /** Belong to one connection, not to the request (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
@@ -11,6 +12,11 @@ const HOP_BY_HOP = new Set([
   'trailer',
   'upgrade',
 ])
+
+/** Whether it came over TLS. */
+export function isSecure(incoming: IncomingMessage): boolean {
+  return incoming.socket instanceof TLSSocket
+}
 
 /** Headers for the app: those of the client, and who asked for what host. Clients cannot forge `X-Forwarded-*`. */
 export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders {
@@ -41,7 +47,7 @@ function forwarded(incoming: IncomingMessage): Record<string, string> {
   return {
     'x-forwarded-for': incoming.socket.remoteAddress ?? '',
     'x-forwarded-host': incoming.headers.host ?? '',
-    'x-forwarded-proto': 'http',
+    'x-forwarded-proto': isSecure(incoming) ? 'https' : 'http',
   }
 }
 

@@ -1,0 +1,70 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { SecureContext } from 'node:tls'
+
+/** A client has this long for the head of its request. */
+const HEADERS_MS = 60_000
+/** More is answered with 431. */
+const MAX_HEADER_BYTES = 32 * 1024
+const STOP_MS = 2_000
+const LIMITS = { headersTimeout: HEADERS_MS, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES }
+
+/** What a port leads to. */
+export interface Handlers {
+  request(incoming: IncomingMessage, response: ServerResponse): void
+  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void
+}
+
+export function createHttp(handlers: Handlers): Server {
+  return handled(createServer(LIMITS), handlers)
+}
+
+/** Chooses the certificate by the name that the client asks for; without one for it there is no connection. */
+export function createTls(handlers: Handlers, find: (host: string) => SecureContext | null): Server {
+  const server = createTlsServer({
+    ...LIMITS,
+    SNICallback: (host, answer) => {
+      const context = find(host.toLowerCase())
+      if (context) answer(null, context)
+      else answer(new Error(`no certificate for ${host}`))
+    },
+  })
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  return handled(server, handlers)
+}
+
+function handled(server: Server, handlers: Handlers): Server {
+  server.on('request', (incoming, response) => handlers.request(incoming, response))
+  server.on('upgrade', (incoming, socket, head) => handlers.upgrade(incoming, socket, head))
+  return server.on('clientError', (error, socket) => refuse(error, socket))
+}
+
+/** @throws when the port is taken */
+export function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+}
+
+export function portOf(server: Server | null): number {
+  const address = server?.address()
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+/** Ends what is idle at once, and the rest after 2 s. */
+export async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const force = setTimeout(() => server.closeAllConnections(), STOP_MS)
+  await closed
+  clearTimeout(force)
+}
+
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+}
