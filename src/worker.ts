@@ -11,6 +11,8 @@ import { Reconciler } from './engine/reconcile.js'
 import { Recoverer } from './engine/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
 import { NoRouter, type Router } from './engine/routing/router.js'
+import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
+import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
 import type { Tools } from './engine/steps/context.js'
 import { Watcher } from './engine/watch.js'
 
@@ -53,10 +55,25 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
 async function startRouter(core: Core, opened: Disposal): Promise<{ router: Router; port: number | null }> {
   const { config, database, wakeups, logger } = core
   if (config.router === 'off') return { router: new NoRouter(), port: null }
-  const { routerHost: host, routerPort: port, baseDomain } = config
-  const router = opened.use(new BuiltinRouter(database, wakeups, logger, { host, port, baseDomain }))
+  if (config.router === 'traefik-labels') {
+    return { router: new TraefikLabelsRouter(config.traefik.url), port: null }
+  }
+  if (config.router === 'traefik') return { router: await startTraefik(core, opened), port: null }
+  const { routerHost: host, routerPort: port, baseDomain, tlsDir, routerTlsPort } = config
+  const tls = tlsDir === null ? null : { dir: tlsDir, port: routerTlsPort }
+  const router = opened.use(new BuiltinRouter(database, wakeups, logger, { host, port, baseDomain, tls }))
   await router.start()
   return { router, port: router.port() }
+}
+
+async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
+  const { config, database, wakeups, logger, instanceId } = core
+  const { dir, url } = config.traefik
+  if (dir === null || url === null) throw new Error('ROUTER=traefik needs TRAEFIK_DIR')
+  const options = { ...config.traefik, dir, url, baseDomain: config.baseDomain, instanceId }
+  const router = opened.use(new TraefikFileRouter(database, wakeups, logger, options))
+  await router.start()
+  return router
 }
 
 function createTools(core: Core, router: Router): Tools {

@@ -88,6 +88,12 @@ describe('one owner for each outside thing', () => {
       ({ text }) => /traefik\.(enable|http)/.test(text),
       ['engine/routing/labels.ts'],
     ],
+    [
+      "Traefik's dynamic configuration",
+      ({ text }) =>
+        /\b(passHostHeader|loadBalancer:|middlewares:|redirect(Regex|Scheme))|Host\(\\?`/.test(text),
+      ['engine/routing/labels.ts', 'engine/routing/traefik-dynamic.ts'],
+    ],
     ['type-graphql', has('type-graphql'), ['schema/', 'resolvers/']],
     ['Fastify', has('fastify'), ['http/']],
     ['WebSockets', has('ws'), ['http/subscriptions.ts']],

@@ -145,8 +145,9 @@ export function containerName(appName: string, deploymentId: string): string {
   return `${appName}-${deploymentId}`
 }
 
-/** What a browser is given. Plain HTTP: TLS is for what stands before it. */
+/** What a browser is given. Port 443 is where the router has TLS for every host of a stage. */
 export function publicUrl(host: string, publicPort: number): string {
+  if (publicPort === 443) return `https://${host}`
   return `http://${host}${publicPort === 80 ? '' : `:${publicPort}`}`
 }
 
@@ -157,7 +158,9 @@ export function deploymentUrl(
   at: { readonly baseDomain: string; readonly publicPort: number },
 ): string | null {
   if (deployment.addresses === null) return null
-  return publicUrl(`${containerName(appName, deployment.id)}.${at.baseDomain}`, at.publicPort)
+  // Deployments' own hosts get no certificates of their own, and answer over HTTP as well.
+  const port = at.publicPort === 443 ? 80 : at.publicPort
+  return publicUrl(`${containerName(appName, deployment.id)}.${at.baseDomain}`, port)
 }
 
 function quote(text: string): string {

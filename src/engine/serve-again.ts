@@ -66,7 +66,12 @@ function requestsOf({ app, stage, deployment }: Wanted, { tools, secrets }: Part
   const { configuration, imageId, port } = deployment
   if (!configuration || !imageId || port === null) throw new Error('it never ran')
   const variables = openVariables(secrets, stage.id, configuration.variables)
-  return containerRequests(ownerOf({ app, deployment }, tools), { imageId, port, configuration, variables })
+  return containerRequests(ownerOf({ app, stage, deployment }, tools), {
+    imageId,
+    port,
+    configuration,
+    variables,
+  })
 }
 
 /** Gives the container's address. */

@@ -171,5 +171,8 @@ describe('what Longshore names itself', () => {
     assert.equal(deploymentUrl(running, 'blog', at), 'http://blog-abc123.paas.test:8000')
     assert.equal(deploymentUrl({ ...running, addresses: null }, 'blog', at), null)
     assert.equal(publicUrl('h', 80), 'http://h')
+    assert.equal(publicUrl('h', 443), 'https://h')
+    // A deployment's own host has no certificate of its own.
+    assert.equal(deploymentUrl(running, 'blog', { ...at, publicPort: 443 }), 'http://blog-abc123.paas.test')
   })
 })

@@ -14,6 +14,7 @@ describe('the labels of a container', () => {
     instanceId: 'inst',
     appId: 'app1',
     deploymentId: 'abc123def456',
+    carries: null,
   }
 
   test('are Traefik’s three and our three, exactly', () => {
@@ -26,6 +27,26 @@ describe('the labels of a container', () => {
       'traefik.http.routers.blog-abc123def456.rule=Host(`blog-abc123def456.paas.test`)',
       'traefik.http.services.blog-abc123def456.loadbalancer.server.port=3000',
     ])
+  })
+
+  test('carry the stage’s host as well where labels alone route, the same in all its deployments', () => {
+    const carries = { stageId: 'stage1', host: 'blog.paas.test' }
+    const three = Object.entries(containerLabels(request))
+    const labels = Object.entries(containerLabels({ ...request, carries }))
+    for (const label of three) assert.ok(labels.some((one) => one.join('=') === label.join('=')))
+    assert.deepEqual(
+      labels.slice(three.length).map(([name, value]) => `${name}=${value}`),
+      [
+        'traefik.http.routers.blog-abc123def456.service=blog-abc123def456',
+        'traefik.http.routers.longshore-stage1.rule=Host(`blog.paas.test`)',
+        'traefik.http.routers.longshore-stage1.service=longshore-stage1',
+        'traefik.http.services.longshore-stage1.loadbalancer.server.port=3000',
+      ],
+    )
+    const next = { ...request, container: 'blog-zzz', deploymentId: 'zzz', carries }
+    const ofStage = (of: Record<string, string>) =>
+      Object.entries(of).filter(([name]) => name.includes('longshore-stage1'))
+    assert.deepEqual(ofStage(containerLabels(next)), ofStage(Object.fromEntries(labels)))
   })
 
   test('of an image are the same three of ours', () => {

@@ -5,6 +5,8 @@ export interface LabelRequest {
   readonly instanceId: string
   readonly appId: string
   readonly deploymentId: string
+  /** The stage whose host the container carries as well, as ROUTER=traefik-labels has it; null: its own host only. */
+  readonly carries: { readonly stageId: string; readonly host: string } | null
 }
 
 /** By which this installation's containers and images are told from everybody else's. */
@@ -19,12 +21,48 @@ export function ownLabels(instanceId: string, appId: string, deploymentId: strin
 /** Labels of every container: ours, and Traefik's for the deployment's own host. The names are facts that others read. */
 export function containerLabels(request: LabelRequest): Record<string, string> {
   const { container, port, baseDomain } = request
+  for (const name of [container, request.carries?.stageId ?? container]) assertName(name)
   return {
     ...ownLabels(request.instanceId, request.appId, request.deploymentId),
     'traefik.enable': 'true',
-    [`traefik.http.routers.${container}.rule`]: `Host(\`${container}.${baseDomain}\`)`,
+    [`traefik.http.routers.${container}.rule`]: hostRule(`${container}.${baseDomain}`),
     [`traefik.http.services.${container}.loadbalancer.server.port`]: String(port),
+    ...stageLabels(request),
   }
+}
+
+/**
+ * The stage's router and service have the same names and options in all its deployments: Traefik then merges their
+ * servers. With any difference it would drop the router, and the stage would answer 404.
+ */
+function stageLabels({ container, port, carries }: LabelRequest): Record<string, string> {
+  if (carries === null) return {}
+  const name = `longshore-${carries.stageId}`
+  return {
+    // With two services Traefik does not guess any more which router means which.
+    [`traefik.http.routers.${container}.service`]: container,
+    [`traefik.http.routers.${name}.rule`]: hostRule(carries.host),
+    [`traefik.http.routers.${name}.service`]: name,
+    [`traefik.http.services.${name}.loadbalancer.server.port`]: String(port),
+  }
+}
+
+const HOST = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/
+
+/**
+ * Traefik's rule that matches one host and nothing else. The last line of defence: whatever was checked before, no
+ * back-tick, brace or quote gets into a rule, where it could add a matcher, or a template that reads the environment.
+ *
+ * @throws Error when `host` is anything but lower-case letters, digits, hyphens and dots
+ */
+export function hostRule(host: string): string {
+  if (!HOST.test(host)) throw new Error(`${JSON.stringify(host)} must not get into a rule of Traefik`)
+  return `Host(\`${host}\`)`
+}
+
+/** A dot in a name would make another label of it. */
+function assertName(name: string): void {
+  if (!/^[a-z0-9-]{1,128}$/.test(name)) throw new Error(`${JSON.stringify(name)} must not get into a label`)
 }
 
 /** Labels that an image must not bring along: with them it would route other people's hosts to itself. */

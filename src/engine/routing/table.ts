@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm'
+import type { Queryable } from '../logs/store.js'
 import { containerName, stageHost } from '../names.js'
 
 /** Where requests for a host go. */
@@ -50,7 +50,7 @@ const ROWS = `
  * What the database says, in one statement: a projection that anybody can make again at any time. A stage that is
  * stopped answers nothing, but what is being started for it is reached at its own host.
  */
-export async function readRoutes(database: DataSource, baseDomain: string): Promise<StageRoutes[]> {
+export async function readRoutes(database: Queryable, baseDomain: string): Promise<StageRoutes[]> {
   const rows = await database.query<Row[]>(ROWS)
   const owned = new Set(rows.flatMap((row) => row.domains))
   return rows.map((row) => ({

@@ -1,15 +1,19 @@
 import type { Configuration } from '../../entities/configuration.js'
 import type { ContainerRequest } from '../docker/docker.js'
-import { containerName } from '../names.js'
+import { containerName, stageHost } from '../names.js'
 import { containerLabels } from '../routing/labels.js'
 
 /** Whose containers. */
 export interface ContainerOwner {
   readonly appId: string
   readonly appName: string
+  readonly stageId: string
+  readonly stageName: string
   readonly deploymentId: string
   readonly instanceId: string
   readonly baseDomain: string
+  /** Whether containers carry the stage's host in their labels, as well as their own. */
+  readonly carriesStage: boolean
 }
 
 export interface ContainerPlan {
@@ -35,11 +39,13 @@ export function containerRequests(owner: ContainerOwner, plan: ContainerPlan): C
     ([key, value]) => `${key}=${value}`,
   )
   const { memoryBytes, cpus, pids, replicas } = configuration
+  const host = stageHost(owner.appName, owner.stageName, owner.baseDomain)
+  const carries = owner.carriesStage ? { stageId: owner.stageId, host } : null
   return containerNames(owner.appName, owner.deploymentId, replicas).map((name) => ({
     name,
     image: plan.imageId,
     env,
-    labels: containerLabels({ ...owner, container: name, port }),
+    labels: containerLabels({ ...owner, container: name, port, carries }),
     memoryBytes,
     cpus,
     pids,

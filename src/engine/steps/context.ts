@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm'
+import type { RouterChoice } from '../../config.js'
 import type { App } from '../../entities/app.js'
 import type { Configuration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
@@ -22,6 +23,7 @@ export interface Tools {
   readonly settings: {
     readonly dataDir: string
     readonly baseDomain: string
+    readonly router: RouterChoice
     readonly publicPort: number
     readonly imagePrefix: string
     readonly instanceId: string

@@ -44,9 +44,21 @@ export async function start(work: Work, image: Image, tools: Tools, signal: Abor
   return { containers, addresses, port }
 }
 
-export function ownerOf({ app, deployment }: Pick<Work, 'app' | 'deployment'>, tools: Tools): ContainerOwner {
-  const { instanceId, baseDomain } = tools.settings
-  return { appId: app.id, appName: app.name, deploymentId: deployment.id, instanceId, baseDomain }
+export function ownerOf(
+  { app, stage, deployment }: Pick<Work, 'app' | 'stage' | 'deployment'>,
+  tools: Tools,
+): ContainerOwner {
+  const { instanceId, baseDomain, router } = tools.settings
+  return {
+    appId: app.id,
+    appName: app.name,
+    stageId: stage.id,
+    stageName: stage.name,
+    deploymentId: deployment.id,
+    instanceId,
+    baseDomain,
+    carriesStage: router === 'traefik-labels',
+  }
 }
 
 function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {

@@ -1,0 +1,111 @@
+import { type IncomingMessage, request } from 'node:http'
+import { type Expected, MARK } from './traefik-dynamic.js'
+
+const API_MS = 2_000
+/** Traefik's own answers are short; of the API's only as much is read as can be of one service. */
+const MAX_BODY_BYTES = 64 * 1024
+
+/** In Traefik's own words: it has no router for the host, or did not get an answer from the container. */
+const OWN_WORDS: Readonly<Record<number, readonly string[]>> = {
+  404: ['404 page not found'],
+  502: ['Bad Gateway'],
+  503: ['Service Unavailable', 'no available server'],
+  504: ['Gateway Timeout'],
+}
+
+interface Answer {
+  readonly status: number
+  readonly marked: boolean
+  readonly body: string
+}
+
+/**
+ * Whether a request to Traefik for `host` gets to a container: an answer that is not in Traefik's own words. An app
+ * that takes longer than `timeoutMs` is slow, but was reached, as far as anybody can tell.
+ */
+export async function reachesThrough(
+  url: string,
+  host: string,
+  path: string,
+  timeoutMs: number,
+): Promise<boolean> {
+  const answer = await ask(new URL(url), path, { host }, timeoutMs).catch(() => null)
+  if (answer === null || answer === 'late') return answer === 'late'
+  if (answer.status === 404 && answer.marked) return true
+  return !OWN_WORDS[answer.status]?.includes(answer.body.trim())
+}
+
+/**
+ * Whether Traefik's router and service are the expected ones, by its API. Null: the API is away. What Traefik has read
+ * it takes over after `providers.providersThrottleDuration`: 2 s unless the operator says otherwise.
+ */
+export async function obeys(api: string, { router, service, servers }: Expected): Promise<boolean | null> {
+  const [routerFound, serviceFound] = await Promise.all([
+    find(api, `/api/http/routers/${router}@file`),
+    find(api, `/api/http/services/${service}@file`),
+  ])
+  if (routerFound === 'away' || serviceFound === 'away') return null
+  if (routerFound === 'none' || serviceFound === 'none') return false
+  if (routerFound.status !== 'enabled' || serviceFound.status !== 'enabled') return false
+  if (routerFound.service !== service && routerFound.service !== `${service}@file`) return false
+  const urls = serviceFound.loadBalancer?.servers?.map(({ url }) => url) ?? []
+  return urls.length === servers.length && servers.every((server) => urls.includes(server))
+}
+
+interface Found {
+  readonly status?: string
+  readonly service?: string
+  readonly loadBalancer?: { readonly servers?: readonly { readonly url?: string }[] }
+}
+
+async function find(api: string, path: string): Promise<Found | 'none' | 'away'> {
+  try {
+    const answer = await ask(new URL(api), path, {}, API_MS)
+    if (answer === 'late') return 'away'
+    if (answer.status === 404) return 'none'
+    return answer.status === 200 ? (JSON.parse(answer.body) as Found) : 'away'
+  } catch {
+    return 'away'
+  }
+}
+
+/** `late`: connected, and no whole answer within the time. @throws when there is no connection, or it breaks */
+function ask(
+  url: URL,
+  path: string,
+  headers: Record<string, string>,
+  timeoutMs: number,
+): Promise<Answer | 'late'> {
+  return new Promise((resolve, reject) => {
+    const host = url.hostname.replace(/^\[|\]$/g, '')
+    const asked = request({ host, port: url.port || 80, path, headers, agent: false })
+    const timer = setTimeout(() => {
+      const connected = asked.socket?.connecting === false
+      asked.destroy()
+      if (connected) resolve('late')
+      else reject(new Error('no connection'))
+    }, timeoutMs)
+    const settle = <T>(then: (value: T) => void) => {
+      return (value: T) => {
+        clearTimeout(timer)
+        asked.destroy()
+        then(value)
+      }
+    }
+    asked.once('error', settle(reject))
+    asked.once('response', (answer) => void read(answer).then(settle(resolve), settle(reject)))
+    asked.end()
+  })
+}
+
+async function read(answer: IncomingMessage): Promise<Answer> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of answer as AsyncIterable<Buffer>) {
+    pieces.push(piece)
+    bytes += piece.length
+    if (bytes > MAX_BODY_BYTES) break
+  }
+  const body = Buffer.concat(pieces).toString('utf8')
+  return { status: answer.statusCode ?? 0, marked: answer.headers[MARK] !== undefined, body }
+}
