@@ -7,6 +7,7 @@ import { run as deploy } from './deploy.js'
 import { run as idle } from './idle.js'
 import { run as log } from './log.js'
 import { interrupt, printMachine, say } from './report.js'
+import { run as rules } from './rules.js'
 import { run as throughput } from './throughput.js'
 
 interface Benchmark {
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   log: { run: log, rounds: 1 },
   throughput: { run: throughput, rounds: 3 },
   idle: { run: idle, rounds: 3 },
+  rules: { run: rules, rounds: 1 },
 }
 
 /** `npm run bench -- claim log --rounds=9`: those named, or all; each in its own installation. */

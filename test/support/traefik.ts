@@ -1,0 +1,167 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { tokenize } from './rules.js'
+import { freePort, until } from './server.js'
+
+/** Something that routes by a folder of Traefik's files. */
+export interface Gateway extends AsyncDisposable {
+  /** Its entry point `web`. */
+  readonly port: number
+  readonly api: string
+}
+
+/** Traefik's binary on this machine: TRAEFIK_BIN, or the one on the PATH; null where there is none. */
+export function findTraefik(): string | null {
+  const file = process.env.TRAEFIK_BIN ?? 'traefik'
+  try {
+    execFileSync(file, ['version'], { stdio: 'ignore' })
+    return file
+  } catch {
+    return null
+  }
+}
+
+/** The real one, without any other provider than the folder. */
+export async function startTraefik(file: string, folder: string): Promise<Gateway> {
+  const port = await freePort()
+  const apiPort = await freePort()
+  const child: ChildProcess = spawn(
+    file,
+    [
+      `--providers.file.directory=${folder}`,
+      '--providers.file.watch=true',
+      '--providers.providersThrottleDuration=100ms',
+      `--entryPoints.web.address=127.0.0.1:${port}`,
+      `--entryPoints.traefik.address=127.0.0.1:${apiPort}`,
+      '--api.insecure=true',
+      '--global.checkNewVersion=false',
+      '--global.sendAnonymousUsage=false',
+    ],
+    { stdio: 'ignore' },
+  )
+  const api = `http://127.0.0.1:${apiPort}`
+  await until(20_000, () =>
+    fetch(`${api}/api/version`).then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  )
+  return {
+    port,
+    api,
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+    },
+  }
+}
+
+interface Dynamic {
+  readonly routers?: Record<
+    string,
+    { rule: string; service: string; entryPoints: string[]; middlewares?: string[] }
+  >
+  readonly services?: Record<string, { loadBalancer: { servers: { url: string }[] } }>
+  readonly middlewares?: Record<
+    string,
+    {
+      headers?: { customResponseHeaders: Record<string, string> }
+      redirectRegex?: { regex: string; replacement: string }
+      redirectScheme?: { scheme: string }
+    }
+  >
+}
+
+/**
+ * A stand-in that reads the files as Traefik's documentation has it, as far as Longshore writes them: where there is no
+ * Traefik it shows that they say what they should. That Traefik reads them so only Traefik can show.
+ */
+export async function startStandIn(folder: string): Promise<Gateway> {
+  const web = createServer((incoming, response) => route(readFolder(folder), incoming, response))
+  const api = createServer((incoming, response) => answerApi(readFolder(folder), incoming, response))
+  const [port, apiPort] = [await listen(web), await listen(api)]
+  return {
+    port,
+    api: `http://127.0.0.1:${apiPort}`,
+    async [Symbol.asyncDispose]() {
+      for (const server of [web, api]) {
+        const closed = new Promise((resolve) => server.close(resolve))
+        server.closeAllConnections()
+        await closed
+      }
+    },
+  }
+}
+
+/** One broken file fails the whole folder, and so does an empty map. */
+function readFolder(folder: string): Dynamic {
+  const files = readdirSync(folder).filter((name) => /\.(ya?ml|toml)$/.test(name))
+  const parts = files.map((name) => {
+    const text = readFileSync(join(folder, name), 'utf8')
+    if (text.includes('{{')) throw new Error(`${name} is a template`)
+    const { http } = JSON.parse(text.replace(/^#.*\n/, '')) as { http: Dynamic }
+    for (const map of Object.values(http) as object[]) {
+      if (Object.keys(map).length === 0) throw new Error(`${name}: a standalone element`)
+    }
+    return http
+  })
+  return {
+    routers: Object.assign({}, ...parts.map(({ routers }) => routers)) as Required<Dynamic>['routers'],
+    services: Object.assign({}, ...parts.map(({ services }) => services)) as Required<Dynamic>['services'],
+    middlewares: Object.assign(
+      {},
+      ...parts.map(({ middlewares }) => middlewares),
+    ) as Required<Dynamic>['middlewares'],
+  }
+}
+
+let turn = 0
+
+function route(dynamic: Dynamic, incoming: IncomingMessage, response: ServerResponse): void {
+  const asked = incoming.headers.host ?? ''
+  const host = asked.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
+  const found = Object.values(dynamic.routers ?? {}).find(
+    ({ rule, entryPoints }) => entryPoints.includes('web') && tokenize(rule).matchers[0]?.args[0] === host,
+  )
+  if (!found) return void response.writeHead(404).end('404 page not found\n')
+  for (const name of found.middlewares ?? []) {
+    const { headers, redirectRegex, redirectScheme } = dynamic.middlewares?.[name] ?? {}
+    for (const [key, value] of Object.entries(headers?.customResponseHeaders ?? {}))
+      response.setHeader(key, value)
+    const url = `http://${asked}${incoming.url ?? '/'}`
+    const location = redirectRegex
+      ? url.replace(new RegExp(redirectRegex.regex), redirectRegex.replacement.replace(/\$\{(\d)\}/g, '$$$1'))
+      : redirectScheme && url.replace('http', redirectScheme.scheme)
+    if (location) return void response.writeHead(301, { location }).end('Moved Permanently')
+  }
+  const servers = dynamic.services?.[found.service]?.loadBalancer.servers ?? []
+  const server = servers[turn++ % Math.max(servers.length, 1)]
+  if (!server) return void response.writeHead(503).end('no available server\n')
+  const outgoing = request(
+    new URL(incoming.url ?? '/', server.url),
+    { method: incoming.method, headers: incoming.headers, agent: false },
+    (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    },
+  )
+  outgoing.once('error', () => response.writeHead(502).end('Bad Gateway'))
+  incoming.pipe(outgoing)
+}
+
+function answerApi(dynamic: Dynamic, incoming: IncomingMessage, response: ServerResponse): void {
+  const [, kind, name = ''] = /^\/api\/http\/(routers|services)\/([^/]+)@file$/.exec(incoming.url ?? '') ?? []
+  const found = kind === 'routers' ? dynamic.routers?.[name] : dynamic.services?.[name]
+  if (!found) return void response.writeHead(404).end('{"message":"not found"}')
+  response.end(JSON.stringify({ ...found, status: 'enabled', provider: 'file' }))
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
