@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+
+const ROOT = new URL('../../../', import.meta.url)
+const COMPOSE = readFileSync(new URL('compose.yaml', ROOT), 'utf8')
+const EXAMPLE = readFileSync(new URL('.env.example', ROOT), 'utf8')
+
+/** The text of each service, by name: all that its own lines say, without what an anchor brings. */
+function services(): Map<string, string> {
+  const [, body = ''] = /^services:\n([\s\S]*?)^\S/m.exec(COMPOSE) ?? []
+  const parts = body.split(/^ {2}(?=[a-z]+:$)/m).filter((part) => part.trim() !== '')
+  return new Map(parts.map((part) => [part.slice(0, part.indexOf(':')), part]))
+}
+
+describe('compose.yaml', () => {
+  test('has these services, and the Docker socket in the worker alone', () => {
+    const found = services()
+    assert.deepEqual([...found.keys()], ['api', 'worker', 'postgres', 'traefik'])
+    const withSocket = [...found].filter(([, text]) => text.includes('docker.sock')).map(([name]) => name)
+    assert.deepEqual(withSocket, ['worker'])
+    assert.equal(COMPOSE.match(/\/var\/run\/docker\.sock:/g)?.length, 1)
+  })
+
+  test('gives Traefik the folder to read, and nothing of Docker', () => {
+    const traefik = services().get('traefik') ?? ''
+    assert.match(traefik, /- routes:\/routes:ro$/m)
+    assert.match(traefik, /--providers\.file\.directory=\/routes$/m)
+    assert.match(traefik, /--providers\.providersThrottleDuration=100ms$/m)
+    assert.doesNotMatch(traefik, /providers\.docker/)
+    assert.match(services().get('worker') ?? '', /TRAEFIK_DIR: \/routes$/m)
+  })
+
+  test('takes each secret from the environment, which has no default', () => {
+    for (const name of ['ADMIN_TOKEN', 'MASTER_KEY', 'POSTGRES_PASSWORD']) {
+      const uses = [...COMPOSE.matchAll(new RegExp(`\\$\\{${name}([^}]*)\\}`, 'g'))]
+      assert.ok(uses.length > 0, name)
+      for (const [, rest = ''] of uses) assert.match(rest, /^:\?/, name)
+      assert.match(EXAMPLE, new RegExp(`^${name}=$`, 'm'))
+    }
+  })
+
+  test('says in .env.example all that it reads', () => {
+    const read = new Set([...COMPOSE.matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name))
+    const said = [...EXAMPLE.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name)
+    assert.deepEqual(said.sort(), [...read].sort())
+  })
+})
