@@ -40,6 +40,7 @@ const LEASE_MS = 600_000
 const SETTINGS = {
   dataDir: '/',
   baseDomain: 'localhost',
+  router: 'builtin' as const,
   publicPort: 80,
   imagePrefix: 'mvp',
   buildTimeoutMs: 60_000,
