@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import pg from 'pg'
+import { createApp, deploy, followLog, graphql, readDeployment, updateStage } from '../support/client.js'
+import { BASE_IMAGE, TestRepository, webApp } from '../support/repository.js'
+import { Installation, type ServerProcess, until } from '../support/server.js'
+
+const ENV = { POLL_SECONDS: '1', LEASE_SECONDS: '2', DRAIN_SECONDS: '1', WATCH_SECONDS: '0' }
+/** One round of the reconciler, 30 s, and what it does then. Events make it quicker. */
+const REPAIRED_MS = 35_000
+
+interface Container {
+  Id: string
+  Image: string
+  State: { Running: boolean }
+  Config: { Env: string[]; Labels: Record<string, string>; Cmd: string[] }
+  HostConfig: Record<string, unknown>
+}
+
+describe('containers that somebody touched by hand', () => {
+  let installation: Installation
+  let repository: TestRepository
+  let name = ''
+  const foreign: string[] = []
+
+  before(async () => {
+    installation = await Installation.create()
+    repository = new TestRepository(webApp('mended'))
+    await installation.start(ENV)
+    const variables = [{ key: 'GREETING', value: 'good day' }]
+    const input = { name: 'mended', repoUrl: repository.url, variables }
+    const { deploymentId } = await createApp(installation.port, input)
+    const events = await followLog(installation.port, deploymentId)
+    assert.equal(events.at(-1)?.end?.status, 'RUNNING')
+    name = `mended-${deploymentId}`
+  })
+  after(async () => {
+    if (foreign.length > 0) docker('rm', '-f', ...foreign)
+    await installation[Symbol.asyncDispose]()
+    repository[Symbol.dispose]()
+  })
+
+  const serves = () => servesAt(installation, 'mended.localhost', 'mended')
+
+  test('removed: it is made again from its image, with the same environment, labels and limits', async () => {
+    const old = inspect(name)
+    docker('rm', '-f', name)
+    await until(REPAIRED_MS, serves)
+    const made = inspect(name)
+    assert.notEqual(made.Id, old.Id)
+    assert.equal(made.Image, old.Image)
+    assert.deepEqual(made.Config.Env, old.Config.Env)
+    assert.ok(made.Config.Env.includes('GREETING=good day'))
+    assert.deepEqual(made.Config.Labels, old.Config.Labels)
+    assert.deepEqual(made.HostConfig, old.HostConfig)
+  })
+
+  test('stopped: it is started again', async () => {
+    const old = inspect(name)
+    docker('stop', '-t', '0', name)
+    await until(REPAIRED_MS, serves)
+    const now = inspect(name)
+    assert.equal(now.Id, old.Id)
+    assert.equal(now.State.Running, true)
+    assert.deepEqual(now.HostConfig, old.HostConfig)
+  })
+
+  test('what only looks like ours is not touched, what carries our label and belongs to nothing is removed', async () => {
+    const ours = inspect(name).Config.Labels['longshore.instance']
+    const others = ['longshore.instance=somebodyelse', 'longshore.deployment=gone00000000']
+    foreign.push(run(`${name}-2`), run('mended-gone00000000', ...others), run('mended'))
+    run('mended-orphan', `longshore.instance=${ours}`, 'longshore.deployment=gone00000001')
+    await until(REPAIRED_MS, () => !names('mended').includes('mended-orphan'))
+    assert.deepEqual(
+      foreign.filter((id) => !inspect(id).State.Running),
+      [],
+    )
+    assert.ok(await serves())
+  })
+})
+
+describe('what a process finds when it starts', () => {
+  for (const failpoint of ['before:switch', 'after:switch']) {
+    test(`it died ${failpoint}: the new version runs once, the old container goes after its drain`, async () => {
+      await using installation = await Installation.create()
+      const { port } = installation
+      let server = await installation.start(ENV)
+      using repository = new TestRepository(webApp('old'))
+      const app = failpoint.replace(':', '-')
+      const { appId, deploymentId: first } = await createApp(port, { name: app, repoUrl: repository.url })
+      await followLog(port, first)
+      await updateStage(port, appId, { healthCheck: { stableSeconds: 0 } })
+      await server.stop()
+
+      server = await installation.start({ ...ENV, FAILPOINT: failpoint })
+      repository.commit(webApp('new'))
+      const second = await deploy(port, appId)
+      await ended(server)
+      assert.deepEqual(names(app).sort(), [`${app}-${first}`, `${app}-${second}`].sort())
+
+      await installation.start(ENV)
+      await until(20_000, () => servesAt(installation, `${app}.localhost`, 'new'))
+      await until(20_000, () => names(app).length === 1)
+      assert.deepEqual(names(app), [`${app}-${second}`])
+      assert.equal((await readDeployment(port, first)).status, 'RETIRED')
+      assert.equal((await readDeployment(port, second)).status, 'RUNNING')
+      const sql = `SELECT count(*)::int AS n FROM deployment_event WHERE deployment_id = $1 AND to_status = 'RUNNING'`
+      assert.deepEqual(await query(installation, sql, [second]), [{ n: 1 }])
+      assert.equal((await followLog(port, second)).filter(({ end }) => end !== null).length, 1)
+    })
+  }
+
+  test('images: those of the last releases stay, and the one that runs whoever built it', async () => {
+    await using installation = await Installation.create()
+    const { port } = installation
+    const env = { ...ENV, DRAIN_SECONDS: '0', KEEP_RELEASES: '2' }
+    const server = await installation.start(env)
+    using repository = new TestRepository(webApp('release 1'))
+    const { appId, deploymentId } = await createApp(port, { name: 'released', repoUrl: repository.url })
+    const releases = [deploymentId]
+    await followLog(port, deploymentId)
+    const id = await updateStage(port, appId, { healthCheck: { stableSeconds: 0 } })
+    while (releases.length < 8) {
+      repository.commit({ 'www/index.html': `release ${releases.length + 1}` })
+      const next = await deploy(port, appId)
+      assert.equal((await followLog(port, next)).at(-1)?.end?.status, 'RUNNING')
+      releases.push(next)
+    }
+    assert.equal(tags('released').length, 8)
+    await server.stop()
+    await installation.start(env)
+    await until(20_000, () => tags('released').length === 3)
+    assert.deepEqual(tags('released').sort(), releases.slice(-3).sort())
+
+    // Three restarts: the image that runs was made by a release that is none of the last three any more.
+    for (let count = 0; count < 3; count++) {
+      await graphql(port, 'mutation ($id: ID!) { restartStage(id: $id) { id } }', { id })
+      const newest = 'SELECT id FROM deployment ORDER BY generation DESC LIMIT 1'
+      const [restarted] = await query<{ id: string }>(installation, newest)
+      assert.equal((await followLog(port, restarted?.id ?? '')).at(-1)?.end?.status, 'RUNNING')
+    }
+    await installation.processes.at(-1)?.stop()
+    await installation.start(env)
+    await until(20_000, () => tags('released').length === 3 && !tags('released').includes(releases[7] ?? ''))
+    docker('rm', '-f', ...names('released'))
+    await until(REPAIRED_MS, () => servesAt(installation, 'released.localhost', 'release 8'))
+    assert.equal(
+      (await query(installation, 'SELECT id FROM deployment')).length,
+      11,
+      'nothing was built again',
+    )
+  })
+})
+
+function docker(...args: string[]): string {
+  return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim()
+}
+
+function inspect(container: string): Container {
+  const [found] = JSON.parse(docker('inspect', container)) as Container[]
+  assert.ok(found)
+  return found
+}
+
+/** Of containers, running or not, that begin with `app`. */
+function names(app: string): string[] {
+  const filter = ['--filter', `name=^/?${app}`]
+  return docker('ps', '-a', ...filter, '--format', '{{.Names}}')
+    .split('\n')
+    .filter(Boolean)
+}
+
+function tags(app: string): string[] {
+  return docker('images', `mvp-${app}`, '--format', '{{.Tag}}').split('\n').filter(Boolean)
+}
+
+/** A container of somebody else's; gives its id. */
+function run(name: string, ...labels: string[]): string {
+  const options = labels.flatMap((label) => ['--label', label])
+  return docker('run', '-d', '--init', '--name', name, ...options, BASE_IMAGE, '/bin/busybox', 'sleep', '300')
+}
+
+async function servesAt(installation: Installation, host: string, body: string): Promise<boolean> {
+  const answer = await installation.fetch(host).catch(() => null)
+  return answer?.status === 200 && answer.body === body
+}
+
+async function ended({ child }: ServerProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  assert.equal(child.signalCode, 'SIGKILL')
+}
+
+async function query<T>(installation: Installation, sql: string, values: unknown[] = []): Promise<T[]> {
+  const client = new pg.Client({ connectionString: installation.database.url })
+  await client.connect()
+  try {
+    return (await client.query(sql, values)).rows as T[]
+  } finally {
+    await client.end()
+  }
+}
