@@ -6,6 +6,7 @@ import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as idle } from './idle.js'
 import { run as log } from './log.js'
+import { run as queue } from './queue.js'
 import { interrupt, printMachine, say } from './report.js'
 import { run as rules } from './rules.js'
 import { run as throughput } from './throughput.js'
@@ -19,6 +20,7 @@ interface Benchmark {
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   deploy: { run: deploy, rounds: 5 },
   claim: { run: claim, rounds: 1 },
+  queue: { run: queue, rounds: 1 },
   log: { run: log, rounds: 1 },
   throughput: { run: throughput, rounds: 3 },
   idle: { run: idle, rounds: 3 },
