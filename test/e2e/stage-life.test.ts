@@ -22,7 +22,7 @@ describe('a stage', () => {
     port = installation.port
     repository = new TestRepository(webApp('on stage'))
     await installation.start(ENV)
-    const created = await createApp(port, { name: 'staged', repoUrl: repository.url })
+    const created = await createApp(port, { name: 'curtain', repoUrl: repository.url })
     appId = created.appId
     serving = created.deploymentId
     await followLog(port, serving)
@@ -39,7 +39,7 @@ describe('a stage', () => {
   }
 
   const status = async (id: string) => (await readDeployment(port, id)).status
-  const answer = () => installation.fetch('staged.localhost').catch(() => ({ status: 0, body: '' }))
+  const answer = () => installation.fetch('curtain.localhost').catch(() => ({ status: 0, body: '' }))
   const isBuilding = (id: string) =>
     followLog(port, id, 0, (events) => /step one\\n/.test(JSON.stringify(events)))
 
@@ -55,7 +55,7 @@ describe('a stage', () => {
     assert.equal(await command('startStage'), false)
     await until(10_000, async () => (await answer()).body === 'on stage')
     assert.equal(await status(serving), 'RUNNING')
-    assert.deepEqual(containers(), [`staged-${serving}`])
+    assert.deepEqual(containers(), [`curtain-${serving}`])
   })
 
   test('restarted: a new deployment of the same image, without a build and without a failed request', async () => {
@@ -72,7 +72,7 @@ describe('a stage', () => {
     const restarted = await newest()
     assert.notEqual(restarted, serving)
     const log = (await followLog(port, restarted)).map(({ text }) => text).join('')
-    assert.match(log, /Using image mvp-staged:\S+ without a build/)
+    assert.match(log, /Using image mvp-curtain:\S+ without a build/)
     assert.doesNotMatch(log, /Building|Fetching/)
     assert.equal(imageOf(restarted), imageBefore)
     await until(15_000, () => containers().length === 1)
@@ -89,7 +89,7 @@ describe('a stage', () => {
     assert.equal((await followLog(port, serving)).at(-1)?.end?.status, 'RUNNING')
     await until(2_000, async () => (await answer()).body === 'on stage')
     await until(15_000, () => containers().length === 1)
-    assert.deepEqual(containers(), [`staged-${serving}`])
+    assert.deepEqual(containers(), [`curtain-${serving}`])
   })
 
   test('stopping it cancels what is under way and what waits', async () => {
@@ -123,7 +123,7 @@ describe('a stage', () => {
     assert.equal((await answer()).body, 'the latest')
     assert.deepEqual(images(ids.slice(0, 3)), [], 'of what made way nothing is left')
     await until(15_000, () => containers().length === 1)
-    assert.deepEqual(containers(), [`staged-${last}`])
+    assert.deepEqual(containers(), [`curtain-${last}`])
     serving = last
   })
 
@@ -136,7 +136,7 @@ describe('a stage', () => {
     const took = await seconds('d.cancel_requested_at', id)
     assert.ok(took <= 1, `it took ${took} s`)
     assert.deepEqual(images([id]), [])
-    assert.deepEqual(containers(), [`staged-${serving}`])
+    assert.deepEqual(containers(), [`curtain-${serving}`])
     assert.equal((await answer()).body, 'the latest')
   })
 
@@ -164,13 +164,13 @@ function docker(...args: string[]): string[] {
 }
 
 function containers(): string[] {
-  return docker('ps', '-a', '--filter', 'name=staged-', '--format', '{{.Names}}')
+  return docker('ps', '-a', '--filter', 'name=curtain-', '--format', '{{.Names}}')
 }
 
 function imageOf(deploymentId: string): string | undefined {
-  return docker('inspect', '--format', '{{.Image}}', `staged-${deploymentId}`)[0]
+  return docker('inspect', '--format', '{{.Image}}', `curtain-${deploymentId}`)[0]
 }
 
 function images(ids: readonly string[]): string[] {
-  return docker('images', 'mvp-staged', '--format', '{{.Tag}}').filter((tag) => ids.includes(tag))
+  return docker('images', 'mvp-curtain', '--format', '{{.Tag}}').filter((tag) => ids.includes(tag))
 }
