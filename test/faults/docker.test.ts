@@ -96,9 +96,9 @@ describe('an engine at which', () => {
     scene = await Scene.open()
     await scene.worker({
       ENGINE_CONCURRENCY: '10',
-      LEASE_SECONDS: '10',
-      DOCKER_TIMEOUT: '3',
-      BUILD_SILENCE_TIMEOUT: '3',
+      LEASE_SECONDS: '20',
+      DOCKER_TIMEOUT: '5',
+      BUILD_SILENCE_TIMEOUT: '5',
     })
     for (let index = 0; index < CASES.length; index++) apps.push(await scene.app(`case-${index}-x`))
     const first = await Promise.all(apps.map((app) => scene.deploy(app)))

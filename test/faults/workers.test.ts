@@ -21,7 +21,7 @@ describe('a worker that is asked to stop', () => {
       scene.repository.commit(webApp(place))
       const id = await scene.deploy(app)
       await held.reached(id)
-      const worker = scene.up
+      const worker = scene.installation.processes.at(-1)
       assert.ok(worker)
       const milliseconds = await worker.stop('SIGTERM')
       assert.equal(worker.child.exitCode, 0, worker.output)
@@ -60,8 +60,9 @@ describe('a worker that is asked to stop', () => {
     const startedAt = performance.now()
     worker.child.kill('SIGTERM')
     assert.deepEqual(await ended, [1, null])
-    assert.ok(performance.now() - startedAt < 1_000)
+    assert.ok(performance.now() - startedAt < 3_000)
     held.release()
+    await scene.passTime()
     await scene.worker()
     await scene.reaches(id, 'RUNNING')
     await lawsHold(scene)
@@ -70,7 +71,7 @@ describe('a worker that is asked to stop', () => {
 
 test(`${DEPLOYMENTS} deployments by two workers, one of which stands still past its lease: each ends once`, async () => {
   await using scene = await Scene.open()
-  const still = await scene.worker({ ENGINE_CONCURRENCY: '8', ROUTER: 'off' })
+  const still = await scene.worker({ ENGINE_CONCURRENCY: '8', LEASE_SECONDS: '3', ROUTER: 'off' })
   const apps = []
   for (let index = 0; index < APPS; index++) apps.push(await scene.app(`many-${index}`))
   const builds = scene.docker.hold(/^\/build\?/)
@@ -86,7 +87,7 @@ test(`${DEPLOYMENTS} deployments by two workers, one of which stands still past 
     `SELECT count(*)::int AS left FROM deployment WHERE status IN ('CLONING', 'BUILDING')`,
   )
   assert.ok(left >= 4)
-  const other = await scene.worker({ ENGINE_CONCURRENCY: '8' })
+  const other = await scene.worker({ ENGINE_CONCURRENCY: '8', LEASE_SECONDS: '3' })
   builds.release()
   await until(20_000, () => /gave back deployments of a dead worker/.test(other.output))
   still.child.kill('SIGCONT')
@@ -121,6 +122,7 @@ test('a wall clock that is an hour off takes nothing from others and loses nothi
     NODE_OPTIONS: `--import=${preload}`,
     CLOCK_OFFSET_MS: String(hours * 3_600_000),
     ENGINE_CONCURRENCY: '1',
+    LEASE_SECONDS: '3',
   })
   await using scene = await Scene.open()
   await scene.worker({ ...off(1), ROUTER: 'off' })

@@ -1,19 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { readConfig } from '../../src/config.js'
+import { openCore } from '../../src/core.js'
+import { createLogger } from '../../src/logger.js'
+import { startWorker } from '../../src/worker.js'
 import { TestProcess } from './engine.js'
 import { FakeDocker } from './fake-docker/fake-docker.js'
 import { PostgresProxy } from './postgres-proxy.js'
 import { fetchHost, Installation, type ServerProcess, until } from './server.js'
 import { TestRepository, webApp } from './repository.js'
 
-/** Everything that takes its time takes little. */
+/** What takes its time takes little, but not so little that a loaded machine is a fault. */
 const QUICK = {
   ROLES: 'worker',
-  // Shorter, and a busy machine loses a lease that nobody meant to be lost.
-  LEASE_SECONDS: '2',
+  LEASE_SECONDS: '10',
   POLL_SECONDS: '1',
   DRAIN_SECONDS: '1',
-  DOCKER_TIMEOUT: '1',
+  DOCKER_TIMEOUT: '5',
   STOP_GRACE_SECONDS: '1',
   MIN_FREE_DISK_MIB: '0',
 }
@@ -27,8 +30,8 @@ export interface AppUnderTest {
 /** Worker processes on a fake Docker engine and a database of their own; the test gives the commands. */
 export class Scene implements AsyncDisposable {
   readonly repository = new TestRepository(webApp('first'))
-  /** The worker that is up, as far as is known. */
-  up: ServerProcess | null = null
+  /** The worker that is up and routes, as far as is known. */
+  up: object | null = null
 
   private constructor(
     readonly installation: Installation,
@@ -51,18 +54,32 @@ export class Scene implements AsyncDisposable {
 
   /** Starts a worker and waits until it runs. */
   async worker(env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    const { installation, docker, proxy } = this
-    const server = await installation.start({
-      ...QUICK,
-      DATABASE_URL: proxy.url,
-      DOCKER_HOST: docker.host,
-      ...env,
-    })
+    const server = await this.installation.start({ ...this.#settings(), ...env })
     this.up = server
     server.child.once('exit', () => {
       if (this.up === server) this.up = null
     })
     return server
+  }
+
+  /** A worker in the test's own process, for where only another one has to be killed: it is up at once. */
+  async workerHere(): Promise<AsyncDisposable> {
+    const { dataDir, routerPort } = this.installation
+    const env = { ...this.#settings(), DATA_DIR: dataDir, ROUTER_PORT: String(routerPort) }
+    const core = await openCore(readConfig({ ...env, ALLOW_FILE_REPOS: 'true' }), createLogger('error'))
+    const worker = await startWorker(core)
+    this.up = worker
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.up = null
+        await worker[Symbol.asyncDispose]()
+        await core[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  #settings(): Record<string, string> {
+    return { ...QUICK, DATABASE_URL: this.proxy.url, DOCKER_HOST: this.docker.host }
   }
 
   /** An app with a stage and nothing else. */
@@ -105,6 +122,12 @@ export class Scene implements AsyncDisposable {
       throw new Error(`${id} is ${last} and not ${status} after ${ms} ms: ${this.output()}`)
     })
     return performance.now() - startedAt
+  }
+
+  /** Lets the time pass for which a dead process still has a right to what it did. */
+  async passTime(): Promise<void> {
+    await this.sql.query('UPDATE deployment SET lease_until = now() WHERE lease_until > now()')
+    await this.sql.query('UPDATE deployment SET drain_until = now() WHERE drain_until > now()')
   }
 
   /** The end of what the newest process said. */
@@ -191,12 +214,14 @@ export class Visitor implements AsyncDisposable {
   }
 
   /** An empty text: the process died over it. */
-  async #ask(up: ServerProcess): Promise<string | null> {
+  async #ask(up: object): Promise<string | null> {
     const answer = await this.scene.ask(this.app).catch((error: unknown) => error as Error)
-    if (!(answer instanceof Error) && answer.status === 200) return null
-    await sleep(50)
-    if (this.scene.up !== up) return ''
-    return answer instanceof Error ? answer.message : `${answer.status} ${answer.body.slice(0, 200)}`
+    if (!(answer instanceof Error)) {
+      return answer.status === 200 ? null : `${answer.status} ${answer.body.slice(0, 200)}`
+    }
+    // Its end is heard of later than its connections.
+    for (let tries = 0; tries < 40 && this.scene.up === up; tries++) await sleep(50)
+    return this.scene.up === up ? answer.message : ''
   }
 
   /** Twice, since traffic may move between the look and the question. */
