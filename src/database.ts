@@ -25,7 +25,8 @@ export function createDataSource(url: string): DataSource {
     poolSize: POOL_SIZE,
     applicationName: 'longshore',
     connectTimeoutMS: 10_000,
-    extra: { keepAlive: true },
+    // A server that vanished without a word is noticed within a minute or so, and not after the kernel's two hours.
+    extra: { keepAlive: true, keepAliveInitialDelayMillis: 10_000 },
     // A lost idle connection is not an event of ours: the pool opens another for the next query.
     poolErrorHandler: () => undefined,
   })

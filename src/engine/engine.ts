@@ -128,8 +128,9 @@ export class Engine {
     if (this.#running.size > 0) void this.parts.leases.renew()
     while (this.#running.size < this.options.concurrency && !this.#stopping.signal.aborted) {
       if (!(await hasClaimable(database)) || !(await this.#dockerAnswers())) return
+      const askedAt = performance.now()
       const deployment = await step(tools, 'claim', () => claimNext(database, tools.wakeups, this.options))
-      if (deployment) this.#begin(deployment)
+      if (deployment) this.#begin(deployment, askedAt)
       else if (this.options.totalConcurrency !== null) return
       else await sleep(CONTENTION_MS) // somebody had the rows locked for a moment
     }
@@ -149,10 +150,10 @@ export class Engine {
     }
   }
 
-  #begin(deployment: Deployment): void {
+  #begin(deployment: Deployment, claimedAt: number): void {
     const abort = new AbortController()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    this.parts.leases.hold(claim, (reason) => abort.abort(reason))
+    this.parts.leases.hold(claim, claimedAt, (reason) => abort.abort(reason))
     const done = this.#work(deployment, claim, abort).finally(() => {
       this.parts.leases.release(deployment.id)
       this.#running.delete(deployment.id)

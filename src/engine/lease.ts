@@ -59,9 +59,13 @@ export class LeaseKeeper implements AsyncDisposable {
     ]
   }
 
-  /** Keeps `claim` until {@link release}; `abort` is called with the reason when its work has to stop. */
-  hold(claim: Claim, abort: (reason: Error) => void): void {
-    this.#held.set(claim.deploymentId, { claim, abort, renewedAt: performance.now() })
+  /**
+   * Keeps `claim` until {@link release}; `abort` is called with the reason when its work has to stop.
+   *
+   * @param claimedAt when it was asked for, by performance.now(): its answer may have been late
+   */
+  hold(claim: Claim, claimedAt: number, abort: (reason: Error) => void): void {
+    this.#held.set(claim.deploymentId, { claim, abort, renewedAt: claimedAt })
   }
 
   release(deploymentId: string): void {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
-import { DeployError } from '../errors.js'
+import { DeployError, InfrastructureError } from '../errors.js'
 import { ask, chooseProbe, type Finding, type Probe } from '../health.js'
 import { cleanLine } from '../logs/lines.js'
 import { Redactor } from '../logs/redactor.js'
@@ -59,27 +59,29 @@ export async function untilHealthy(
   }
 }
 
-/** @throws DeployError when it does not run, or had to be started again */
+/** @throws DeployError when it does not run, or had to be started again; InfrastructureError when somebody took it away */
 async function alive(work: Work, candidate: Candidate, tools: Tools): Promise<ContainerState> {
   const state = await tools.docker.findContainer(candidate.container)
-  if (state?.running && state.restarts === 0) return state
+  if (!state)
+    throw new InfrastructureError('CONTAINER_GONE', `the container ${candidate.container} was removed`)
+  if (state.running && state.restarts === 0) return state
   throw await ended(work, candidate, state, tools)
 }
 
 async function ended(
   work: Work,
   candidate: Candidate,
-  state: ContainerState | null,
+  state: ContainerState,
   tools: Tools,
 ): Promise<DeployError> {
   const lastLines = await readLastLines(work, candidate, tools)
-  const exitCode = state?.exitCode ?? null
-  if (state?.outOfMemory) {
+  const { exitCode } = state
+  if (state.outOfMemory) {
     const mebibytes = Math.round(work.configuration.memoryBytes / 1024 / 1024)
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
-  const message = `the container ended with exit code ${exitCode ?? 'unknown'} while it was checked; see its last lines`
+  const message = `the container ended with exit code ${exitCode} while it was checked; see its last lines`
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 
