@@ -1,6 +1,7 @@
 import Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { InfrastructureError } from '../errors.js'
+import { failBrokenAnswers } from './broken-answers.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
 import { addressIn, createContainer, lastLines, startContainer } from './containers.js'
 import type {
@@ -36,6 +37,7 @@ export class Dockerode implements DockerPort {
 
   constructor(private readonly options: DockerodeOptions) {
     this.#docker = connect(options.dockerHost)
+    failBrokenAnswers(this.#docker)
   }
 
   async ping(): Promise<string> {
