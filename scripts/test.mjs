@@ -1,37 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
-import { ensureDockerEngine } from './lib/docker-engine.mjs'
-import { ensureStaticImage, ensureTestImage } from './lib/images.mjs'
+import { ROOT } from './lib/dependencies.mjs'
 import { say, script } from './lib/run.mjs'
+import { withTestSetup } from './lib/test-setup.mjs'
 
+/** Most of what the tests do is to wait. */
+const FILES_AT_ONCE = 2
 /** One test may take this long; the whole run has the budget of .ci/run. */
 const TEST_MS = 240_000
 
 /** Sets up, then runs all tests, or those whose path contains an argument: `npm test -- queue`. */
 await script(async () => {
-  say('Setting up: packages, Docker engine, build, test image, PostgreSQL')
-  await ensureDependencies()
-  say(`  Docker engine ${await ensureDockerEngine()}`)
-  rmSync(join(ROOT, 'dist/test'), { recursive: true, force: true })
-  rmSync(join(ROOT, 'dist/.built-all'), { force: true })
-  rmSync(join(ROOT, 'dist/.tsbuildinfo'), { force: true })
-  await ensureBuild('all')
-  await ensureStaticImage()
-  await ensureTestImage()
-  const { startEmbeddedServer } = await import('../dist/src/postgres/embedded-server.js')
-  const folder = mkdtempSync(join(tmpdir(), 'longshore-test-'))
-  const server = process.env.TEST_DATABASE_URL ? null : await startEmbeddedServer(folder)
-  try {
-    const url = server?.url ?? process.env.TEST_DATABASE_URL
-    process.exitCode = await runTests({ ...process.env, TEST_DATABASE_URL: url })
-  } finally {
-    await server?.[Symbol.asyncDispose]()
-    rmSync(folder, { recursive: true, force: true })
-  }
+  process.exitCode = await withTestSetup(runTests)
 })
 
 async function runTests(env) {
@@ -44,7 +26,7 @@ async function runTests(env) {
   const tap = join(ROOT, 'dist/test.tap')
   const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']
   reporters.push('--test-reporter=tap', `--test-reporter-destination=${tap}`)
-  const bounds = ['--test-concurrency=1', `--test-timeout=${TEST_MS}`]
+  const bounds = [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${TEST_MS}`]
   const paths = files.map((path) => join(ROOT, 'dist/test', path))
   const args = ['--enable-source-maps', '--test', ...bounds, ...reporters, ...paths]
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'inherit', 'inherit'] })

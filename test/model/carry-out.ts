@@ -100,7 +100,7 @@ async function ask(
     case 'roll back':
       return void (await releases.rollback(id, 'production', null))
     case 'delete':
-      return world.inBackground(apps.delete(id)) // it waits until a keeper has seen to it
+      return world.inBackground(step.do, apps.delete(id)) // it waits until a keeper has seen to it
   }
 }
 
@@ -108,11 +108,11 @@ async function act(step: Extract<Step, Process>, world: World): Promise<void> {
   const process = world.processes[step.process]
   if (!process || process.state === 'dead' || process.state === 'leaving') return
   if (step.do === 'claim') process.engine.wake()
-  else if (step.do === 'heartbeat') world.inBackground(process.leases.renew())
-  else if (step.do === 'rescue') world.inBackground(process.recover())
-  else if (step.do === 'reconcile') world.inBackground(process.reconciler.reconcile())
-  else if (step.do === 'watch') world.inBackground(process.watcher.round())
-  else if (step.do === 'clean') world.inBackground(process.clean())
+  else if (step.do === 'heartbeat') world.inBackground(step.do, process.leases.renew())
+  else if (step.do === 'rescue') world.inBackground(step.do, process.recover())
+  else if (step.do === 'reconcile') world.inBackground(step.do, process.reconciler.reconcile())
+  else if (step.do === 'watch') world.inBackground(step.do, process.watcher.round())
+  else if (step.do === 'clean') world.inBackground(step.do, process.clean())
   return Promise.resolve()
 }
 
@@ -120,8 +120,8 @@ async function changeProcess(step: Extract<Step, Process>, world: World): Promis
   const process = world.processes[step.process]
   if (step.do === 'start process') return world.restart(step.process)
   if (step.do === 'crash' && process?.state !== 'dead')
-    world.inBackground(process?.crash() ?? Promise.resolve())
-  if (step.do === 'quit') world.inBackground(process?.[Symbol.asyncDispose]() ?? Promise.resolve())
+    world.inBackground(step.do, process?.crash() ?? Promise.resolve())
+  if (step.do === 'quit') world.inBackground(step.do, process?.[Symbol.asyncDispose]() ?? Promise.resolve())
   if (step.do === 'stall') process?.stall()
   if (step.do === 'resume') process?.resume()
 }

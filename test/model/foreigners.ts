@@ -15,16 +15,24 @@ export class Foreigners {
 
   constructor(private readonly docker: FakeDocker) {}
 
-  /** Empties the engine and plants them again. */
+  /** Removes all that is not theirs, and plants what is. */
   async restore(): Promise<void> {
     const { docker } = this
-    for (const { id } of [...docker.containers.values()]) await docker.remove(id)
-    for (const image of [...docker.images.values()]) {
-      if (!image.tags.some((tag) => tag.startsWith('longshore-test/'))) docker.images.delete(image.id)
+    const isTheirs = (container: FakeContainer) => this.#containers.includes(container)
+    for (const container of [...docker.containers.values()]) {
+      if (!isTheirs(container)) await docker.remove(container.id)
     }
+    for (const image of [...docker.images.values()]) {
+      const isKept = image === this.#image || image.tags.some((tag) => tag.startsWith('longshore-test/'))
+      if (!isKept) docker.images.delete(image.id)
+    }
+    if (this.#image === null) await this.#plant()
+  }
+
+  async #plant(): Promise<void> {
+    const { docker } = this
     this.#image = docker.addImage(IMAGE, { labels: LABELS[0], cmd: ['/bin/busybox', 'httpd', '-p', '8080'] })
     const http = new DockerHttp(docker.host)
-    this.#containers.length = 0
     for (const [index, Labels] of LABELS.entries()) {
       const name = `app-1-0-foreign${index}`
       const HostConfig = { NetworkMode: 'bridge', Init: true, RestartPolicy: { Name: 'always' } }

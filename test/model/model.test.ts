@@ -1,18 +1,25 @@
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { comeToRest } from './quiescence.js'
 import { carryOut } from './carry-out.js'
 import { anyStep, type Step } from './steps.js'
 import { World } from './world.js'
 
-const RUNS = Number(process.env.RUNS ?? 300)
-const MOST_COMMANDS = 15
-/** A counterexample is made smaller for so long; past it the smallest found so far is told. */
-const MOST_MS = process.env.RUNS ? 2 ** 30 : 200_000
-const SHOWN_LINES = 60
-
 /** To see a failure again: SEED, FC_PATH and REPLAY (the replayPath) of its report. */
 const { SEED, FC_PATH, REPLAY } = process.env
+const RUNS = Number(process.env.RUNS ?? 300)
+/** Each with a database and a Docker engine of its own: a run waits more than it works. */
+const LANES = SEED ? 1 : 4
+const MOST_COMMANDS = 12
+/**
+ * On a machine that does a lot else it ends after this without a failure, and says how far it came; a counterexample
+ * is made smaller until then.
+ */
+const MOST_MS = Number(process.env.MOST_SECONDS ?? 150) * 1000
+const RUN_MS = 30_000
+const TOLD_EVERY = 500
+const SHOWN_LINES = 60
 
 /** What is known of the world without looking: nothing. Each step looks for what it needs. */
 type Nothing = Record<string, never>
@@ -42,44 +49,70 @@ async function prepare(world: World): Promise<void> {
   await new Do({ do: 'claim', process: 0 }).run({}, world)
 }
 
-describe('whatever happens, in whatever order', () => {
-  let world: World
-  before(async () => {
-    world = await World.open()
+/** A run that hangs is a failure, too. */
+async function bounded(world: World, work: () => Promise<void>): Promise<void> {
+  const timer = new AbortController()
+  const late = sleep(RUN_MS, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`the run hangs; going on: ${[...world.background.values()].join(', ')}`)
   })
-  after(() => world[Symbol.asyncDispose]())
+  late.catch(() => undefined)
+  await Promise.race([work(), late]).finally(() => timer.abort())
+}
 
-  test(`the promises hold (${RUNS} runs)`, async () => {
-    const startedAt = Date.now()
-    let runs = 0
-    const replay = REPLAY ? { replayPath: REPLAY } : {}
-    const steps = fc.commands([anyStep.map((step) => new Do(step))], {
-      maxCommands: MOST_COMMANDS,
-      size: 'max',
-      ...replay,
+describe('whatever happens, in whatever order', { concurrency: LANES }, () => {
+  for (let lane = 1; lane <= LANES; lane++) {
+    test(`the promises hold (${RUNS} runs, lane ${lane} of ${LANES})`, async () => {
+      await using world = await World.open()
+      await holds(world, Math.ceil(RUNS / LANES))
     })
-    const property = fc.asyncProperty(steps, fc.boolean(), async (commands, serves) => {
-      await world.begin()
-      try {
+  }
+})
+
+/** @throws Error with the seed, the path and the smallest counterexample */
+async function holds(world: World, numRuns: number): Promise<void> {
+  // An interrupted check forgets what it has found.
+  const found: string[] = []
+  const details = await fc.check(propertyOf(world, found), {
+    numRuns,
+    interruptAfterTimeLimit: MOST_MS,
+    ...(SEED ? { seed: Number(SEED) } : {}),
+    ...(FC_PATH ? { path: FC_PATH } : {}),
+  })
+  if (details.interrupted) tell(`interrupted after ${details.numRuns} of ${numRuns} runs`)
+  if (!details.failed && found.length === 0) return
+  const report = details.failed ? fc.defaultReportMessage(details) : `Interrupted; { seed: ${details.seed} }`
+  throw new Error(`${report}\n\n${found.at(-1)}`)
+}
+
+function propertyOf(world: World, found: string[]) {
+  const steps = fc.commands([anyStep.map((step) => new Do(step))], {
+    maxCommands: MOST_COMMANDS,
+    size: 'max',
+    ...(REPLAY ? { replayPath: REPLAY } : {}),
+  })
+  return fc.asyncProperty(steps, fc.boolean(), async (commands, serves) => {
+    await world.begin()
+    try {
+      await bounded(world, async () => {
         if (serves) await prepare(world)
         await fc.asyncModelRun(() => ({ model: {}, real: world }), commands)
         world.journal.push('--- and then all comes to rest')
         await comeToRest(world)
-      } catch (error) {
-        const said = world.journal.slice(-SHOWN_LINES).join('\n')
-        await world.replace()
-        throw new Error(`${(error as Error).message}\n${said}`, { cause: error })
-      }
-      if (++runs % 500 === 0)
-        process.stderr.write(`${runs} runs in ${Math.round((Date.now() - startedAt) / 1000)} s\n`)
-    })
-    await fc.assert(property, {
-      numRuns: RUNS,
-      interruptAfterTimeLimit: MOST_MS,
-      markInterruptAsFailure: true,
-      verbose: 0,
-      ...(SEED ? { seed: Number(SEED) } : {}),
-      ...(FC_PATH ? { path: FC_PATH } : {}),
-    })
+      })
+    } catch (error) {
+      const { message } = error as Error
+      found.push([message, ...world.journal.slice(-SHOWN_LINES)].join('\n'))
+      tell(`failed, looking for a smaller one: ${message.split('\n')[0]}`)
+      await world.replace()
+      throw error
+    }
+    if (++runs % TOLD_EVERY === 0) tell(`${runs} runs`)
   })
-})
+}
+
+let runs = 0
+const startedAt = Date.now()
+
+function tell(what: string): void {
+  process.stderr.write(`${Math.round((Date.now() - startedAt) / 1000)} s: ${what}\n`)
+}

@@ -4,6 +4,7 @@ import { createDataSource } from '../../src/database.js'
 import { Disposal } from '../../src/disposal.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { Engine } from '../../src/engine/engine.js'
+import { LostClaimError } from '../../src/engine/errors.js'
 import { Housekeeper } from '../../src/engine/housekeeping.js'
 import { LeaseKeeper } from '../../src/engine/lease.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
@@ -90,8 +91,8 @@ export class SimProcess {
     const docker = new Dockerode({
       dockerHost: urls.docker,
       // Both short, because commands let requests hang: a time-out is one more way in which a step ends.
-      dockerTimeoutMs: 500,
-      buildSilenceMs: 1_000,
+      dockerTimeoutMs: 300,
+      buildSilenceMs: 600,
       builder: 'classic',
     })
     const tools = {
@@ -164,6 +165,8 @@ export class SimProcess {
   async crash(): Promise<void> {
     this.state = 'dead'
     for (const wire of Object.values(this.wires)) wire.cut()
+    // A log waits for the database for as long as it takes, which for a dead process is for ever.
+    this.database.query = () => Promise.reject(new LostClaimError('of a dead process'))
     for (const resume of this.#resumed.splice(0)) resume()
     await this.#end()
   }

@@ -52,7 +52,7 @@ export class World implements AsyncDisposable {
   readonly apps: ModelApp[] = []
   readonly gates = new Map<string, Gate>()
   /** Commands that go on while others run. */
-  readonly background = new Set<Promise<unknown>>()
+  readonly background = new Map<Promise<unknown>, string>()
   /** What the processes said in this run, for whoever reads a counterexample. */
   readonly journal: string[] = []
   readonly invariants: Invariants
@@ -114,6 +114,7 @@ export class World implements AsyncDisposable {
     this.invariants.clear()
     git.clear()
     await this.foreigners.restore()
+    this.gates.clear()
     this.apps.length = 0
     for (let index = 0; index < APPS; index++) this.apps.push(await this.#createApp(index))
     for (const index of KINDS.keys()) await this.restart(index)
@@ -134,15 +135,16 @@ export class World implements AsyncDisposable {
     await docker.up()
     git.heal()
     this.gates.clear()
-    for (const process of this.processes) if (process.state !== 'dead') this.inBackground(process.crash())
+    for (const process of this.processes)
+      if (process.state !== 'dead') this.inBackground('crash', process.crash())
   }
 
   /** Lets something go on beside the commands to come; how it ends is no matter. */
-  inBackground(work: Promise<unknown>): void {
+  inBackground(title: string, work: Promise<unknown>): void {
     const ended = work
-      .catch((error: unknown) => this.journal.push(`world: ${String(error)}`))
+      .catch((error: unknown) => this.journal.push(`world: ${title}: ${String(error)}`))
       .finally(() => this.background.delete(ended))
-    this.background.add(ended)
+    this.background.set(ended, title)
   }
 
   /** Waits until nothing has moved for a moment, but not for ever. */
@@ -163,7 +165,7 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const process of this.processes) await process[Symbol.asyncDispose]()
-    await Promise.all(this.background)
+    await Promise.all(this.background.keys())
     await this.opened[Symbol.asyncDispose]()
   }
 
