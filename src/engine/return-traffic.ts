@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import type { Logger } from '../logger.js'
+import { ask, chooseProbe } from './health.js'
 import type { Queryable } from './logs/store.js'
 import { transition } from './states.js'
 import { containerNames } from './steps/containers.js'
@@ -10,11 +12,15 @@ import type { Tools } from './steps/context.js'
 import { pointStageTo } from './steps/route.js'
 import { STOP_GRACE_SECONDS } from './steps/retire.js'
 
+const PROBE_MS = 50
+/** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
+const MAX_WAIT_SECONDS = 30
+
 /**
  * Sends a stage's traffic back to the deployment that served before a failed one, which becomes ROLLED_BACK with the
- * reason. The kept containers are started first and have to run. At most once: what it goes back to is not watched.
+ * reason. The kept containers are started first and have to answer. At most once: what it goes back to is not watched.
  *
- * @returns false where there is nothing to go back to: no version before it, the same image, or its containers are gone
+ * @returns false where there is nothing to go back to: no version before it, the same image, or it does not come up
  */
 export async function returnTraffic(
   failedId: string,
@@ -26,12 +32,13 @@ export async function returnTraffic(
   const pair = await readPair(tools.database, failedId)
   if (!pair) return false
   const { failed, before, app } = pair
-  const names = containerNames(app.name, before.id, before.configuration?.replicas ?? 1)
-  const addresses = await startKept(names, tools, signal).catch((error: unknown) => {
-    logger.warn('the version before cannot be started', {
+  if (before.addresses === null && !(await reserve(tools.database, before))) return true // another worker is at it
+  const addresses = await wake(app, before, tools, signal).catch(async (error: unknown) => {
+    logger.warn('the version before does not come up', {
       deployment: before.id,
       error: (error as Error).message,
     })
+    await giveUp(tools, before).catch(() => undefined)
     return null
   })
   if (!addresses) return false
@@ -39,7 +46,11 @@ export async function returnTraffic(
   const returned = await tools.database.transaction((manager) =>
     switchBack(manager, failed, before, addresses, reason),
   )
-  if (!returned) return true // another worker was first
+  if (!returned) {
+    // A newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees.
+    await giveUp(tools, before)
+    return true
+  }
   for (const id of [failed.id, before.id]) tools.wakeups.notify('deployment', id)
   tools.wakeups.notify('route', failed.stageId)
   await tools.router.apply().catch(() => undefined)
@@ -65,17 +76,67 @@ async function readPair(database: DataSource, failedId: string): Promise<Pair | 
   return app && { app, failed, before }
 }
 
-/** Gives their addresses. */
-function startKept(names: readonly string[], tools: Tools, signal: AbortSignal): Promise<string[]> {
+/**
+ * Keeps the reconciler and other workers from containers that are RETIRED and run, for as long as they may take to come
+ * up. What is still draining runs and needs no waking.
+ */
+async function reserve(database: DataSource, before: Deployment): Promise<boolean> {
+  const [rows] = await database.query<[unknown[], number]>(
+    `UPDATE deployment SET drain_until = now() + make_interval(secs => $2)
+      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND coalesce(drain_until, now()) <= now() RETURNING id`,
+    [before.id, waitSeconds(before) + STOP_GRACE_SECONDS],
+  )
+  return rows.length > 0
+}
+
+/** The reconciler stops what was woken, and the next round may try again. */
+async function giveUp({ database, wakeups }: Tools, before: Deployment): Promise<void> {
+  if (before.addresses !== null) return // nothing was reserved
+  await database.query(
+    `UPDATE deployment SET drain_until = NULL WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL`,
+    [before.id],
+  )
+  wakeups.notify('stage', before.stageId)
+}
+
+function waitSeconds({ configuration }: Deployment): number {
+  return Math.min(configuration?.health.deadlineSeconds ?? MAX_WAIT_SECONDS, MAX_WAIT_SECONDS)
+}
+
+/** Gives the addresses of its containers, which answer. */
+function wake(app: App, before: Deployment, tools: Tools, signal: AbortSignal): Promise<string[]> {
+  const names = containerNames(app.name, before.id, before.configuration?.replicas ?? 1)
   return Promise.all(
     names.map(async (name) => {
+      // It may be within the grace time of its stop, and would be killed as soon as it serves.
+      if (before.addresses === null) await tools.docker.stopContainer(name, 0)
       await tools.docker.startContainer(name, signal)
       await tools.docker.keepRunning(name)
-      const state = await tools.docker.findContainer(name)
-      if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
-      return state.address
+      return untilAnswers(name, before, tools, signal)
     }),
   )
+}
+
+async function untilAnswers(
+  name: string,
+  before: Deployment,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<string> {
+  const { configuration, port } = before
+  if (!configuration || port === null) throw new Error('it never ran')
+  const { health } = configuration
+  const until = performance.now() + waitSeconds(before) * 1000
+  for (;;) {
+    const state = await tools.docker.findContainer(name)
+    if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
+    // Not the image's own check: its first finding comes after an interval, and traffic has nowhere to go meanwhile.
+    const probe = chooseProbe(health, { ...state, health: null })
+    const { well, why } = await ask(probe, state, port, health.timeoutSeconds * 1000)
+    if (well) return state.address
+    if (performance.now() > until) throw new Error(`${name} is not well: ${why}`)
+    await sleep(PROBE_MS, undefined, { signal })
+  }
 }
 
 async function switchBack(
@@ -89,8 +150,9 @@ async function switchBack(
   const rows = await manager.query<unknown[]>(
     `SELECT 1 FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN deployment b ON b.id = $2
       WHERE d.id = $1 AND d.status = 'RUNNING' AND d.watch_until IS NOT NULL AND NOT s.stopped
-        AND s.current_deployment_id = d.id AND b.status = 'RETIRED' FOR UPDATE OF d, b`,
-    [failed.id, before.id],
+        AND s.current_deployment_id = d.id AND b.status = 'RETIRED' AND (b.addresses IS NULL) = $3
+        FOR UPDATE OF d, b`,
+    [failed.id, before.id, before.addresses === null],
   )
   if (rows.length === 0) return false
   const { ROLLED_BACK, RUNNING } = DeploymentStatus

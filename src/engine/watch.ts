@@ -40,6 +40,7 @@ export class Watcher implements AsyncDisposable {
   readonly #failures = new Map<string, number>()
   readonly #unconfirmedSince = new Map<string, number>()
   readonly #stopping = new AbortController()
+  readonly #looking = new Map<string, Promise<void>>()
   #unsubscribe: () => void = () => undefined
 
   constructor(
@@ -60,15 +61,31 @@ export class Watcher implements AsyncDisposable {
     this.#stopping.abort()
     this.#unsubscribe()
     await this.#rounds[Symbol.asyncDispose]()
+    await Promise.all(this.#looking.values())
   }
 
-  /** Looks at all that is watched, once. */
+  /** Begins a look at all that is watched, except where one is still under way. */
   async round(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
     for (const id of this.#unconfirmedSince.keys()) if (!ids.has(id)) this.#unconfirmedSince.delete(id)
     if (watched.length === 0) this.#failures.clear()
-    await Promise.all(watched.map((one) => this.#look(one)))
+    for (const one of watched) this.#begin(one)
+  }
+
+  /** In the background: a version that takes long to come back must not keep the others from being looked after. */
+  #begin(one: Watched): void {
+    if (this.#looking.has(one.id)) return
+    const looking = this.#look(one)
+      .catch((error: unknown) => {
+        if (this.#stopping.signal.aborted) return
+        this.logger.warn('could not look after a new version', {
+          deployment: one.id,
+          error: (error as Error).message,
+        })
+      })
+      .finally(() => this.#looking.delete(one.id))
+    this.#looking.set(one.id, looking)
   }
 
   async #look(one: Watched): Promise<void> {

@@ -52,7 +52,7 @@ async function drainDeadline(database: Queryable, deploymentId: string): Promise
 /** Null: it serves again, and is not to be touched. */
 async function takeAddresses(database: Queryable, deploymentId: string): Promise<{ kept: boolean } | null> {
   const [rows] = await database.query<[{ kept: boolean }[], number]>(
-    `UPDATE deployment d SET addresses = NULL WHERE id = $1 AND status = 'RETIRED'
+    `UPDATE deployment d SET addresses = NULL, drain_until = NULL WHERE id = $1 AND status = 'RETIRED'
      RETURNING ${KEPT_FOR_RETURN} AS kept`,
     [deploymentId],
   )
