@@ -3,19 +3,19 @@
  * code that moves a deployment from one to the next.
  */
 export enum DeploymentStatus {
-  /** Waits in the queue. A worker claims it; a crash of any process leaves it waiting. */
+  /** Asked for, or given back. A worker claims it, a newer one supersedes it; a crash of any process leaves it waiting. */
   PENDING = 'PENDING',
-  /** Claimed; its commit is being fetched. A crash gives it back to the queue when the lease ends. */
+  /** Claimed; its commit is being fetched. Its worker moves it on; a crash gives it back when the lease ends, commit pinned. */
   CLONING = 'CLONING',
-  /** Its image is being built. A crash gives it back to the queue; a finished image is adopted. */
+  /** Commit fetched; its image is being built. A crash gives it back to the queue; a finished image is adopted. */
   BUILDING = 'BUILDING',
-  /** Its container runs and is being checked. A crash removes the container and starts over. */
+  /** Image there; its containers are being started and checked. A crash gives it back; the next attempt adopts them. */
   STARTING = 'STARTING',
-  /** Checked; traffic is being moved to it, in one transaction that also makes it RUNNING. */
+  /** Healthy; traffic is being moved to it, in one transaction that also makes it RUNNING. A crash before that gives it back. */
   ROUTING = 'ROUTING',
-  /** Serves its stage, exactly one per stage. No process is needed for that. */
+  /** Serves its stage, exactly one per stage. A newer one, a stop or the watcher moves it on; no process is needed meanwhile. */
   RUNNING = 'RUNNING',
-  /** Served once; a newer deployment took over. Its container is drained and removed. */
+  /** Served once; a newer one took over, or its stage was stopped. Any worker drains and removes what ran; it may serve again. */
   RETIRED = 'RETIRED',
   /** Ended by an error that `error_code` names. The version that served goes on serving. */
   FAILED = 'FAILED',
@@ -23,7 +23,7 @@ export enum DeploymentStatus {
   CANCELLED = 'CANCELLED',
   /** Never ran, or was stopped before it started: a newer deployment of the stage replaced it. */
   SUPERSEDED = 'SUPERSEDED',
-  /** Went live, failed in the watch window, and traffic went back to the deployment before it. */
+  /** Failed while it was watched: one transaction sent traffic back to the one before it. What ran is removed by any worker. */
   ROLLED_BACK = 'ROLLED_BACK',
 }
 
