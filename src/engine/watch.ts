@@ -89,13 +89,13 @@ export class Watcher implements AsyncDisposable {
   }
 
   async #look(one: Watched): Promise<void> {
+    if (one.over) return this.#end(one)
     const why = (await this.#unconfirmed(one)) ?? (await this.#failure(one))
     if (why !== null) {
       this.logger.warn('a new version fails', { deployment: one.id, why })
       const done = await returnTraffic(one.id, why, this.tools, this.logger, this.#stopping.signal)
       if (done) return
     }
-    if (one.over) await this.#end(one)
   }
 
   /** The router has been told to send traffic to it and does not: what served before is as good as it was. */

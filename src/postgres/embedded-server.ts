@@ -148,7 +148,7 @@ function serverArguments(data: string, port: number): string[] {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     shared_buffers: '64MB',
-    max_connections: '60',
+    max_connections: '200',
     max_wal_size: '512MB',
     log_min_messages: 'warning',
     log_checkpoints: 'off',

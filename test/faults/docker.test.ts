@@ -57,12 +57,18 @@ const CASES: readonly Case[] = [
     code: null,
     attempts: 2,
   })),
-  ...[create, start, inspect].map((path): Case => ({
+  ...[create, start].map((path): Case => ({
     title: `${path.name} broken off twice`,
     fault: strikes(path, { kind: 'reset', times: 2 }),
     code: null,
     attempts: 3,
   })),
+  {
+    title: 'inspect broken off twice', // what only reads is asked once more at once
+    fault: strikes(inspect, { kind: 'reset', times: 2 }),
+    code: null,
+    attempts: 2,
+  },
   { title: 'create refused', fault: strikes(create, { kind: 'error500' }), code: null, attempts: 2 },
   // With this status the engine says that an image's command cannot be run, too.
   { title: 'start refused', fault: strikes(start, { kind: 'error500' }), code: 'START_FAILED', attempts: 1 },
