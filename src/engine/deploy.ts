@@ -1,7 +1,7 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { DeployError, HandOverError } from './errors.js'
 import { publicUrl, stageHost } from './names.js'
-import { transition } from './states.js'
+import { leaseMarginSeconds, transition } from './states.js'
 import { build, imageName, reuseImage } from './steps/build.js'
 import { clone } from './steps/clone.js'
 import { containerNames } from './steps/containers.js'
@@ -64,13 +64,18 @@ async function enter(work: Work, status: DeploymentStatus, tools: Tools): Promis
 }
 
 /**
- * Reads the truth right before destroying: after a lost claim the names may be another worker's, and a commit whose
- * answer was lost has made the containers those that serve. What is left then is removed by reconcile.ts.
+ * Reads the truth right before destroying: after a lost claim the names may be another worker's, also one that ends in a
+ * moment is as good as lost, and a commit whose answer was lost has made the containers those that serve. What is left then is removed by reconcile.ts.
  */
 async function mayUndo(work: Work, tools: Tools): Promise<boolean> {
-  const sql = 'SELECT status FROM deployment WHERE id = $1 AND epoch = $2'
+  const sql = `SELECT status FROM deployment
+    WHERE id = $1 AND epoch = $2 AND lease_until > now() + make_interval(secs => $3)`
   const rows = await tools.database
-    .query<{ status: DeploymentStatus }[]>(sql, [work.claim.deploymentId, work.claim.epoch])
+    .query<{ status: DeploymentStatus }[]>(sql, [
+      work.claim.deploymentId,
+      work.claim.epoch,
+      leaseMarginSeconds(tools.settings.leaseMs),
+    ])
     .catch(() => [])
   return rows[0] !== undefined && rows[0].status !== DeploymentStatus.RUNNING
 }

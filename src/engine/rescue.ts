@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm'
 import { DeploymentStatus, LogSource } from '../entities/deployment-status.js'
 import { appendChunks } from './logs/store.js'
 import { announceSettled } from './queue.js'
-import { type Claim, recordEvent, settle } from './states.js'
+import { type Claim, NEXT_STATUSES, recordEvent, settle } from './states.js'
 import type { Wakeups } from './wakeups.js'
 
 /** A deployment whose worker dies this often is not tried again. */
@@ -41,7 +41,8 @@ async function rescue(manager: EntityManager, row: ExpiredRow): Promise<void> {
   const finished = { finished_at: new Date(), addresses: null }
   if (row.cancel_requested_at) {
     await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled.' }, finished)
-  } else if (row.superseded_by) {
+  } else if (row.superseded_by && NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)) {
+    // Past STARTING it is too late to make way: it goes back, and the newer one supersedes it at its claim.
     const text = supersededBy(row.superseded_by)
     await settle(manager, claim, DeploymentStatus.SUPERSEDED, { text }, finished)
   } else if (row.attempt >= MAX_ATTEMPTS) await failCrashLoop(manager, claim, row, finished)

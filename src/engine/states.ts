@@ -8,6 +8,11 @@ export interface Claim {
   readonly epoch: number
 }
 
+/** A lease that ends sooner than this is as good as lost: what is begun under it may end under another's. */
+export function leaseMarginSeconds(leaseMs: number): number {
+  return Math.min(1_000, leaseMs / 3) / 1000
+}
+
 const { PENDING, CLONING, BUILDING, STARTING, ROUTING, RUNNING } = DeploymentStatus
 const { RETIRED, FAILED, CANCELLED, SUPERSEDED, ROLLED_BACK } = DeploymentStatus
 

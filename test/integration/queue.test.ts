@@ -115,6 +115,22 @@ describe('the queue', () => {
     assert.equal((await claimed()).id, stale.id)
   })
 
+  test('gives back one that had got too far to make way, and keeps no other from being rescued', async () => {
+    const { id } = await createApp('far')
+    const { STARTING, ROUTING } = DeploymentStatus
+    const far = await claimed()
+    await process.commands.deployments.deploy(id, {})
+    for (const status of [BUILDING, STARTING, ROUTING]) {
+      await transition(process.database, claimOf(far), status)
+    }
+    await createApp('other')
+    const other = await claimed()
+    await process.database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
+    assert.equal(await rescueExpired(process.database, process.wakeups), 2)
+    const states = await statuses()
+    assert.deepEqual([states.get(far.id), states.get(other.id)], [PENDING, PENDING])
+  })
+
   test('leaves a claim alone whose lease lasts', async () => {
     await createApp('held')
     await claimed()

@@ -67,7 +67,7 @@ export class Audit {
       return
     }
     const retires = old.status === 'RUNNING' && now.status === 'RETIRED'
-    const drained = old.status === 'RETIRED' && now.status === 'RETIRED' && only('addresses')
+    const drained = old.status === 'RETIRED' && now.status === 'RETIRED' && only('addresses', 'drain_until')
     assert.ok(retires || drained || this.#claims.has(keyOf(who, id, old.epoch)), say(entry, changed))
   }
 

@@ -5,12 +5,9 @@ import type { Queryable } from '../logs/store.js'
 import type { LogRemainder } from '../logs/writer.js'
 import { containerName } from '../names.js'
 import { announceSettled } from '../queue.js'
-import { recordEvent, settle } from '../states.js'
+import { leaseMarginSeconds, recordEvent, settle } from '../states.js'
 import { step, type Tools, type Work } from './context.js'
 import type { Started } from './start.js'
-
-/** The commit must come before anybody else may take over; of a short lease a third is as much as can be asked. */
-const MARGIN_MS = 1_000
 
 /** What served before, to be retired. */
 export interface Replaced {
@@ -105,7 +102,7 @@ async function mustHold(manager: Queryable, { claim }: Work, leaseMs: number): P
        FROM deployment d JOIN app a ON a.id = d.app_id
       WHERE d.id = $1 AND d.epoch = $2 AND d.status = 'ROUTING'
         AND d.lease_until > now() + make_interval(secs => $3) FOR UPDATE OF d`,
-    [claim.deploymentId, claim.epoch, Math.min(MARGIN_MS, leaseMs / 3) / 1000],
+    [claim.deploymentId, claim.epoch, leaseMarginSeconds(leaseMs)],
   )
   if (!row) throw new LostClaimError(claim.deploymentId)
   if (row.cancelled || row.deleted) throw new CancelledError('cancelled')
