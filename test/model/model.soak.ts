@@ -63,31 +63,25 @@ describe('whatever happens, in whatever order', { concurrency: LANES }, () => {
   for (let lane = 1; lane <= LANES; lane++) {
     test(`the promises hold (${RUNS} runs, lane ${lane} of ${LANES})`, async () => {
       await using world = await World.open()
-      await holds(world, Math.ceil(RUNS / LANES), lane)
+      await holds(world, Math.ceil(RUNS / LANES))
     })
   }
 })
 
 /** @throws Error with the seed, the path and the smallest counterexample */
-async function holds(world: World, numRuns: number, lane: number): Promise<void> {
+async function holds(world: World, numRuns: number): Promise<void> {
   // An interrupted check forgets what it has found.
   const found: string[] = []
   const details = await fc.check(propertyOf(world, found), {
     numRuns,
     interruptAfterTimeLimit: MOST_MS,
-    ...seedOf(lane),
+    ...(SEED ? { seed: Number(SEED) } : {}),
     ...(FC_PATH ? { path: FC_PATH } : {}),
   })
   if (details.interrupted) tell(`interrupted after ${details.numRuns} of ${numRuns} runs`)
   if (!details.failed && found.length === 0) return
   const report = details.failed ? fc.defaultReportMessage(details) : `Interrupted; { seed: ${details.seed} }`
   throw new Error(`${report}\n\n${found.at(-1)}`)
-}
-
-/** The same runs each time in `npm test`, so that a change of the code is what makes it fail; others in a soak. */
-function seedOf(lane: number): { seed?: number } {
-  if (SEED) return { seed: Number(SEED) }
-  return process.env.RUNS ? {} : { seed: 20_261_125 + lane }
 }
 
 function propertyOf(world: World, found: string[]) {
