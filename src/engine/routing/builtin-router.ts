@@ -150,8 +150,10 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     const location = this.#redirect(host, incoming)
     const target = this.#hosts.targets.get(host)
     if (location !== null) response.writeHead(308, { location }).end()
-    else if (target) forward(incoming, response, { target, agent: this.#agent, inFlight: this.#inFlight })
-    else errorPage(response, 404, incoming.headers.host ?? '')
+    else if (target) {
+      const targetNow = () => this.#hosts.targets.get(host)
+      forward(incoming, response, { target, targetNow, agent: this.#agent, inFlight: this.#inFlight })
+    } else errorPage(response, 404, incoming.headers.host ?? '')
   }
 
   #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {

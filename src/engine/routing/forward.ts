@@ -6,7 +6,8 @@ import type { InFlight } from './in-flight.js'
 import { nextAddress } from './turns.js'
 import type { Target } from './table.js'
 
-const CONNECT_MS = 5_000
+/** A container beside us accepts at once or not at all. */
+const CONNECT_MS = 2_000
 /** How often a request that was not answered is sent in all. */
 const MAX_TRIES = 3
 /** May be sent again: they change nothing (RFC 9110, 9.2.1), and have no body that would be gone. */
@@ -14,6 +15,8 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 interface Way {
   readonly target: Target
+  /** Where the host leads by now: a container that was made again has another address. */
+  readonly targetNow: () => Target | undefined
   readonly agent: Agent
   readonly inFlight: InFlight
 }
@@ -44,8 +47,10 @@ function send(
   })
   outgoing.once('error', () => {
     if (response.headersSent || response.destroyed) response.destroy()
-    else if (repeatable && attempt < MAX_TRIES) send(incoming, response, way, repeatable, attempt + 1)
-    else errorPage(response, 502, incoming.headers.host ?? '')
+    else if (repeatable && attempt < MAX_TRIES) {
+      const target = way.targetNow() ?? way.target
+      send(incoming, response, { ...way, target }, repeatable, attempt + 1)
+    } else errorPage(response, 502, incoming.headers.host ?? '')
   })
   response.once('close', () => outgoing.destroy())
   if (repeatable) outgoing.end()
