@@ -43,19 +43,8 @@ describe('a process that dies', () => {
     )
     assert.match(log, /Back in the queue: the worker that held it stopped/)
     assert.equal((await installation.fetch(`${name}.localhost`)).body, 'survivor')
-    const containers = execFileSync('docker', [
-      'ps',
-      '-a',
-      '--filter',
-      `name=${name}-`,
-      '--format',
-      '{{.Names}}',
-    ])
-    assert.equal(containers.toString().trim(), `${name}-${deploymentId}`)
-    const images = execFileSync('docker', ['images', `mvp-${name}`, '--format', '{{.Tag}}'])
-      .toString()
-      .trim()
-    assert.equal(images, deploymentId)
+    assert.deepEqual(await installation.containers(), [`${name}-${deploymentId}`])
+    assert.deepEqual(await installation.images(), [`mvp-${name}:${deploymentId}`])
   }
 
   test('in the middle of the clone: the deployment starts over and runs, once', async () => {

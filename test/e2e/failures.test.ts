@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import {
   createApp,
@@ -42,9 +41,8 @@ describe('a deployment that cannot succeed', () => {
     assert.equal(deployment.status, 'FAILED')
     assert.equal(events.at(-1)?.end?.status, 'FAILED')
     assert.ok(deployment.error)
-    const left = execFileSync('docker', ['ps', '-a', '--filter', `name=${name}-`, '-q'], { encoding: 'utf8' })
-    const images = execFileSync('docker', ['images', '-q', `mvp-${name}`], { encoding: 'utf8' })
-    assert.equal(left + images, '', 'a container or an image is left')
+    const left = [...(await installation.containers()), ...(await installation.images())]
+    assert.deepEqual(left, [], 'a container or an image is left')
     return { ...deployment.error, log: events.map((event) => event.text).join('') }
   }
 

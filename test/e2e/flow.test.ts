@@ -157,8 +157,7 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
       variables: { id: appId },
     })
     assert.equal(data?.deleteApp, true)
-    assert.doesNotMatch(docker('ps', '-a', '--format', '{{.Names}}'), /^shop-/m)
-    assert.doesNotMatch(docker('images', '--format', '{{.Repository}}'), /^mvp-shop$/m)
+    assert.deepEqual([...(await installation.containers()), ...(await installation.images())], [])
     assert.deepEqual(
       readdirSync(join(installation.dataDir, 'mirrors')).filter((name) => name !== 'home'),
       [],

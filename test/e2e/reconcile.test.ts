@@ -72,7 +72,7 @@ describe('containers that somebody touched by hand', () => {
     const others = ['longshore.instance=somebodyelse', 'longshore.deployment=gone00000000']
     foreign.push(run(`${name}-2`), run('mended-gone00000000', ...others), run('mended'))
     run('mended-orphan', `longshore.instance=${ours}`, 'longshore.deployment=gone00000001')
-    await until(REPAIRED_MS, () => !names('mended').includes('mended-orphan'))
+    await until(REPAIRED_MS, async () => !(await installation.containers()).includes('mended-orphan'))
     assert.deepEqual(
       foreign.filter((id) => !inspect(id).State.Running),
       [],
@@ -98,12 +98,15 @@ describe('what a process finds when it starts', () => {
       repository.commit(webApp('new'))
       const second = await deploy(port, appId)
       await ended(server)
-      assert.deepEqual(names(app).sort(), [`${app}-${first}`, `${app}-${second}`].sort())
+      assert.deepEqual(
+        (await installation.containers()).sort(),
+        [`${app}-${first}`, `${app}-${second}`].sort(),
+      )
 
       await installation.start(ENV)
       await until(20_000, () => servesAt(installation, `${app}.localhost`, 'new'))
-      await until(20_000, () => names(app).length === 1)
-      assert.deepEqual(names(app), [`${app}-${second}`])
+      await until(20_000, async () => (await installation.containers()).length === 1)
+      assert.deepEqual(await installation.containers(), [`${app}-${second}`])
       assert.equal((await readDeployment(port, first)).status, 'RETIRED')
       assert.equal((await readDeployment(port, second)).status, 'RUNNING')
       const sql = `SELECT count(*)::int AS n FROM deployment_event WHERE deployment_id = $1 AND to_status = 'RUNNING'`
@@ -115,6 +118,7 @@ describe('what a process finds when it starts', () => {
   test('images: those of the last releases stay, and the one that runs whoever built it', async () => {
     await using installation = await Installation.create()
     const { port } = installation
+    const tags = async () => (await installation.images()).map((image) => image.slice('mvp-released:'.length))
     const env = { ...ENV, DRAIN_SECONDS: '0', KEEP_RELEASES: '2' }
     const server = await installation.start(env)
     using repository = new TestRepository(webApp('release 1'))
@@ -128,11 +132,11 @@ describe('what a process finds when it starts', () => {
       assert.equal((await followLog(port, next)).at(-1)?.end?.status, 'RUNNING')
       releases.push(next)
     }
-    assert.equal(tags('released').length, 8)
+    assert.equal((await tags()).length, 8)
     await server.stop()
     await installation.start(env)
-    await until(20_000, () => tags('released').length === 3)
-    assert.deepEqual(tags('released').sort(), releases.slice(-3).sort())
+    await until(20_000, async () => (await tags()).length === 3)
+    assert.deepEqual((await tags()).sort(), releases.slice(-3).sort())
 
     // Three restarts: the image that runs was made by a release that is none of the last three any more.
     for (let count = 0; count < 3; count++) {
@@ -143,8 +147,11 @@ describe('what a process finds when it starts', () => {
     }
     await installation.processes.at(-1)?.stop()
     await installation.start(env)
-    await until(20_000, () => tags('released').length === 3 && !tags('released').includes(releases[7] ?? ''))
-    docker('rm', '-f', ...names('released'))
+    await until(20_000, async () => {
+      const left = await tags()
+      return left.length === 3 && !left.includes(releases[7] ?? '')
+    })
+    docker('rm', '-f', ...(await installation.containers()))
     await until(REPAIRED_MS, () => servesAt(installation, 'released.localhost', 'release 8'))
     assert.equal(
       (await query(installation, 'SELECT id FROM deployment')).length,
@@ -162,18 +169,6 @@ function inspect(container: string): Container {
   const [found] = JSON.parse(docker('inspect', container)) as Container[]
   assert.ok(found)
   return found
-}
-
-/** Of containers, running or not, that begin with `app`. */
-function names(app: string): string[] {
-  const filter = ['--filter', `name=^/?${app}`]
-  return docker('ps', '-a', ...filter, '--format', '{{.Names}}')
-    .split('\n')
-    .filter(Boolean)
-}
-
-function tags(app: string): string[] {
-  return docker('images', `mvp-${app}`, '--format', '{{.Tag}}').split('\n').filter(Boolean)
 }
 
 /** A container of somebody else's; gives its id. */

@@ -38,6 +38,9 @@ describe('a stage', () => {
     return (await graphql<{ stage: { stopped: boolean } }>(port, mutation, { id: stageId })).stage.stopped
   }
 
+  const containers = () => installation.containers()
+  const images = async (ids: readonly string[]) =>
+    (await installation.images()).filter((image) => ids.some((id) => image === `mvp-curtain:${id}`))
   const status = async (id: string) => (await readDeployment(port, id)).status
   const answer = () => installation.fetch('curtain.localhost').catch(() => ({ status: 0, body: '' }))
   const isBuilding = (id: string) =>
@@ -47,7 +50,7 @@ describe('a stage', () => {
     assert.equal(await command('stopStage'), true)
     await until(2_000, async () => (await answer()).status === 404)
     assert.equal(await status(serving), 'RETIRED')
-    await until(15_000, () => containers().length === 0)
+    await until(15_000, async () => (await containers()).length === 0)
     assert.equal(await command('stopStage'), true, 'once more changes nothing')
   })
 
@@ -55,7 +58,7 @@ describe('a stage', () => {
     assert.equal(await command('startStage'), false)
     await until(10_000, async () => (await answer()).body === 'on stage')
     assert.equal(await status(serving), 'RUNNING')
-    assert.deepEqual(containers(), [`curtain-${serving}`])
+    assert.deepEqual(await containers(), [`curtain-${serving}`])
   })
 
   test('restarted: a new deployment of the same image, without a build and without a failed request', async () => {
@@ -75,7 +78,7 @@ describe('a stage', () => {
     assert.match(log, /Using image mvp-curtain:\S+ without a build/)
     assert.doesNotMatch(log, /Building|Fetching/)
     assert.equal(imageOf(restarted), imageBefore)
-    await until(15_000, () => containers().length === 1)
+    await until(15_000, async () => (await containers()).length === 1)
     asking = false
     await requests
     assert.deepEqual(failures, [])
@@ -88,8 +91,8 @@ describe('a stage', () => {
     serving = await deploy(port, appId)
     assert.equal((await followLog(port, serving)).at(-1)?.end?.status, 'RUNNING')
     await until(2_000, async () => (await answer()).body === 'on stage')
-    await until(15_000, () => containers().length === 1)
-    assert.deepEqual(containers(), [`curtain-${serving}`])
+    await until(15_000, async () => (await containers()).length === 1)
+    assert.deepEqual(await containers(), [`curtain-${serving}`])
   })
 
   test('stopping it cancels what is under way and what waits', async () => {
@@ -98,7 +101,7 @@ describe('a stage', () => {
     await isBuilding(building)
     await command('stopStage')
     await until(10_000, async () => (await status(building)) === 'CANCELLED')
-    await until(15_000, () => containers().length === 0)
+    await until(15_000, async () => (await containers()).length === 0)
     assert.equal((await answer()).status, 404)
     await command('startStage')
     await until(10_000, async () => (await answer()).body === 'on stage')
@@ -121,9 +124,9 @@ describe('a stage', () => {
     assert.equal((await followLog(port, fourth)).at(-1)?.end?.status, 'RUNNING')
     assert.equal((await followLog(port, last)).at(-1)?.end?.status, 'RUNNING')
     assert.equal((await answer()).body, 'the latest')
-    assert.deepEqual(images(ids.slice(0, 3)), [], 'of what made way nothing is left')
-    await until(15_000, () => containers().length === 1)
-    assert.deepEqual(containers(), [`curtain-${last}`])
+    assert.deepEqual(await images(ids.slice(0, 3)), [], 'of what made way nothing is left')
+    await until(15_000, async () => (await containers()).length === 1)
+    assert.deepEqual(await containers(), [`curtain-${last}`])
     serving = last
   })
 
@@ -135,8 +138,8 @@ describe('a stage', () => {
     await until(10_000, async () => (await status(id)) === 'CANCELLED')
     const took = await seconds('d.cancel_requested_at', id)
     assert.ok(took <= 1, `it took ${took} s`)
-    assert.deepEqual(images([id]), [])
-    assert.deepEqual(containers(), [`curtain-${serving}`])
+    assert.deepEqual(await images([id]), [])
+    assert.deepEqual(await containers(), [`curtain-${serving}`])
     assert.equal((await answer()).body, 'the latest')
   })
 
@@ -163,14 +166,6 @@ function docker(...args: string[]): string[] {
   return execFileSync('docker', args, { encoding: 'utf8' }).split('\n').filter(Boolean)
 }
 
-function containers(): string[] {
-  return docker('ps', '-a', '--filter', 'name=curtain-', '--format', '{{.Names}}')
-}
-
 function imageOf(deploymentId: string): string | undefined {
   return docker('inspect', '--format', '{{.Image}}', `curtain-${deploymentId}`)[0]
-}
-
-function images(ids: readonly string[]): string[] {
-  return docker('images', 'mvp-curtain', '--format', '{{.Tag}}').filter((tag) => ids.includes(tag))
 }

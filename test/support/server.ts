@@ -50,24 +50,37 @@ export class Installation implements AsyncDisposable {
     return fetchHost(this.routerPort, host, path)
   }
 
+  /** Names of its containers, running or not: never those that another run on this machine has left. */
+  async containers(): Promise<string[]> {
+    return docker('ps', '-a', ...(await this.#ours()), '--format', '{{.Names}}')
+  }
+
+  /** Its images, as repository:tag. */
+  async images(): Promise<string[]> {
+    return docker('images', ...(await this.#ours()), '--format', '{{.Repository}}:{{.Tag}}')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.processes) await server.kill()
-    await this.#removeContainers()
+    await this.#removeLeftovers()
     await this.database[Symbol.asyncDispose]()
     rmSync(this.dataDir, { recursive: true, force: true })
   }
 
   /** What a test that failed half-way has left running. */
-  async #removeContainers(): Promise<void> {
+  async #removeLeftovers(): Promise<void> {
+    const containers = await this.containers()
+    if (containers.length > 0) docker('rm', '-f', ...containers)
+    const images = await this.images()
+    if (images.length > 0) docker('rmi', '-f', ...images)
+  }
+
+  async #ours(): Promise<string[]> {
     const client = new pg.Client({ connectionString: this.database.url })
     await client.connect()
     const found = await client.query<{ id: string }>('SELECT id FROM instance').catch(() => ({ rows: [] }))
     await client.end()
-    for (const { id } of found.rows) {
-      const ours = ['--filter', `label=longshore.instance=${id}`, '-q']
-      remove(['ps', '-a', ...ours], ['rm', '-f'])
-      remove(['images', ...ours], ['rmi', '-f'])
-    }
+    return ['--filter', `label=longshore.instance=${found.rows[0]?.id ?? 'none'}`]
   }
 }
 
@@ -110,9 +123,9 @@ export class ServerProcess {
   }
 }
 
-function remove(list: string[], command: string[]): void {
-  const ids = execFileSync('docker', list, { encoding: 'utf8' }).split('\n').filter(Boolean)
-  if (ids.length > 0) execFileSync('docker', [...command, ...new Set(ids)], { stdio: 'ignore' })
+/** Lines that the docker command line writes. */
+function docker(...args: string[]): string[] {
+  return execFileSync('docker', args, { encoding: 'utf8' }).split('\n').filter(Boolean)
 }
 
 /** Asks `condition` until it gives something true; fails after `ms` with what it last said. */
