@@ -7,7 +7,7 @@ import { withTestSetup } from './lib/test-setup.mjs'
 await script(() =>
   withTestSetup((env) => {
     const bounds = { RUNS: env.RUNS ?? '20000', MOST_SECONDS: env.MOST_SECONDS ?? String(24 * 3600) }
-    const args = ['--enable-source-maps', '--test-reporter=spec', join(ROOT, 'dist/test/model/model.soak.js')]
+    const args = ['--enable-source-maps', '--test-reporter=spec', join(ROOT, 'dist/test/model/model.test.js')]
     return run(process.execPath, args, { cwd: ROOT, env: { ...env, ...bounds } })
   }),
 )

@@ -1,6 +1,6 @@
 import { CommandError } from '../../src/engine/errors.js'
 import type { FakeContainer } from '../support/fake-docker/fake-docker.js'
-import { type App, type Place, PLACES, type Process, type Step } from './steps.js'
+import { type App, type Held, type Place, PLACES, type Process, type Step } from './steps.js'
 import type { ModelApp, World } from './world.js'
 
 /** Makes it happen. Resolves when it has begun; what it set off may still go on. */
@@ -8,6 +8,12 @@ export async function carryOut(step: Step, world: World): Promise<void> {
   switch (step.do) {
     case 'together':
       await Promise.all(step.steps.map((one) => carryOut(one, world)))
+      return
+    case 'in turn':
+      for (const one of step.steps) {
+        await carryOut(one, world)
+        await world.quiet()
+      }
       return
     case 'deploy':
     case 'cancel':
@@ -35,6 +41,7 @@ export async function carryOut(step: Step, world: World): Promise<void> {
     case 'watches end':
       return letTimePass(step.do, world)
     case 'hold':
+      return hold(step, world)
     case 'let go':
     case 'let fail':
     case 'open':
@@ -126,19 +133,21 @@ async function changeProcess(step: Extract<Step, Process>, world: World): Promis
   if (step.do === 'resume') process?.resume()
 }
 
-function turnGate(step: Extract<Step, Place>, { gates, surroundings }: World): void {
+function hold({ at }: Place, { gates, surroundings }: World): void {
   const { docker, git } = surroundings
-  const gate = gates.get(step.at)
-  if (step.do === 'hold' && !gate) {
-    gates.set(step.at, step.at === 'fetch' ? git.hold() : docker.hold(PLACES[step.at]?.path ?? /$^/))
-  }
-  if (step.do === 'let go') gate?.next()
-  if (step.do === 'let fail') gate?.next('fail')
-  if (step.do === 'open' && gate) {
-    gates.delete(step.at)
-    if (step.at === 'fetch') git.heal()
-    else gate.release()
-  }
+  if (!gates.has(at)) gates.set(at, at === 'fetch' ? git.hold() : docker.hold(PLACES[at]?.path ?? /$^/))
+}
+
+function turnGate(step: Extract<Step, Held>, { gates, surroundings }: World): void {
+  const held = [...gates].at(step.nth % Math.max(gates.size, 1))
+  if (!held) return
+  const [at, gate] = held
+  if (step.do === 'let go') gate.next()
+  if (step.do === 'let fail') gate.next('fail')
+  if (step.do !== 'open') return
+  gates.delete(at)
+  if (at === 'fetch') surroundings.git.heal()
+  else gate.release()
 }
 
 async function strike(step: Step, world: World): Promise<void> {

@@ -65,10 +65,8 @@ async function goRound(world: World, round: number): Promise<void> {
   await letTimePass('watches end', world)
   for (const index of KINDS.keys()) await world.restart(index)
   const living = world.processes.filter(({ state }) => state === 'up')
-  await world.database.query(
-    `UPDATE deployment SET lease_until = now() - interval '1 second' WHERE lease_until > now() AND lease_owner <> ALL($1)`,
-    [living.map(({ id }) => id)],
-  )
+  // What nobody renews runs out: its process died, or has let go of it.
+  await letTimePass('leases end', world)
   for (const { leases } of living) await leases.renew()
   // One keeper after the other: each has to be able to do it alone.
   const keepers = living.filter(({ id }) => id.startsWith('keeper'))

@@ -19,12 +19,14 @@ export const PLACES: Readonly<Record<string, { readonly path: RegExp; readonly m
 }
 /** A request that hangs there is waited for longer than a run lasts. */
 const NEVER_HANGS = ['ping', 'stop']
-const HELD = ['fetch', 'build', 'create', 'start', 'inspect', 'update', 'stop', 'remove'] as const
+export const HELD = ['fetch', 'build', 'create', 'start', 'inspect', 'update', 'stop', 'remove'] as const
 const KINDS_OF_FAULT: readonly FaultKind[] = ['error500', 'reset', 'done-then-error', 'hang', 'error-line']
 
 export type App = { readonly app: number }
 export type Process = { readonly process: number }
 export type Place = { readonly at: string }
+/** One of the places where requests are held now; nothing happens where there is none. */
+export type Held = { readonly nth: number }
 
 /** One thing that happens. Data, so that a counterexample can be read. */
 export type Step =
@@ -33,20 +35,21 @@ export type Step =
   | ({ readonly do: 'claim' | 'heartbeat' | 'rescue' | 'reconcile' | 'watch' | 'clean' } & Process)
   | ({ readonly do: 'crash' | 'quit' | 'start process' | 'stall' | 'resume' } & Process)
   | { readonly do: 'leases end' | 'waits end' | 'watches end' | 'reboot' | 'Docker away' | 'Docker back' }
-  | ({ readonly do: 'hold' | 'let go' | 'let fail' | 'open' } & Place)
+  | ({ readonly do: 'hold' } & Place)
+  | ({ readonly do: 'let go' | 'let fail' | 'open' } & Held)
   | ({ readonly do: 'fault'; readonly kind: FaultKind } & Place)
   | {
       readonly do: 'container'
       readonly how: 'crashes' | 'is stopped' | 'is removed'
       readonly number: number
     }
-  | { readonly do: 'together'; readonly steps: readonly Step[] }
+  | { readonly do: 'together' | 'in turn'; readonly steps: readonly Step[] }
 
 const app = fc.nat(APPS - 1)
 const engine = fc.nat(KINDS.lastIndexOf('engine'))
 const keeper = fc.integer({ min: KINDS.indexOf('keeper'), max: KINDS.length - 1 })
 const any = fc.nat(KINDS.length - 1)
-const held = fc.constantFrom(...HELD)
+const nth = fc.nat(1)
 
 function of<N extends Step['do'], R extends Record<string, unknown>>(
   name: N,
@@ -85,10 +88,10 @@ const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: of('start process', { process: any }) },
   { weight: 4, arbitrary: of('stall', { process: any }) },
   { weight: 4, arbitrary: of('resume', { process: any }) },
-  { weight: 8, arbitrary: of('hold', { at: held }) },
-  { weight: 6, arbitrary: of('let go', { at: held }) },
-  { weight: 3, arbitrary: of('let fail', { at: held }) },
-  { weight: 5, arbitrary: of('open', { at: held }) },
+  { weight: 8, arbitrary: of('hold', { at: fc.constantFrom(...HELD) }) },
+  { weight: 6, arbitrary: of('let go', { nth }) },
+  { weight: 3, arbitrary: of('let fail', { nth }) },
+  { weight: 5, arbitrary: of('open', { nth }) },
   { weight: 8, arbitrary: fault },
   { weight: 1, arbitrary: of('reboot', {}) },
   { weight: 1, arbitrary: of('Docker away', {}) },
@@ -102,7 +105,32 @@ const single: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
+/** How the old worker of a deployment goes on after another one has taken it up. */
+const AFTERWARDS = ['is not heard of', 'goes on', 'fails', 'was stalled'] as const
+
+/** The lease of what is held runs out, it is rescued, and an engine takes it up, while the old one may be at it yet. */
+const overtaken = fc
+  .record({ by: engine, keeper, afterwards: fc.constantFrom(...AFTERWARDS), nth })
+  .map(({ by, keeper, afterwards, nth }): Step => {
+    const old = KINDS.lastIndexOf('engine') - by
+    const stalled = afterwards === 'was stalled'
+    return {
+      do: 'in turn',
+      steps: [
+        ...(stalled ? [{ do: 'stall', process: old } as const, { do: 'open', nth } as const] : []),
+        { do: 'leases end' },
+        { do: 'rescue', process: keeper },
+        { do: 'waits end' },
+        { do: 'claim', process: by },
+        ...(stalled ? [{ do: 'resume', process: old } as const] : []),
+        ...(afterwards === 'goes on' ? [{ do: 'let go', nth } as const] : []),
+        ...(afterwards === 'fails' ? [{ do: 'let fail', nth } as const] : []),
+      ],
+    }
+  })
+
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: single },
-  { weight: 1, arbitrary: of('together', { steps: fc.tuple(single, single) }) },
+  { weight: 16, arbitrary: single },
+  { weight: 2, arbitrary: of('together', { steps: fc.tuple(single, single) }) },
+  { weight: 2, arbitrary: overtaken },
 )
