@@ -22,12 +22,12 @@ const CLAIMABLE = `
 // certain. The app's row is locked too: a deletion comes wholly before or wholly after.
 const CLAIM = `
   WITH place AS (
-    ${CLAIMABLE} ORDER BY a.last_claim_at, a.id LIMIT 1 FOR UPDATE OF s, a SKIP LOCKED
+    ${CLAIMABLE} ORDER BY a.last_claim_at, a.id LIMIT 1 FOR NO KEY UPDATE OF s, a SKIP LOCKED
   ), newest AS (
     SELECT d.id, d.app_id, d.stage_id, d.generation, d.epoch + 1 AS epoch, d.attempt + 1 AS attempt
       FROM deployment d JOIN place ON place.id = d.stage_id
      WHERE d.status = 'PENDING' AND d.next_run_at <= now()
-     ORDER BY d.generation DESC LIMIT 1 FOR UPDATE OF d SKIP LOCKED
+     ORDER BY d.generation DESC LIMIT 1 FOR NO KEY UPDATE OF d SKIP LOCKED
   ), used AS (
     UPDATE app SET last_claim_at = clock_timestamp() FROM newest WHERE app.id = newest.app_id
   ), stream AS (

@@ -23,7 +23,7 @@ export async function rescueExpired(database: DataSource, wakeups: Wakeups): Pro
     const rows = await manager.query<ExpiredRow[]>(
       `SELECT id, epoch, status, attempt, cancel_requested_at, superseded_by FROM deployment
         WHERE status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') AND lease_until < now()
-        ORDER BY id FOR UPDATE SKIP LOCKED`,
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
     )
     for (const row of rows) await rescue(manager, row)
     return rows.map((row) => row.id)

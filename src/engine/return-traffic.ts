@@ -146,12 +146,12 @@ async function switchBack(
   addresses: readonly string[],
   reason: string,
 ): Promise<boolean> {
-  await manager.query('SELECT id FROM stage WHERE id = $1 FOR UPDATE', [failed.stageId])
+  await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [failed.stageId])
   const rows = await manager.query<unknown[]>(
     `SELECT 1 FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN deployment b ON b.id = $2
       WHERE d.id = $1 AND d.status = 'RUNNING' AND d.watch_until IS NOT NULL AND NOT s.stopped
         AND s.current_deployment_id = d.id AND b.status = 'RETIRED' AND (b.addresses IS NULL) = $3
-        FOR UPDATE OF d, b`,
+        FOR NO KEY UPDATE OF d, b`,
     [failed.id, before.id, before.addresses === null],
   )
   if (rows.length === 0) return false

@@ -114,7 +114,7 @@ async function record(
 ): Promise<void> {
   const recorded = await database.transaction(async (manager) => {
     const rows = await manager.query<unknown[]>(
-      'SELECT 1 FROM stage WHERE id = $1 AND current_deployment_id = $2 AND NOT stopped FOR UPDATE',
+      'SELECT 1 FROM stage WHERE id = $1 AND current_deployment_id = $2 AND NOT stopped FOR NO KEY UPDATE',
       [deployment.stageId, deployment.id],
     )
     if (rows.length === 0) return false

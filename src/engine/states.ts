@@ -61,7 +61,7 @@ export async function transition(
   const names = Object.keys(columns)
   const sets = names.map((name, index) => `, "${name}" = $${index + 6}`).join('')
   const rows = await manager.query<unknown[]>(
-    `WITH old AS (SELECT id, status FROM deployment WHERE id = $1 AND epoch = $2 AND status = ANY($3) FOR UPDATE),
+    `WITH old AS (SELECT id, status FROM deployment WHERE id = $1 AND epoch = $2 AND status = ANY($3) FOR NO KEY UPDATE),
           new AS (UPDATE deployment d SET status = $4 ${sets} FROM old WHERE d.id = old.id RETURNING d.id)
      INSERT INTO deployment_event (deployment_id, epoch, from_status, to_status, reason)
      SELECT old.id, $2, old.status, $4, $5 FROM old JOIN new ON new.id = old.id RETURNING deployment_id`,

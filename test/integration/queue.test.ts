@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
+import { lockStage } from '../../src/engine/commands/stage-lock.js'
 import { CommandError, LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
 import { claimNext, sayWaiting } from '../../src/engine/queue.js'
@@ -129,6 +131,19 @@ describe('the queue', () => {
     assert.equal(await rescueExpired(process.database, process.wakeups), 2)
     const states = await statuses()
     assert.deepEqual([states.get(far.id), states.get(other.id)], [PENDING, PENDING])
+  })
+
+  test('gives back what is expired while a command holds its stage', async () => {
+    await createApp('commanded')
+    const expired = await claimed()
+    await process.database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
+    await process.database.transaction(async (manager) => {
+      await lockStage(manager, expired.stageId)
+      // The rescue has a connection of its own: if it waited for the stage, both would wait for ever.
+      const late = sleep(10_000, 'the rescue waits for the stage', { ref: false })
+      assert.equal(await Promise.race([rescueExpired(process.database, process.wakeups), late]), 1)
+    })
+    assert.equal((await statuses()).get(expired.id), PENDING)
   })
 
   test('leaves a claim alone whose lease lasts', async () => {

@@ -41,7 +41,7 @@ export class DeploymentCommands {
   /** Cancels at once what waits, and asks the worker of what is under way. */
   async cancel(id: string): Promise<Deployment> {
     const deployment = await this.parts.database.transaction(async (manager) => {
-      const found = await manager.findOne(Deployment, { where: { id }, lock: { mode: 'pessimistic_write' } })
+      const found = await manager.findOne(Deployment, { where: { id }, lock: { mode: 'for_no_key_update' } })
       if (!found) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
       refuseSettled(found.status)
       if (found.status === DeploymentStatus.PENDING) {

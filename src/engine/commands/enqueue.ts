@@ -76,7 +76,7 @@ export async function rebuildLost(database: DataSource, wakeups: Wakeups, lost: 
   const queued = await database.transaction(async (manager) => {
     const stage = await manager.findOneOrFail(Stage, {
       where: { id: lost.stageId },
-      lock: { mode: 'pessimistic_write' },
+      lock: { mode: 'for_no_key_update' },
     })
     if (await manager.existsBy(Deployment, { appId: lost.appId, idempotencyKey })) return null
     const options = { ref: lost.commitSha, idempotencyKey, configuration: lost.configuration }

@@ -2,12 +2,16 @@ import { type EntityManager, IsNull } from 'typeorm'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 
-/** The stage, locked until the transaction ends: what is decided about it is decided one after another. */
+/**
+ * The stage, locked until the transaction ends: what is decided about it is decided one after another. Not FOR UPDATE,
+ * here or anywhere: whoever changes a deployment twice in a transaction has its foreign keys checked, which would wait
+ * for the stage while the holder of the stage waits for the deployment.
+ */
 export async function lockStage(manager: EntityManager, id: string, field = 'id'): Promise<Stage> {
   if (!(await manager.existsBy(Stage, { id, app: { deletedAt: IsNull() } }))) {
     throw new CommandError('NOT_FOUND', `there is no stage ${id}`, field)
   }
-  return manager.findOneOrFail(Stage, { where: { id }, lock: { mode: 'pessimistic_write' } })
+  return manager.findOneOrFail(Stage, { where: { id }, lock: { mode: 'for_no_key_update' } })
 }
 
 /** The same by its app and name. */
@@ -17,7 +21,7 @@ export async function lockStageOf(
   name: string,
   field = 'stage',
 ): Promise<Stage> {
-  const stage = await manager.findOne(Stage, { where: { appId, name }, lock: { mode: 'pessimistic_write' } })
+  const stage = await manager.findOne(Stage, { where: { appId, name }, lock: { mode: 'for_no_key_update' } })
   if (!stage) throw new CommandError('NOT_FOUND', `the app has no stage "${name}"`, field)
   return stage
 }

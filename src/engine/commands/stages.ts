@@ -73,7 +73,7 @@ export class StageCommands {
   /** False: a deployment is under way, or another was asked for. */
   async #deleteIdle(id: string): Promise<boolean> {
     return this.parts.database.transaction(async (manager) => {
-      await manager.findOne(Stage, { where: { id }, lock: { mode: 'pessimistic_write' } })
+      await manager.findOne(Stage, { where: { id }, lock: { mode: 'for_no_key_update' } })
       const status = In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES])
       if (await manager.existsBy(Deployment, { stageId: id, status })) {
         await cancelAll(manager, id)
@@ -151,7 +151,7 @@ const STOPPED = 'the stage is stopped: start it'
 async function cancelAll(manager: EntityManager, stageId: string): Promise<string[]> {
   const pending = await manager.find(Deployment, {
     where: { stageId, status: DeploymentStatus.PENDING },
-    lock: { mode: 'pessimistic_write' },
+    lock: { mode: 'for_no_key_update' },
     order: { id: 'ASC' },
   })
   for (const { id, epoch } of pending) {

@@ -79,7 +79,7 @@ async function switchTraffic(
   url: string,
 ): Promise<Replaced | null> {
   const { claim, deployment, stage } = work
-  await manager.query('SELECT id FROM stage WHERE id = $1 FOR UPDATE', [stage.id])
+  await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stage.id])
   await mustHold(manager, work, tools.settings.leaseMs)
   const old = await retireServing(manager, stage.id, `replaced by ${deployment.id}`, tools.settings.drainMs)
   await pointStageTo(manager, stage.id, deployment.id)
@@ -101,7 +101,7 @@ async function mustHold(manager: Queryable, { claim }: Work, leaseMs: number): P
     `SELECT d.cancel_requested_at IS NOT NULL AS cancelled, a.deleted_at IS NOT NULL AS deleted
        FROM deployment d JOIN app a ON a.id = d.app_id
       WHERE d.id = $1 AND d.epoch = $2 AND d.status = 'ROUTING'
-        AND d.lease_until > now() + make_interval(secs => $3) FOR UPDATE OF d`,
+        AND d.lease_until > now() + make_interval(secs => $3) FOR NO KEY UPDATE OF d`,
     [claim.deploymentId, claim.epoch, leaseMarginSeconds(leaseMs)],
   )
   if (!row) throw new LostClaimError(claim.deploymentId)
