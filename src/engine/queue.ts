@@ -54,10 +54,11 @@ const CLAIM = `
          superseded_by = NULL,
          lease_until = now() + make_interval(secs => $2), started_at = coalesce(d.started_at, now())
     FROM newest WHERE d.id = newest.id
-  RETURNING d.id, (SELECT coalesce(array_agg(id), '{}') FROM older) AS superseded`
+  RETURNING d.id, d.epoch, (SELECT coalesce(array_agg(id), '{}') FROM older) AS superseded`
 
 interface ClaimedRow {
   id: string
+  epoch: number
   superseded: string[]
 }
 
@@ -82,7 +83,8 @@ export async function claimNext(
   if (!row) return null
   for (const id of row.superseded) announceSettled(wakeups, id)
   wakeups.notify('deployment', row.id)
-  return database.getRepository(Deployment).findOneBy({ id: row.id })
+  // By its epoch, too: whoever is slow to read it may find another worker's claim.
+  return database.getRepository(Deployment).findOneBy({ id: row.id, epoch: row.epoch })
 }
 
 async function claim(database: DataSource, options: ClaimOptions): Promise<ClaimedRow | null> {

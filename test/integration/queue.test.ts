@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataSource, FindOptionsWhere } from 'typeorm'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { lockStage } from '../../src/engine/commands/stage-lock.js'
@@ -115,6 +116,27 @@ describe('the queue', () => {
     await process.database.transaction((manager) => giveBack(manager, claimOf(stale), BUILDING, 'late'))
     assert.deepEqual(await statuses(), before)
     assert.equal((await claimed()).id, stale.id)
+  })
+
+  test('is no claim if it was overtaken before it was read', async () => {
+    await createApp('slow')
+    const { database, wakeups } = process
+    const overtaken: Deployment[] = []
+    const slow = Object.create(database, {
+      getRepository: {
+        value: (entity: typeof Deployment) => ({
+          findOneBy: async (where: FindOptionsWhere<Deployment>) => {
+            await database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
+            await rescueExpired(database, wakeups)
+            overtaken.push(await claimed())
+            return database.getRepository(entity).findOneBy(where)
+          },
+        }),
+      },
+    }) as DataSource
+    const options = { workerId: 'slow', leaseMs: 30_000, totalConcurrency: null }
+    assert.equal(await claimNext(slow, wakeups, options), null)
+    assert.equal(overtaken.length, 1)
   })
 
   test('gives back one that had got too far to make way, and keeps no other from being rescued', async () => {

@@ -114,12 +114,13 @@ async function ask(
 async function act(step: Extract<Step, Process>, world: World): Promise<void> {
   const process = world.processes[step.process]
   if (!process || process.state === 'dead' || process.state === 'leaving') return
+  const begin = (work: Promise<unknown>) => world.inBackground(step.do, process.doing(work))
   if (step.do === 'claim') process.engine.wake()
-  else if (step.do === 'heartbeat') world.inBackground(step.do, process.leases.renew())
-  else if (step.do === 'rescue') world.inBackground(step.do, process.recover())
-  else if (step.do === 'reconcile') world.inBackground(step.do, process.reconciler.reconcile())
-  else if (step.do === 'watch') world.inBackground(step.do, process.watcher.round())
-  else if (step.do === 'clean') world.inBackground(step.do, process.clean())
+  else if (step.do === 'heartbeat') begin(process.leases.renew())
+  else if (step.do === 'rescue') begin(process.recover())
+  else if (step.do === 'reconcile') begin(process.reconciler.reconcile())
+  else if (step.do === 'watch') begin(process.watcher.round())
+  else if (step.do === 'clean') begin(process.clean())
   return Promise.resolve()
 }
 

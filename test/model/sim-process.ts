@@ -78,6 +78,8 @@ export class SimProcess {
   readonly watcher: Watcher
   readonly #tools: Tools
   #resumed: (() => void)[] = []
+  readonly #gone: Promise<void>
+  #sayGone: () => void = () => undefined
 
   private constructor(
     readonly id: string,
@@ -86,6 +88,7 @@ export class SimProcess {
     private readonly database: DataSource,
     urls: { readonly postgres: string; readonly docker: string },
   ) {
+    this.#gone = new Promise((resolve) => (this.#sayGone = resolve))
     const { secrets, wakeups, git, instanceId } = surroundings
     const logger = surroundings.logger(id)
     const docker = new Dockerode({
@@ -146,6 +149,11 @@ export class SimProcess {
     await new Housekeeper(this.database, this.#tools, this.surroundings.logger(this.id), NEVER_MS).clean()
   }
 
+  /** What it is asked to do. Ends with the process: whoever waits for a connection of a closed pool waits for ever. */
+  doing(work: Promise<unknown>): Promise<unknown> {
+    return Promise.race([work, this.#gone])
+  }
+
   /** From now on it does not get a word out, and notices nothing of it. */
   stall(): void {
     if (this.state !== 'up') return
@@ -190,6 +198,7 @@ export class SimProcess {
     opened.use(this.reconciler)
     opened.defer(() => this.engine.stop())
     await opened[Symbol.asyncDispose]().catch(() => undefined) // the database is away for it
+    this.#sayGone()
   }
 
   async #turn(): Promise<void> {
