@@ -1,7 +1,9 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { HealthConfiguration } from '../entities/configuration.js'
-import type { ContainerState } from './docker/docker.js'
+import type { Deployment } from '../entities/deployment.js'
+import type { ContainerState, Docker } from './docker/docker.js'
 
 /** How an app is asked whether it is well, from outside its container. */
 export type Probe =
@@ -14,6 +16,8 @@ export type Probe =
 
 /** A container beside us accepts at once or not at all; one that has ended is silent. */
 const CONNECT_MS = 1_000
+/** A version that ran before comes up soon. */
+const WAIT_MS = 50
 
 /** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
 export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
@@ -81,4 +85,37 @@ function tryGet(host: string, port: number, path: string, timeoutMs: number): Pr
     asked.once('error', () => finish(`nothing answers GET ${path} on port ${port}`))
     asked.end()
   })
+}
+
+/** How a version that ran before is waited for. */
+export interface Patience {
+  readonly seconds: number
+  /** Whether the image's own HEALTHCHECK counts. Its first finding comes after an interval. */
+  readonly ownCheck: boolean
+}
+
+/**
+ * Waits until a container of a version that ran before is well again; gives its address.
+ *
+ * @throws Error when it does not run, or is not well within the time
+ */
+export async function untilWellAgain(
+  name: string,
+  { configuration, port }: Deployment,
+  { seconds, ownCheck }: Patience,
+  docker: Docker,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!configuration || port === null) throw new Error('it never ran')
+  const { health } = configuration
+  const until = performance.now() + seconds * 1000
+  for (;;) {
+    const state = await docker.findContainer(name)
+    if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
+    const probe = chooseProbe(health, ownCheck ? state : { ...state, health: null })
+    const { well, why } = await ask(probe, state, port, health.timeoutSeconds * 1000)
+    if (well) return state.address
+    if (performance.now() > until) throw new Error(`${name} is not well: ${why}`)
+    await sleep(WAIT_MS, undefined, { signal })
+  }
 }

@@ -1,18 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import type { Logger } from '../logger.js'
-import { ask, chooseProbe } from './health.js'
+import { untilWellAgain } from './health.js'
 import type { Queryable } from './logs/store.js'
 import { transition } from './states.js'
 import { containerNames } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
 import { pointStageTo } from './steps/route.js'
-import { STOP_GRACE_SECONDS } from './steps/retire.js'
+import { RESERVED, STOP_GRACE_SECONDS } from './steps/retire.js'
 
-const PROBE_MS = 50
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
 const MAX_WAIT_SECONDS = 30
 
@@ -32,7 +30,7 @@ export async function returnTraffic(
   const pair = await readPair(tools.database, failedId)
   if (!pair) return false
   const { failed, before, app } = pair
-  if (before.addresses === null && !(await reserve(tools.database, before))) return true // another worker is at it
+  if (before.addresses === null && !(await reserve(tools.database, before))) return true // it is being stopped, or another worker is at it
   const addresses = await wake(app, before, tools, signal).catch(async (error: unknown) => {
     logger.warn('the version before does not come up', {
       deployment: before.id,
@@ -82,8 +80,8 @@ async function readPair(database: DataSource, failedId: string): Promise<Pair | 
  */
 async function reserve(database: DataSource, before: Deployment): Promise<boolean> {
   const [rows] = await database.query<[unknown[], number]>(
-    `UPDATE deployment SET drain_until = now() + make_interval(secs => $2)
-      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND coalesce(drain_until, now()) <= now() RETURNING id`,
+    `UPDATE deployment d SET drain_until = now() + make_interval(secs => $2)
+      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND NOT (${RESERVED}) RETURNING id`,
     [before.id, waitSeconds(before) + STOP_GRACE_SECONDS],
   )
   return rows.length > 0
@@ -106,37 +104,17 @@ function waitSeconds({ configuration }: Deployment): number {
 /** Gives the addresses of its containers, which answer. */
 function wake(app: App, before: Deployment, tools: Tools, signal: AbortSignal): Promise<string[]> {
   const names = containerNames(app.name, before.id, before.configuration?.replicas ?? 1)
+  // Not the image's own check: traffic has nowhere to go until its first finding.
+  const patience = { seconds: waitSeconds(before), ownCheck: false }
   return Promise.all(
     names.map(async (name) => {
       // It may be within the grace time of its stop, and would be killed as soon as it serves.
       if (before.addresses === null) await tools.docker.stopContainer(name, 0)
       await tools.docker.startContainer(name, signal)
       await tools.docker.keepRunning(name)
-      return untilAnswers(name, before, tools, signal)
+      return untilWellAgain(name, before, patience, tools.docker, signal)
     }),
   )
-}
-
-async function untilAnswers(
-  name: string,
-  before: Deployment,
-  tools: Tools,
-  signal: AbortSignal,
-): Promise<string> {
-  const { configuration, port } = before
-  if (!configuration || port === null) throw new Error('it never ran')
-  const { health } = configuration
-  const until = performance.now() + waitSeconds(before) * 1000
-  for (;;) {
-    const state = await tools.docker.findContainer(name)
-    if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
-    // Not the image's own check: its first finding comes after an interval, and traffic has nowhere to go meanwhile.
-    const probe = chooseProbe(health, { ...state, health: null })
-    const { well, why } = await ask(probe, state, port, health.timeoutSeconds * 1000)
-    if (well) return state.address
-    if (performance.now() > until) throw new Error(`${name} is not well: ${why}`)
-    await sleep(PROBE_MS, undefined, { signal })
-  }
 }
 
 async function switchBack(

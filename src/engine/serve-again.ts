@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
@@ -7,7 +6,7 @@ import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
 import { rebuildLost } from './commands/enqueue.js'
 import type { ContainerRequest } from './docker/docker.js'
-import { ask, chooseProbe } from './health.js'
+import { untilWellAgain } from './health.js'
 import type { SecretBox } from './secrets.js'
 import { transition } from './states.js'
 import { containerRequests } from './steps/containers.js'
@@ -21,8 +20,6 @@ interface Parts {
   readonly secrets: SecretBox
   readonly logger: Logger
 }
-
-const PROBE_MS = 100
 
 /**
  * Makes the containers of the deployment that a stage's traffic goes to run again, as they were: starts what stopped,
@@ -44,7 +41,11 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
   const requests = requestsOf(found, parts)
   const addresses = await Promise.all(requests.map((request) => run(request, tools, signal)))
   if (deployment.status === DeploymentStatus.RUNNING) return record(parts, deployment, addresses)
-  await Promise.all(requests.map((request) => untilWell(request, deployment, tools, signal)))
+  const seconds = deployment.configuration?.health.deadlineSeconds ?? 0
+  const patience = { seconds, ownCheck: true }
+  await Promise.all(
+    requests.map(({ name }) => untilWellAgain(name, deployment, patience, tools.docker, signal)),
+  )
   await record(parts, deployment, addresses)
 }
 
@@ -85,25 +86,6 @@ async function run(request: ContainerRequest, tools: Tools, signal: AbortSignal)
   }
   if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
   return state.address
-}
-
-async function untilWell(
-  { name }: ContainerRequest,
-  { configuration, port }: Deployment,
-  tools: Tools,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!configuration || port === null) return
-  const { health } = configuration
-  const until = performance.now() + health.deadlineSeconds * 1000
-  for (;;) {
-    const state = await tools.docker.findContainer(name)
-    if (!state?.running) throw new Error(`${name} ended`)
-    const { well, why } = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
-    if (well) return
-    if (performance.now() > until) throw new Error(`${name} is not healthy: ${why}`)
-    await sleep(PROBE_MS, undefined, { signal })
-  }
 }
 
 /** Only while it is still wanted: a stop, or a switch, may have come in between. */

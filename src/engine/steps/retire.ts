@@ -8,6 +8,14 @@ import type { Replaced } from './route.js'
 const LOOK_MS = 50
 /** Between SIGTERM and SIGKILL. */
 export const STOP_GRACE_SECONDS = 10
+/** From the database's word that it may be stopped: after this its containers may be wanted again. */
+const STOP_WITHIN_SECONDS = 2
+
+/**
+ * SQL that says of a RETIRED deployment `d` that somebody is about to stop its containers, or to make them run again, and
+ * that nobody else may. It ends by itself.
+ */
+export const RESERVED = 'd.addresses IS NULL AND coalesce(d.drain_until > now(), false)'
 
 /**
  * Lets requests that are under way end, at most until `drain_until`, then stops the containers of a RETIRED deployment,
@@ -20,50 +28,63 @@ export async function retire(
   tools: Tools,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
-  const until = await drainDeadline(tools.database, replaced.deploymentId)
+  const { deploymentId } = replaced
+  const until = await drainDeadline(tools.database, deploymentId)
   if (until === null) return
   await step(tools, 'drain', async () => {
-    while (tools.router.inFlight(replaced.deploymentId) !== 0 && performance.now() < until) {
+    while (tools.router.inFlight(deploymentId) !== 0 && performance.now() < until) {
       await sleep(LOOK_MS, undefined, { signal })
     }
   })
-  const taken = await takeAddresses(tools.database, replaced.deploymentId)
+  const stopBefore = performance.now() + STOP_WITHIN_SECONDS * 1000
+  const taken = await takeAddresses(tools.database, deploymentId)
   if (!taken) return
-  tools.wakeups.notify('route', replaced.deploymentId)
-  await step(tools, 'stop', () =>
-    eachContainer(replaced.deploymentId, tools, (name) =>
-      taken.kept
-        ? tools.docker.stopContainer(name, STOP_GRACE_SECONDS)
-        : tools.docker.removeContainer(name, STOP_GRACE_SECONDS),
-    ),
-  )
+  tools.wakeups.notify('route', deploymentId)
+  const containers = await tools.docker.listContainers(`${DEPLOYMENT_LABEL}=${deploymentId}`)
+  // Too late to be sure that nobody wants them again: the reconciler begins anew.
+  if (performance.now() > stopBefore) return tools.wakeups.notify('stage', deploymentId)
+  await step(tools, 'stop', () => Promise.all(containers.map(({ name }) => end(name, taken.kept, tools))))
+  await release(tools.database, deploymentId, taken.until)
 }
 
-/** On the monotonic clock of this process; null when it is not RETIRED any more. */
+/** On the monotonic clock of this process; null when it is not RETIRED any more, or somebody else is at it. */
 async function drainDeadline(database: Queryable, deploymentId: string): Promise<number | null> {
   const [row] = await database.query<{ left: number | null }[]>(
     `SELECT extract(epoch FROM drain_until - now())::float8 * 1000 AS left
-       FROM deployment WHERE id = $1 AND status = 'RETIRED'`,
+       FROM deployment d WHERE id = $1 AND status = 'RETIRED' AND NOT (${RESERVED})`,
     [deploymentId],
   )
   return row ? performance.now() + (row.left ?? 0) : null
 }
 
-/** Null: it serves again, and is not to be touched. */
-async function takeAddresses(database: Queryable, deploymentId: string): Promise<{ kept: boolean } | null> {
-  const [rows] = await database.query<[{ kept: boolean }[], number]>(
-    `UPDATE deployment d SET addresses = NULL, drain_until = NULL WHERE id = $1 AND status = 'RETIRED'
-     RETURNING ${KEPT_FOR_RETURN} AS kept`,
-    [deploymentId],
+interface Taken {
+  readonly kept: boolean
+  /** How long nobody else touches the containers. */
+  readonly until: string
+}
+
+/** Null: it serves again, or somebody else is at it, and it is not to be touched. */
+async function takeAddresses(database: Queryable, deploymentId: string): Promise<Taken | null> {
+  const [rows] = await database.query<[Taken[], number]>(
+    `UPDATE deployment d SET addresses = NULL, drain_until = now() + make_interval(secs => $2)
+      WHERE id = $1 AND status = 'RETIRED' AND NOT (${RESERVED})
+     RETURNING ${KEPT_FOR_RETURN} AS kept, drain_until::text AS until`,
+    [deploymentId, STOP_WITHIN_SECONDS],
   )
   return rows[0] ?? null
 }
 
-async function eachContainer(
-  deploymentId: string,
-  tools: Tools,
-  work: (name: string) => Promise<void>,
-): Promise<void> {
-  const containers = await tools.docker.listContainers(`${DEPLOYMENT_LABEL}=${deploymentId}`)
-  await Promise.all(containers.map(({ name }) => work(name)))
+function end(name: string, kept: boolean, { docker }: Tools): Promise<void> {
+  return kept
+    ? docker.stopContainer(name, STOP_GRACE_SECONDS)
+    : docker.removeContainer(name, STOP_GRACE_SECONDS)
+}
+
+/** Stopped: traffic may come back at once. */
+async function release(database: Queryable, deploymentId: string, until: string): Promise<void> {
+  await database.query(
+    `UPDATE deployment SET drain_until = NULL
+      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND drain_until = $2::timestamptz`,
+    [deploymentId, until],
+  )
 }

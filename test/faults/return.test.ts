@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readConfig } from '../../src/config.js'
+import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { createGitBinary } from '../../src/engine/git/git-binary.js'
+import { returnTraffic } from '../../src/engine/return-traffic.js'
+import { NoRouter } from '../../src/engine/routing/router.js'
+import type { Tools } from '../../src/engine/steps/context.js'
+import { retire } from '../../src/engine/steps/retire.js'
+import { createLogger } from '../../src/logger.js'
+import { webApp } from '../support/repository.js'
+import { Scene } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+/** No worker is up: an app's second version serves and is watched, the one before it runs and waits for its drain. */
+interface Replacement {
+  readonly before: string
+  readonly tools: Tools
+  /** Tries to send traffic back to the version before. */
+  readonly back: () => Promise<boolean>
+  readonly isBack: () => Promise<void>
+}
+
+async function replaced(scene: Scene): Promise<Replacement> {
+  const worker = await scene.workerHere()
+  const { app, deploymentId: before } = await scene.serving('steady')
+  await worker[Symbol.asyncDispose]()
+  scene.repository.commit(webApp('second'))
+  const dying = await scene.worker({ FAILPOINT: 'before:drain', WATCH_SECONDS: '600' })
+  const failed = await scene.deploy(app)
+  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  const tools = await toolsOf(scene)
+  const back = () =>
+    returnTraffic(failed, 'it failed', tools, createLogger('error'), new AbortController().signal)
+  return {
+    ...{ before, tools, back },
+    isBack: async () => {
+      await until(20_000, async () => {
+        await back()
+        return (await scene.deployment(failed)).status === 'ROLLED_BACK'
+      })
+      assert.equal((await scene.deployment(before)).status, 'RUNNING')
+      assert.equal(await scene.askContainer(app), 'first')
+    },
+  }
+}
+
+async function toolsOf(scene: Scene): Promise<Tools> {
+  const { docker, installation, own } = scene
+  const config = readConfig({ DOCKER_HOST: docker.host, DATA_DIR: installation.dataDir })
+  const [instance] = await scene.rows<{ id: string }>('SELECT id FROM instance')
+  return {
+    ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
+    git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
+    docker: new Dockerode(config),
+    reach: () => undefined,
+    settings: { ...config, instanceId: instance?.id ?? '' },
+  }
+}
+
+test('traffic does not go back to a version that is about to be stopped before it is', async () => {
+  await using scene = await Scene.open()
+  const { before, tools, back, isBack } = await replaced(scene)
+  // Between the database's word that it may be stopped, and the stop.
+  const looks = scene.docker.hold(/^\/containers\/json/)
+  const retiring = retire({ deploymentId: before }, tools)
+  await looks.until()
+  await back()
+  looks.release()
+  await retiring
+  await isBack()
+})
+
+test('a version that is made to run again for a return of traffic is not stopped meanwhile', async () => {
+  await using scene = await Scene.open()
+  const { before, tools, back, isBack } = await replaced(scene)
+  await retire({ deploymentId: before }, tools)
+  const starts = scene.docker.hold(/^\/containers\/[^/]+\/start/)
+  const returning = back()
+  await starts.until()
+  await retire({ deploymentId: before }, tools)
+  starts.release()
+  assert.equal(await returning, true)
+  await isBack()
+})
