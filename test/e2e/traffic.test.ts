@@ -1,30 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
-import {
-  createApp,
-  deploy,
-  followLog,
-  graphql,
-  readDeployment,
-  tryGraphql,
-  updateStage,
-} from '../support/client.js'
-import { BASE_IMAGE, TestRepository, webApp } from '../support/repository.js'
+import { followLog, graphql, readDeployment, tryGraphql, updateStage } from '../support/client.js'
+import { webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
-
-const QUICK = { stableSeconds: 0, deadlineSeconds: 3 }
-
-/** A web app whose container runs `script`; `line` goes into the Dockerfile before its command. */
-function scripted(script: string, page = 'page', line = ''): Record<string, string> {
-  const command = JSON.stringify(['/bin/busybox', 'sh', '-c', script])
-  return {
-    'www/index.html': page,
-    Dockerfile: `FROM ${BASE_IMAGE}\nCOPY www /www\nEXPOSE 8080\n${line}\nCMD ${command}\n`,
-  }
-}
-
-const SERVE = 'exec busybox httpd -f -p 8080 -h /www'
+import { QUICK, scripted, SERVE, serving } from '../support/serving.js'
 
 describe('traffic', () => {
   let installation: Installation
@@ -40,37 +20,12 @@ describe('traffic', () => {
   const names = () => execFileSync('docker', ['ps', '-a', '--format', '{{.Names}}'], { encoding: 'utf8' })
   const page = async (app: string) => (await installation.fetch(`${app}.localhost`)).body
 
-  /** An app that serves `first`, and how to deploy something else to it and see how that ends. */
-  async function serving(name: string, first: Record<string, string>, healthCheck: object = QUICK) {
-    const repository = new TestRepository(first)
-    const { appId } = await createApp(port, { name, repoUrl: repository.url, deploy: false })
-    const stageId = await updateStage(port, appId, { healthCheck })
-    const next = async (files: Record<string, string> = {}) => {
-      repository.commit(files)
-      const id = await deploy(port, appId)
-      const events = await followLog(port, id)
-      return { id, end: events.at(-1)?.end?.status, log: events.map((event) => event.text).join('') }
-    }
-    const started = await next()
-    assert.equal(started.end, 'RUNNING', started.log)
-    return {
-      appId,
-      stageId,
-      first: started.id,
-      next,
-      async [Symbol.asyncDispose]() {
-        await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
-        repository[Symbol.dispose]()
-      },
-    }
-  }
-
   async function status(id: string): Promise<string> {
     return (await readDeployment(port, id)).status
   }
 
   test('does not move to what ends, is killed, or listens in the wrong place; the error says which', async () => {
-    await using app = await serving('guarded', webApp('good'))
+    await using app = await serving(installation, 'guarded', webApp('good'))
     const ends = await app.next(scripted('echo last words; exit 3', 'bad'))
     const { error } = await readDeployment(port, ends.id)
     assert.deepEqual([error?.code, error?.exitCode, error?.lastLines], ['EXITED', 3, ['last words']])
@@ -88,7 +43,10 @@ describe('traffic', () => {
   })
 
   test('waits for the HTTP path, and for the image’s own check', async () => {
-    await using app = await serving('checked', webApp('good'), { ...QUICK, path: '/index.html' })
+    await using app = await serving(installation, 'checked', webApp('good'), {
+      ...QUICK,
+      path: '/index.html',
+    })
     await updateStage(port, app.appId, { healthCheck: { path: '/missing' } })
     const missing = await app.next({ 'www/index.html': 'bad' })
     const { error } = await readDeployment(port, missing.id)
@@ -105,7 +63,7 @@ describe('traffic', () => {
   })
 
   test('a version that has to stay healthy for a while and does not gets none', async () => {
-    await using app = await serving('stable', webApp('good'))
+    await using app = await serving(installation, 'stable', webApp('good'))
     await updateStage(port, app.appId, { healthCheck: { stableSeconds: 3, deadlineSeconds: 10 } })
     const brief = await app.next(scripted('busybox httpd -p 8080 -h /www; sleep 1', 'bad'))
     assert.equal(brief.end, 'FAILED')
@@ -114,7 +72,7 @@ describe('traffic', () => {
   })
 
   test('goes back to the version before when the new one ends while it is watched, at most once', async () => {
-    await using app = await serving('watched', webApp('good'))
+    await using app = await serving(installation, 'watched', webApp('good'))
     const broken = await app.next(scripted('busybox httpd -p 8080 -h /www; sleep 2; exit 7', 'bad'))
     assert.equal(broken.end, 'RUNNING', broken.log)
     await until(12_000, async () => (await status(broken.id)) === 'ROLLED_BACK')
@@ -128,7 +86,7 @@ describe('traffic', () => {
   })
 
   test('goes back when the new one becomes unhealthy', async () => {
-    await using app = await serving('sickly', webApp('good'), { ...QUICK, path: '/index.html' })
+    await using app = await serving(installation, 'sickly', webApp('good'), { ...QUICK, path: '/index.html' })
     const sick = await app.next(scripted(`(sleep 2; busybox rm /www/index.html) & ${SERVE}`, 'bad'))
     assert.equal(sick.end, 'RUNNING', sick.log)
     await until(15_000, async () => (await status(sick.id)) === 'ROLLED_BACK')
@@ -140,7 +98,7 @@ describe('traffic', () => {
   })
 
   test('rolls back by hand without a build, with that release’s configuration', async () => {
-    await using app = await serving('returned', webApp('one'))
+    await using app = await serving(installation, 'returned', webApp('one'))
     await updateStage(port, app.appId, { limits: { pids: 99 } })
     const second = await app.next({ 'www/index.html': 'two' })
     assert.equal(await page('returned'), 'two')
@@ -173,7 +131,11 @@ describe('traffic', () => {
   })
 
   test('is shared by replicas, which move together', async () => {
-    await using app = await serving('many', scripted(`busybox hostname > /www/index.html; ${SERVE}`))
+    await using app = await serving(
+      installation,
+      'many',
+      scripted(`busybox hostname > /www/index.html; ${SERVE}`),
+    )
     await updateStage(port, app.appId, { replicas: 3 })
     const { id, end, log } = await app.next()
     assert.equal(end, 'RUNNING', log)
@@ -189,8 +151,8 @@ describe('traffic', () => {
   })
 
   test('reaches the user’s domains at once, and each belongs to one stage', async () => {
-    await using app = await serving('domained', webApp('mine'))
-    await using other = await serving('other', webApp('theirs'))
+    await using app = await serving(installation, 'domained', webApp('mine'))
+    await using other = await serving(installation, 'other', webApp('theirs'))
     const ADD = `mutation ($id: ID!, $host: String!) { addDomain(stageId: $id, host: $host) { domains { host } } }`
     const add = (id: string, host: string) =>
       tryGraphql<{ addDomain: { domains: { host: string }[] } }>(port, ADD, { id, host })

@@ -77,17 +77,31 @@ interface Dynamic {
   >
 }
 
+/** See {@link startStandIn}. */
+export interface StandIn extends Gateway {
+  /** From the first look at which it has a router for the host it follows the files no more: it has hung up. */
+  stopFollowingAt(host: string): void
+}
+
 /**
  * A stand-in that reads the files as Traefik's documentation has it, as far as Longshore writes them: where there is no
  * Traefik it shows that they say what they should. That Traefik reads them so only Traefik can show.
  */
-export async function startStandIn(folder: string): Promise<Gateway> {
-  const web = createServer((incoming, response) => route(readFolder(folder), incoming, response))
-  const api = createServer((incoming, response) => answerApi(readFolder(folder), incoming, response))
+export async function startStandIn(folder: string): Promise<StandIn> {
+  let last: string | null = null
+  let kept: Dynamic | null = null
+  const read = () => {
+    const dynamic = kept ?? readFolder(folder)
+    if (last !== null && hasHost(dynamic, last)) kept = dynamic
+    return dynamic
+  }
+  const web = createServer((incoming, response) => route(read(), incoming, response))
+  const api = createServer((incoming, response) => answerApi(read(), incoming, response))
   const [port, apiPort] = [await listen(web), await listen(api)]
   return {
     port,
     api: `http://127.0.0.1:${apiPort}`,
+    stopFollowingAt: (host) => (last = host),
     async [Symbol.asyncDispose]() {
       for (const server of [web, api]) {
         const closed = new Promise((resolve) => server.close(resolve))
@@ -118,6 +132,10 @@ function readFolder(folder: string): Dynamic {
       ...parts.map(({ middlewares }) => middlewares),
     ) as Required<Dynamic>['middlewares'],
   }
+}
+
+function hasHost({ routers }: Dynamic, host: string): boolean {
+  return Object.values(routers ?? {}).some(({ rule }) => tokenize(rule).matchers[0]?.args[0] === host)
 }
 
 let turn = 0
