@@ -72,6 +72,8 @@ export interface Config {
   readonly allowFileRepos: boolean
   readonly adminToken: string | null
   readonly masterKey: string | null
+  /** Opens what was encrypted before `masterKey` took its place. */
+  readonly masterKeyPrevious: string | null
   /** Only for tests: where the process kills itself. */
   readonly failpoint: string | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -101,11 +103,15 @@ export function readConfig(env: Env = process.env): Config {
     ...readDisk(read),
     adminToken: read.token('ADMIN_TOKEN'),
     masterKey: read.masterKey('MASTER_KEY'),
+    masterKeyPrevious: read.masterKey('MASTER_KEY_PREVIOUS'),
     logLevel: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
     workerId: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
   }
   if (!config.databaseUrl && config.roles.length < 2) {
     read.refuse('DATABASE_URL', 'must be set where ROLES names one role: two processes need one database')
+  }
+  if (config.masterKeyPrevious && !config.masterKey) {
+    read.refuse('MASTER_KEY_PREVIOUS', 'needs MASTER_KEY beside it: the key that takes its place')
   }
   if (config.router === 'traefik' && config.roles.includes('worker') && config.traefik.dir === null) {
     read.refuse('TRAEFIK_DIR', 'must name the folder that Traefik watches where ROUTER=traefik')

@@ -3,9 +3,9 @@ import type { DataSource } from 'typeorm'
 import type { Config } from './config.js'
 import { openDatabase } from './database.js'
 import { Disposal } from './disposal.js'
+import { openInstance } from './engine/instance.js'
 import { LogHub } from './engine/logs/hub.js'
-import { createId } from './engine/names.js'
-import { openSecretBox, type SecretBox } from './engine/secrets.js'
+import type { SecretBox } from './engine/secrets.js'
 import { Wakeups } from './engine/wakeups.js'
 import type { Logger } from './logger.js'
 import { type EmbeddedServer, startEmbeddedServer } from './postgres/embedded-server.js'
@@ -33,18 +33,15 @@ export interface OpenCore extends Core, AsyncDisposable {
 export async function openCore(config: Config, logger: Logger): Promise<OpenCore> {
   const opened = new Disposal()
   try {
-    const server = config.databaseUrl ? null : opened.use(await startDatabaseServer(config, logger))
-    const databaseUrl = config.databaseUrl ?? server?.url ?? ''
-    const database = await openDatabase(databaseUrl)
-    opened.defer(() => database.destroy())
+    const { databaseUrl, database, failed } = await openDatabaseOf(config, logger, opened)
+    const { id: instanceId, secrets } = await openInstance(database, config)
+    if (secrets.hasPrevious)
+      logger.warn('the master key was changed: npm run rotate-master-key ends the change')
     const wakeups = opened.use(new Wakeups(databaseUrl, logger))
     await wakeups.start()
     const hub = new LogHub(database, wakeups)
     opened.defer(() => hub[Symbol.dispose]())
-    const secrets = await openSecretBox(config.masterKey, config.dataDir)
-    const instanceId = await readInstanceId(database)
     const core = { config, databaseUrl, database, instanceId, wakeups, hub, secrets, logger }
-    const failed = server?.failed ?? new Promise<never>(() => undefined)
     return { ...core, failed, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
   } catch (error) {
     await opened[Symbol.asyncDispose]()
@@ -52,16 +49,21 @@ export async function openCore(config: Config, logger: Logger): Promise<OpenCore
   }
 }
 
+/** The database that the settings name, or the embedded one, which is started; `opened` closes them. */
+export async function openDatabaseOf(
+  config: Config,
+  logger: Logger,
+  opened: Disposal,
+): Promise<Pick<OpenCore, 'databaseUrl' | 'database' | 'failed'>> {
+  const server = config.databaseUrl ? null : opened.use(await startDatabaseServer(config, logger))
+  const databaseUrl = config.databaseUrl ?? server?.url ?? ''
+  const database = await openDatabase(databaseUrl)
+  opened.defer(() => database.destroy())
+  return { databaseUrl, database, failed: server?.failed ?? new Promise<never>(() => undefined) }
+}
+
 async function startDatabaseServer(config: Config, logger: Logger): Promise<EmbeddedServer> {
   const server = await startEmbeddedServer(join(config.dataDir, 'postgres'))
   logger.info('embedded PostgreSQL runs', { data: config.dataDir })
   return server
-}
-
-async function readInstanceId(database: DataSource): Promise<string> {
-  await database.query('INSERT INTO instance (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM instance)', [
-    createId(),
-  ])
-  const rows = await database.query<{ id: string }[]>('SELECT id FROM instance ORDER BY created_at LIMIT 1')
-  return rows[0]?.id ?? ''
 }

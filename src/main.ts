@@ -1,6 +1,7 @@
 import { ConfigError, type Config, readConfig } from './config.js'
 import { type OpenCore, openCore } from './core.js'
 import { Disposal } from './disposal.js'
+import { WrongKeyError } from './engine/instance.js'
 import { createLogger, type Logger } from './logger.js'
 
 /** The whole stop, including what a deployment under way takes to hand over. */
@@ -27,8 +28,9 @@ export async function main(): Promise<void> {
     const core = await start(config, logger, opened)
     await Promise.race([stopped, core.failed])
   } catch (error) {
-    logger.error('Longshore cannot go on', { error })
-    process.exitCode = 1
+    if (error instanceof WrongKeyError) process.stderr.write(`${error.message}\n`)
+    else logger.error('Longshore cannot go on', { error })
+    process.exitCode = error instanceof WrongKeyError ? 2 : 1
   }
   await close(opened, logger)
 }

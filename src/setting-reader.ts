@@ -129,9 +129,8 @@ export class SettingReader {
 
   masterKey(name: string): string | null {
     const text = this.optional(name)
-    if (text !== null && !/^([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)$/i.test(text)) {
-      this.refuse(name, 'must be 32 bytes in hex (64 digits) or base64; make one with: openssl rand -hex 32')
-    }
-    return text
+    if (text === null || /^([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)$/i.test(text)) return text
+    this.refuse(name, 'must be 32 bytes in hex (64 digits) or base64; make one with: openssl rand -hex 32')
+    return null
   }
 }

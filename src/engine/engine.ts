@@ -9,6 +9,7 @@ import type { Logger } from '../logger.js'
 import { readConfiguration } from './configuration.js'
 import { deploy } from './deploy.js'
 import { HandOverError, LostClaimError } from './errors.js'
+import { shareKey } from './instance.js'
 import type { LeaseKeeper } from './lease.js'
 import type { LogHub } from './logs/hub.js'
 import { LogWriter } from './logs/writer.js'
@@ -202,13 +203,15 @@ export class Engine {
     return { claim, deployment, app, stage, configuration, variables, log }
   }
 
-  async #pinConfiguration(app: App, stage: Stage, claim: Claim): Promise<Configuration> {
-    const configuration = await readConfiguration(this.parts.database, app, stage)
-    const result = await this.parts.database
-      .getRepository(Deployment)
-      .update({ id: claim.deploymentId, epoch: claim.epoch }, { configuration })
-    if (result.affected === 0) throw new LostClaimError(claim.deploymentId)
-    return configuration
+  #pinConfiguration(app: App, stage: Stage, claim: Claim): Promise<Configuration> {
+    return this.parts.database.transaction(async (manager) => {
+      await shareKey(manager)
+      const configuration = await readConfiguration(manager, app, stage)
+      const pinned = { id: claim.deploymentId, epoch: claim.epoch }
+      const result = await manager.update(Deployment, pinned, { configuration })
+      if (result.affected === 0) throw new LostClaimError(claim.deploymentId)
+      return configuration
+    })
   }
 
   /** Off the critical path: the new version serves already. What it cannot remove, reconcile.ts does. */

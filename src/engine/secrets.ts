@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 
 /** A shorter tag would be accepted otherwise, and could be guessed. */
 const TAG = { authTagLength: 16 }
@@ -11,57 +11,83 @@ export class DecryptError extends Error {
   readonly code = 'SECRET_UNREADABLE'
 }
 
-/** Encrypts what is stored: AES-256-GCM, bound to its place, so that a value cannot be moved to another row. */
+/**
+ * Encrypts what is stored: AES-256-GCM, bound to its place, so that a value cannot be moved to another row. The first
+ * key closes; the others only open what has not been encrypted again since the key was changed.
+ */
 export class SecretBox {
   readonly #key: Buffer
-  readonly #keyId: string
+  readonly #keys: ReadonlyMap<string, Buffer>
+  /** Names the key that closes; tells nothing about it. 8 hex digits. */
+  readonly keyId: string
 
-  constructor(key: Buffer) {
+  constructor(key: Buffer, previous: readonly Buffer[] = []) {
     this.#key = key
-    this.#keyId = createHash('sha256').update('key-id').update(key).digest('hex').slice(0, 8)
+    this.keyId = idOf(key)
+    this.#keys = new Map([...previous, key].map((one) => [idOf(one), one]))
+  }
+
+  /** Whether it opens what an earlier key closed. */
+  get hasPrevious(): boolean {
+    return this.#keys.size > 1
+  }
+
+  /** Whether the key of this id is one of those that open. */
+  knows(keyId: string): boolean {
+    return this.#keys.has(keyId)
   }
 
   /** @param place what the value belongs to; needed again to decrypt. Format: `v1:keyId:iv:text:tag`. */
   encrypt(text: string, place: string): string {
     const iv = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, TAG).setAAD(this.#aad(place))
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, TAG).setAAD(aad(this.keyId, place))
     const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
     const parts = [iv, sealed, cipher.getAuthTag()].map((part) => part.toString('base64'))
-    return ['v1', this.#keyId, ...parts].join(':')
+    return ['v1', this.keyId, ...parts].join(':')
   }
 
   /** @throws DecryptError */
   decrypt(stored: string, place: string): string {
     const [version, keyId, iv, sealed, tag] = stored.split(':')
-    if (version !== 'v1' || keyId !== this.#keyId || iv === undefined || sealed === undefined || !tag) {
-      throw new DecryptError(
-        `the value of ${place} was encrypted with another key than this server's MASTER_KEY`,
-      )
+    if (version !== 'v1' || !keyId || iv === undefined || sealed === undefined || !tag) {
+      throw new DecryptError(`the stored value of ${place} is damaged`)
+    }
+    const key = this.#keys.get(keyId)
+    if (!key) {
+      const message = `the value of ${place} was encrypted with the key ${keyId}, which is not among this server's (MASTER_KEY, MASTER_KEY_PREVIOUS)`
+      throw new DecryptError(message)
     }
     try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, Buffer.from(iv, 'base64'), TAG)
-      decipher.setAAD(this.#aad(place)).setAuthTag(Buffer.from(tag, 'base64'))
+      const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64'), TAG)
+      decipher.setAAD(aad(keyId, place)).setAuthTag(Buffer.from(tag, 'base64'))
       return decipher.update(sealed, 'base64', 'utf8') + decipher.final('utf8')
     } catch (cause) {
       throw new DecryptError(`the stored value of ${place} does not decrypt`, { cause })
     }
   }
 
-  /** Equal for equal values of this installation, and tells nothing else. 16 hex digits. */
+  /** Equal for equal values under one key, and tells nothing else. 16 hex digits. */
   fingerprint(text: string): string {
     return createHmac('sha256', this.#key).update('fingerprint').update(text).digest('hex').slice(0, 16)
   }
-
-  #aad(place: string): Buffer {
-    return Buffer.from(`${this.#keyId}|${place}`)
-  }
 }
 
-/** `MASTER_KEY`, or the key in DATA_DIR/master-key, which is made at the first start. */
-export async function openSecretBox(masterKey: string | null, dataDir: string): Promise<SecretBox> {
-  if (masterKey) return new SecretBox(Buffer.from(masterKey, masterKey.length === 64 ? 'hex' : 'base64'))
-  const made = await fileMadeOnce(join(dataDir, 'master-key'), () => randomBytes(32).toString('hex'))
-  return new SecretBox(Buffer.from(made.text, 'hex'))
+/** The id of the key that a stored value was closed with; empty where it is none. */
+export function keyIdOf(stored: string): string {
+  return stored.split(':')[1] ?? ''
+}
+
+/** Length in bytes of the text that a stored value holds: GCM adds nothing to it. */
+export function sealedBytes(stored: string): number {
+  return Buffer.from(stored.split(':')[3] ?? '', 'base64').length
+}
+
+function idOf(key: Buffer): string {
+  return createHash('sha256').update('key-id').update(key).digest('hex').slice(0, 8)
+}
+
+function aad(keyId: string, place: string): Buffer {
+  return Buffer.from(`${keyId}|${place}`)
 }
 
 /** Reads a secret file; makes it with mode 0600 where there is none. Two processes that race agree on one. */

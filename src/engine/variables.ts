@@ -14,11 +14,11 @@ export function sealVariable(
 }
 
 /** What a variable's ciphertext is bound to. */
-function variablePlace(stageId: string, key: string): string {
+export function variablePlace(stageId: string, key: string): string {
   return `variable|${stageId}|${key}`
 }
 
-/** Decrypts a stage's variables. @throws DeployError VARIABLES_UNREADABLE: nothing is deployed without them */
+/** Decrypts a stage's variables. @throws DeployError SECRET_UNREADABLE: nothing is deployed without them */
 export function openVariables(
   secrets: SecretBox,
   stageId: string,
@@ -30,7 +30,7 @@ export function openVariables(
     return new Map(stored.map((variable) => [variable.key, open(variable)]))
   } catch (error) {
     if (!(error instanceof DecryptError)) throw error
-    const message = `${error.message}: restore the key, or set the variable again`
-    throw new DeployError('VARIABLES_UNREADABLE', message)
+    const message = `${error.message}: restore the key, or set the variable again and deploy`
+    throw new DeployError(error.code, message, { cause: error })
   }
 }

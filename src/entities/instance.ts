@@ -6,6 +6,10 @@ export class Instance {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'instance_pkey' })
   id!: string
 
+  /** A value that only the master key opens: shows at the start whether a process has the right one. */
+  @Column({ type: 'text', nullable: true })
+  canary!: string | null
+
   @Column({ type: 'timestamptz', name: 'created_at', default: () => 'now()' })
   createdAt!: Date
 }

@@ -62,6 +62,7 @@ const BAD = {
   ALLOW_FILE_REPOS: 'yes',
   ADMIN_TOKEN: 'short',
   MASTER_KEY: 'short',
+  MASTER_KEY_PREVIOUS: 'short',
   LOG_LEVEL: 'loud',
 }
 
@@ -115,6 +116,7 @@ describe('the settings', () => {
       allowFileRepos: false,
       adminToken: null,
       masterKey: null,
+      masterKeyPrevious: null,
       logLevel: 'info',
     })
   })
@@ -190,6 +192,7 @@ describe('the settings', () => {
     const text = problemsOf({
       ADMIN_TOKEN: 'hunter22',
       MASTER_KEY: 'swordfish',
+      MASTER_KEY_PREVIOUS: 'swordfish',
       DATABASE_URL: 'mysql://u:pass@h',
     }).join()
     assert.ok(!/hunter22|swordfish|pass@/.test(text))
@@ -213,6 +216,12 @@ describe('the settings', () => {
     ]) {
       assert.deepEqual(namesOf(problemsOf({ MASTER_KEY: text })), ['MASTER_KEY'], text)
     }
+  })
+
+  test('take the key before only beside the one that takes its place', () => {
+    const [MASTER_KEY, MASTER_KEY_PREVIOUS] = ['a'.repeat(64), 'b'.repeat(64)]
+    assert.equal(readConfig({ MASTER_KEY, MASTER_KEY_PREVIOUS }).masterKeyPrevious, MASTER_KEY_PREVIOUS)
+    assert.deepEqual(namesOf(problemsOf({ MASTER_KEY_PREVIOUS })), ['MASTER_KEY_PREVIOUS'])
   })
 
   test('take a domain name only where every label is one', () => {

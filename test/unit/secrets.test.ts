@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { DecryptError, fileMadeOnce, openSecretBox, SecretBox } from '../../src/engine/secrets.js'
+import { DecryptError, fileMadeOnce, keyIdOf, SecretBox, sealedBytes } from '../../src/engine/secrets.js'
 
 const box = new SecretBox(Buffer.alloc(32, 7))
 const other = new SecretBox(Buffer.alloc(32, 8))
@@ -117,22 +117,31 @@ describe('a secret box', () => {
     assert.notEqual(box.fingerprint('hunter22'), other.fingerprint('hunter22'))
   })
 
-  test('is the same from a key in hex, in base64 and in the file', async () => {
-    const key = Buffer.from([...Array(32).keys()])
-    const prints: string[] = []
-    for (const text of [key.toString('hex'), key.toString('base64')]) {
-      prints.push((await openSecretBox(text, scratch)).fingerprint('x'))
-    }
-    const dataDir = mkdtempSync(join(scratch, 'data-'))
-    writeFileSync(join(dataDir, 'master-key'), `${key.toString('hex')}\n`)
-    prints.push((await openSecretBox(null, dataDir)).fingerprint('x'))
-    assert.deepEqual(new Set(prints), new Set([new SecretBox(key).fingerprint('x')]))
+  test('opens what earlier keys closed, and closes with the first', () => {
+    const [first, second, third] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte))
+    assert.ok(first && second && third)
+    const stored = [first, second].map((key) => new SecretBox(key).encrypt('hunter22', 'p'))
+    const ring = new SecretBox(third, [second, first])
+    for (const one of stored) assert.equal(ring.decrypt(one, 'p'), 'hunter22')
+    assert.equal(keyIdOf(ring.encrypt('x', 'p')), ring.keyId)
+    assert.equal(ring.keyId, new SecretBox(third).keyId)
+    assert.equal(ring.fingerprint('hunter22'), new SecretBox(third).fingerprint('hunter22'))
+    assert.throws(() => ring.decrypt(stored[0] ?? '', 'q'), DecryptError)
+    assert.deepEqual([ring.hasPrevious, new SecretBox(third, [third]).hasPrevious], [true, false])
+    assert.ok(ring.knows(keyIdOf(stored[0] ?? '')) && !new SecretBox(third).knows(keyIdOf(stored[0] ?? '')))
   })
 
-  test('made at the first start opens at the second what it closed', async () => {
-    const dataDir = join(scratch, 'new', 'data')
-    const stored = (await openSecretBox(null, dataDir)).encrypt('hunter22', 'p')
-    assert.equal((await openSecretBox(null, dataDir)).decrypt(stored, 'p'), 'hunter22')
+  test('names the key that a value needs, and not the value', () => {
+    const stored = other.encrypt('hunter22', 'p')
+    assert.throws(() => box.decrypt(stored, 'p'), new RegExp(`the key ${other.keyId}`))
+    assert.equal(keyIdOf(stored), other.keyId)
+    assert.equal(keyIdOf('hunter22'), '')
+  })
+
+  test('tells the length of a text without opening it', () => {
+    for (const text of ['', 'a', 'ä', 'x'.repeat(32 * 1024)]) {
+      assert.equal(sealedBytes(box.encrypt(text, 'p')), Buffer.byteLength(text))
+    }
   })
 })
 

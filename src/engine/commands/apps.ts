@@ -5,6 +5,7 @@ import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { CommandError } from '../errors.js'
+import { shareKeyToEncrypt } from '../instance.js'
 import {
   checkAppName,
   checkPath,
@@ -55,6 +56,7 @@ export class AppCommands {
     }
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
+      if (variables.length > 0) await shareKeyToEncrypt(manager, secrets)
       await insertUnique(manager, app)
       const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })
       for (const variable of variables)

@@ -4,6 +4,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { LogStream } from '../../entities/log-stream.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
+import { shareKey } from '../instance.js'
 import { createId } from '../names.js'
 import { recordEvent } from '../states.js'
 import type { Wakeups } from '../wakeups.js'
@@ -74,12 +75,14 @@ export function announceQueued(wakeups: Wakeups, deployment: Deployment): void {
 export async function rebuildLost(database: DataSource, wakeups: Wakeups, lost: Deployment): Promise<void> {
   const idempotencyKey = `rebuild-of-${lost.id}`
   const queued = await database.transaction(async (manager) => {
+    await shareKey(manager)
+    const { configuration } = await manager.findOneByOrFail(Deployment, { id: lost.id })
     const stage = await manager.findOneOrFail(Stage, {
       where: { id: lost.stageId },
       lock: { mode: 'for_no_key_update' },
     })
     if (await manager.existsBy(Deployment, { appId: lost.appId, idempotencyKey })) return null
-    const options = { ref: lost.commitSha, idempotencyKey, configuration: lost.configuration }
+    const options = { ref: lost.commitSha, idempotencyKey, configuration }
     const reason = `the image of ${lost.id} is gone`
     return enqueue(manager, stage, DeploymentTrigger.MANUAL, options, reason)
   })

@@ -3,6 +3,7 @@ import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
+import { shareKey } from '../instance.js'
 import { getApp } from './apps.js'
 import { announceQueued, enqueue } from './enqueue.js'
 import type { CommandParts } from './parts.js'
@@ -18,6 +19,7 @@ export class ReleaseCommands {
    */
   async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
     const queued = await this.parts.database.transaction(async (manager) => {
+      await shareKey(manager)
       await getApp(manager, appId)
       const stage = await lockStageOf(manager, appId, stageName)
       const target = toDeploymentId

@@ -4,6 +4,7 @@ import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../e
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
+import { shareKey } from '../instance.js'
 import { checkRef, checkStageName, createId } from '../names.js'
 import { announceSettled } from '../queue.js'
 import { settle } from '../states.js'
@@ -122,6 +123,7 @@ export class StageCommands {
   /** A new deployment of the image that serves, with its configuration: no build, and no request is dropped. */
   async restart(id: string): Promise<Stage> {
     const { stage, queued } = await this.parts.database.transaction(async (manager) => {
+      await shareKey(manager)
       const found = await lockStage(manager, id)
       const serving = await manager.findOneBy(Deployment, { stageId: id, status: DeploymentStatus.RUNNING })
       if (!serving) throw new CommandError('CONFLICT', found.stopped ? STOPPED : NEVER_RAN, 'id')

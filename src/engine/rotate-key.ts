@@ -1,0 +1,70 @@
+import type { DataSource, EntityManager } from 'typeorm'
+import { lockKey } from './instance.js'
+import { SEALED_COLUMNS, type SealedColumn } from './sealed-columns.js'
+import type { SecretBox } from './secrets.js'
+
+/** Rows of one transaction: everybody who deploys waits while it lasts. */
+const BATCH = 100
+
+/** What a rotation did. */
+export interface Rotation {
+  readonly count: number
+  /** Values that none of the keys opens, in words; they were left as they are. */
+  readonly unreadable: readonly string[]
+}
+
+/**
+ * Encrypts everything again that another key than the box's first one has closed, in short transactions, while others
+ * go on working. Can be broken off at any time and run again: it goes on with what is left.
+ *
+ * When it returns, nothing that the keys before the first one open is left.
+ */
+export async function rotateKey(
+  database: DataSource,
+  secrets: SecretBox,
+  reach: (point: string) => void = () => undefined,
+): Promise<Rotation> {
+  let count = 0
+  for (;;) {
+    const round = { count: 0, unreadable: [] as string[] }
+    for (const column of SEALED_COLUMNS) await rotateColumn(database, column, secrets, round, reach)
+    count += round.count
+    // A row that was copied meanwhile may stand before the place that the round had reached.
+    if (round.count === 0) return { count, unreadable: round.unreadable }
+  }
+}
+
+async function rotateColumn(
+  database: DataSource,
+  column: SealedColumn,
+  secrets: SecretBox,
+  round: { count: number; unreadable: string[] },
+  reach: (point: string) => void,
+): Promise<void> {
+  let at: string | null = ''
+  while (at !== null) {
+    const after: string = at
+    at = await database.transaction((manager) => rotateBatch(manager, column, secrets, round, after))
+    reach('rotated-batch')
+  }
+}
+
+/** Gives where the next batch begins; null: there is none. */
+async function rotateBatch(
+  manager: EntityManager,
+  column: SealedColumn,
+  secrets: SecretBox,
+  round: { count: number; unreadable: string[] },
+  after: string,
+): Promise<string | null> {
+  await lockKey(manager)
+  const sql = `${column.find} ORDER BY at LIMIT ${BATCH} FOR UPDATE`
+  const rows = await manager.query<{ at: string }[]>(sql, [secrets.keyId, after])
+  for (const row of rows) {
+    const { parameters, count, unreadable } = column.reseal(row as never, secrets)
+    round.unreadable.push(...unreadable)
+    if (count > 0) await manager.query(column.replace, [...parameters])
+    round.count += count
+  }
+  return rows.length < BATCH ? null : (rows.at(-1)?.at ?? null)
+}

@@ -1,0 +1,81 @@
+import type { Configuration, StoredVariable } from '../entities/configuration.js'
+import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
+import { sealVariable, variablePlace } from './variables.js'
+
+/** What one row becomes under another key. */
+export interface Resealed {
+  /** Parameters of {@link SealedColumn.replace}. */
+  readonly parameters: readonly unknown[]
+  /** How many values were encrypted again. */
+  readonly count: number
+  /** Values that no key of the box opens; they stay as they are. In words for the operator. */
+  readonly unreadable: readonly string[]
+}
+
+/** A column that holds encrypted values, and how they are changed to another key. */
+export interface SealedColumn {
+  /** Rows, `at` first, with a value whose key is not $1, behind the row $2, in the order of `at`; the caller bounds and locks. */
+  readonly find: string
+  readonly reseal: (row: never, secrets: SecretBox) => Resealed
+  readonly replace: string
+}
+
+interface VariableRow extends StoredVariable {
+  readonly stageId: string
+}
+
+const VARIABLES: SealedColumn = {
+  find: `SELECT v.stage_id || '/' || v.key AS at, v.stage_id AS "stageId", v.key, v.value_encrypted AS "valueEncrypted",
+                v.fingerprint
+           FROM variable v
+          WHERE v.stage_id || '/' || v.key > $2 AND split_part(v.value_encrypted, ':', 2) <> $1`,
+  reseal: ({ stageId, ...variable }: VariableRow, secrets) => {
+    const { value, count, unreadable } = resealVariable(variable, stageId, secrets)
+    return { parameters: [stageId, value.key, value.valueEncrypted, value.fingerprint], count, unreadable }
+  },
+  replace: 'UPDATE variable SET value_encrypted = $3, fingerprint = $4 WHERE stage_id = $1 AND key = $2',
+}
+
+interface SnapshotRow {
+  readonly id: string
+  readonly stageId: string
+  readonly configuration: Configuration
+}
+
+const SNAPSHOTS: SealedColumn = {
+  find: `SELECT d.id AS at, d.id, d.stage_id AS "stageId", d.configuration
+           FROM deployment d
+          WHERE d.id > $2 AND EXISTS (
+            SELECT 1 FROM jsonb_array_elements(d.configuration -> 'variables') v
+             WHERE split_part(v ->> 'valueEncrypted', ':', 2) <> $1)`,
+  reseal: ({ id, stageId, configuration }: SnapshotRow, secrets) => {
+    const all = configuration.variables.map((variable) => resealVariable(variable, stageId, secrets))
+    const variables = all.map(({ value }) => value)
+    return {
+      parameters: [id, { ...configuration, variables }],
+      count: all.reduce((sum, { count }) => sum + count, 0),
+      unreadable: all.flatMap(({ unreadable }) => unreadable.map((what) => `${what} (deployment ${id})`)),
+    }
+  },
+  replace: 'UPDATE deployment SET configuration = $2 WHERE id = $1',
+}
+
+/**
+ * Every column that holds encrypted values. One that is not in this list is lost at the next rotation. What is copied
+ * from one to another stands before what it is copied to.
+ */
+export const SEALED_COLUMNS: readonly SealedColumn[] = [VARIABLES, SNAPSHOTS]
+
+/** The fingerprint changes with the key, so that equal values have equal ones again when all are done. */
+function resealVariable(variable: StoredVariable, stageId: string, secrets: SecretBox) {
+  const { key, valueEncrypted } = variable
+  if (keyIdOf(valueEncrypted) === secrets.keyId) return { value: variable, count: 0, unreadable: [] }
+  try {
+    const value = secrets.decrypt(valueEncrypted, variablePlace(stageId, key))
+    const { stageId: _stage, ...sealed } = sealVariable(secrets, stageId, { key, value })
+    return { value: sealed, count: 1, unreadable: [] }
+  } catch (error) {
+    if (!(error instanceof DecryptError)) throw error
+    return { value: variable, count: 0, unreadable: [`${key} of stage ${stageId}`] }
+  }
+}
