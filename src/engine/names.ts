@@ -115,20 +115,31 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
 const MAX_VALUE_BYTES = 32 * 1024
 const MAX_VARIABLES_BYTES = 128 * 1024
 
-/** Keys of variables, and their sizes: 32 KiB each, 128 KiB together. */
-export function checkVariables(field: string, variables: readonly { key: string; value: string }[]): void {
+/** A variable as it comes from a user. */
+export interface GivenVariable {
+  readonly key: string
+  readonly value: string
+  /** Where it stands in a text; without, it is named by its place in the list. */
+  readonly line?: number
+}
+
+/** Keys of variables, and their sizes: 32 KiB each, 128 KiB together with the `otherBytes` that stay beside them. */
+export function checkVariables(field: string, variables: readonly GivenVariable[], otherBytes = 0): void {
   const seen = new Set<string>()
-  let bytes = 0
-  for (const [index, { key, value }] of variables.entries()) {
-    const at = `${field}[${index}]`
+  let bytes = otherBytes
+  for (const [index, { key, value, line }] of variables.entries()) {
+    const refuse = (part: 'key' | 'value', why: string) =>
+      line === undefined
+        ? badInput(`${field}[${index}].${part}`, why)
+        : badInput(field, `line ${line}: ${why}`)
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(key)) {
-      throw badInput(`${at}.key`, `${quote(key)} is not a name of letters, digits and _, first no digit`)
+      throw refuse('key', `${quote(key)} is not a name of letters, digits and _, first no digit`)
     }
-    if (seen.has(key)) throw badInput(`${at}.key`, `"${key}" is given twice`)
+    if (seen.has(key)) throw refuse('key', `"${key}" is given twice`)
     seen.add(key)
-    if (value.includes('\0')) throw badInput(`${at}.value`, `the value of ${key} contains a NUL character`)
+    if (value.includes('\0')) throw refuse('value', `the value of ${key} contains a NUL character`)
     const size = Buffer.byteLength(value)
-    if (size > MAX_VALUE_BYTES) throw badInput(`${at}.value`, `the value of ${key} is over 32 KiB`)
+    if (size > MAX_VALUE_BYTES) throw refuse('value', `the value of ${key} is over 32 KiB`)
     bytes += key.length + size
   }
   if (bytes > MAX_VARIABLES_BYTES) throw badInput(field, 'are over 128 KiB together')

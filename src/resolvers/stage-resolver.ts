@@ -60,6 +60,18 @@ export class StageResolver {
     return commands.variables.set(stageId, variables)
   }
 
+  @Mutation(() => StageType, {
+    description:
+      "setVariables from the text of a .env file: KEY=value lines, quotes, comments and export as usual; nothing is expanded. Takes effect with the stage's next deployment.",
+  })
+  importVariables(
+    @Ctx() { commands }: RequestContext,
+    @Arg('stageId', () => ID) stageId: string,
+    @Arg('text', () => String) text: string,
+  ) {
+    return commands.variables.import(stageId, text)
+  }
+
   @Mutation(() => StageType, { description: "Takes effect with the stage's next deployment." })
   unsetVariables(
     @Ctx() { commands }: RequestContext,

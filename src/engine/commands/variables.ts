@@ -1,8 +1,12 @@
 import { type EntityManager, In } from 'typeorm'
 import type { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
-import { checkVariables } from '../names.js'
-import { openVariables, sealVariable } from '../variables.js'
+import { DotenvError, parseDotenv } from '../dotenv.js'
+import { badInput } from '../errors.js'
+import { shareKeyToEncrypt } from '../instance.js'
+import { checkVariables, type GivenVariable } from '../names.js'
+import { sealedBytes } from '../secrets.js'
+import { sealVariable } from '../variables.js'
 import type { CommandParts } from './parts.js'
 import { lockStage } from './stage-lock.js'
 
@@ -10,11 +14,21 @@ export class VariableCommands {
   constructor(private readonly parts: CommandParts) {}
 
   /** Sets those that are given and leaves the others. Takes effect with the stage's next deployment. */
-  set(stageId: string, variables: readonly { key: string; value: string }[]): Promise<Stage> {
-    checkVariables('variables', variables)
+  set(stageId: string, variables: readonly GivenVariable[]): Promise<Stage> {
+    return this.#store(stageId, 'variables', variables)
+  }
+
+  /** The same from the text of a .env file. What is wrong with it is said by line. */
+  import(stageId: string, text: string): Promise<Stage> {
+    return this.#store(stageId, 'text', readText('text', text))
+  }
+
+  async #store(stageId: string, field: string, variables: readonly GivenVariable[]): Promise<Stage> {
+    checkVariables(field, variables)
     return this.parts.database.transaction(async (manager) => {
+      await shareKeyToEncrypt(manager, this.parts.secrets)
       const stage = await lockStage(manager, stageId, 'stageId')
-      await this.#checkTogether(manager, stageId, variables)
+      await checkTogether(manager, stageId, field, variables)
       for (const variable of variables) {
         const sealed = { ...sealVariable(this.parts.secrets, stageId, variable), updatedAt: new Date() }
         await manager.upsert(Variable, sealed, ['stageId', 'key'])
@@ -31,17 +45,29 @@ export class VariableCommands {
       return stage
     })
   }
+}
 
-  /** The bound of all together counts those that are kept as well. */
-  async #checkTogether(
-    manager: EntityManager,
-    stageId: string,
-    variables: readonly { key: string; value: string }[],
-  ): Promise<void> {
-    const stored = await manager.findBy(Variable, { stageId })
-    const given = new Set(variables.map(({ key }) => key))
-    const kept = stored.filter(({ key }) => !given.has(key))
-    const opened = openVariables(this.parts.secrets, stageId, kept)
-    checkVariables('variables', [...variables, ...[...opened].map(([key, value]) => ({ key, value }))])
+function readText(field: string, text: string): GivenVariable[] {
+  try {
+    return parseDotenv(text)
+  } catch (error) {
+    throw error instanceof DotenvError ? badInput(field, error.message) : error
   }
+}
+
+/** The bound of all together counts those that are kept as well: by their size, so that none has to be opened. */
+async function checkTogether(
+  manager: EntityManager,
+  stageId: string,
+  field: string,
+  variables: readonly GivenVariable[],
+): Promise<void> {
+  const stored = await manager.findBy(Variable, { stageId })
+  const given = new Set(variables.map(({ key }) => key))
+  const kept = stored.filter(({ key }) => !given.has(key))
+  const keptBytes = kept.reduce(
+    (sum, { key, valueEncrypted }) => sum + key.length + sealedBytes(valueEncrypted),
+    0,
+  )
+  checkVariables(field, variables, keptBytes)
 }
