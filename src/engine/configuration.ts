@@ -10,6 +10,12 @@ export async function readConfiguration(database: Queryable, app: App, stage: St
     [stage.id],
   )
   return {
+    source: {
+      repoUrl: app.repoUrl,
+      branch: stage.branch ?? app.branch,
+      dockerfilePath: app.dockerfilePath,
+      contextPath: app.contextPath,
+    },
     port: app.port,
     replicas: stage.replicas,
     memoryBytes: stage.memoryBytes,

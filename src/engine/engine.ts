@@ -200,7 +200,9 @@ export class Engine {
       onLost: () => abort.abort(new LostClaimError(deployment.id)),
     }
     const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
-    return { claim, deployment, app, stage, configuration, variables, log }
+    // What is tried again, or built again, is built from what it was, also where the app has been changed since.
+    const pinned = { ...app, ...configuration.source }
+    return { claim, deployment, app: pinned, stage, configuration, variables, log }
   }
 
   #pinConfiguration(app: App, stage: Stage, claim: Claim): Promise<Configuration> {

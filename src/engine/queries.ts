@@ -5,6 +5,7 @@ import { Deployment } from '../entities/deployment.js'
 import { Domain } from '../entities/domain.js'
 import { Stage } from '../entities/stage.js'
 import { Variable } from '../entities/variable.js'
+import { type ConfigurationDiff, diffConfigurations } from './configuration-diff.js'
 import { badInput } from './errors.js'
 
 /** Rows of one page, and whether others follow. `cursor` gives what to pass as `after` for the page behind a row. */
@@ -74,6 +75,11 @@ export class Queries {
       .take(limit + 1)
       .getMany()
     return pageOf(rows, limit, totalCount, (deployment) => String(deployment.generation))
+  }
+
+  /** What differs between what two deployments of an app run with. @throws CommandError */
+  configurationDiff(fromId: string, toId: string): Promise<ConfigurationDiff> {
+    return diffConfigurations(this.database, fromId, toId)
   }
 
   appsById(ids: readonly string[]): Promise<App[]> {

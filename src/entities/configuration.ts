@@ -3,6 +3,8 @@
  * rollback take it from here and not from the stage, which may have been changed since.
  */
 export interface Configuration {
+  /** What its image is built from; not there in the oldest ones. */
+  readonly source?: SourceConfiguration
   /** Null: what the image exposes. */
   readonly port: number | null
   readonly replicas: number
@@ -12,6 +14,14 @@ export interface Configuration {
   readonly health: HealthConfiguration
   /** Values are encrypted as in the stage's variables. */
   readonly variables: readonly StoredVariable[]
+}
+
+export interface SourceConfiguration {
+  readonly repoUrl: string
+  /** Null: the remote's default branch. */
+  readonly branch: string | null
+  readonly dockerfilePath: string
+  readonly contextPath: string
 }
 
 export interface HealthConfiguration {

@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../logger.js'
 import '../schema/enums.js'
 import { DateTime } from '../schema/scalars.js'
 import { AppResolver } from './app-resolver.js'
+import { ConfigurationResolver } from './configuration-resolver.js'
 import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
 import { LogResolver } from './log-resolver.js'
@@ -13,7 +14,7 @@ import { StageResolver } from './stage-resolver.js'
 /** The API as one executable schema. */
 export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
   return build({
-    resolvers: [AppResolver, StageResolver, DeploymentResolver, LogResolver],
+    resolvers: [AppResolver, StageResolver, DeploymentResolver, ConfigurationResolver, LogResolver],
     scalarsMap: [{ type: Date, scalar: DateTime }],
     globalMiddlewares: [translateErrors(logger)],
     // Grammars are the engine's (names.ts), the same for GraphQL and REST.

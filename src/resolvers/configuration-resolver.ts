@@ -1,0 +1,17 @@
+import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
+import { ConfigurationDiffType } from '../schema/configuration.js'
+import type { RequestContext } from './request-context.js'
+
+@Resolver(() => ConfigurationDiffType)
+export class ConfigurationResolver {
+  @Query(() => ConfigurationDiffType, {
+    description: 'What differs between what two deployments of an app were built from and run with.',
+  })
+  configurationDiff(
+    @Ctx() { queries }: RequestContext,
+    @Arg('from', () => ID) from: string,
+    @Arg('to', () => ID) to: string,
+  ) {
+    return queries.configurationDiff(from, to)
+  }
+}
