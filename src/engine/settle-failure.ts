@@ -67,7 +67,7 @@ async function settleOnce(
     const handedOver = reason instanceof HandOverError
     const delayMs = handedOver ? 0 : BACK_OFF_MS * 2 ** (deployment.attempt - 1) * (0.8 + Math.random() * 0.4)
     const options = { delayMs, countsAsAttempt: !handedOver }
-    const why = cleanLine((reason as Error).message)
+    const why = cleanLine(masked(log, (reason as Error).message))
     await parts.database.transaction((manager) => giveBack(manager, claim, phase, why, options))
     return
   }
@@ -75,7 +75,7 @@ async function settleOnce(
   const before = remainder
     ? { before: remainder.chunks, omittedBytes: remainder.omittedBytes, expectedSeq: remainder.expectedSeq }
     : {}
-  const { status, text, patch } = endingOf(reason, phase, parts.logger)
+  const { status, text, patch } = endingOf(reason, phase, (said) => masked(log, said), parts.logger)
   await parts.database.transaction((manager) =>
     settle(
       manager,
@@ -87,13 +87,23 @@ async function settleOnce(
   )
 }
 
+/** Without a log nothing has been started yet that could say a secret. */
+function masked(log: LogWriter | null, text: string): string {
+  return log ? log.mask(text) : text
+}
+
 interface Ending {
   readonly status: DeploymentStatus
   readonly text: string
   readonly patch: StatusPatch
 }
 
-function endingOf(reason: unknown, phase: DeploymentStatus, logger: Logger): Ending {
+function endingOf(
+  reason: unknown,
+  phase: DeploymentStatus,
+  mask: (text: string) => string,
+  logger: Logger,
+): Ending {
   if (reason instanceof CancelledError) {
     return { status: DeploymentStatus.CANCELLED, text: 'Cancelled.', patch: {} }
   }
@@ -101,14 +111,17 @@ function endingOf(reason: unknown, phase: DeploymentStatus, logger: Logger): End
     return { status: DeploymentStatus.SUPERSEDED, text: supersededBy(reason.newerId), patch: {} }
   }
   const error = describe(reason, logger)
+  const message = cleanLine(mask(error.message))
+  // Together: a secret of several lines is one.
+  const lastLines = error.lastLines.length === 0 ? [] : mask(error.lastLines.join('\n')).split('\n')
   const patch = {
     error_code: error.code,
     error_phase: error.phase ?? phase,
-    error_message: cleanLine(error.message),
+    error_message: message,
     error_exit_code: error.exitCode,
-    error_last_lines: error.lastLines.map(cleanLine),
+    error_last_lines: lastLines.map(cleanLine),
   }
-  return { status: DeploymentStatus.FAILED, text: cleanLine(`Failed: ${error.message}`), patch }
+  return { status: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
 }
 
 function isRetried(reason: unknown, deployment: Deployment): boolean {

@@ -6,7 +6,7 @@ export const MIN_SECRET_LENGTH = 6
  * Replaces secrets in a stream of bytes, wherever the stream happens to be cut.
  *
  * Only the longest end that could be the beginning of a secret is held back, so an ordinary line is not delayed.
- * Overlapping and adjoining finds become one mask. Call {@link flush} at the end of the stream.
+ * Overlapping and adjoining finds become one mask. Call {@link flush} at the end of the stream; the next may begin then.
  */
 export class Redactor {
   readonly #needles: readonly string[]
@@ -28,7 +28,14 @@ export class Redactor {
   }
 
   flush(): Buffer {
-    return this.#show(this.#held.length)
+    const rest = this.#show(this.#held.length)
+    this.#masked = -1
+    return rest
+  }
+
+  /** A whole text at once; not in the middle of a stream. */
+  mask(text: string): string {
+    return Buffer.concat([this.write(Buffer.from(text)), this.flush()]).toString('utf8')
   }
 
   /** Length of the longest end of what is held that is a proper beginning of a secret. */
@@ -79,20 +86,39 @@ export class Redactor {
 /** How a secret may turn up in a log: as it is, its longer lines, base64 at each alignment, in JSON, in a URL. */
 function encodings(secret: string): string[] {
   const lines = secret.split(/\r?\n/).filter((line) => line.length >= 8)
-  const texts = [secret, secret.trim(), ...lines, ...base64s(secret), JSON.stringify(secret).slice(1, -1)]
-  texts.push(encodeURIComponent(secret.toWellFormed()))
+  const texts = [secret, secret.trim(), ...lines, ...base64s(secret), ...jsons(secret), ...urls(secret)]
   return texts.filter((text) => text.length >= MIN_SECRET_LENGTH)
 }
+
+/** As JavaScript writes it, as Go does, which spares HTML, and as Python does, in ASCII alone. */
+function jsons(secret: string): string[] {
+  const text = JSON.stringify(secret).slice(1, -1)
+  const escape = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return [text, text.replace(/[<>&\u2028\u2029]/g, escape), text.replace(/[^\0-\x7f]/g, escape)]
+}
+
+/** As a part of a path, and as a field of a form. */
+function urls(secret: string): string[] {
+  const form = new URLSearchParams({ '': secret }).toString().slice(1)
+  return [encodeURIComponent(secret.toWellFormed()), form]
+}
+
+/** Programs wrap long base64: `base64` after 76 characters, `openssl base64` and PEM after 64. */
+const WRAPPED_AT = [76, 64]
 
 /**
  * The base64 of text that contains the secret depends on what stands before it, by its position modulo 3. The
  * characters at either edge mix with the neighbours and are left out.
  */
 function base64s(secret: string): string[] {
-  return [0, 1, 2].map((shift) => {
+  const aligned = [0, 1, 2].map((shift) => {
     const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)])
     const text = bytes.toString('base64').replace(/=+$/, '')
     const unstableEnd = bytes.length % 3 === 0 ? 0 : 1
     return text.slice(shift === 0 ? 0 : shift + 1, text.length - unstableEnd)
   })
+  const [alone = ''] = aligned
+  const wrapped = WRAPPED_AT.flatMap((width) => alone.match(new RegExp(`.{1,${width}}`, 'g')) ?? [])
+  const urlSafe = aligned.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))
+  return [...aligned, ...urlSafe, ...(alone.length > 64 ? wrapped : [])]
 }

@@ -3,6 +3,7 @@ import { type DeploymentStatus, LogSource } from '../../entities/deployment-stat
 import { LostClaimError } from '../errors.js'
 import { cleanLine, LineShaper } from './lines.js'
 import { LogCap } from './log-cap.js'
+import { Redactor } from './redactor.js'
 import { appendChunks, lastSeqOf, type LogChunkInput, type Queryable, type StoredChunk } from './store.js'
 
 /** Lines gather in a chunk up to this many UTF-16 units while an insert is under way; a line may overshoot it. */
@@ -46,6 +47,7 @@ export interface LogRemainder {
 export class LogWriter {
   phase: DeploymentStatus
   readonly #cap = new LogCap()
+  readonly #redactor: Redactor
   readonly #closing = new AbortController()
   #pending: LogChunkInput[] = []
   #pendingLength = 0
@@ -61,11 +63,17 @@ export class LogWriter {
     phase: DeploymentStatus,
   ) {
     this.phase = phase
+    this.#redactor = new Redactor(options.secrets)
+  }
+
+  /** Text that quotes a program or a person, with the values that must not be seen masked. */
+  mask(text: string): string {
+    return this.#redactor.mask(text)
   }
 
   /** A line of the engine itself. */
   system(text: string): void {
-    for (const line of text.split('\n')) this.#add(LogSource.SYSTEM, `${cleanLine(line)}\n`)
+    for (const line of this.mask(text).split('\n')) this.#add(LogSource.SYSTEM, `${cleanLine(line)}\n`)
   }
 
   /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */

@@ -3,7 +3,6 @@ import type { ContainerState } from '../docker/docker.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { ask, chooseProbe, type Finding, type Probe } from '../health.js'
 import { cleanLine } from '../logs/lines.js'
-import { Redactor } from '../logs/redactor.js'
 import type { Tools, Work } from './context.js'
 
 /** A container of the deployment and the port that it is to answer on. */
@@ -113,9 +112,7 @@ async function listeningHint({ container, port }: Candidate, tools: Tools): Prom
 
 async function readLastLines(work: Work, { container }: Candidate, tools: Tools): Promise<string[]> {
   const lines = await tools.docker.lastLines(container, LAST_LINES)
-  const redactor = new Redactor([...work.variables.values()])
-  const bytes = Buffer.concat([redactor.write(Buffer.from(lines.join('\n'))), redactor.flush()])
-  const text = bytes.toString('utf8')
+  const text = work.log.mask(lines.join('\n'))
   const clean = text === '' ? [] : text.split('\n').map(cleanLine)
   for (const line of clean) work.log.system(`| ${line}`)
   return clean

@@ -24,7 +24,8 @@ export async function clone(work: Work, tools: Tools, signal: AbortSignal): Prom
     signal,
   )
   progress.end()
-  const { commitSha, commitMessage } = source
+  const { commitSha } = source
+  const commitMessage = log.mask(source.commitMessage)
   await step(tools, 'pin', async () => {
     const result = await tools.database
       .getRepository(Deployment)
