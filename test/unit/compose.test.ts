@@ -33,7 +33,7 @@ describe('compose.yaml', () => {
 
   test('takes each secret from the environment, which has no default', () => {
     for (const name of ['ADMIN_TOKEN', 'MASTER_KEY', 'POSTGRES_PASSWORD']) {
-      const uses = [...COMPOSE.matchAll(new RegExp(`\\$\\{${name}([^}]*)\\}`, 'g'))]
+      const uses = [...COMPOSE.matchAll(new RegExp(`\\$\\{${name}\\b([^}]*)\\}`, 'g'))]
       assert.ok(uses.length > 0, name)
       for (const [, rest = ''] of uses) assert.match(rest, /^:\?/, name)
       assert.match(EXAMPLE, new RegExp(`^${name}=$`, 'm'))
