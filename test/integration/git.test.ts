@@ -97,11 +97,23 @@ describe('the git port', () => {
     repository.link('way', 'folder')
     repository.commit({ 'folder/file': 'x' })
     const source = await fetch(null)
-    const paths = ['a.txt', 'folder', 'link', 'way', 'way/file', 'none', '.', '*']
+    const paths = [
+      'a.txt',
+      'folder',
+      'folder/file',
+      'folder/none',
+      'link',
+      'way',
+      'way/file',
+      'none',
+      '.',
+      '*',
+    ]
     assert.deepEqual([...(await source.kindsOf(paths, NEVER))].sort(), [
       ['.', 'folder'],
       ['a.txt', 'file'],
       ['folder', 'folder'],
+      ['folder/file', 'file'],
       ['link', 'link'],
       ['way', 'link'],
     ])

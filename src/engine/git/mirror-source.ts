@@ -26,7 +26,8 @@ export async function sourceOf(
     commitMessage: (subject ?? '').slice(0, 200),
     kindsOf: async (paths, stop) => {
       const below = paths.filter((path) => path !== '.')
-      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-z', commitSha, '--', ...below]
+      // -t: a folder is listed also where a path in it is asked for as well.
+      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-t', '-z', commitSha, '--', ...below]
       const kinds = kindsIn((await runGit(settings, args, stop)).stdout)
       return paths.includes('.') ? kinds.set('.', 'folder') : kinds
     },
