@@ -102,7 +102,7 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
   if (/^https?:\/\/[^/]*@/i.test(url) || /^ssh:\/\/[^/]*:[^/]*@/i.test(url)) {
     throw badInput(field, 'must not carry a user name or password: they would end up in logs; use an ssh key')
   }
-  const hasParent = url.split('/').includes('..')
+  const hasParent = url.split(/[/:]/).includes('..')
   if (!hasParent && (HTTPS.test(url) || SSH.test(url) || SCP.test(url))) return url
   if (/^file:\/\//i.test(url)) {
     if (!allowFileRepos)
