@@ -185,6 +185,59 @@ describe('the redactor', () => {
     )
   })
 
+  test('masks a secret as programs of other languages write it, wherever the stream is cut', () => {
+    const unit = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
+    const base64 = (text: string) => Buffer.from(text).toString('base64')
+    const all = (text: string): [string, string[]] => [text, [text]]
+    /** The characters at the edges of base64 mix with what stands beside the secret. */
+    const inner = (text: string, from: number): [string, string[]] => [text, [text.slice(from, -4)]]
+    const wrapped = (text: string, width: number): [string, string[]] => {
+      const lines = text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []
+      return [lines.join('\n'), lines.filter((line) => line.length === width)]
+    }
+    /** What is printed, and what of it must not be seen. */
+    const encodings: ((secret: string) => [string, string[]])[] = [
+      (secret) => all(JSON.stringify(secret).slice(1, -1)),
+      (secret) =>
+        all(
+          JSON.stringify(secret)
+            .slice(1, -1)
+            .replace(/[^\0-\x7f]/g, unit),
+        ), // Python
+      (secret) => all(JSON.stringify(secret).slice(1, -1).replace(/[<>&]/g, unit)), // Go
+      (secret) => all(encodeURIComponent(secret)),
+      (secret) => all(new URLSearchParams({ k: secret }).toString().slice(2)),
+      (secret) => inner(base64(secret), 0),
+      (secret) => inner(base64(`a${secret}b`), 4),
+      (secret) => inner(base64(`ab${secret}c`), 4),
+      (secret) => inner(Buffer.from(`a${secret}`).toString('base64url'), 4),
+      (secret) => wrapped(base64(secret), 76), // base64
+      (secret) => wrapped(base64(secret), 64), // openssl base64
+    ]
+    const secret = fc.string({ minLength: 12, maxLength: 150, unit: 'grapheme' }).filter((text) => {
+      return text.trim() === text && text.isWellFormed() && !/[[\]]/.test(text)
+    })
+    const places = fc.array(fc.nat({ max: 300 }), { maxLength: 10 })
+    fc.assert(
+      fc.property(secret, fc.constantFrom(...encodings), places, (value, encode, cutAt) => {
+        const [printed, traces] = encode(value)
+        const bytes = Buffer.from(`before ${printed} behind\n`)
+        const ends = [...cutAt, bytes.length].sort((a, b) => a - b)
+        const pieces = ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
+        const shown = redact([value], pieces)
+        for (const trace of traces) assert.ok(!shown.includes(trace), `${trace} of ${JSON.stringify(value)}`)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('masks one text after another, each from its beginning', () => {
+    const redactor = new Redactor(['hunter22'])
+    for (let round = 0; round < 3; round++) assert.equal(redactor.mask('hunter22'), MASK)
+    assert.equal(redactor.mask('hunter'), 'hunter')
+    assert.equal(redactor.mask('22'), '22')
+  })
+
   test('passes everything on where there is no secret', () => {
     const bytes = Buffer.from([0, 255, 128, 10])
     assert.deepEqual(new Redactor([]).write(bytes), bytes)
