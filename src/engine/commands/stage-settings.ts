@@ -24,7 +24,7 @@ export interface UpdateStageCommand {
 }
 
 /** Least, most and default of each number, by the API's name. */
-const NUMBERS = {
+export const STAGE_NUMBERS = {
   replicas: { column: 'replicas', least: 1, most: 20, fallback: 1, whole: true },
   'healthCheck.intervalSeconds': {
     column: 'healthIntervalSeconds',
@@ -81,7 +81,7 @@ export class StageSettings {
 
 function patchOf(command: UpdateStageCommand): Partial<Stage> {
   const patch: Record<string, unknown> = {}
-  for (const [field, { column, fallback, ...bounds }] of Object.entries(NUMBERS)) {
+  for (const [field, { column, fallback, ...bounds }] of Object.entries(STAGE_NUMBERS)) {
     const value = valueAt(command, field)
     if (value === undefined) continue
     patch[column] = value === null ? fallback : checkNumber(field, value, bounds)
