@@ -7,7 +7,7 @@ import { APPS, KINDS } from './world.js'
 export const PLACES: Readonly<Record<string, { readonly path: RegExp; readonly method?: string }>> = {
   ping: { path: /^\/version/ },
   list: { path: /^\/containers\/json/ },
-  build: { path: /^\/build/ },
+  build: { path: /^\/build(\?|$)/ },
   image: { path: /^\/images\/[^/]+\/json/ },
   create: { path: /^\/containers\/create/ },
   start: { path: /^\/containers\/[^/]+\/start/ },
