@@ -65,7 +65,7 @@ function isOver(installation: Installation, id: string): Promise<boolean> {
 /** Whether the switch of a stage's traffic waits for somebody else's transaction. */
 function switchWaits(installation: Installation): Promise<boolean> {
   const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-    AND query LIKE '%FROM stage WHERE id = %FOR UPDATE%'`
+    AND query LIKE '%FROM stage WHERE id = %FOR NO KEY UPDATE%'`
   return holds(installation, sql)
 }
 

@@ -43,14 +43,16 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
     return installation.start({ ...ENV, ...traefik, TRAEFIK_API: gateway.api })
   }
   const ask = (host: string) => fetchHost(gateway.port, host)
-  const epoch = () => {
-    const [file, ...others] = readdirSync(dir)
-    assert.deepEqual([others, /^longshore-\w+-\w+\.yml$/.test(file ?? '')], [[], true], file)
-    return epochOf(readFileSync(join(dir, file ?? ''), 'utf8')) ?? Number.NaN
+  /** The stage's one file. One that is being written has a name that Traefik passes over. */
+  const file = () => {
+    const files = readdirSync(dir).filter((name) => !name.startsWith('.'))
+    assert.match(files.join(), /^longshore-\w+-\w+\.yml$/)
+    return join(dir, files[0] ?? '')
   }
+  const epoch = () => epochOf(readFileSync(file(), 'utf8')) ?? Number.NaN
 
   test('a deployment is a file, and the next one a later switch in it, without a failed request', async () => {
-    assert.equal((await ask(HOST)).body, 'one')
+    await until(SOON_MS, async () => (await ask(HOST)).body === 'one')
     const before = epoch()
     await using seen = visit(gateway.port, HOST)
     const next = await app.next(webApp('two'))
@@ -61,7 +63,7 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
     const [old, fresh] = [`routed-${serves}`, `routed-${next.id}`]
     assert.equal((await ask(`${old}.localhost`)).body, 'one', 'it drains')
     await until(SOON_MS, async () => (await ask(`${old}.localhost`)).status === 404)
-    assert.doesNotMatch(readFileSync(join(dir, readdirSync(dir)[0] ?? ''), 'utf8'), new RegExp(old))
+    assert.doesNotMatch(readFileSync(file(), 'utf8'), new RegExp(old))
     assert.equal((await ask(`${fresh}.localhost`)).body, 'two')
     assert.deepEqual(seen.failures, [])
     assert.deepEqual([...seen.pages], ['one', 'two'])
