@@ -58,7 +58,7 @@ async function rotateBatch(
   after: string,
 ): Promise<string | null> {
   await lockKey(manager)
-  const sql = `${column.find} ORDER BY at LIMIT ${BATCH} FOR UPDATE`
+  const sql = `${column.find} ORDER BY at LIMIT ${BATCH} FOR NO KEY UPDATE`
   const rows = await manager.query<{ at: string }[]>(sql, [secrets.keyId, after])
   for (const row of rows) {
     const { parameters, count, unreadable } = column.reseal(row as never, secrets)
