@@ -38,7 +38,8 @@ async function rotateMasterKey(config: Config): Promise<string[]> {
           : 'take MASTER_KEY_PREVIOUS out of the settings and restart Longshore',
       ]
     })
-    return alone ? said : ['another rotation is under way: wait for it']
+    if (!alone) throw new ConfigError('another rotation of this database is under way: wait for it')
+    return said
   } finally {
     await opened[Symbol.asyncDispose]()
   }
