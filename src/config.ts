@@ -25,6 +25,18 @@ export interface TraefikConfig {
   readonly certResolver: string | null
 }
 
+/** Base images of what is detected. `{version}` stands for the version that the repository asks for. */
+export interface BaseImages {
+  readonly node: string
+  readonly python: string
+  readonly go: string
+  readonly rust: string
+  /** What programs of Go and Rust run in. */
+  readonly runtime: string
+  /** Serves static files: has busybox' httpd. */
+  readonly static: string
+}
+
 /** Every setting, decided and checked. Durations are milliseconds, sizes bytes. */
 export interface Config {
   readonly roles: readonly Role[]
@@ -55,6 +67,13 @@ export interface Config {
   readonly builder: BuilderChoice
   readonly dockerTimeoutMs: number
   readonly buildCacheBytes: number
+  /** Memory of all builds at once; null: three quarters of the engine's machine. */
+  readonly buildMemoryBytes: number | null
+  /** CPUs of all builds at once; null: what is idle. */
+  readonly buildCpus: number | null
+  /** Where the engine runs steps of BuildKit, below the root of the cgroups. */
+  readonly buildCgroup: string
+  readonly baseImages: BaseImages
   readonly cloneTimeoutMs: number
   readonly buildTimeoutMs: number
   readonly buildSilenceMs: number
@@ -99,6 +118,7 @@ export function readConfig(env: Env = process.env): Config {
     ...readRouting(read),
     ...readEngine(read),
     ...readDocker(read),
+    ...readBuilds(read),
     ...readGit(read),
     ...readDisk(read),
     adminToken: read.token('ADMIN_TOKEN'),
@@ -174,9 +194,25 @@ function readDocker(read: SettingReader) {
     dockerHost: read.dockerHost('DOCKER_HOST', 'unix:///var/run/docker.sock'),
     dockerTimeoutMs: read.integer('DOCKER_TIMEOUT', 60, 1, 600) * SECOND,
     imagePrefix: read.imagePrefix('IMAGE_PREFIX', 'mvp'),
+  }
+}
+
+function readBuilds(read: SettingReader) {
+  return {
     builder: read.oneOf('BUILDER', ['auto', 'buildkit', 'classic'], 'auto'),
     buildTimeoutMs: read.integer('BUILD_TIMEOUT', 1800, 1, 86_400) * SECOND,
     buildSilenceMs: read.integer('BUILD_SILENCE_TIMEOUT', 600, 1, 86_400) * SECOND,
+    buildMemoryBytes: read.integer('BUILD_MEMORY_MIB', 0, 0, 1024 * 1024) * MIB || null,
+    buildCpus: read.decimal('BUILD_CPUS', 0, 0, 1024) || null,
+    buildCgroup: read.innerPath('BUILD_CGROUP', 'docker/buildkit'),
+    baseImages: {
+      node: read.image('DETECT_NODE_IMAGE', 'node:{version}-slim'),
+      python: read.image('DETECT_PYTHON_IMAGE', 'python:{version}-slim'),
+      go: read.image('DETECT_GO_IMAGE', 'golang:1-bookworm'),
+      rust: read.image('DETECT_RUST_IMAGE', 'rust:{version}-bookworm'),
+      runtime: read.image('DETECT_RUNTIME_IMAGE', 'debian:bookworm-slim'),
+      static: read.image('DETECT_STATIC_IMAGE', 'busybox:stable'),
+    },
   }
 }
 

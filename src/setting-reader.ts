@@ -46,6 +46,31 @@ export class SettingReader {
     return fallback
   }
 
+  decimal(name: string, fallback: number, least: number, most: number): number {
+    const text = this.optional(name)
+    if (text === null) return fallback
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+    if (value >= least && value <= most) return value
+    this.refuse(name, `"${text}" is not a number from ${least} to ${most}`)
+    return fallback
+  }
+
+  /** The name of an image; `{version}` in it is filled in later. */
+  image(name: string, fallback: string): string {
+    const text = this.text(name, fallback)
+    if (/^[a-z0-9](?:[A-Za-z0-9._/:@-]|\{version\}){0,254}$/.test(text)) return text
+    this.refuse(name, `"${text}" is not the name of an image, as node:{version}-slim`)
+    return fallback
+  }
+
+  /** A path below something, without a slash at either end. */
+  innerPath(name: string, fallback: string): string {
+    const text = this.text(name, fallback)
+    if (/^[A-Za-z0-9_.:-]+(\/[A-Za-z0-9_.:-]+)*$/.test(text) && !text.split('/').includes('..')) return text
+    this.refuse(name, `"${text}" is not a path such as ${fallback}`)
+    return fallback
+  }
+
   flag(name: string, fallback: boolean): boolean {
     return this.oneOf(name, ['true', 'false'], fallback ? 'true' : 'false') === 'true'
   }

@@ -33,6 +33,7 @@ const NUMBERS: Record<string, [least: number, most: number]> = {
   POLL_SECONDS: [1, 60],
   STOP_GRACE_SECONDS: [0, 600],
   BUILD_CACHE_MIB: [64, 1024 * 1024],
+  BUILD_MEMORY_MIB: [0, 1024 * 1024],
   CLONE_TIMEOUT: [1, 86_400],
   BUILD_TIMEOUT: [1, 86_400],
   BUILD_SILENCE_TIMEOUT: [1, 86_400],
@@ -58,6 +59,11 @@ const BAD = {
   BASE_DOMAIN: 'not a domain',
   IMAGE_PREFIX: 'UPPER-case',
   BUILDER: 'make',
+  BUILD_CPUS: '1,5',
+  BUILD_CGROUP: '/docker/../buildkit',
+  ...Object.fromEntries(
+    ['NODE', 'PYTHON', 'GO', 'RUST', 'RUNTIME', 'STATIC'].map((name) => [`DETECT_${name}_IMAGE`, 'a RUN b']),
+  ),
   GIT_BACKEND: 'svn',
   ALLOW_FILE_REPOS: 'yes',
   ADMIN_TOKEN: 'short',
@@ -99,6 +105,17 @@ describe('the settings', () => {
       pollMs: 2_000,
       stopGraceMs: 25_000,
       builder: 'auto',
+      buildMemoryBytes: null,
+      buildCpus: null,
+      buildCgroup: 'docker/buildkit',
+      baseImages: {
+        node: 'node:{version}-slim',
+        python: 'python:{version}-slim',
+        go: 'golang:1-bookworm',
+        rust: 'rust:{version}-bookworm',
+        runtime: 'debian:bookworm-slim',
+        static: 'busybox:stable',
+      },
       dockerTimeoutMs: 60_000,
       buildCacheBytes: 5 * 1024 ** 3,
       minFreeDiskBytes: 512 * 1024 ** 2,
@@ -133,6 +150,9 @@ describe('the settings', () => {
       LEASE_SECONDS: '5',
       MAX_REPO_MIB: '2',
       BUILDER: 'BuildKit',
+      BUILD_MEMORY_MIB: '64',
+      BUILD_CPUS: '1.5',
+      DETECT_NODE_IMAGE: 'mirror.example:5000/node:{version}@sha256:ab',
       ALLOW_FILE_REPOS: 'TRUE',
       ADMIN_TOKEN: '0123456789abcdef',
       MASTER_KEY: 'a'.repeat(64),
@@ -146,6 +166,8 @@ describe('the settings', () => {
       ['tcp://docker:2375', 'paas.example.com', '0.0.0.0', 9000],
     )
     assert.deepEqual([config.leaseMs, config.maxRepoBytes], [5000, 2 * 1024 * 1024])
+    assert.deepEqual([config.buildMemoryBytes, config.buildCpus], [64 * 1024 * 1024, 1.5])
+    assert.equal(config.baseImages.node, 'mirror.example:5000/node:{version}@sha256:ab')
     assert.deepEqual([config.builder, config.allowFileRepos], ['buildkit', true])
     assert.deepEqual([config.adminToken, config.masterKey], ['0123456789abcdef', 'a'.repeat(64)])
   })
@@ -208,12 +230,8 @@ describe('the settings', () => {
     for (const text of [key.toString('hex'), key.toString('hex').toUpperCase(), key.toString('base64')]) {
       assert.equal(readConfig({ MASTER_KEY: text }).masterKey, text)
     }
-    for (const text of [
-      'a'.repeat(63),
-      'a'.repeat(65),
-      'g'.repeat(64),
-      Buffer.alloc(31).toString('base64'),
-    ]) {
+    const wrong = ['a'.repeat(63), 'a'.repeat(65), 'g'.repeat(64), Buffer.alloc(31).toString('base64')]
+    for (const text of wrong) {
       assert.deepEqual(namesOf(problemsOf({ MASTER_KEY: text })), ['MASTER_KEY'], text)
     }
   })

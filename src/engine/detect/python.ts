@@ -1,0 +1,147 @@
+import {
+  type Detector,
+  NEVER_SENT,
+  ownFolder,
+  present,
+  procfileCommand,
+  runs,
+  stages,
+  type Tree,
+  USER,
+  withVersion,
+} from './recipe.js'
+
+const PORT = 8000
+const DEFAULT_VERSION = '3.13'
+const MANIFESTS = ['requirements.txt', 'uv.lock', 'poetry.lock', 'pyproject.toml', 'Pipfile']
+const BIND = '0.0.0.0:$PORT'
+
+/** What starts it, and the server that it needs for that, should the repository not ask for it itself. */
+interface Start {
+  readonly command: string
+  readonly server: 'gunicorn' | 'uvicorn' | null
+}
+
+export const detectPython: Detector = (tree, images) => {
+  const because = present(tree, [...MANIFESTS, 'manage.py', 'Procfile'])
+  const isPython = present(tree, [...MANIFESTS, 'manage.py', 'main.py', 'app.py', 'wsgi.py']).length > 0
+  if (!isPython) return null
+  const start = startOf(tree)
+  if (!start) {
+    return {
+      problem:
+        'it is Python, and nothing says how it is started: add a Procfile with "web: …" that listens on $PORT',
+    }
+  }
+  if (tree.paths.has('Pipfile') && !tree.paths.has('requirements.txt')) {
+    return {
+      problem: 'a Pipfile is not understood: add a requirements.txt (pipenv requirements > requirements.txt)',
+    }
+  }
+  const image = withVersion(images.python, versionOf(tree))
+  return {
+    language: 'Python',
+    because: because.length > 0 ? because : present(tree, ['main.py', 'app.py', 'wsgi.py']),
+    dockerfile: stages(buildStage(tree, image, start), runStage(image, start)),
+    ignore: [...NEVER_SENT, '**/__pycache__', '**/*.pyc', '.venv', 'venv'],
+  }
+}
+
+function versionOf(tree: Tree): string {
+  const texts = [tree.texts.get('.python-version'), tree.texts.get('runtime.txt')]
+  for (const text of texts) {
+    const version = /^\s*(?:python-)?(3\.\d{1,2})(?:\.\d+)?\s*$/.exec(text ?? '')?.[1]
+    if (version) return version
+  }
+  return DEFAULT_VERSION
+}
+
+function startOf(tree: Tree): Start | null {
+  const line = procfileCommand(tree)
+  if (line) return { command: line, server: null }
+  const django = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"](\w+(?:\.\w+)*)\.settings\b/.exec(
+    tree.texts.get('manage.py') ?? '',
+  )?.[1]
+  if (django) return wsgi(`${django}.wsgi`)
+  return guess(tree)
+}
+
+/** Where frameworks' examples put the application, in the order in which it is looked for. */
+const MODULES = ['main', 'app', 'wsgi', 'asgi', 'server', 'application', 'api', 'app.main', 'app.__init__']
+
+function guess(tree: Tree): Start | null {
+  for (const module of MODULES) {
+    const text = tree.texts.get(`${module.replaceAll('.', '/')}.py`) ?? ''
+    const [, name, framework] =
+      /^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart|Flask|get_wsgi_application|get_asgi_application)\(/m.exec(
+        text,
+      ) ?? []
+    if (!name || !framework) continue
+    const target = `${module.replace('.__init__', '')}:${name}`
+    return /Flask|wsgi/.test(framework) ? wsgi(target) : asgi(target)
+  }
+  const factory =
+    present(tree, ['wsgi.py']).length > 0
+      ? /^(application|app)\s*=/m.exec(tree.texts.get('wsgi.py') ?? '')?.[1]
+      : null
+  if (factory) return wsgi(`wsgi:${factory}`)
+  const script = present(tree, ['main.py', 'app.py', 'server.py', 'run.py'])[0]
+  return script === undefined ? null : { command: `python ${script}`, server: null }
+}
+
+function wsgi(application: string): Start {
+  return { command: `gunicorn --bind ${BIND} ${application}`, server: 'gunicorn' }
+}
+
+function asgi(application: string): Start {
+  return { command: `uvicorn --host 0.0.0.0 --port $PORT ${application}`, server: 'uvicorn' }
+}
+
+function buildStage(tree: Tree, image: string, start: Start): string[] {
+  const asked = ['requirements.txt', 'pyproject.toml'].some((name) =>
+    new RegExp(`(^|["'\\s])${start.server}\\b`, 'im').test(tree.texts.get(name) ?? ''),
+  )
+  return [
+    `FROM ${image} AS build`,
+    'WORKDIR /app',
+    ...installation(tree),
+    ...(start.server === null || asked
+      ? []
+      : [`RUN /venv/bin/python -m pip install --no-cache-dir ${start.server}`]),
+  ]
+}
+
+const VENV = ['RUN python -m venv /venv', 'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH']
+
+/** Packages go to /venv, in a layer that stays while the manifest does. */
+function installation(tree: Tree): string[] {
+  if (tree.paths.has('requirements.txt')) {
+    return [...VENV, 'COPY requirements.txt ./', 'RUN pip install --no-cache-dir -r requirements.txt']
+  }
+  if (tree.paths.has('uv.lock')) {
+    const sync = 'uv sync --frozen --no-dev --no-install-project --no-cache --active'
+    return ['RUN pip install --no-cache-dir uv', ...VENV, 'COPY pyproject.toml uv.lock ./', `RUN ${sync}`]
+  }
+  if (tree.paths.has('poetry.lock')) {
+    const install = 'poetry install --only main --no-root --no-interaction'
+    return [
+      'RUN pip install --no-cache-dir poetry',
+      ...VENV,
+      'COPY pyproject.toml poetry.lock ./',
+      `RUN ${install}`,
+    ]
+  }
+  if (tree.paths.has('pyproject.toml')) return [...VENV, 'COPY . .', 'RUN pip install --no-cache-dir .']
+  return VENV
+}
+
+function runStage(image: string, { command }: Start): string[] {
+  return [
+    `FROM ${image}`,
+    'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1',
+    ...ownFolder(),
+    'COPY --from=build /venv /venv',
+    `COPY --chown=${USER} . .`,
+    ...runs(PORT, command),
+  ]
+}

@@ -1,0 +1,66 @@
+import type { BaseImages } from '../../config.js'
+
+/** The folder that is built, as far as it matters: what is in it, and the text of a few files. */
+export interface Tree {
+  /** Files below the folder, and folders with a slash at the end. */
+  readonly paths: ReadonlySet<string>
+  readonly texts: ReadonlyMap<string, string>
+}
+
+/** How a repository without a Dockerfile is built. */
+export interface Recipe {
+  readonly language: string
+  /** The files that tell. */
+  readonly because: readonly string[]
+  readonly dockerfile: string
+  /** Lines of a .dockerignore; those of the repository come after them and may take one back. */
+  readonly ignore: readonly string[]
+}
+
+/** It is of this language, and something is missing: why, and what to do. */
+export interface Problem {
+  readonly problem: string
+}
+
+/** Null: it is not of this language. */
+export type Detector = (tree: Tree, images: BaseImages) => Recipe | Problem | null
+
+/** User and group that programs run as: the one that images of the field have for it. */
+export const USER = '1000:1000'
+
+export const NEVER_SENT = ['.git', '.env', '.env.*', '!.env.example']
+
+export function withVersion(image: string, version: string): string {
+  return image.replaceAll('{version}', version)
+}
+
+/** What of these there is. */
+export function present(tree: Tree, names: readonly string[]): string[] {
+  return names.filter((name) => tree.paths.has(name))
+}
+
+/** A folder that the program's own user may write to, as its home. */
+export function ownFolder(): string[] {
+  return [`RUN mkdir -p /app && chown ${USER} /app`, 'WORKDIR /app']
+}
+
+/** The end of each Dockerfile: who runs what, on which port. */
+export function runs(port: number, command: readonly string[] | string): string[] {
+  const list = typeof command === 'string' ? ['sh', '-c', inPlaceOfShell(command)] : command
+  return [`ENV HOME=/app PORT=${port}`, `USER ${USER}`, `EXPOSE ${port}`, `CMD ${JSON.stringify(list)}`]
+}
+
+/** Of several commands none may take the shell's place: those behind it would not run. */
+function inPlaceOfShell(command: string): string {
+  return /^[\w./-]+(?: |$)/.test(command) && !/[;&|<>()`\n]/.test(command) ? `exec ${command}` : command
+}
+
+/** Stages of a Dockerfile, an empty line between them. */
+export function stages(...all: (readonly string[])[]): string {
+  return all.map((lines) => `${lines.join('\n')}\n`).join('\n')
+}
+
+/** The line of a Procfile that says how the web process is started, as a shell command. */
+export function procfileCommand(tree: Tree): string | null {
+  return /^web:[ \t]*(\S.*?)\s*$/m.exec(tree.texts.get('Procfile') ?? '')?.[1] ?? null
+}

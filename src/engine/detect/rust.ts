@@ -1,0 +1,72 @@
+import { programStage } from './go.js'
+import { type Detector, NEVER_SENT, present, stages, type Tree, withVersion } from './recipe.js'
+
+export const detectRust: Detector = (tree, images) => {
+  const manifest = tree.texts.get('Cargo.toml')
+  if (manifest === undefined) return null
+  const name = programOf(manifest)
+  if (name === null) {
+    return {
+      problem:
+        'Cargo.toml names no one program (a workspace, or several [[bin]]): set default-run, or add a Dockerfile',
+    }
+  }
+  const cargo = `cargo build --release${tree.paths.has('Cargo.lock') ? ' --locked' : ''} --bin ${name}`
+  const plain = isPlain(tree, manifest)
+  // The real file is older than the program of the one in its place, which would be taken for its own.
+  const touch = plain ? 'touch src/main.rs && ' : ''
+  const build = [
+    `FROM ${withVersion(images.rust, versionOf(tree))} AS build`,
+    'WORKDIR /src',
+    ...(plain ? packagesFirst(tree, cargo) : []),
+    'COPY . .',
+    `RUN ${touch}${cargo} && mkdir /out && cp target/release/${name} /out/app`,
+  ]
+  return {
+    language: 'Rust',
+    because: present(tree, ['Cargo.toml', 'Cargo.lock', 'Procfile']),
+    dockerfile: stages(build, programStage(images.runtime, tree)),
+    ignore: [...NEVER_SENT, 'target'],
+  }
+}
+
+function sectionOf(manifest: string, header: string): string[] {
+  return manifest.split(/^(?=\[)/m).filter((section) => section.startsWith(header))
+}
+
+function programOf(manifest: string): string | null {
+  const valueOf = (text: string, key: string) =>
+    new RegExp(`^${key}\\s*=\\s*"([\\w-]+)"`, 'm').exec(text)?.[1]
+  const [own = ''] = sectionOf(manifest, '[package]')
+  const programs = sectionOf(manifest, '[[bin]]').flatMap((text) => valueOf(text, 'name') ?? [])
+  const chosen = valueOf(own, 'default-run')
+  if (chosen !== undefined) return chosen
+  if (programs.length > 1) return null
+  return programs[0] ?? valueOf(own, 'name') ?? null
+}
+
+function versionOf(tree: Tree): string {
+  const text = tree.texts.get('rust-toolchain.toml') ?? tree.texts.get('rust-toolchain') ?? ''
+  return /^(?:channel\s*=\s*)?"?(1\.\d{1,3})(?:\.\d+)?"?\s*$/m.exec(text)?.[1] ?? '1'
+}
+
+/** One program in src/main.rs and nothing that runs before it. */
+function isPlain(tree: Tree, manifest: string): boolean {
+  const special = ['src/lib.rs', 'build.rs', 'src/bin/', 'benches/', 'examples/', 'tests/'].some((path) =>
+    tree.paths.has(path),
+  )
+  return (
+    tree.paths.has('src/main.rs') &&
+    !special &&
+    !/^\[(workspace|\[bin\])/m.test(manifest) &&
+    !/\bpath\s*=/.test(manifest)
+  )
+}
+
+/** Packages are compiled with a program that does nothing: a layer that stays while the manifest does. */
+function packagesFirst(tree: Tree, cargo: string): string[] {
+  return [
+    `COPY ${present(tree, ['Cargo.toml', 'Cargo.lock']).join(' ')} ./`,
+    `RUN mkdir src && echo 'fn main() {}' > src/main.rs && ${cargo} && rm -r src`,
+  ]
+}

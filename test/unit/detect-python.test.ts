@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { has, problem, recipe } from '../support/detected.js'
+
+describe('Python is detected', () => {
+  test('a Flask app, with a server of its own', () => {
+    const files = {
+      'requirements.txt': 'flask==3.0\n',
+      'app.py': 'from flask import Flask\napp = Flask(__name__)\n',
+    }
+    const { dockerfile, language } = recipe(files)
+    assert.equal(language, 'Python')
+    has(dockerfile, [
+      'FROM python:3.13-slim AS build',
+      'COPY requirements.txt ./',
+      'RUN pip install --no-cache-dir -r requirements.txt',
+      'RUN /venv/bin/python -m pip install --no-cache-dir gunicorn',
+      'FROM python:3.13-slim',
+      'COPY --from=build /venv /venv',
+      'COPY --chown=1000:1000 . .',
+      'USER 1000:1000',
+      'EXPOSE 8000',
+      'CMD ["sh","-c","exec gunicorn --bind 0.0.0.0:$PORT app:app"]',
+    ])
+  })
+
+  test('a Flask app that brings gunicorn gets it once', () => {
+    const files = {
+      'requirements.txt': 'Flask\ngunicorn>=20\n',
+      'app.py': 'server = Flask(__name__)\n',
+      'runtime.txt': 'python-3.11.9\n',
+    }
+    const { dockerfile } = recipe(files)
+    assert.doesNotMatch(dockerfile, /install --no-cache-dir gunicorn/)
+    assert.match(dockerfile, /app:server/)
+    assert.match(dockerfile, /FROM python:3\.11-slim/)
+  })
+
+  test('a FastAPI app in its usual places', () => {
+    const text = 'import fastapi\napp: FastAPI = fastapi.FastAPI(title="x")\n'
+    for (const [path, module] of [
+      ['main.py', 'main'],
+      ['app/main.py', 'app.main'],
+    ] as const) {
+      has(recipe({ 'requirements.txt': 'fastapi[standard]\n', [path]: text }).dockerfile, [
+        `CMD ["sh","-c","exec uvicorn --host 0.0.0.0 --port $PORT ${module}:app"]`,
+      ])
+    }
+  })
+
+  test('a Django project', () => {
+    const manage = `os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')`
+    has(recipe({ 'requirements.txt': 'Django', 'manage.py': manage }).dockerfile, [
+      'CMD ["sh","-c","exec gunicorn --bind 0.0.0.0:$PORT mysite.wsgi"]',
+    ])
+  })
+
+  test('a Procfile says how it is started, also in two steps', () => {
+    const files = { 'requirements.txt': '', Procfile: 'release: x\nweb: gunicorn hello:app --log-file -\n' }
+    has(recipe(files).dockerfile, ['CMD ["sh","-c","exec gunicorn hello:app --log-file -"]'])
+    const two = { ...files, Procfile: 'web: python manage.py migrate && gunicorn "a b"\n' }
+    has(recipe(two).dockerfile, ['CMD ["sh","-c","python manage.py migrate && gunicorn \\"a b\\""]'])
+  })
+
+  test('uv, Poetry and a plain pyproject.toml', () => {
+    const script = { 'main.py': 'print()' }
+    const lines = {
+      'uv.lock': 'COPY pyproject.toml uv.lock ./',
+      'poetry.lock': 'COPY pyproject.toml poetry.lock ./',
+      'main.py': 'RUN pip install --no-cache-dir .',
+    }
+    for (const [file, line] of Object.entries(lines)) {
+      has(recipe({ ...script, 'pyproject.toml': '[project]', [file]: 'print()' }).dockerfile, [line])
+    }
+  })
+
+  test('what cannot be started says what to add', () => {
+    assert.match(problem({ 'requirements.txt': '' }), /add a Procfile/)
+  })
+})
