@@ -59,7 +59,8 @@ function decodeLog(bytes: Buffer): VertexLog {
   }
 }
 
-function* fieldsOf(bytes: Buffer): Generator<[number, Buffer | number]> {
+/** Numbers and values of the fields of a protobuf message. */
+export function* fieldsOf(bytes: Buffer): Generator<[number, Buffer | number]> {
   let at = 0
   const varint = () => {
     let value = 0

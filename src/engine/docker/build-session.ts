@@ -1,0 +1,100 @@
+import type Docker from 'dockerode'
+import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js'
+import { fieldsOf } from './buildkit-trace.js'
+import { bounded } from './calls.js'
+
+const GET_SECRET = '/moby.buildkit.secrets.v1.Secrets/GetSecret'
+const CHECK_HEALTH = '/grpc.health.v1.Health/Check'
+/** A HealthCheckResponse whose status is SERVING. */
+const SERVING = Buffer.from([8, 1])
+
+/** What a build with BuildKit can ask for while it runs. */
+export interface BuildSession extends Disposable {
+  /** To be named when the build is started. */
+  readonly id: string
+}
+
+/**
+ * Opens a session over which BuildKit fetches secrets when a step mounts them (`RUN --mount=type=secret,id=NAME`): a
+ * connection on which the engine is the client. So they are in no argument, no layer and no history. Dispose it when
+ * the build has ended.
+ *
+ * Not dockerode's session, which knows registry logins only and answers no health check, for want of which the engine
+ * hangs up after a while.
+ */
+export async function openBuildSession(
+  docker: Docker,
+  secrets: ReadonlyMap<string, string>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<BuildSession> {
+  const id = randomUUID()
+  const opening = upgrade(docker, id)
+  // Should it come late, nobody is there any more who would close it.
+  const socket = await bounded(opening, timeoutMs, signal).catch((error: unknown) => {
+    void opening.then((late) => late.destroy()).catch(() => undefined)
+    throw error
+  })
+  socket.on('error', () => undefined) // the build itself tells that the engine is gone
+  const server = serverOf(secrets)
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
+  return {
+    id,
+    [Symbol.dispose]: () => {
+      server.forceShutdown()
+      socket.destroy()
+    },
+  }
+}
+
+function upgrade(docker: Docker, id: string): Promise<Duplex> {
+  const headers = {
+    Upgrade: 'h2c',
+    'X-Docker-Expose-Session-Uuid': id,
+    'X-Docker-Expose-Session-Name': 'longshore',
+    'X-Docker-Expose-Session-Grpc-Method': [GET_SECRET, CHECK_HEALTH],
+  }
+  const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' }
+  const dialled = { path: '/session', method: 'POST', hijack: true, headers, statusCodes }
+  return new Promise((resolve, reject) => {
+    docker.modem.dial(dialled, (error: Error | null, socket: unknown) =>
+      error ? reject(error) : resolve(socket as Duplex),
+    )
+  })
+}
+
+function serverOf(secrets: ReadonlyMap<string, string>): Server {
+  const server = new Server()
+  answer(server, CHECK_HEALTH, (_request, callback) => callback(null, SERVING))
+  answer(server, GET_SECRET, (request, callback) => {
+    const name = new Map(fieldsOf(request)).get(1)?.toString() ?? ''
+    const value = secrets.get(name)
+    if (value !== undefined) return callback(null, secretResponse(Buffer.from(value)))
+    callback({ code: status.NOT_FOUND, details: `no variable ${name} is marked as a build secret` })
+  })
+  return server
+}
+
+/** One method, from bytes to bytes. */
+function answer(
+  server: Server,
+  path: string,
+  handle: (request: Buffer, callback: sendUnaryData<Buffer>) => void,
+): void {
+  const same = (bytes: Buffer) => bytes
+  const call = ({ request }: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) =>
+    handle(request, callback)
+  server.register(path, call, same, same, 'unary')
+}
+
+/** A GetSecretResponse: field 1, the bytes. */
+function secretResponse(value: Buffer): Buffer {
+  const length: number[] = []
+  for (let rest = value.length; ; rest = Math.floor(rest / 128)) {
+    length.push(rest < 128 ? rest : (rest % 128) + 128)
+    if (rest < 128) break
+  }
+  return Buffer.concat([Buffer.from([10, ...length]), value])
+}
