@@ -117,6 +117,10 @@ describe('the git port', () => {
       ['link', 'link'],
       ['way', 'link'],
     ])
+    assert.deepEqual([...(await source.kindsOf(['folder/file'], NEVER))], [['folder/file', 'file']])
+    assert.deepEqual([...(await source.list('folder', NEVER))], [['file', 'file']])
+    assert.deepEqual((await source.list('.', NEVER)).get('way'), 'link')
+    for (const path of ['none', 'way', 'a.txt']) assert.equal((await source.list(path, NEVER)).size, 0, path)
   })
 
   test('serves several deployments of one repository at once', async () => {

@@ -102,6 +102,7 @@ function sourceOf(commitSha: string): Source {
     commitSha,
     commitMessage: commit,
     kindsOf: () => Promise.resolve(kinds),
+    list: () => Promise.resolve(kinds),
     read: () => Promise.reject(new Error('there is no such file')),
     archive: () => Readable.from([writeTar({ Dockerfile: DOCKERFILES[commit] })]),
   }

@@ -20,6 +20,8 @@ export interface Source {
   readonly commitMessage: string
   /** What is at paths below the repository's root (`.` is the root itself), without following symbolic links. */
   kindsOf(paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
+  /** What is in a folder, by name; empty when there is no such folder. */
+  list(folder: string, signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
   /** Content of a file of at most 1 MiB. */
   read(path: string, signal: AbortSignal): Promise<string>
   /** All files below `folder` as an uncompressed tar, as committed; errors destroy the stream. */

@@ -26,11 +26,13 @@ export async function sourceOf(
     commitMessage: (subject ?? '').slice(0, 200),
     kindsOf: async (paths, stop) => {
       const below = paths.filter((path) => path !== '.')
-      // -t: a folder is listed also where a path in it is asked for as well.
+      // -t: a folder is listed itself, also where something in it is asked for as well.
       const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-t', '-z', commitSha, '--', ...below]
-      const kinds = kindsIn((await runGit(settings, args, stop)).stdout)
-      return paths.includes('.') ? kinds.set('.', 'folder') : kinds
+      const kinds = kindsIn((await runGit(settings, args, stop)).stdout).set('.', 'folder')
+      return new Map([...kinds].filter(([path]) => paths.includes(path)))
     },
+    list: async (folder, stop) =>
+      kindsIn((await runGit(settings, ['-C', mirror, 'ls-tree', '-z', tree(folder)], stop)).stdout),
     read: async (path, stop) => {
       const options = { env: gitEnvironment(settings) }
       const args = gitArguments(['-C', mirror, 'cat-file', 'blob', tree(path)])
