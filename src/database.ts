@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm'
 import { Initial1700000000001 } from '../migrations/1700000000001-initial.js'
 import { DurableEngine1700000000002 } from '../migrations/1700000000002-durable-engine.js'
 import { Traffic1700000000003 } from '../migrations/1700000000003-traffic.js'
+import { Builds1700000000005 } from '../migrations/1700000000005-builds.js'
 import { Secrets1700000000006 } from '../migrations/1700000000006-secrets.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
@@ -23,6 +24,7 @@ export function createDataSource(url: string): DataSource {
       Initial1700000000001,
       DurableEngine1700000000002,
       Traffic1700000000003,
+      Builds1700000000005,
       Secrets1700000000006,
     ],
     migrationsTableName: 'migration',

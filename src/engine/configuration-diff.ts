@@ -73,6 +73,8 @@ const NAMES: readonly [stored: RegExp, name: string][] = [
   [/^(memoryBytes|cpus|pids)$/, 'limits.$1'],
   [/^health\./, 'healthCheck.'],
   [/^source\./, ''],
+  [/^build\.args/, 'buildArgs'],
+  [/^build\./, ''],
 ]
 
 /** Every stored field, also one that is new: none has to be listed here to be compared. */

@@ -6,16 +6,14 @@ import type { Queryable } from './logs/store.js'
 /** What a deployment of the stage would run with, as things are now. */
 export async function readConfiguration(database: Queryable, app: App, stage: Stage): Promise<Configuration> {
   const variables = await database.query<Configuration['variables'][number][]>(
-    `SELECT key, value_encrypted AS "valueEncrypted", fingerprint FROM variable WHERE stage_id = $1 ORDER BY key`,
+    `SELECT key, value_encrypted AS "valueEncrypted", fingerprint, build_secret AS "buildSecret"
+       FROM variable WHERE stage_id = $1 ORDER BY key`,
     [stage.id],
   )
+  const { contextPath, dockerfilePath, target, buildArgs: args, platform } = app
   return {
-    source: {
-      repoUrl: app.repoUrl,
-      branch: stage.branch ?? app.branch,
-      dockerfilePath: app.dockerfilePath,
-      contextPath: app.contextPath,
-    },
+    source: { repoUrl: app.repoUrl, branch: stage.branch ?? app.branch },
+    build: { contextPath, dockerfilePath, target, args, platform },
     port: app.port,
     replicas: stage.replicas,
     memoryBytes: stage.memoryBytes,

@@ -119,6 +119,8 @@ const MAX_VARIABLES_BYTES = 128 * 1024
 export interface GivenVariable {
   readonly key: string
   readonly value: string
+  /** For builds alone. Left out: as it was, and false for a new one. */
+  readonly buildSecret?: boolean | null
   /** Where it stands in a text; without, it is named by its place in the list. */
   readonly line?: number
 }
@@ -174,6 +176,7 @@ export function deploymentUrl(
   return publicUrl(`${containerName(appName, deployment.id)}.${at.baseDomain}`, port)
 }
 
-function quote(text: string): string {
+/** What was given, for a message: cut short, so that nobody fills a log with it. */
+export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }

@@ -73,7 +73,7 @@ function resealVariable(variable: StoredVariable, stageId: string, secrets: Secr
   try {
     const value = secrets.decrypt(valueEncrypted, variablePlace(stageId, key))
     const { stageId: _stage, ...sealed } = sealVariable(secrets, stageId, { key, value })
-    return { value: sealed, count: 1, unreadable: [] }
+    return { value: { ...variable, ...sealed }, count: 1, unreadable: [] }
   } catch (error) {
     if (!(error instanceof DecryptError)) throw error
     return { value: variable, count: 0, unreadable: [`${key} of stage ${stageId}`] }

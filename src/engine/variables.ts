@@ -1,16 +1,19 @@
-import type { StoredVariable } from '../entities/configuration.js'
+import type { Configuration, StoredVariable } from '../entities/configuration.js'
 import type { Variable } from '../entities/variable.js'
 import { DeployError } from './errors.js'
+import type { GivenVariable } from './names.js'
 import { DecryptError, type SecretBox } from './secrets.js'
 
 /** A variable as it is stored: encrypted, with a fingerprint. */
 export function sealVariable(
   secrets: SecretBox,
   stageId: string,
-  { key, value }: { key: string; value: string },
-): Pick<Variable, 'stageId' | 'key' | 'valueEncrypted' | 'fingerprint'> {
+  { key, value, buildSecret }: GivenVariable,
+): Pick<Variable, 'stageId' | 'key' | 'valueEncrypted' | 'fingerprint'> & { buildSecret?: boolean } {
   const valueEncrypted = secrets.encrypt(value, variablePlace(stageId, key))
-  return { stageId, key, valueEncrypted, fingerprint: secrets.fingerprint(value) }
+  // A new value alone must not hand a build's secret to the container.
+  const kind = buildSecret === undefined || buildSecret === null ? {} : { buildSecret }
+  return { stageId, key, valueEncrypted, fingerprint: secrets.fingerprint(value), ...kind }
 }
 
 /** What a variable's ciphertext is bound to. */
@@ -33,4 +36,19 @@ export function openVariables(
     const message = `${error.message}: restore the key, or set the variable again and deploy`
     throw new DeployError(error.code, message, { cause: error })
   }
+}
+
+/** What a deployment's container gets, and what only its build may know. @throws DeployError SECRET_UNREADABLE */
+export function openConfiguration(
+  secrets: SecretBox,
+  stageId: string,
+  { variables }: Pick<Configuration, 'variables'>,
+): { variables: Map<string, string>; buildSecrets: Map<string, string> } {
+  const open = (wanted: boolean) =>
+    openVariables(
+      secrets,
+      stageId,
+      variables.filter(({ buildSecret }) => (buildSecret ?? false) === wanted),
+    )
+  return { variables: open(false), buildSecrets: open(true) }
 }

@@ -22,6 +22,18 @@ export class App {
   @Column({ type: 'text', name: 'context_path' })
   contextPath!: string
 
+  /** The stage of the Dockerfile that is built. Null: the last one. */
+  @Column({ type: 'text', nullable: true })
+  target!: string | null
+
+  /** Values of the Dockerfile's ARG instructions. They stay in the image's history: nothing secret. */
+  @Column({ type: 'jsonb', name: 'build_args', default: () => `'{}'` })
+  buildArgs!: Record<string, string>
+
+  /** `os/arch` or `os/arch/variant`. Null: the Docker engine's own. */
+  @Column({ type: 'text', nullable: true })
+  platform!: string | null
+
   /** Where its container listens. Null: what the image exposes. */
   @Column({ type: 'integer', nullable: true })
   port!: number | null

@@ -3,8 +3,9 @@
  * rollback take it from here and not from the stage, which may have been changed since.
  */
 export interface Configuration {
-  /** What its image is built from; not there in the oldest ones. */
+  /** Where its commit comes from; not there in the oldest ones. */
   readonly source?: SourceConfiguration
+  readonly build: BuildConfiguration
   /** Null: what the image exposes. */
   readonly port: number | null
   readonly replicas: number
@@ -20,8 +21,17 @@ export interface SourceConfiguration {
   readonly repoUrl: string
   /** Null: the remote's default branch. */
   readonly branch: string | null
-  readonly dockerfilePath: string
+}
+
+/** How its image is built, should it have to be. */
+export interface BuildConfiguration {
   readonly contextPath: string
+  readonly dockerfilePath: string
+  /** The stage of the Dockerfile. Null: the last one. */
+  readonly target: string | null
+  readonly args: Readonly<Record<string, string>>
+  /** Null: the Docker engine's own. */
+  readonly platform: string | null
 }
 
 export interface HealthConfiguration {
@@ -37,4 +47,6 @@ export interface StoredVariable {
   readonly key: string
   readonly valueEncrypted: string
   readonly fingerprint: string
+  /** For its build alone. Absent in what earlier versions pinned. */
+  readonly buildSecret?: boolean
 }

@@ -34,6 +34,7 @@ import { Stage } from './stage.js'
   where: '"idempotency_key" IS NOT NULL',
 })
 @Index('deployment_app_generation', ['appId', 'generation'])
+@Index('deployment_build_key', ['appId', 'buildKey'], { where: '"build_key" IS NOT NULL' })
 @Index('deployment_watched', ['watchUntil'], { where: '"watch_until" IS NOT NULL' })
 @Index('deployment_addressed', ['stageId'], { where: '"addresses" IS NOT NULL' })
 export class Deployment {
@@ -82,6 +83,10 @@ export class Deployment {
 
   @Column({ type: 'text', name: 'image_id', nullable: true })
   imageId!: string | null
+
+  /** What its image was built of (engine/build-key.ts); null: it was not built, or is not yet. */
+  @Column({ type: 'text', name: 'build_key', nullable: true })
+  buildKey!: string | null
 
   @Column({ type: 'text', nullable: true })
   image!: string | null

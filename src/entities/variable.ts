@@ -21,6 +21,10 @@ export class Variable {
   @Column({ type: 'text' })
   fingerprint!: string
 
+  /** For builds alone: the container does not get it. */
+  @Column({ type: 'boolean', name: 'build_secret', default: false })
+  buildSecret!: boolean
+
   @Column({ type: 'timestamptz', name: 'updated_at', default: () => 'now()' })
   updatedAt!: Date
 }

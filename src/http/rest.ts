@@ -105,8 +105,11 @@ function createCommand(body: unknown): CreateAppCommand {
     branch: text('branch'),
     dockerfilePath: text('dockerfile_path'),
     contextPath: text('context_path'),
+    target: text('target'),
+    buildArgs: pairsOf('build_args', fields.build_args),
+    platform: text('platform'),
     port,
-    variables: variablesOf(fields.variables),
+    variables: pairsOf('variables', fields.variables),
     deploy,
   }
 }
@@ -115,11 +118,11 @@ function fail(name: string): never {
   throw badInput(name, 'is missing')
 }
 
-function variablesOf(value: unknown): { key: string; value: string }[] {
+function pairsOf(name: string, value: unknown): { key: string; value: string }[] {
   if (value === undefined || value === null) return []
-  if (typeof value !== 'object' || Array.isArray(value)) throw badInput('variables', 'must be an object')
+  if (typeof value !== 'object' || Array.isArray(value)) throw badInput(name, 'must be an object')
   return Object.entries(value).map(([key, text]) => {
-    if (typeof text !== 'string') throw badInput(`variables.${key}`, 'must be a string')
+    if (typeof text !== 'string') throw badInput(`${name}.${key}`, 'must be a string')
     return { key, value: text }
   })
 }

@@ -1,7 +1,7 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { publicUrl, stageHost } from '../engine/names.js'
 import type { App } from '../entities/app.js'
-import { AppType } from '../schema/app.js'
+import { AppType, BuildArgType } from '../schema/app.js'
 import { AppConnectionType, DeploymentConnectionType } from '../schema/connection.js'
 import { CreateAppInput, UpdateAppInput } from '../schema/inputs.js'
 import { StageType } from '../schema/stage.js'
@@ -56,6 +56,12 @@ export class AppResolver {
   @FieldResolver(() => String, { description: 'Where the production stage answers.' })
   url(@Root() app: App, @Ctx() { address }: RequestContext) {
     return publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort)
+  }
+
+  @FieldResolver(() => [BuildArgType], { description: 'By key.' })
+  buildArgs(@Root() app: App): BuildArgType[] {
+    const entries = Object.entries(app.buildArgs).sort(([a], [b]) => (a < b ? -1 : 1))
+    return entries.map(([key, value]) => ({ key, value }))
   }
 
   @FieldResolver(() => [StageType])

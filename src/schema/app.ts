@@ -1,6 +1,15 @@
 import { Field, ID, Int, ObjectType } from 'type-graphql'
 import { DateTime } from './scalars.js'
 
+@ObjectType('BuildArg')
+export class BuildArgType {
+  @Field(() => String)
+  key!: string
+
+  @Field(() => String)
+  value!: string
+}
+
 @ObjectType('App')
 export class AppType {
   @Field(() => ID)
@@ -23,6 +32,15 @@ export class AppType {
 
   @Field(() => String)
   contextPath!: string
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The stage of the Dockerfile that is built (FROM … AS name). Null: the last one.',
+  })
+  target!: string | null
+
+  @Field(() => String, { nullable: true, description: "As linux/amd64. Null: the Docker engine's own." })
+  platform!: string | null
 
   @Field(() => Int, {
     nullable: true,

@@ -7,6 +7,24 @@ export class VariableInput {
 
   @Field(() => String)
   value!: string
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'For builds alone: steps mount it (RUN --mount=type=secret,id=KEY), and the container does not get it. Needs BuildKit. Left out: as it was, and false for a new one.',
+  })
+  buildSecret?: boolean | null
+}
+
+@InputType('BuildArgInput', {
+  description: "The value of an ARG of the Dockerfile. It stays in the image's history: nothing secret.",
+})
+export class BuildArgInput {
+  @Field(() => String)
+  key!: string
+
+  @Field(() => String)
+  value!: string
 }
 
 @InputType('CreateAppInput')
@@ -35,6 +53,21 @@ export class CreateAppInput {
     description: "Relative to the repository's root.",
   })
   contextPath?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The stage of the Dockerfile to build (FROM … AS name). Null: the last one.',
+  })
+  target?: string | null
+
+  @Field(() => [BuildArgInput], { nullable: true, defaultValue: [] })
+  buildArgs?: BuildArgInput[] | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: "os/arch or os/arch/variant, as linux/amd64. Null: the Docker engine's own.",
+  })
+  platform?: string | null
 
   @Field(() => Int, {
     nullable: true,
@@ -66,6 +99,21 @@ export class UpdateAppInput {
 
   @Field(() => String, { nullable: true })
   contextPath?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The stage of the Dockerfile to build (FROM … AS name). Null: the last one.',
+  })
+  target?: string | null
+
+  @Field(() => [BuildArgInput], { nullable: true, description: 'All of them, in place of those before.' })
+  buildArgs?: BuildArgInput[] | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: "os/arch or os/arch/variant, as linux/amd64. Null: the Docker engine's own.",
+  })
+  platform?: string | null
 
   @Field(() => Int, { nullable: true, description: 'Null: what the image exposes.' })
   port?: number | null

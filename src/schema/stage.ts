@@ -41,6 +41,9 @@ export class VariableType {
   @Field(() => String)
   fingerprint!: string
 
+  @Field(() => Boolean, { description: 'For builds alone: the container does not get it.' })
+  buildSecret!: boolean
+
   @Field(() => DateTime)
   updatedAt!: Date
 }

@@ -101,6 +101,9 @@ describe('the API', () => {
       ['dockerfilePath', { name: 'shop', repoUrl: REPO, dockerfilePath: '../Dockerfile' }],
       ['contextPath', { name: 'shop', repoUrl: REPO, contextPath: '/etc' }],
       ['port', { name: 'shop', repoUrl: REPO, port: 70_000 }],
+      ['target', { name: 'shop', repoUrl: REPO, target: 'a b' }],
+      ['platform', { name: 'shop', repoUrl: REPO, platform: 'arm' }],
+      ['buildArgs[0].key', { name: 'shop', repoUrl: REPO, buildArgs: [{ key: 'A-B', value: '' }] }],
       ['variables[0].key', { name: 'shop', repoUrl: REPO, variables: [{ key: 'A B', value: '' }] }],
     ]
     for (const [field, input] of wrong) {

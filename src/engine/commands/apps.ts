@@ -4,6 +4,7 @@ import { App } from '../../entities/app.js'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
+import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../build-options.js'
 import { CommandError } from '../errors.js'
 import { shareKeyToEncrypt } from '../instance.js'
 import {
@@ -14,28 +15,28 @@ import {
   checkRepoUrl,
   checkVariables,
   createId,
+  type GivenVariable,
 } from '../names.js'
 import { sealVariable } from '../variables.js'
 import type { CommandParts } from './parts.js'
 import { announceQueued, enqueue } from './enqueue.js'
-
-export interface CreateAppCommand {
-  readonly name: string
-  readonly repoUrl: string
-  readonly branch?: string | null
-  readonly dockerfilePath?: string | null
-  readonly contextPath?: string | null
-  readonly port?: number | null
-  readonly variables?: readonly { key: string; value: string }[] | null
-  readonly deploy?: boolean | null
-}
 
 export interface UpdateAppCommand {
   readonly repoUrl?: string | null
   readonly branch?: string | null
   readonly dockerfilePath?: string | null
   readonly contextPath?: string | null
+  readonly target?: string | null
+  readonly buildArgs?: readonly BuildArg[] | null
+  readonly platform?: string | null
   readonly port?: number | null
+}
+
+export interface CreateAppCommand extends UpdateAppCommand {
+  readonly name: string
+  readonly repoUrl: string
+  readonly variables?: readonly GivenVariable[] | null
+  readonly deploy?: boolean | null
 }
 
 /** How long `delete` waits for a worker to have removed what runs. */
@@ -72,11 +73,15 @@ export class AppCommands {
   async update(id: string, command: UpdateAppCommand): Promise<App> {
     return this.parts.database.transaction(async (manager) => {
       const app = await getApp(manager, id)
+      const buildArgs = Object.entries(app.buildArgs).map(([key, value]) => ({ key, value }))
       const source = this.#source({
         repoUrl: command.repoUrl ?? app.repoUrl,
         branch: command.branch === undefined ? app.branch : command.branch,
         dockerfilePath: command.dockerfilePath === undefined ? app.dockerfilePath : command.dockerfilePath,
         contextPath: command.contextPath === undefined ? app.contextPath : command.contextPath,
+        target: command.target === undefined ? app.target : command.target,
+        buildArgs: command.buildArgs === undefined ? buildArgs : command.buildArgs,
+        platform: command.platform === undefined ? app.platform : command.platform,
         port: command.port === undefined ? app.port : command.port,
       })
       await manager.update(App, { id }, { ...source, updatedAt: new Date() })
@@ -115,6 +120,9 @@ export class AppCommands {
       branch: command.branch ? checkRef('branch', command.branch) : null,
       dockerfilePath: checkPath('dockerfilePath', command.dockerfilePath ?? 'Dockerfile'),
       contextPath: checkPath('contextPath', command.contextPath ?? '.'),
+      target: checkTarget('target', command.target ?? null),
+      buildArgs: checkBuildArgs('buildArgs', command.buildArgs ?? []),
+      platform: checkPlatform('platform', command.platform ?? null),
       port: checkPort('port', command.port ?? null),
     }
   }
