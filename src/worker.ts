@@ -77,12 +77,12 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
 }
 
 function createTools(core: Core, router: Router): Tools {
-  const { config, database, wakeups, instanceId } = core
+  const { config, database, wakeups, instanceId, logger } = core
   return {
     database,
     wakeups,
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
-    docker: new Dockerode(config),
+    docker: new Dockerode({ ...config, warn: (message) => logger.warn(message) }),
     router,
     reach: createFailpoint(config.failpoint),
     settings: { ...config, instanceId },

@@ -2,17 +2,19 @@ import { DeploymentStatus } from '../entities/deployment-status.js'
 import { DeployError, HandOverError } from './errors.js'
 import { publicUrl, stageHost } from './names.js'
 import { leaseMarginSeconds, transition } from './states.js'
-import { build, imageName, reuseImage } from './steps/build.js'
+import { build } from './steps/build.js'
 import { clone } from './steps/clone.js'
 import { containerNames } from './steps/containers.js'
 import { step, type Tools, type Work } from './steps/context.js'
+import { findBuilt, imageName, reuseImage } from './steps/image.js'
 import { type Replaced, route } from './steps/route.js'
 import { start } from './steps/start.js'
 import { UndoStack } from './undo-stack.js'
 
 /**
  * The recipe: clone → build → start → check → route → running, the undo beside each step. A deployment whose image is
- * there already (an earlier attempt's, or the one it was asked to run again) begins with the start.
+ * there already (an earlier attempt's, or the one it was asked to run again) begins with the start; one whose commit was
+ * built before in the same way goes from the clone to the start.
  *
  * Rejects with what went wrong after everything that had been made is removed again; the version that serves is not
  * touched before the last step. Aborting `signal` makes the current step end and reject with the signal's reason.
@@ -35,8 +37,11 @@ export async function deploy(
     if (!image) {
       undo.push(() => tools.git.release(app.repoUrl, deployment.id))
       const source = await step(tools, 'clone', () => clone(work, tools, signal))
-      await enter(work, DeploymentStatus.BUILDING, tools)
-      image = await step(tools, 'build', () => build(work, source, tools, signal))
+      image = await step(tools, 'find-built', () => findBuilt(work, source.commitSha, tools))
+      if (!image) {
+        await enter(work, DeploymentStatus.BUILDING, tools)
+        image = await step(tools, 'build', () => build(work, source, tools, signal))
+      }
     }
     await enter(work, DeploymentStatus.STARTING, tools)
     for (const name of containerNames(app.name, deployment.id, configuration.replicas)) {

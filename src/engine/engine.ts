@@ -19,7 +19,7 @@ import { settleFailure } from './settle-failure.js'
 import type { Claim } from './states.js'
 import { step, type Tools, type Work } from './steps/context.js'
 import { retire } from './steps/retire.js'
-import { openVariables } from './variables.js'
+import { openConfiguration } from './variables.js'
 
 /** How long an answer of the Docker engine lets deployments be claimed without another. */
 const DOCKER_ANSWER_MS = 2_000
@@ -192,17 +192,17 @@ export class Engine {
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
     const configuration = deployment.configuration ?? (await this.#pinConfiguration(app, stage, claim))
-    const variables = openVariables(secrets, stage.id, configuration.variables)
+    const opened = openConfiguration(secrets, stage.id, configuration)
     const options = {
       deploymentId: deployment.id,
       epoch: claim.epoch,
-      secrets: [...variables.values()],
+      secrets: [...opened.variables.values(), ...opened.buildSecrets.values()],
       onLost: () => abort.abort(new LostClaimError(deployment.id)),
     }
     const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
-    // What is tried again, or built again, is built from what it was, also where the app has been changed since.
+    // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.
     const pinned = { ...app, ...configuration.source }
-    return { claim, deployment, app: pinned, stage, configuration, variables, log }
+    return { claim, deployment, app: pinned, stage, configuration, ...opened, log }
   }
 
   #pinConfiguration(app: App, stage: Stage, claim: Claim): Promise<Configuration> {

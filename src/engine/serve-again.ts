@@ -12,7 +12,7 @@ import { transition } from './states.js'
 import { containerRequests } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
 import { ownerOf } from './steps/start.js'
-import { openVariables } from './variables.js'
+import { openConfiguration } from './variables.js'
 
 interface Parts {
   readonly database: DataSource
@@ -66,7 +66,7 @@ async function readWanted(database: DataSource, id: string): Promise<Wanted | nu
 function requestsOf({ app, stage, deployment }: Wanted, { tools, secrets }: Parts): ContainerRequest[] {
   const { configuration, imageId, port } = deployment
   if (!configuration || !imageId || port === null) throw new Error('it never ran')
-  const variables = openVariables(secrets, stage.id, configuration.variables)
+  const { variables } = openConfiguration(secrets, stage.id, configuration)
   return containerRequests(ownerOf({ app, stage, deployment }, tools), {
     imageId,
     port,

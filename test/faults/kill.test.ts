@@ -12,6 +12,7 @@ const STEPS = [
   'reuse',
   'clone',
   'pin',
+  'find-built',
   'enter-building',
   'build',
   'accept',

@@ -52,7 +52,7 @@ async function toolsOf(scene: Scene): Promise<Tools> {
   return {
     ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
-    docker: new Dockerode(config),
+    docker: new Dockerode({ ...config, warn: () => undefined }),
     reach: () => undefined,
     settings: { ...config, instanceId: instance?.id ?? '' },
   }

@@ -20,7 +20,7 @@ describe('the fake engine builds as the real one', () => {
     const name = version === '1' ? 'the classic builder' : 'BuildKit'
     /** Status, the words of an error, and what its messages are made of. */
     const outcome = async (engine: EngineUnderTest, dockerfile: string, more = '') => {
-      const tag = `${engine.mark}:built${version}`
+      const tag = `${engine.mark}:built${version}${more.replace(/\W/g, '')}`
       const answer = await engine.build(tag, dockerfile, version, more)
       if (answer.status !== 200) return engine.said(answer)
       const lines = answer.text
@@ -55,6 +55,25 @@ describe('the fake engine builds as the real one', () => {
       )
       assert.equal(fake.status, real.status)
       for (const answer of [real, fake]) assert.match(answer.text, /Nope/)
+    })
+
+    const stages = `FROM ${BASE_IMAGE} AS one\nARG WORD\n${run('echo said $WORD')}FROM ${BASE_IMAGE} AS two\n${run('exit 3')}`
+
+    test(`${name} stops at the stage that is wanted`, () =>
+      same((engine) => outcome(engine, stages, '&target=one')))
+
+    test(`${name} says that there is no such stage`, () =>
+      same((engine) => outcome(engine, stages, '&target=moon')))
+
+    test(`${name} gives a step the build's arguments`, async () => {
+      const args = encodeURIComponent(JSON.stringify({ WORD: `x${engines.real.mark}` }))
+      const { real, fake } = await engines.onBoth((engine) =>
+        engine.build(`${engine.mark}:args${version}`, stages, version, `&target=one&buildargs=${args}`),
+      )
+      for (const { text } of [real, fake]) {
+        const logs = [...text.matchAll(/"aux":"([^"]+)"/g)].map(([, aux = '']) => Buffer.from(aux, 'base64'))
+        assert.ok(Buffer.concat([...logs, Buffer.from(text)]).includes(`said x${engines.real.mark}`))
+      }
     })
 
     test(`${name} fails without its base image`, async () => {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
-import type { BuildOutput, ContainerRequest } from '../../src/engine/docker/docker.js'
+import type { BuildOutput, BuildRequest, ContainerRequest } from '../../src/engine/docker/docker.js'
 import { DeployError } from '../../src/engine/errors.js'
 import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
 import { writeTar } from '../support/fake-docker/tar.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { until } from '../support/server.js'
 
+const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets: new Map<string, string>() }
 const SIGNAL = new AbortController().signal
 
 /** Longshore's own port does the same on the real engine and on the fake. */
@@ -33,6 +34,7 @@ for (const kind of ['real', 'fake'] as const) {
       name: string,
       files: Record<string, string>,
       builder: 'classic' | 'buildkit' = 'buildkit',
+      options: Partial<BuildRequest> = {},
     ) {
       const context = Readable.from([writeTar(files)])
       const request = {
@@ -40,9 +42,9 @@ for (const kind of ['real', 'fake'] as const) {
         dockerfile: 'Dockerfile',
         tag: tag(name),
         labels: engine.labels,
-        noCache: false,
+        ...PLAIN,
       }
-      return docker(builder).build({ ...request, output }, SIGNAL)
+      return docker(builder).build({ ...request, output, ...options }, SIGNAL)
     }
 
     const request = (name: string, image: string): ContainerRequest => ({
@@ -94,10 +96,23 @@ for (const kind of ['real', 'fake'] as const) {
         assert.rejects(build('parse', { Dockerfile: 'FRUM x\n' }, builder), /unknown instruction: FRUM/))
     }
 
+    test('builds a stage with arguments, and says that there is no such stage', async () => {
+      const { Dockerfile = '' } = webApp('x')
+      const files = { ...webApp('x'), Dockerfile: `${Dockerfile.replace('\n', ' AS one\n')}FROM nope:x\n` }
+      assert.ok(await build('target', files, 'buildkit', { target: 'one', args: { WORD: 'a b&c="d"' } }))
+      await assert.rejects(build('target', files, 'buildkit', { target: 'moon' }), /moon/)
+      await assert.rejects(build('target', files, 'classic', { target: 'moon' }), /moon/)
+    })
+
+    test('refuses build secrets with the classic builder, before anything is built', () =>
+      assert.rejects(build('secret', webApp('x'), 'classic', { secrets: new Map([['KEY', 'value']]) }), {
+        code: 'BUILD_SECRETS_NEED_BUILDKIT',
+      }))
+
     test('stops a build that is aborted', async () => {
       const abort = new AbortController()
       const context = Readable.from([writeTar(webApp('x', [`: ${engine.mark}; echo begun; sleep 30`]))])
-      const wanted = { context, dockerfile: 'Dockerfile', tag: tag('aborted'), labels: {}, noCache: false }
+      const wanted = { context, dockerfile: 'Dockerfile', tag: tag('aborted'), labels: {}, ...PLAIN }
       written.length = 0
       const building = docker().build({ ...wanted, output }, abort.signal)
       building.catch(() => undefined)
@@ -148,7 +163,8 @@ for (const kind of ['real', 'fake'] as const) {
 
     test('gives an image one more name, which goes without the image', async () => {
       const { id } = await build('named', script('exit 0'))
-      await docker().tagImage(id, tag('renamed'))
+      assert.equal(await docker().tagImage(id, tag('renamed')), true)
+      assert.equal(await docker().tagImage(`sha256:${'0'.repeat(64)}`, tag('other')), false)
       assert.equal((await docker().findImage(tag('renamed')))?.id, id)
       await docker().removeImage(tag('named'))
       assert.equal((await docker().findImage(id))?.id, id)

@@ -16,6 +16,7 @@ import type { Tools } from '../../src/engine/steps/context.js'
 import type { Wakeups } from '../../src/engine/wakeups.js'
 import { Watcher } from '../../src/engine/watch.js'
 import type { Logger } from '../../src/logger.js'
+import { UNLIMITED } from '../support/docker-engines.js'
 import type { FakeDocker } from '../support/fake-docker/fake-docker.js'
 import type { MemoryGit } from './memory-git.js'
 import { type Activity, Wire } from './wire.js'
@@ -44,6 +45,8 @@ const SETTINGS = {
   router: 'builtin' as const,
   publicPort: 80,
   imagePrefix: 'mvp',
+  builder: 'classic' as const,
+  baseImages: { node: '', python: '', go: '', rust: '', runtime: '', static: '' },
   buildTimeoutMs: 60_000,
   buildCacheBytes: 0,
   leaseMs: LEASE_MS,
@@ -97,6 +100,7 @@ export class SimProcess {
       dockerTimeoutMs: 300,
       buildSilenceMs: 600,
       builder: 'classic',
+      ...UNLIMITED,
     })
     const tools = {
       database,

@@ -34,9 +34,11 @@ export class DockerDaemon implements AsyncDisposable {
   readonly #net = `10.${randomInt(100, 250)}`
   #child: ChildProcess | null = null
 
+  private constructor(private readonly options: readonly string[]) {}
+
   /** Starts one that has the tests' base image and nothing else. */
-  static async start(): Promise<DockerDaemon> {
-    const daemon = new DockerDaemon()
+  static async start(options: readonly string[] = []): Promise<DockerDaemon> {
+    const daemon = new DockerDaemon(options)
     try {
       daemon.#createNamespace()
       await daemon.up()
@@ -70,6 +72,7 @@ export class DockerDaemon implements AsyncDisposable {
         ...[`--net=/run/netns/${this.#namespace}`, 'dockerd', `--host=${this.host}`, pool],
         ...Object.entries(places).map(([option, name]) => `--${option}=${at(name)}`),
         ...['--iptables=false', '--ip6tables=false', '--ip-masq=false'],
+        ...this.options,
       ],
       { env: { PATH, TMPDIR: tmpdir() }, stdio: ['ignore', 'pipe', 'pipe'] },
     )

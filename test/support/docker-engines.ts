@@ -6,6 +6,14 @@ import { FakeDocker } from './fake-docker/fake-docker.js'
 import { writeTar } from './fake-docker/tar.js'
 
 const NETWORK = 'longshore'
+/** Names no cgroup that there is: a fake engine must not limit the builds of the real one. */
+export const UNLIMITED = {
+  buildMemoryBytes: 1024 ** 3,
+  buildCpus: null,
+  buildCgroup: 'longshore-test/none',
+  concurrency: 1,
+  warn: () => undefined,
+}
 
 /** An engine under test, real or fake, with what a test may make there. */
 export class EngineUnderTest implements AsyncDisposable {
@@ -32,7 +40,13 @@ export class EngineUnderTest implements AsyncDisposable {
   }
 
   port(builder: 'classic' | 'buildkit'): Dockerode {
-    return new Dockerode({ dockerHost: this.host, builder, buildSilenceMs: 60_000, dockerTimeoutMs: 60_000 })
+    return new Dockerode({
+      dockerHost: this.host,
+      builder,
+      buildSilenceMs: 60_000,
+      dockerTimeoutMs: 60_000,
+      ...UNLIMITED,
+    })
   }
 
   call(method: string, path: string, body?: object | Buffer): Promise<DockerAnswer> {

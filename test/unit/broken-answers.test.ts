@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { InfrastructureError } from '../../src/engine/errors.js'
+import { UNLIMITED } from '../support/docker-engines.js'
 import { FakeDocker } from '../support/fake-docker/fake-docker.js'
 
 describe('an answer of the engine that breaks off in the middle', () => {
@@ -9,7 +10,7 @@ describe('an answer of the engine that breaks off in the middle', () => {
     const fake = await FakeDocker.start()
     const options = { dockerHost: fake.host, builder: 'classic', buildSilenceMs: 60_000 } as const
     // Far longer than the test may take: what fails in time does not fail for the time-out.
-    return { fake, port: new Dockerode({ ...options, dockerTimeoutMs: 60_000 }) }
+    return { fake, port: new Dockerode({ ...UNLIMITED, ...options, dockerTimeoutMs: 60_000 }) }
   }
 
   test('fails a change at once', { timeout: 5_000 }, async () => {

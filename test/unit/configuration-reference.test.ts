@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { buildSchema, getNamedType, type GraphQLInputField, isInputObjectType } from 'graphql'
+import {
+  buildSchema,
+  getNamedType,
+  getNullableType,
+  type GraphQLInputField,
+  isInputObjectType,
+  isListType,
+} from 'graphql'
 import { ConfigError, readConfig } from '../../src/config.js'
 import { STAGE_NUMBERS } from '../../src/engine/commands/stage-settings.js'
 
@@ -69,7 +76,7 @@ function fieldsOf(type: string, prefix = ''): [name: string, field: GraphQLInput
   assert.ok(isInputObjectType(input), type)
   return Object.values(input.getFields()).flatMap((field): [string, GraphQLInputField][] => {
     const inner = getNamedType(field.type)
-    const isGroup = isInputObjectType(inner) && inner.name !== 'VariableInput'
+    const isGroup = isInputObjectType(inner) && !isListType(getNullableType(field.type))
     return isGroup ? fieldsOf(inner.name, `${prefix}${field.name}.`) : [[`${prefix}${field.name}`, field]]
   })
 }

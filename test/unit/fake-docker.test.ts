@@ -7,6 +7,7 @@ import { DockerHttp, filters } from '../support/docker-http.js'
 import { type Behaviour, FakeDocker } from '../support/fake-docker/fake-docker.js'
 import { writeTar } from '../support/fake-docker/tar.js'
 import { webApp } from '../support/repository.js'
+import { UNLIMITED } from '../support/docker-engines.js'
 import { until } from '../support/server.js'
 
 const SIGNAL = new AbortController().signal
@@ -22,6 +23,7 @@ describe('a fake engine', () => {
       builder: 'buildkit',
       buildSilenceMs: 10_000,
       dockerTimeoutMs: 10_000,
+      ...UNLIMITED,
     })
     http = new DockerHttp(docker.host)
   })
@@ -30,7 +32,8 @@ describe('a fake engine', () => {
   function build(tag = 'shop:1', signal = SIGNAL, text = 'hello') {
     const context = Readable.from([writeTar(webApp(text, ['echo grün und 💚']))])
     const output = { line: () => undefined, bytes: () => Promise.resolve() }
-    return port.build({ context, dockerfile: 'Dockerfile', tag, labels: {}, noCache: false, output }, signal)
+    const plain = { noCache: false, target: null, args: {}, platform: null, secrets: new Map() }
+    return port.build({ context, dockerfile: 'Dockerfile', tag, labels: {}, ...plain, output }, signal)
   }
 
   async function start(name: string, behaviour: Behaviour | null = null) {

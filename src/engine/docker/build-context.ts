@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { Transform, type TransformCallback } from 'node:stream'
+import { tarEntry } from './tar-entry.js'
 
 // A CommonJS module whose types say otherwise.
 const dockerignore = createRequire(import.meta.url)('@balena/dockerignore') as (options: {
@@ -18,12 +19,18 @@ const HARD_LINK = '1'.charCodeAt(0)
  * Filters a tar by its headers as the Docker command line would: what `.dockerignore` names is left out (the engine
  * does not do that for a tar), except the Dockerfile and the ignore file itself. Contents pass through untouched.
  *
+ * @param written files that are put in front, by path
  * @throws Error on an entry that would leave the root of the context.
  */
-export function filterContext(ignoreFile: string | null, dockerfile: string): Transform {
+export function filterContext(
+  ignoreFile: string | null,
+  dockerfile: string,
+  written: ReadonlyMap<string, string> = new Map(),
+): Transform {
   const matcher = ignoreFile === null ? null : dockerignore({ ignorecase: false }).add(ignoreFile)
   const always = new Set([dockerfile, '.dockerignore', `${dockerfile}.dockerignore`])
-  return new TarFilter((path) => always.has(path) || !matcher?.ignores(path))
+  const first = [...written].map(([path, text]) => tarEntry(path, text))
+  return new TarFilter((path) => always.has(path) || !matcher?.ignores(path), Buffer.concat(first))
 }
 
 class TarFilter extends Transform {
@@ -37,8 +44,12 @@ class TarFilter extends Transform {
   /** What passes of the present piece; sent on together, or each header would be a frame and a write of its own. */
   #passed: Buffer[] = []
 
-  constructor(private readonly keeps: (path: string) => boolean) {
+  constructor(
+    private readonly keeps: (path: string) => boolean,
+    first: Buffer,
+  ) {
     super()
+    if (first.length > 0) this.push(first)
   }
 
   override _transform(bytes: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {

@@ -15,6 +15,13 @@ export interface BuildRequest {
   readonly tag: string
   readonly labels: Readonly<Record<string, string>>
   readonly noCache: boolean
+  /** A stage of the Dockerfile; null: the last one. */
+  readonly target: string | null
+  readonly args: Readonly<Record<string, string>>
+  /** What steps can mount (`RUN --mount=type=secret,id=NAME`), by name; BuildKit only. */
+  readonly secrets: ReadonlyMap<string, string>
+  /** `os/arch[/variant]`; null: the engine's own. */
+  readonly platform: string | null
   readonly output: BuildOutput
 }
 
@@ -70,11 +77,11 @@ export interface Docker {
   ping(): Promise<string>
   /** Where the engine keeps images and containers; a path of its own machine. */
   rootFolder(): Promise<string>
-  /** Builds and then inspects the image. @throws DeployError BUILD_FAILED with exit code and last lines */
+  /** Builds and then inspects the image. @throws DeployError BUILD_FAILED with exit code and last lines, OUT_OF_MEMORY, BUILD_SECRETS_NEED_BUILDKIT */
   build(request: BuildRequest, signal: AbortSignal): Promise<Image>
   findImage(reference: string): Promise<Image | null>
-  /** Gives an image one more name. */
-  tagImage(id: string, reference: string): Promise<void>
+  /** Gives an image one more name. False: there is no such image. */
+  tagImage(id: string, reference: string): Promise<boolean>
   /** Takes the name away, and the image with its last name unless a container uses it. */
   removeImage(reference: string): Promise<void>
   /** Names of images with a label; the id of one that has lost its name. */

@@ -2,6 +2,7 @@ import Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { InfrastructureError } from '../errors.js'
 import { failBrokenAnswers } from './broken-answers.js'
+import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
 import { addressIn, createContainer, lastLines, startContainer } from './containers.js'
 import type {
@@ -23,7 +24,7 @@ const STOP_MARGIN_MS = 30_000
 /** Looking through a large build cache takes the engine long. */
 const PRUNE_MS = 300_000
 
-export interface DockerodeOptions {
+export interface DockerodeOptions extends Omit<LimitOptions, 'isLocal'> {
   readonly dockerHost: string
   readonly dockerTimeoutMs: number
   readonly builder: BuilderChoice
@@ -33,11 +34,14 @@ export interface DockerodeOptions {
 /** Docker over its HTTP API. The only file that loads dockerode. */
 export class Dockerode implements DockerPort {
   readonly #docker: Docker
-  #rootFolder: string | null = null
+  readonly #limiter: BuildLimiter
+  #machine: Promise<Machine> | null = null
 
   constructor(private readonly options: DockerodeOptions) {
     this.#docker = connect(options.dockerHost)
     failBrokenAnswers(this.#docker)
+    const isLocal = options.dockerHost.startsWith('unix://')
+    this.#limiter = new BuildLimiter({ ...options, isLocal }, async () => (await this.#about()).MemTotal)
   }
 
   async ping(): Promise<string> {
@@ -45,26 +49,33 @@ export class Dockerode implements DockerPort {
   }
 
   async rootFolder(): Promise<string> {
-    // Remembered: the engine takes long to tell all about itself, and this stays what it is.
-    this.#rootFolder ??= (
-      (await this.#ask(() => this.#docker.info())) as { DockerRootDir: string }
-    ).DockerRootDir
-    return this.#rootFolder
+    return (await this.#about()).DockerRootDir
+  }
+
+  /** Remembered: the engine takes long to tell all about itself, and this stays what it is. */
+  async #about(): Promise<Machine> {
+    this.#machine ??= this.#ask(() => this.#docker.info()) as Promise<Machine>
+    try {
+      return await this.#machine
+    } catch (error) {
+      this.#machine = null
+      throw error
+    }
   }
 
   /** Bounded by its silence and, by the caller, as a whole. */
   build(request: BuildRequest, signal: AbortSignal): Promise<Image> {
-    return call(() => buildImage(this.#docker, this.options, request, signal), signal)
+    return call(() => buildImage(this.#docker, this.#limiter, this.options, request, signal), signal)
   }
 
   findImage(reference: string): Promise<Image | null> {
     return this.#ask(() => findImage(this.#docker, reference))
   }
 
-  async tagImage(id: string, reference: string): Promise<void> {
+  async tagImage(id: string, reference: string): Promise<boolean> {
     const at = reference.lastIndexOf(':')
     const name = { repo: reference.slice(0, at), tag: reference.slice(at + 1) }
-    await this.#call(() => this.#docker.getImage(id).tag(name))
+    return (await this.#call(() => gone(this.#docker.getImage(id).tag(name)))) !== null
   }
 
   async removeImage(reference: string): Promise<void> {
@@ -169,6 +180,11 @@ export class Dockerode implements DockerPort {
   #call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return call(() => bounded(work(), this.options.dockerTimeoutMs, signal), signal)
   }
+}
+
+interface Machine {
+  readonly DockerRootDir: string
+  readonly MemTotal: number
 }
 
 function healthOf(status: string | undefined): ContainerState['health'] {

@@ -1,6 +1,8 @@
 import type Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { DeployError } from '../errors.js'
+import type { BuildLimiter, LimitedBuild } from './build-limits.js'
+import { type BuildSession, openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
 import { bounded, gone } from './calls.js'
 import type { BuildRequest, Image } from './docker.js'
@@ -14,6 +16,7 @@ export interface BuildOptions {
 /** Builds an image, writes what the build says, and inspects the result: only what is there counts as built. */
 export async function buildImage(
   docker: Docker,
+  limiter: BuildLimiter,
   options: BuildOptions,
   request: BuildRequest,
   signal: AbortSignal,
@@ -23,9 +26,17 @@ export async function buildImage(
   const watchdog = setTimeout(() => silence.abort(), options.buildSilenceMs)
   const contextFailed = new Promise<never>((_resolve, reject) => request.context.once('error', reject))
   contextFailed.catch(() => undefined)
+  let limited: LimitedBuild | null = null
   try {
-    const version = await chooseBuilder(docker, options)
-    const stream = await Promise.race([post(docker, request, version, either), contextFailed])
+    const isBuildkit = await usesBuildkit(docker, options)
+    limited = await limiter.begin(isBuildkit)
+    using session = await sessionFor(docker, request, isBuildkit, options, signal)
+    const parameters = {
+      ...limited.parameters,
+      ...(isBuildkit ? { version: '2' } : {}),
+      ...(session ? { session: session.id } : {}),
+    }
+    const stream = await Promise.race([post(docker, request, parameters, either), contextFailed])
     stream.on('data', () => watchdog.refresh())
     // Not raced with the context: the engine's own words about a broken context come through the stream.
     const id = await followBuild(stream, request.output)
@@ -37,11 +48,26 @@ export async function buildImage(
       const message = `the build wrote nothing for ${options.buildSilenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
       throw new DeployError('BUILD_STALLED', message)
     }
-    throw refused(error, signal)
+    throw (await limited?.explain(refused(error, signal))) ?? error
   } finally {
     clearTimeout(watchdog)
     request.context.destroy()
   }
+}
+
+/** Null: the build has no secrets, and needs none. */
+async function sessionFor(
+  docker: Docker,
+  { secrets }: BuildRequest,
+  isBuildkit: boolean,
+  { dockerTimeoutMs }: BuildOptions,
+  signal: AbortSignal,
+): Promise<BuildSession | null> {
+  if (secrets.size === 0) return null
+  if (isBuildkit) return openBuildSession(docker, secrets, dockerTimeoutMs, signal)
+  const names = [...secrets.keys()].join(', ')
+  const message = `the classic builder cannot keep ${names} secret: use BuildKit (BUILDER=auto on an engine that has it), or make them plain variables`
+  throw new DeployError('BUILD_SECRETS_NEED_BUILDKIT', message)
 }
 
 type BuildStream = NodeJS.ReadableStream & AsyncIterable<Buffer>
@@ -53,11 +79,10 @@ type BuildStream = NodeJS.ReadableStream & AsyncIterable<Buffer>
 function post(
   docker: Docker,
   request: BuildRequest,
-  version: { version?: '2' },
+  parameters: Readonly<Record<string, unknown>>,
   abortSignal: AbortSignal,
 ): Promise<BuildStream> {
-  const { dockerfile, tag, labels, noCache } = request
-  const options = { dockerfile, t: tag, labels, nocache: noCache, rm: true, forcerm: true, ...version }
+  const options = { ...optionsOf(request), ...parameters }
   const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' }
   const dialled = {
     path: '/build?',
@@ -75,6 +100,20 @@ function post(
   })
 }
 
+function optionsOf({ dockerfile, tag, labels, noCache, target, args, platform }: BuildRequest) {
+  return {
+    dockerfile,
+    t: tag,
+    labels,
+    nocache: noCache,
+    buildargs: args,
+    rm: true,
+    forcerm: true,
+    ...(target === null ? {} : { target }),
+    ...(platform === null ? {} : { platform }),
+  }
+}
+
 /** The engine refuses a build it cannot start (a Dockerfile that does not parse) before any stream. */
 function refused(error: unknown, signal: AbortSignal): unknown {
   const { statusCode, message } = error as { statusCode?: number; message?: string }
@@ -82,12 +121,11 @@ function refused(error: unknown, signal: AbortSignal): unknown {
   return new DeployError('BUILD_FAILED', `the Docker engine refused the build: ${message}`, { cause: error })
 }
 
-async function chooseBuilder(docker: Docker, options: BuildOptions): Promise<{ version?: '2' }> {
-  if (options.builder === 'classic') return {}
-  if (options.builder === 'buildkit') return { version: '2' }
-  const { ApiVersion, Os } = await bounded(docker.version(), options.dockerTimeoutMs)
+async function usesBuildkit(docker: Docker, { builder, dockerTimeoutMs }: BuildOptions): Promise<boolean> {
+  if (builder !== 'auto') return builder === 'buildkit'
+  const { ApiVersion, Os } = await bounded(docker.version(), dockerTimeoutMs)
   const [major = 0, minor = 0] = ApiVersion.split('.').map(Number)
-  return Os === 'linux' && (major > 1 || minor >= 39) ? { version: '2' } : {}
+  return Os === 'linux' && (major > 1 || minor >= 39)
 }
 
 export async function findImage(docker: Docker, reference: string): Promise<Image | null> {

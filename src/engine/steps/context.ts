@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import type { RouterChoice } from '../../config.js'
+import type { BaseImages, BuilderChoice, RouterChoice } from '../../config.js'
 import type { App } from '../../entities/app.js'
 import type { Configuration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
@@ -27,6 +27,8 @@ export interface Tools {
     readonly publicPort: number
     readonly imagePrefix: string
     readonly instanceId: string
+    readonly builder: BuilderChoice
+    readonly baseImages: BaseImages
     readonly buildTimeoutMs: number
     readonly buildCacheBytes: number
     readonly drainMs: number
@@ -48,8 +50,10 @@ export interface Work {
   readonly stage: Stage
   /** What it runs with, as it was when its work began. */
   readonly configuration: Configuration
-  /** Its variables, decrypted. */
+  /** Its container's variables, decrypted. */
   readonly variables: ReadonlyMap<string, string>
+  /** What only its build may know, by key. */
+  readonly buildSecrets: ReadonlyMap<string, string>
   readonly log: LogWriter
 }
 

@@ -24,7 +24,8 @@ async function build(engine: Engine, exchange: Exchange): Promise<Reply> {
   engine.builds.started++
   try {
     const files = readTar(await exchange.body())
-    const steps = readSteps(files, exchange.query.get('dockerfile') ?? 'Dockerfile', buildkit)
+    const all = readSteps(files, exchange.query.get('dockerfile') ?? 'Dockerfile', buildkit)
+    const steps = stepsUpTo(exchange.query.get('target'), all, buildkit)
     const draft: Draft = { image: emptyImage(files, tags), messages, failed: false }
     return {
       status: 200,
@@ -68,6 +69,28 @@ function readSteps(files: ReadonlyMap<string, Buffer>, dockerfile: string, build
     ? `failed to read dockerfile: open ${path}: no such file or directory`
     : `Cannot locate specified Dockerfile: ${dockerfile}`
   throw new Refused(500, why)
+}
+
+/** The steps of the stages up to the one that is wanted. */
+function stepsUpTo(target: string | null, steps: Step[], buildkit: boolean): Step[] {
+  if (target === null) return steps
+  const begin = steps.findIndex(
+    ({ keyword, rest }) => keyword === 'FROM' && rest.split(/\s+/).at(-1) === target && / as /i.test(rest),
+  )
+  if (begin < 0) {
+    const why = buildkit
+      ? `target stage ${target} could not be found`
+      : `failed to reach build target ${target} in Dockerfile`
+    throw new Refused(400, why)
+  }
+  const next = steps.findIndex(({ keyword }, index) => keyword === 'FROM' && index > begin)
+  return next < 0 ? steps : steps.slice(0, next)
+}
+
+/** A script with the values of build arguments in the place of their names. */
+function withArgs(exchange: Exchange, script: string): string {
+  const args = JSON.parse(exchange.query.get('buildargs') ?? '{}') as Record<string, string>
+  return script.replace(/\$(\w+)/g, (name, key: string) => args[key] ?? name)
 }
 
 function emptyImage(files: ReadonlyMap<string, Buffer>, tags: readonly string[]): FakeImage {
@@ -125,7 +148,7 @@ function takeBase(engine: Engine, step: Step, draft: Draft): string | null {
 async function* run(exchange: Exchange, step: Step, draft: Draft): AsyncGenerator<string> {
   const command = commandOf(step.rest)
   const script = command.includes('-c') ? (command.at(-1) ?? '') : command.join(' ')
-  for (const action of readScript(script)) {
+  for (const action of readScript(withArgs(exchange, script))) {
     if (action.kind === 'write') yield* draft.messages.write(action.stream, action.text)
     if (action.kind === 'sleep') await sleep(action.ms, undefined, { signal: exchange.signal })
     if (action.kind !== 'exit') continue

@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto'
+import type { BaseImages, BuilderChoice } from '../config.js'
+import type { Configuration } from '../entities/configuration.js'
+
+/** What an image is made of: two builds of an app with the same key give the same image, as far as anybody can say. */
+export function buildKey(
+  commitSha: string,
+  { build, variables }: Pick<Configuration, 'build' | 'variables'>,
+  settings: { readonly builder: BuilderChoice; readonly baseImages: BaseImages },
+): string {
+  const { contextPath, dockerfilePath, target, args, platform } = build
+  const secrets = variables.filter(({ buildSecret }) => buildSecret)
+  const parts = [
+    [commitSha, contextPath, dockerfilePath, target, platform],
+    Object.entries(args).sort(byName),
+    secrets.map(({ key, fingerprint }) => [key, fingerprint] as const).sort(byName),
+    [settings.builder, ...Object.entries(settings.baseImages).sort(byName)],
+  ]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1
+}

@@ -1,0 +1,103 @@
+import { DeploymentTrigger } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { buildKey } from '../build-key.js'
+import type { Image } from '../docker/docker.js'
+import { DeployError, LostClaimError } from '../errors.js'
+import { DEPLOYMENT_LABEL, forbiddenLabels } from '../routing/labels.js'
+import type { Tools, Work } from './context.js'
+
+/** Images of other deployments that are looked at: the newest that were built alike. */
+const CANDIDATES = 5
+
+/** `mvp-{app}:{deploymentId}`; the prefix is a setting. */
+export function imageName(prefix: string, appName: string, deploymentId: string): string {
+  return `${prefix}-${appName}:${deploymentId}`
+}
+
+/**
+ * An image that is there already: the one that an earlier attempt of the deployment finished, or the one of another
+ * deployment that this one is to run again. Null: it has to be built.
+ */
+export async function reuseImage(work: Work, tools: Tools): Promise<Image | null> {
+  const { app, deployment } = work
+  const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
+  if (deployment.imageId) return useAgain(work, tag, deployment.imageId, tools)
+  if (deployment.attempt <= 1) return null
+  const finished = await tools.docker.findImage(tag)
+  if (finished?.labels[DEPLOYMENT_LABEL] !== deployment.id) return null
+  work.log.system(`Image ${tag} is built already`)
+  return accept(work, finished, tag, tools)
+}
+
+async function useAgain(work: Work, tag: string, imageId: string, tools: Tools): Promise<Image | null> {
+  const image = await findAndTag(imageId, tag, tools)
+  if (!image) {
+    // The others were asked to run what is there; a restart or a retry may build it again.
+    if ([DeploymentTrigger.ROLLBACK, DeploymentTrigger.PROMOTE].includes(work.deployment.trigger)) {
+      const message = 'the image of that release is not kept any more: deploy its commit again'
+      throw new DeployError('IMAGE_GONE', message)
+    }
+    work.log.system('The image is not there any more: building its commit again')
+    return null
+  }
+  work.log.system(`Using image ${tag} without a build`)
+  return accept(work, image, tag, tools)
+}
+
+/**
+ * The image of an earlier deployment of the app that was built of the same commit in the same way, if it is kept and
+ * no build without the cache was asked for. What the Dockerfile takes from elsewhere (a base image whose name has
+ * moved on, packages) may have changed since: that is what `noCache` is for.
+ */
+export async function findBuilt(work: Work, commitSha: string, tools: Tools): Promise<Image | null> {
+  const { app, deployment, log } = work
+  if (deployment.noCache) return null
+  const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
+  const rows = await tools.database.query<{ imageId: string }[]>(
+    `SELECT image_id AS "imageId" FROM deployment
+      WHERE app_id = $1 AND build_key = $2 AND image_id IS NOT NULL AND id <> $3
+      ORDER BY generation DESC LIMIT ${CANDIDATES}`,
+    [app.id, keyOf(work, commitSha, tools), deployment.id],
+  )
+  for (const imageId of new Set(rows.map((row) => row.imageId))) {
+    const image = await findAndTag(imageId, tag, tools)
+    if (!image) continue
+    log.system(`Commit ${commitSha} with the same build settings is built already: using its image as ${tag}`)
+    return accept(work, image, tag, tools, commitSha)
+  }
+  return null
+}
+
+/** Null: it is gone, or goes in this moment. */
+async function findAndTag(imageId: string, tag: string, tools: Tools): Promise<Image | null> {
+  const image = await tools.docker.findImage(imageId)
+  return image && (await tools.docker.tagImage(imageId, tag)) ? image : null
+}
+
+function keyOf(work: Work, commitSha: string, tools: Tools): string {
+  return buildKey(commitSha, work.configuration, tools.settings)
+}
+
+/** Writes down the deployment's image; with the commit that it was built of others can find it. */
+export async function accept(
+  work: Work,
+  image: Image,
+  tag: string,
+  tools: Tools,
+  commitSha: string | null = null,
+): Promise<Image> {
+  refuseRoutingLabels(image)
+  const key = commitSha === null ? {} : { buildKey: keyOf(work, commitSha, tools) }
+  const result = await tools.database
+    .getRepository(Deployment)
+    .update({ id: work.deployment.id, epoch: work.claim.epoch }, { image: tag, imageId: image.id, ...key })
+  if (result.affected === 0) throw new LostClaimError(work.deployment.id)
+  return image
+}
+
+function refuseRoutingLabels(image: Image): void {
+  const labels = forbiddenLabels(image.labels)
+  if (labels.length === 0) return
+  const message = `the image carries the label "${labels[0]}": labels that begin with "traefik." are Longshore's; remove them from the Dockerfile or its base image`
+  throw new DeployError('FORBIDDEN_LABEL', message)
+}

@@ -1,0 +1,75 @@
+import { detect, LOOKED_FOR } from '../detect/detect.js'
+import { readTree } from '../detect/tree.js'
+import { DeployError } from '../errors.js'
+import type { EntryKind, Source } from '../git/git.js'
+import type { Tools, Work } from './context.js'
+
+const DEFAULT_DOCKERFILE = 'Dockerfile'
+
+/** What is sent to the build beside, and less than, the files of the commit. */
+export interface BuildPlan {
+  /** Lines of a .dockerignore; null: all is sent. */
+  readonly ignore: string | null
+  /** Files that the repository does not have, by path. */
+  readonly written: ReadonlyMap<string, string>
+}
+
+/** Looks before anything is sent: what is missing is said in the user's words, and a Dockerfile is written if need be. */
+export async function planBuild(
+  work: Work,
+  source: Source,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<BuildPlan> {
+  const { contextPath, dockerfilePath } = work.configuration.build
+  const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
+  const ignoreFiles = [`${dockerfilePath}.dockerignore`, '.dockerignore'].map(at)
+  const paths = [contextPath, at(dockerfilePath), at('.gitmodules'), ...ignoreFiles]
+  const kinds = await source.kindsOf(paths, signal)
+  const context = kinds.get(contextPath)
+  if (context !== 'folder') {
+    const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
+    throw new DeployError('CONTEXT_NOT_FOUND', message)
+  }
+  if (kinds.get(at('.gitmodules')) === 'file') {
+    work.log.system('Submodules are not fetched: their folders are empty in the build')
+  }
+  const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
+  const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal)
+  const dockerfile = kinds.get(at(dockerfilePath))
+  if (dockerfile === 'file') return { ignore, written: new Map() }
+  if (dockerfile === undefined && dockerfilePath === DEFAULT_DOCKERFILE) {
+    return detected(work, source, ignore, tools, signal)
+  }
+  const message = `"${at(dockerfilePath)}" is ${describe(dockerfile)} in the repository; add a Dockerfile or set dockerfilePath`
+  throw new DeployError('DOCKERFILE_NOT_FOUND', message)
+}
+
+async function detected(
+  { configuration, log }: Work,
+  source: Source,
+  ignore: string | null,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<BuildPlan> {
+  const tree = await readTree(source, configuration.build.contextPath, signal)
+  const found = detect(tree, tools.settings.baseImages)
+  if (!found || 'problem' in found) {
+    const why = found ? `no Dockerfile: ${found.problem}` : `no Dockerfile, and nothing of ${LOOKED_FOR}`
+    throw new DeployError(
+      'DOCKERFILE_NOT_FOUND',
+      `there is ${why}. Or add a Dockerfile or set dockerfilePath`,
+    )
+  }
+  log.system(`No Dockerfile: this is ${found.language} (${found.because.join(', ')}), built with this one:`)
+  log.system(found.dockerfile.trimEnd().replace(/^/gm, '    '))
+  return {
+    ignore: [...found.ignore, ignore ?? ''].join('\n'),
+    written: new Map([[DEFAULT_DOCKERFILE, found.dockerfile]]),
+  }
+}
+
+function describe(kind: EntryKind | undefined): string {
+  if (kind === 'link') return 'a symbolic link, which is not followed,'
+  return kind === undefined ? 'missing' : `a ${kind}`
+}
