@@ -62,7 +62,7 @@ async function detected(
     )
   }
   log.system(`No Dockerfile: this is ${found.language} (${found.because.join(', ')}), built with this one:`)
-  log.system(found.dockerfile.trimEnd().replace(/^/gm, '    '))
+  log.system(found.dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
   return {
     ignore: [...found.ignore, ignore ?? ''].join('\n'),
     written: new Map([[DEFAULT_DOCKERFILE, found.dockerfile]]),
