@@ -47,6 +47,8 @@ export interface Config {
   readonly baseDomain: string
   readonly host: string
   readonly port: number
+  /** Where the API is reached from outside, without a slash at the end: in the URLs of webhooks. */
+  readonly publicUrl: string
   /** What carries requests to containers: docs/routing.md says what each promises. */
   readonly router: RouterChoice
   readonly routerHost: string
@@ -141,10 +143,14 @@ export function readConfig(env: Env = process.env): Config {
 }
 
 function readAddresses(read: SettingReader) {
+  const host = read.text('HOST', '127.0.0.1')
+  const port = read.integer('PORT', 8080, 0, 65_535)
+  const local = ['0.0.0.0', '::'].includes(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
   return {
     baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
-    host: read.text('HOST', '127.0.0.1'),
-    port: read.integer('PORT', 8080, 0, 65_535),
+    host,
+    port,
+    publicUrl: read.webAddress('PUBLIC_URL') ?? `http://${local}:${port}`,
   }
 }
 

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm'
 import { Initial1700000000001 } from '../migrations/1700000000001-initial.js'
 import { DurableEngine1700000000002 } from '../migrations/1700000000002-durable-engine.js'
 import { Traffic1700000000003 } from '../migrations/1700000000003-traffic.js'
+import { Webhooks1700000000004 } from '../migrations/1700000000004-webhooks.js'
 import { Builds1700000000005 } from '../migrations/1700000000005-builds.js'
 import { Secrets1700000000006 } from '../migrations/1700000000006-secrets.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
@@ -24,6 +25,7 @@ export function createDataSource(url: string): DataSource {
       Initial1700000000001,
       DurableEngine1700000000002,
       Traffic1700000000003,
+      Webhooks1700000000004,
       Builds1700000000005,
       Secrets1700000000006,
     ],

@@ -125,6 +125,16 @@ export class SettingReader {
     return null
   }
 
+  /** An `http://` or `https://` address, with or without a path; gives it without a slash at the end. */
+  webAddress(name: string): string | null {
+    const text = this.optional(name)
+    if (text === null) return null
+    const bare = /^https?:\/\/(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?(?:\/[\w.~/-]*)?$/
+    if (bare.test(text) && URL.canParse(text)) return text.replace(/\/+$/, '')
+    this.refuse(name, `"${text}" is not an address such as https://deploy.example.com`)
+    return null
+  }
+
   /** A name in Traefik's configuration. */
   traefikName(name: string): string | null {
     const text = this.optional(name)

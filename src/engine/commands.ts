@@ -6,6 +6,7 @@ import { ReleaseCommands } from './commands/releases.js'
 import { StageSettings } from './commands/stage-settings.js'
 import { StageCommands } from './commands/stages.js'
 import { VariableCommands } from './commands/variables.js'
+import { WebhookCommands } from './commands/webhooks.js'
 
 /**
  * What the API may ask of the engine. Each command is one transaction and then a wake-up; errors are CommandError
@@ -19,6 +20,7 @@ export class Commands {
   readonly stageSettings: StageSettings
   readonly domains: DomainCommands
   readonly variables: VariableCommands
+  readonly webhooks: WebhookCommands
 
   constructor(parts: CommandParts) {
     this.apps = new AppCommands(parts)
@@ -28,5 +30,6 @@ export class Commands {
     this.stageSettings = new StageSettings(parts)
     this.domains = new DomainCommands(parts)
     this.variables = new VariableCommands(parts)
+    this.webhooks = new WebhookCommands(parts)
   }
 }

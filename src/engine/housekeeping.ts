@@ -6,6 +6,7 @@ import { Rounds } from './rounds.js'
 import { INSTANCE_LABEL } from './routing/labels.js'
 import { KEPT_FOR_RETURN } from './states.js'
 import type { Tools } from './steps/context.js'
+import { cleanDeliveries } from './webhooks/delivery-log.js'
 
 /** Looking at a large build cache costs the engine seconds. */
 const EVERY_MS = 10 * 60_000
@@ -25,7 +26,7 @@ const KEPT = `
 
 /**
  * Frees what nobody needs any more, of this installation's own only: images beyond the last releases of each stage,
- * build cache beyond its bound, logs past their time, commits in the mirrors. At the start and every ten minutes.
+ * build cache beyond its bound, logs and webhook deliveries past their time, commits in the mirrors. At the start and every ten minutes.
  */
 export class Housekeeper implements AsyncDisposable {
   readonly #rounds: Rounds
@@ -56,6 +57,7 @@ export class Housekeeper implements AsyncDisposable {
         ['logs', () => this.#cleanLogs()],
         ['images', () => this.#cleanImages()],
         ['commits', () => this.#cleanCommits()],
+        ['webhook deliveries', () => cleanDeliveries(this.database)],
         ['build cache', () => this.#cleanBuildCache()],
       ]
       for (const [what, clean] of parts) {

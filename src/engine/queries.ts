@@ -6,6 +6,8 @@ import { Domain } from '../entities/domain.js'
 import { Stage } from '../entities/stage.js'
 import { Variable } from '../entities/variable.js'
 import { type ConfigurationDiff, diffConfigurations } from './configuration-diff.js'
+import { WebhookDelivery } from '../entities/webhook-delivery.js'
+import { Webhook } from '../entities/webhook.js'
 import { badInput } from './errors.js'
 
 /** Rows of one page, and whether others follow. `cursor` gives what to pass as `after` for the page behind a row. */
@@ -66,9 +68,7 @@ export class Queries {
     }
     const totalCount = await query.getCount()
     if (after !== null) {
-      const generation = Number(decodeCursor(after))
-      if (!Number.isSafeInteger(generation)) throw badInput('after', 'is not a cursor of this list')
-      query.andWhere('deployment.generation < :generation', { generation })
+      query.andWhere('deployment.generation < :generation', { generation: decodeNumber(after) })
     }
     const rows = await query
       .orderBy('deployment.generation', 'DESC')
@@ -80,6 +80,26 @@ export class Queries {
   /** What differs between what two deployments of an app run with. @throws CommandError */
   configurationDiff(fromId: string, toId: string): Promise<ConfigurationDiff> {
     return diffConfigurations(this.database, fromId, toId)
+  }
+
+  /** Newest first. */
+  async webhookDeliveries(
+    appId: string,
+    first: number,
+    after: string | null,
+  ): Promise<Page<WebhookDelivery>> {
+    const limit = checkFirst(first)
+    const query = this.database
+      .getRepository(WebhookDelivery)
+      .createQueryBuilder('delivery')
+      .where('delivery.appId = :appId', { appId })
+    const totalCount = await query.getCount()
+    if (after !== null) query.andWhere('delivery.number < :number', { number: decodeNumber(after) })
+    const rows = await query
+      .orderBy('delivery.number', 'DESC')
+      .take(limit + 1)
+      .getMany()
+    return pageOf(rows, limit, totalCount, (delivery) => String(delivery.number))
   }
 
   appsById(ids: readonly string[]): Promise<App[]> {
@@ -117,6 +137,10 @@ export class Queries {
       .find({ where: { stageId: In([...stageIds]) }, order: { host: 'ASC' } })
   }
 
+  webhooksOfApps(appIds: readonly string[]): Promise<Webhook[]> {
+    return this.database.getRepository(Webhook).findBy({ appId: In([...appIds]) })
+  }
+
   /** Oldest first. */
   eventsOfDeployments(deploymentIds: readonly string[]): Promise<DeploymentEvent[]> {
     return this.database
@@ -147,6 +171,12 @@ function checkFirst(first: number): number {
 
 function decodeCursor(cursor: string): string {
   return Buffer.from(cursor, 'base64url').toString('utf8')
+}
+
+function decodeNumber(cursor: string): number {
+  const number = Number(decodeCursor(cursor))
+  if (!Number.isSafeInteger(number)) throw badInput('after', 'is not a cursor of this list')
+  return number
 }
 
 function pageOf<T>(rows: T[], limit: number, totalCount: number, key: (row: T) => string): Page<T> {

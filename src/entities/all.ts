@@ -7,6 +7,8 @@ import { LogChunk } from './log-chunk.js'
 import { LogStream } from './log-stream.js'
 import { Stage } from './stage.js'
 import { Variable } from './variable.js'
+import { WebhookDelivery } from './webhook-delivery.js'
+import { Webhook } from './webhook.js'
 import { Worker } from './worker.js'
 
 /** All tables, for the data source. */
@@ -21,4 +23,6 @@ export const ENTITIES = [
   LogChunk,
   Worker,
   Instance,
+  Webhook,
+  WebhookDelivery,
 ]

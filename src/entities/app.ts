@@ -38,6 +38,10 @@ export class App {
   @Column({ type: 'integer', nullable: true })
   port!: number | null
 
+  /** Globs: a push that changes none of these paths deploys nothing. Empty: every push counts. */
+  @Column({ type: 'text', name: 'watch_paths', array: true, default: '{}' })
+  watchPaths!: string[]
+
   /** When one of its deployments was last claimed: the least recent app goes first. */
   @Column({ type: 'timestamptz', name: 'last_claim_at', default: () => `'1970-01-01 00:00:00+00'` })
   lastClaimAt!: Date

@@ -22,6 +22,10 @@ export class Stage {
   @Column({ type: 'text', nullable: true })
   branch!: string | null
 
+  /** A glob: pushed tags that match are deployed, and pushed branches are not. Null: it follows its branch. */
+  @Column({ type: 'text', nullable: true })
+  tags!: string | null
+
   /** The deployment that traffic goes to. Changed only together with `routeEpoch`. */
   @Column({ type: 'text', name: 'current_deployment_id', nullable: true })
   currentDeploymentId!: string | null

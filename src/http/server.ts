@@ -6,6 +6,7 @@ import { serveHealth } from './health.js'
 import { serveRest } from './rest.js'
 import type { ServerParts } from './server-parts.js'
 import { serveSubscriptions } from './subscriptions.js'
+import { serveWebhooks } from './webhooks.js'
 
 export interface Server extends AsyncDisposable {
   /** Gives the URL that it answers at. */
@@ -23,7 +24,7 @@ const MAX_BODY_BYTES = 1024 * 1024
 /** Connections that are still busy this long after the stop began are cut. */
 const DRAIN_MS = 2_000
 
-/** Everything that the API role answers: GraphQL, subscriptions, explorer, REST, health. */
+/** Everything that the API role answers: GraphQL, subscriptions, explorer, REST, webhooks, health. */
 export async function createServer(server: ServerParts): Promise<Server> {
   const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', requestTimeout: 60_000 })
   requireToken(app, server.isToken)
@@ -31,6 +32,7 @@ export async function createServer(server: ServerParts): Promise<Server> {
   await serveExplorer(app)
   const apollo = await serveGraphQL(app, server)
   serveRest(app, server.parts, server.logger)
+  await serveWebhooks(app, server.parts)
   const subscriptions = serveSubscriptions(app.server, server)
   return {
     listen: (host, port) => app.listen({ host, port }),

@@ -10,11 +10,21 @@ import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
 import { LogResolver } from './log-resolver.js'
 import { StageResolver } from './stage-resolver.js'
+import { AppWebhookResolver, WebhookDeliveryResolver, WebhookResolver } from './webhook-resolver.js'
 
 /** The API as one executable schema. */
 export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
   return build({
-    resolvers: [AppResolver, StageResolver, DeploymentResolver, ConfigurationResolver, LogResolver],
+    resolvers: [
+      AppResolver,
+      StageResolver,
+      DeploymentResolver,
+      ConfigurationResolver,
+      LogResolver,
+      WebhookResolver,
+      AppWebhookResolver,
+      WebhookDeliveryResolver,
+    ],
     scalarsMap: [{ type: Date, scalar: DateTime }],
     globalMiddlewares: [translateErrors(logger)],
     // Grammars are the engine's (names.ts), the same for GraphQL and REST.

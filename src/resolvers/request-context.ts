@@ -5,6 +5,7 @@ import type { Deployment } from '../entities/deployment.js'
 import type { Domain } from '../entities/domain.js'
 import type { Stage } from '../entities/stage.js'
 import type { Variable } from '../entities/variable.js'
+import type { Webhook } from '../entities/webhook.js'
 import type { Commands } from '../engine/commands.js'
 import type { LogHub } from '../engine/logs/hub.js'
 import type { Queries } from '../engine/queries.js'
@@ -16,13 +17,14 @@ export interface ApiParts {
   readonly queries: Queries
   readonly hub: LogHub
   readonly wakeups: Wakeups
-  /** Where browsers reach what is deployed. */
+  /** Where browsers reach what is deployed, and forges the API. */
   readonly address: PublicAddress
 }
 
 export interface PublicAddress {
   readonly baseDomain: string
   readonly publicPort: number
+  readonly publicUrl: string
 }
 
 /** What resolvers work with. */
@@ -38,6 +40,7 @@ export interface Loaders {
   readonly stagesOfApp: DataLoader<string, Stage[]>
   readonly variablesOfStage: DataLoader<string, Variable[]>
   readonly domainsOfStage: DataLoader<string, Domain[]>
+  readonly webhookOfApp: DataLoader<string, Webhook[]>
   readonly eventsOfDeployment: DataLoader<string, DeploymentEvent[]>
   readonly queuePosition: DataLoader<string, number | null>
 }
@@ -62,6 +65,10 @@ function createLoaders(queries: Queries): Loaders {
     domainsOfStage: many(
       (ids) => queries.domainsOfStages(ids),
       (domain) => domain.stageId,
+    ),
+    webhookOfApp: many(
+      (ids) => queries.webhooksOfApps(ids),
+      (webhook) => webhook.appId,
     ),
     eventsOfDeployment: many(
       (ids) => queries.eventsOfDeployments(ids),

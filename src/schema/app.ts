@@ -48,6 +48,12 @@ export class AppType {
   })
   port!: number | null
 
+  @Field(() => [String], {
+    description:
+      'Globs such as apps/web/**; !docs/** takes back, the last match decides. A push that changes nothing below them deploys nothing. Empty: every push counts.',
+  })
+  watchPaths!: string[]
+
   @Field(() => DateTime)
   createdAt!: Date
 

@@ -12,7 +12,7 @@ export class PageInfoType {
 }
 
 /** Declares `{name}Edge` and `{name}Connection`. */
-function connectionOf(name: string, nodeType: ClassType) {
+export function connectionOf(name: string, nodeType: ClassType) {
   @ObjectType(`${name}Edge`)
   class Edge {
     @Field(() => String)

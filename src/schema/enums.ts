@@ -1,5 +1,6 @@
 import { registerEnumType } from 'type-graphql'
 import { DeploymentStatus, DeploymentTrigger, LogSource } from '../entities/deployment-status.js'
+import { Forge, WebhookVerdict } from '../entities/webhook-delivery.js'
 
 registerEnumType(DeploymentStatus, {
   name: 'DeploymentStatus',
@@ -21,5 +22,24 @@ registerEnumType(DeploymentStatus, {
 })
 registerEnumType(DeploymentTrigger, { name: 'DeploymentTrigger' })
 registerEnumType(LogSource, { name: 'LogStream' })
+registerEnumType(Forge, {
+  name: 'Forge',
+  valuesConfig: {
+    GITEA: { description: 'Gitea and Forgejo.' },
+    BITBUCKET: { description: 'Bitbucket Cloud and Data Center.' },
+    GENERIC: { description: 'Anything else, such as a post-receive hook.' },
+  },
+})
+registerEnumType(WebhookVerdict, {
+  name: 'WebhookVerdict',
+  valuesConfig: {
+    DEPLOYED: { description: 'At least one stage deploys what was pushed.' },
+    IGNORED: { description: 'Genuine, and no stage deploys it: the reason says why.' },
+    PONG: { description: 'The forge asked whether anybody is there.' },
+    UNREADABLE: { description: 'Genuine, and not what the forge documents.' },
+    REFUSED: { description: "Not signed with the webhook's secret: not looked at." },
+    RATE_LIMITED: { description: 'More than 30 in a minute: not looked at; the forge may send it again.' },
+  },
+})
 
-export { DeploymentStatus, DeploymentTrigger, LogSource }
+export { DeploymentStatus, DeploymentTrigger, Forge, LogSource, WebhookVerdict }

@@ -75,6 +75,13 @@ export class CreateAppInput {
   })
   port?: number | null
 
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'Globs such as apps/web/**; !docs/** takes back, the last match decides. A push that changes nothing below them deploys nothing. Empty: every push counts.',
+  })
+  watchPaths?: string[] | null
+
   @Field(() => [VariableInput], { nullable: true, defaultValue: [] })
   variables?: VariableInput[] | null
 
@@ -117,6 +124,9 @@ export class UpdateAppInput {
 
   @Field(() => Int, { nullable: true, description: 'Null: what the image exposes.' })
   port?: number | null
+
+  @Field(() => [String], { nullable: true, description: 'Null: every push counts.' })
+  watchPaths?: string[] | null
 }
 
 @InputType('DeployInput')
@@ -181,6 +191,12 @@ export class LimitsInput {
 export class UpdateStageInput {
   @Field(() => String, { nullable: true })
   branch?: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'A glob such as v*: pushed tags that match are deployed, and pushed branches are not.',
+  })
+  tags?: string | null
 
   @Field(() => Int, { nullable: true })
   replicas?: number | null

@@ -12,6 +12,12 @@ export class StageType {
   @Field(() => String, { nullable: true })
   branch!: string | null
 
+  @Field(() => String, {
+    nullable: true,
+    description: 'A glob such as v*: pushed tags that match are deployed, and pushed branches are not.',
+  })
+  tags!: string | null
+
   @Field(() => Int)
   replicas!: number
 

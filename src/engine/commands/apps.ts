@@ -18,6 +18,7 @@ import {
   type GivenVariable,
 } from '../names.js'
 import { sealVariable } from '../variables.js'
+import { checkWatchPaths } from '../webhooks/globs.js'
 import type { CommandParts } from './parts.js'
 import { announceQueued, enqueue } from './enqueue.js'
 
@@ -30,6 +31,7 @@ export interface UpdateAppCommand {
   readonly buildArgs?: readonly BuildArg[] | null
   readonly platform?: string | null
   readonly port?: number | null
+  readonly watchPaths?: readonly string[] | null
 }
 
 export interface CreateAppCommand extends UpdateAppCommand {
@@ -83,6 +85,7 @@ export class AppCommands {
         buildArgs: command.buildArgs === undefined ? buildArgs : command.buildArgs,
         platform: command.platform === undefined ? app.platform : command.platform,
         port: command.port === undefined ? app.port : command.port,
+        watchPaths: command.watchPaths === undefined ? app.watchPaths : command.watchPaths,
       })
       await manager.update(App, { id }, { ...source, updatedAt: new Date() })
       return manager.findOneByOrFail(App, { id })
@@ -124,6 +127,7 @@ export class AppCommands {
       buildArgs: checkBuildArgs('buildArgs', command.buildArgs ?? []),
       platform: checkPlatform('platform', command.platform ?? null),
       port: checkPort('port', command.port ?? null),
+      watchPaths: checkWatchPaths('watchPaths', command.watchPaths ?? []),
     }
   }
 

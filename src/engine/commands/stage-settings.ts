@@ -1,12 +1,14 @@
 import { Stage } from '../../entities/stage.js'
 import { badInput } from '../errors.js'
 import { checkHealthPath, checkRef } from '../names.js'
+import { checkGlob } from '../webhooks/globs.js'
 import type { CommandParts } from './parts.js'
 import { lockStage } from './stage-lock.js'
 
 /** What is left out stays as it is; null resets to the default. */
 export interface UpdateStageCommand {
   readonly branch?: string | null
+  readonly tags?: string | null
   readonly replicas?: number | null
   readonly autoDeploy?: boolean | null
   readonly healthCheck?: {
@@ -87,6 +89,7 @@ function patchOf(command: UpdateStageCommand): Partial<Stage> {
     patch[column] = value === null ? fallback : checkNumber(field, value, bounds)
   }
   if (command.branch !== undefined) patch.branch = command.branch && checkRef('branch', command.branch)
+  if (command.tags !== undefined) patch.tags = command.tags && checkGlob('tags', command.tags)
   if (command.autoDeploy !== undefined) patch.autoDeploy = command.autoDeploy ?? true
   const path = command.healthCheck === null ? null : command.healthCheck?.path
   if (path !== undefined) patch.healthPath = path && checkHealthPath('healthCheck.path', path)

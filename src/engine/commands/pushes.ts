@@ -1,0 +1,120 @@
+import { type EntityManager, In } from 'typeorm'
+import type { App } from '../../entities/app.js'
+import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { Stage } from '../../entities/stage.js'
+import { type StageDecision, type WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
+import { CommandError } from '../errors.js'
+import { decide } from '../webhooks/decide.js'
+import { isLate, LATE, printable } from '../webhooks/delivery-log.js'
+import type { ForgeEvent, Push } from '../webhooks/push.js'
+import { enqueue } from './enqueue.js'
+
+/** What a delivery meant, and the deployments that were queued for it. */
+export interface Outcome {
+  readonly found: Pick<
+    WebhookDelivery,
+    'verdict' | 'reason' | 'ref' | 'beforeSha' | 'commitSha' | 'decisions'
+  >
+  readonly queued: readonly Deployment[]
+}
+
+const NOTHING = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
+
+/**
+ * Queues what a forge's event asks for, in the caller's transaction.
+ *
+ * @param isAsked somebody asked for this one: it is deployed although later ones came before it
+ */
+export async function handleEvent(
+  manager: EntityManager,
+  app: App,
+  event: ForgeEvent,
+  isAsked: boolean,
+): Promise<Outcome> {
+  if (event.kind === 'ping') {
+    return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, queued: [] }
+  }
+  if (event.kind === 'other') {
+    const reason = printable(`an event "${event.what.slice(0, 60)}" deploys nothing`)
+    return { found: { ...NOTHING, verdict: WebhookVerdict.IGNORED, reason }, queued: [] }
+  }
+  const stages = await lockStages(manager, app.id)
+  const decisions: StageDecision[] = []
+  const queued: Deployment[] = []
+  for (const push of event.pushes) {
+    const isPassed = !isAsked && (await isLate(manager, app.id, push))
+    for (const { stageId, stage, deploys, reason } of decide(push, rulesOf(app, stages), app.watchPaths)) {
+      const answer =
+        deploys && !isPassed
+          ? await queue(manager, stages.get(stageId), push)
+          : { deployment: null, reason: deploys ? LATE : reason, isNew: false }
+      if (answer.deployment && answer.isNew) queued.push(answer.deployment)
+      const deploymentId = answer.deployment?.id ?? null
+      decisions.push({ ref: push.ref, stage, reason: printable(answer.reason), deploymentId })
+    }
+  }
+  return { found: { ...summaryOf(event.pushes[0], decisions), decisions }, queued }
+}
+
+/** All of an app, in one order, so that two deliveries do not wait for each other. */
+async function lockStages(manager: EntityManager, appId: string): Promise<ReadonlyMap<string, Stage>> {
+  const stages = await manager.find(Stage, {
+    where: { appId },
+    order: { id: 'ASC' },
+    lock: { mode: 'pessimistic_write' },
+  })
+  return new Map(stages.map((stage) => [stage.id, stage]))
+}
+
+function rulesOf(app: App, stages: ReadonlyMap<string, Stage>) {
+  const byName = [...stages.values()].sort((one, other) => one.name.localeCompare(other.name))
+  return byName.map((stage) => ({ ...stage, branch: stage.branch ?? app.branch }))
+}
+
+interface Answer {
+  readonly deployment: Deployment | null
+  readonly isNew: boolean
+  readonly reason: string
+}
+
+/** One that is to bring the same commit already is not doubled. */
+async function queue(manager: EntityManager, stage: Stage | undefined, push: Push): Promise<Answer> {
+  if (!stage || push.sha === null) return { deployment: null, isNew: false, reason: 'it is gone' }
+  const newest = await manager.findOne(Deployment, {
+    where: { stageId: stage.id, status: In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES]) },
+    order: { generation: 'DESC' },
+  })
+  if (newest?.commitSha === push.sha && newest.cancelRequestedAt === null && newest.supersededBy === null) {
+    return { deployment: newest, isNew: false, reason: 'a deployment of this commit is under way' }
+  }
+  const options = {
+    ref: push.name,
+    commitSha: push.sha,
+    commitMessage: push.message && printable(push.message.split('\n', 1)[0] ?? '').slice(0, 200),
+  }
+  try {
+    const reason = `push of the ${push.kind} ${push.name}`
+    const deployment = await enqueue(manager, stage, DeploymentTrigger.WEBHOOK, options, reason)
+    return { deployment, isNew: true, reason: `deploys ${push.sha}` }
+  } catch (error) {
+    // Said before anything was written.
+    if (!(error instanceof CommandError) || error.code !== 'QUEUE_FULL') throw error
+    return { deployment: null, isNew: false, reason: error.message }
+  }
+}
+
+function summaryOf(push: Push | undefined, decisions: readonly StageDecision[]) {
+  const about = { ref: push?.ref ?? null, beforeSha: push?.before ?? null, commitSha: push?.sha ?? null }
+  const deployed = decisions.filter(({ deploymentId }) => deploymentId !== null)
+  if (deployed.length > 0) {
+    const stages = [...new Set(deployed.map(({ stage }) => stage))]
+    const reason = `${stages.join(', ')}: ${deployed[0]?.reason ?? ''}`
+    return { ...about, verdict: WebhookVerdict.DEPLOYED, reason }
+  }
+  const reasons = [...new Set(decisions.map(({ reason }) => reason))]
+  const [only = 'no branch and no tag was pushed', ...others] = reasons
+  const each = decisions.map(({ stage, reason }) => `${stage}: ${reason}`).join('; ')
+  const reason = printable(others.length === 0 ? only : each)
+  return { ...about, verdict: WebhookVerdict.IGNORED, reason }
+}

@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto'
+import { type EntityManager, IsNull } from 'typeorm'
+import { App } from '../../entities/app.js'
+import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
+import { Webhook } from '../../entities/webhook.js'
+import { CommandError } from '../errors.js'
+import { DecryptError } from '../secrets.js'
+import {
+  findSame,
+  forgetOld,
+  isOverLimit,
+  newDelivery,
+  noteUnseen,
+  type Received,
+  record,
+} from '../webhooks/delivery-log.js'
+import { type DeliveryKeys, recognise } from '../webhooks/forges.js'
+import { readEvent } from '../webhooks/payloads.js'
+import { UnreadableError } from '../webhooks/push.js'
+import { header, type Headers } from '../webhooks/signatures.js'
+import { getApp } from './apps.js'
+import { announceQueued } from './enqueue.js'
+import type { CommandParts } from './parts.js'
+import { handleEvent, type Outcome } from './pushes.js'
+
+/** What became of a request to a webhook. */
+export type Receipt =
+  /** There is no such webhook, or it was not made with its secret: nobody is told which. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'limited' }
+  | { readonly kind: 'duplicate' | 'received'; readonly delivery: WebhookDelivery }
+
+const REFUSED: Receipt = { kind: 'refused' }
+const APP_ID = /^[a-z0-9]{1,32}$/
+const MAX_CONTENT_TYPE = 100
+
+export class WebhookCommands {
+  /** Stands in where there is no webhook, so that a request for none takes the same work. */
+  readonly #nobody: Pick<Webhook, 'appId' | 'secretEncrypted'>
+
+  constructor(private readonly parts: CommandParts) {
+    const secretEncrypted = parts.secrets.encrypt(newSecret(), secretPlace('nobody'))
+    this.#nobody = { appId: 'nobody', secretEncrypted }
+  }
+
+  /** A new secret; from now on deliveries under the one before are refused. Nobody can read it again. */
+  async rotate(appId: string): Promise<string> {
+    const secret = newSecret()
+    const secretEncrypted = this.parts.secrets.encrypt(secret, secretPlace(appId))
+    await this.parts.database.transaction(async (manager) => {
+      await getApp(manager, appId)
+      await manager.upsert(Webhook, { appId, secretEncrypted, rotatedAt: new Date() }, ['appId'])
+    })
+    return secret
+  }
+
+  /** A request to the webhook of an app: looked at if it is genuine and new, written down, and deployed. */
+  async receive(appId: string, headers: Headers, body: Buffer): Promise<Receipt> {
+    const request = recognise(headers)
+    const hook = await this.#find(appId)
+    const secret = this.#secretOf(hook ?? this.#nobody)
+    const isGenuine = request.isGenuine(secret ?? '', body, new Date())
+    const contentType = (header(headers, 'content-type') ?? '').slice(0, MAX_CONTENT_TYPE)
+    const received = { appId, forge: request.forge, event: request.event, contentType }
+    if (!isGenuine || secret === null || hook === null) {
+      if (hook !== null) this.#noteRefusal(received, secret)
+      return REFUSED
+    }
+    const handled = await this.parts.database.transaction((manager) =>
+      this.#handle(manager, received, request.keys(body), body),
+    )
+    this.#announce(handled)
+    return handled.receipt
+  }
+
+  /** Decides once more about a delivery, as things are now: a new entry of the log. */
+  async redeliver(deliveryId: string): Promise<WebhookDelivery> {
+    const handled = await this.parts.database.transaction(async (manager) => {
+      const earlier = await findWithBody(manager, deliveryId)
+      const app = await lockApp(manager, earlier.appId)
+      if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
+      const { appId, forge, event, contentType, body } = earlier
+      const { found, queued } = await outcomeOf(manager, app, earlier, earlier.body, true)
+      const row = newDelivery({ appId, forge, event, contentType }, found.verdict, found.reason)
+      const delivery = await record(manager, { ...row, ...found, body, redeliveryOf: deliveryId })
+      return { delivery, queued }
+    })
+    this.#announce(handled)
+    return handled.delivery
+  }
+
+  async #handle(
+    manager: EntityManager,
+    received: Received,
+    keys: DeliveryKeys,
+    body: Buffer,
+  ): Promise<{ receipt: Receipt; queued: Outcome['queued'] }> {
+    const app = await lockApp(manager, received.appId)
+    if (!app) return { receipt: REFUSED, queued: [] }
+    await forgetOld(manager, app.id)
+    const same = await findSame(manager, app.id, keys)
+    if (same) return { receipt: { kind: 'duplicate', delivery: same }, queued: [] }
+    if (await isOverLimit(manager, app.id)) {
+      const reason = 'more than 30 deliveries in a minute: let the forge send it again later'
+      await noteUnseen(manager, received, WebhookVerdict.RATE_LIMITED, reason)
+      return { receipt: { kind: 'limited' }, queued: [] }
+    }
+    const { found, queued } = await outcomeOf(manager, app, received, body, false)
+    const kept = found.verdict === WebhookVerdict.PONG ? null : body
+    const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, body: kept }
+    return { receipt: { kind: 'received', delivery: await record(manager, row) }, queued }
+  }
+
+  async #find(appId: string): Promise<Webhook | null> {
+    // Asked for a name that no app can have as well: the same work.
+    const id = APP_ID.test(appId) ? appId : 'nobody'
+    return this.parts.database.getRepository(Webhook).findOneBy({ appId: id, app: { deletedAt: IsNull() } })
+  }
+
+  /** Null: it was encrypted with another key. */
+  #secretOf({ appId, secretEncrypted }: Pick<Webhook, 'appId' | 'secretEncrypted'>): string | null {
+    try {
+      return this.parts.secrets.decrypt(secretEncrypted, secretPlace(appId))
+    } catch (error) {
+      if (error instanceof DecryptError) return null
+      throw error
+    }
+  }
+
+  /** After the answer, which else would come later for an app that there is. */
+  #noteRefusal(received: Received, secret: string | null): void {
+    const reason =
+      secret === null
+        ? 'its secret was encrypted with another key than MASTER_KEY: rotate it'
+        : "it is not signed with the webhook's secret"
+    const { manager } = this.parts.database
+    // The log is for whoever wonders why nothing happens: a line that is lost is no fault.
+    void noteUnseen(manager, received, WebhookVerdict.REFUSED, reason).catch(() => undefined)
+  }
+
+  #announce({ queued }: Pick<Outcome, 'queued'>): void {
+    for (const deployment of queued) announceQueued(this.parts.wakeups, deployment)
+  }
+}
+
+async function outcomeOf(
+  manager: EntityManager,
+  app: App,
+  { forge, event, contentType }: Omit<Received, 'appId'>,
+  body: Buffer,
+  isAsked: boolean,
+): Promise<Outcome> {
+  try {
+    return await handleEvent(manager, app, readEvent(forge, event, contentType, body), isAsked)
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error
+    const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
+    return {
+      found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: error.message },
+      queued: [],
+    }
+  }
+}
+
+/** The app, whose deliveries are handled one after another until the transaction ends. */
+async function lockApp(manager: EntityManager, appId: string): Promise<App | null> {
+  await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR UPDATE', [appId])
+  return manager.findOneBy(App, { id: appId, deletedAt: IsNull() })
+}
+
+async function findWithBody(manager: EntityManager, id: string): Promise<WebhookDelivery & { body: Buffer }> {
+  const found = await manager
+    .createQueryBuilder(WebhookDelivery, 'delivery')
+    .addSelect('delivery.body')
+    .where({ id })
+    .getOne()
+  if (!found) throw new CommandError('NOT_FOUND', `there is no delivery ${id}`, 'deliveryId')
+  const { body } = found
+  if (body === null) {
+    const message = `of delivery ${id} (${found.verdict}) no body is kept: let the forge send it again, or deploy`
+    throw new CommandError('CONFLICT', message, 'deliveryId')
+  }
+  return Object.assign(found, { body })
+}
+
+/** Taken by every forge as its secret; what follows `whsec_` is the key of Standard Webhooks. */
+function newSecret(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`
+}
+
+function secretPlace(appId: string): string {
+  return `webhook|${appId}`
+}

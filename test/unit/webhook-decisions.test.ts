@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { CommandError } from '../../src/engine/errors.js'
+import { decide, type StageRules } from '../../src/engine/webhooks/decide.js'
+import { checkGlob, checkWatchPaths, watchesAny } from '../../src/engine/webhooks/globs.js'
+import { readEvent } from '../../src/engine/webhooks/payloads.js'
+import { type Push, UnreadableError } from '../../src/engine/webhooks/push.js'
+import { Forge } from '../../src/entities/webhook-delivery.js'
+import { bitbucket, gitea, githubBody, gitlabBody, NONE, type PushFacts, sha } from '../support/forges.js'
+
+const FACTS: PushFacts = { ref: 'refs/heads/main', after: sha(2), modified: ['apps/web/index.ts'] }
+const STAGE: StageRules = {
+  id: 's',
+  name: 'production',
+  branch: 'main',
+  tags: null,
+  autoDeploy: true,
+  stopped: false,
+}
+
+function read(forge: Forge, body: string, event = 'push'): Push {
+  const found = readEvent(forge, event, 'application/json', Buffer.from(body))
+  assert.ok(found.kind === 'push' && found.pushes[0])
+  return found.pushes[0]
+}
+const push = (facts: Partial<PushFacts> = {}) => read(Forge.GITHUB, githubBody({ ...FACTS, ...facts }))
+function reason(pushed: Push, stage: Partial<StageRules> = {}, watchPaths: string[] = []): string | null {
+  const [choice] = decide(pushed, [{ ...STAGE, ...stage }], watchPaths)
+  assert.ok(choice && choice.deploys === (choice.reason === ''))
+  return choice.deploys ? null : choice.reason
+}
+
+describe('a push is read', () => {
+  test('the same from every forge that tells all of it', () => {
+    const same = {
+      kind: 'branch',
+      name: 'feature/a/b',
+      ref: 'refs/heads/feature/a/b',
+      sha: sha(2),
+      before: sha(1),
+      message: 'Change',
+      changedPaths: ['apps/web/index.ts'],
+      defaultBranch: 'main',
+    }
+    const facts = { ...FACTS, ref: 'refs/heads/feature/a/b' }
+    assert.deepEqual(read(Forge.GITHUB, githubBody(facts)), same)
+    assert.deepEqual(read(Forge.GITEA, gitea('', facts).body), same)
+    assert.deepEqual(read(Forge.GITLAB, gitlabBody(facts)), same)
+    const cloud = read(Forge.BITBUCKET, bitbucket('', [facts]).body, 'repo:push')
+    assert.deepEqual(cloud, { ...same, changedPaths: null, defaultBranch: null })
+  })
+
+  test('without a list of paths wherever the forge may have left some out', () => {
+    assert.equal(push({ before: NONE }).changedPaths, null)
+    assert.equal(push({ forced: true }).changedPaths, null)
+    assert.equal(push({ modified: [] }).changedPaths, null)
+    assert.equal(push({ modified: Array<string>(3000).fill('a') }).changedPaths, null)
+    assert.equal(read(Forge.GITLAB, gitlabBody({ ...FACTS, total: 21 })).changedPaths, null)
+    assert.equal(read(Forge.GITEA, gitea('', { ...FACTS, total: 6 }).body).changedPaths, null)
+  })
+
+  test('at the commit of an annotated tag, not at the tag’s own object', () => {
+    const ref = 'refs/tags/v1'
+    const hub = JSON.parse(githubBody({ ...FACTS, ref })) as { after: string }
+    assert.equal(read(Forge.GITHUB, JSON.stringify({ ...hub, after: sha(99) })).sha, sha(2))
+    const lab = JSON.parse(gitlabBody({ ...FACTS, ref })) as { after: string }
+    assert.equal(read(Forge.GITLAB, JSON.stringify({ ...lab, after: sha(99) })).sha, sha(2))
+  })
+
+  const wrong: Record<string, string> = {
+    'not JSON': '{',
+    'a list': '[]',
+    'a number': '7',
+    null: 'null',
+    'no ref': '{}',
+    'a ref that is a list': `{"ref":["refs/heads/main"],"after":"${sha(2)}"}`,
+    'a short ref': `{"ref":"main","after":"${sha(2)}"}`,
+    'a ref with a NUL': `{"ref":"refs/heads/a\\u0000b","after":"${sha(2)}"}`,
+    'half a character': `{"ref":"refs/heads/\\ud800","after":"${sha(2)}"}`,
+    'a long ref': `{"ref":"refs/heads/${'a'.repeat(300)}","after":"${sha(2)}"}`,
+    'no commit': '{"ref":"refs/heads/main"}',
+    'a commit that is an option': '{"ref":"refs/heads/main","after":"--upload-pack=x"}',
+    'an abbreviated commit': '{"ref":"refs/heads/main","after":"abc1234"}',
+    'deep nesting': '['.repeat(200_000),
+    'deep nesting that ends': '['.repeat(200_000) + ']'.repeat(200_000),
+    'an inherited field': '{"__proto__":{"ref":"refs/heads/main"}}',
+  }
+  for (const [name, body] of Object.entries(wrong)) {
+    test(`not at all from ${name}`, () => {
+      for (const forge of Object.values(Forge)) {
+        const event = forge === Forge.BITBUCKET ? 'repo:push' : 'push'
+        const bytes = Buffer.from(forge === Forge.GITLAB ? body.replace('{', '{"object_kind":"push",') : body)
+        const asked = () => readEvent(forge, event, 'application/json', bytes)
+        if (forge === Forge.GITLAB && bytes.includes(',}')) continue
+        assert.throws(asked, UnreadableError, forge)
+      }
+    })
+  }
+
+  test('although other fields have types that nobody expects', () => {
+    const body = { ref: 'refs/heads/main', after: sha(2), before: sha(1), commits: [null, 7, { added: 'x' }] }
+    const odd = { ...body, head_commit: [], repository: 'none', forced: 'yes' }
+    const found = read(Forge.GITHUB, JSON.stringify(odd))
+    assert.deepEqual([found.changedPaths, found.message, found.defaultBranch], [null, null, null])
+  })
+})
+
+describe('a stage deploys', () => {
+  test('its own branch by its whole name, else its app’s or the repository’s', () => {
+    assert.equal(reason(push()), null)
+    assert.match(reason(push({ ref: 'refs/heads/feature/main' })) ?? '', /follows the branch main/)
+    assert.equal(reason(push({ ref: 'refs/heads/a/b' }), { branch: 'a/b' }), null)
+    assert.match(reason(push({ ref: 'refs/heads/b' }), { branch: 'a/b' }) ?? '', /follows the branch a\/b/)
+    assert.equal(reason(push({ defaultBranch: 'main' }), { branch: null }), null)
+    assert.match(reason(push({ defaultBranch: 'trunk' }), { branch: null }) ?? '', /branch trunk/)
+    const cloud = read(Forge.BITBUCKET, bitbucket('', [FACTS]).body, 'repo:push')
+    assert.match(reason(cloud, { branch: null }) ?? '', /set the branch of the app or the stage/)
+    assert.equal(reason(cloud), null)
+  })
+
+  test('tags where it follows tags, and then no branch', () => {
+    const tag = push({ ref: 'refs/tags/v1.2', message: 'release [skip ci]' })
+    assert.match(reason(tag) ?? '', /a tag was pushed/)
+    assert.equal(reason(tag, { tags: 'v*' }), null)
+    assert.match(reason(tag, { tags: 'release-*' }) ?? '', /follows tags release-\*/)
+    assert.match(reason(push(), { tags: 'v*' }) ?? '', /follows tags/)
+  })
+
+  test('nothing that was deleted, nothing while it is stopped or not to deploy by itself', () => {
+    assert.match(reason(push({ after: NONE })) ?? '', /the branch was deleted/)
+    assert.match(reason(push(), { stopped: true }) ?? '', /stopped/)
+    assert.match(reason(push(), { autoDeploy: false }) ?? '', /autoDeploy/)
+    assert.match(reason(push({ before: sha(2) })) ?? '', /tried the webhook/)
+  })
+
+  test('nothing whose commit says so', () => {
+    for (const marker of [
+      '[skip ci]',
+      '[CI Skip]',
+      '[no ci]',
+      '[skip deploy]',
+      '[deploy skip]',
+      '[skip-ci]',
+    ]) {
+      assert.match(reason(push({ message: `Docs\n\n${marker}` })) ?? '', /its commit says/, marker)
+    }
+    for (const message of ['skip ci', '[skip cinema]', '[ci]', '(skip ci)']) {
+      assert.equal(reason(push({ message })), null, message)
+    }
+  })
+
+  test('nothing below other paths than those it watches', () => {
+    assert.equal(reason(push(), {}, ['apps/web/**']), null)
+    assert.match(reason(push(), {}, ['apps/api/**']) ?? '', /watched paths/)
+    assert.equal(reason(push({ forced: true }), {}, ['apps/api/**']), null)
+  })
+})
+
+describe('watched paths', () => {
+  const cases: [patterns: string[], path: string, watched: boolean][] = [
+    [['apps/web/**'], 'apps/web/a/b.ts', true],
+    [['/apps/web/'], 'apps/web/a/.env', true],
+    [['apps/web/**'], 'apps/website/a.ts', false],
+    [['**/*.ts', '!**/*.test.ts'], 'a/b.ts', true],
+    [['**/*.ts', '!**/*.test.ts'], 'a/b.test.ts', false],
+    [['**', '!docs/**', 'docs/api.md'], 'docs/api.md', true],
+    [['!docs/**'], 'docs/a.md', false],
+    [['!docs/**'], 'src/a.ts', true],
+    [['app/[id]/p?ge.*'], 'app/[id]/page.tsx', true],
+    [['app/[id]/p?ge.*'], 'app/i/page.tsx', false],
+    [['a/**/z/*.c'], 'a/b/z/z/x.c', true],
+    [['a/**/z'], 'a/z', true],
+    [['*a*b*'], 'xaxxbx', true],
+    [['*a*b'], 'xaxxbx', false],
+    [['*.md'], 'docs/a.md', false],
+  ]
+  for (const [patterns, path, watched] of cases) {
+    test(`${patterns.join(' ')} ${watched ? 'has' : 'has not'} ${path}`, () => {
+      assert.equal(watchesAny(checkWatchPaths('watchPaths', patterns), [path]), watched)
+    })
+  }
+
+  test('that cannot be globs are refused by their place', () => {
+    for (const bad of ['', '!', '/', 'a\\b', 'a\0b', '{a,b}', 'x'.repeat(201)]) {
+      assert.throws(
+        () => checkWatchPaths('watchPaths', ['a', bad]),
+        (error) => error instanceof CommandError && error.field === 'watchPaths[1]',
+        JSON.stringify(bad),
+      )
+    }
+    assert.throws(() => checkWatchPaths('watchPaths', Array<string>(51).fill('a')), /more than 50/)
+    assert.equal(checkGlob('tags', 'v*'), 'v*')
+  })
+
+  test('never take long, whatever the pattern and the path', () => {
+    // Four stars took a library's regular expression seconds, twenty for ever.
+    const patterns = ['*a'.repeat(90) + 'b', '**/*a/'.repeat(30) + 'x', '**/'.repeat(60) + 'x']
+    const paths = ['a'.repeat(4_000), 'a/'.repeat(2_000)]
+    const startedAt = performance.now()
+    for (const pattern of patterns) assert.ok(!watchesAny(checkWatchPaths('w', [pattern]), paths))
+    assert.ok(performance.now() - startedAt < 20_000)
+  })
+})
