@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
-/** Deliveries of forges, and what a stage and an app take of them. */
+/** Deliveries of forges, what a stage and an app take of them, and what forges are told. */
 export class Webhooks1700000000004 implements MigrationInterface {
   name = 'Webhooks1700000000004'
 
@@ -49,9 +49,30 @@ const UP = [
     WHERE "delivery_key" IS NOT NULL`,
   `CREATE UNIQUE INDEX "webhook_delivery_body" ON "webhook_delivery" ("app_id", "body_hash")
     WHERE "body_hash" IS NOT NULL`,
+  `CREATE TABLE "commit_status_target" (
+    "app_id" text CONSTRAINT "commit_status_target_pkey" PRIMARY KEY
+      CONSTRAINT "commit_status_target_app_id_fkey" REFERENCES "app" ON DELETE CASCADE,
+    "forge" text NOT NULL,
+    "api_url" text NOT NULL,
+    "repository" text NOT NULL,
+    "token_encrypted" text NOT NULL,
+    "fingerprint" text NOT NULL,
+    "updated_at" timestamptz NOT NULL DEFAULT now()
+  )`,
+  `CREATE TABLE "commit_status_report" (
+    "deployment_id" text CONSTRAINT "commit_status_report_pkey" PRIMARY KEY
+      CONSTRAINT "commit_status_report_deployment_id_fkey" REFERENCES "deployment" ON DELETE CASCADE,
+    "wanted" text NOT NULL,
+    "reported" text,
+    "attempts" integer NOT NULL DEFAULT 0,
+    "next_at" timestamptz NOT NULL DEFAULT now(),
+    "error" text
+  )`,
 ]
 
 const DOWN = [
+  `DROP TABLE "commit_status_report"`,
+  `DROP TABLE "commit_status_target"`,
   `DROP TABLE "webhook_delivery"`,
   `DROP TABLE "webhook"`,
   `ALTER TABLE "stage" DROP COLUMN "tags"`,

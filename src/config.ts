@@ -91,6 +91,8 @@ export interface Config {
   readonly logRetentionDays: number
   readonly gitBackend: 'git'
   readonly allowFileRepos: boolean
+  /** Forges' APIs may be told over http:// as well. */
+  readonly allowInsecureForges: boolean
   readonly adminToken: string | null
   readonly masterKey: string | null
   /** Opens what was encrypted before `masterKey` took its place. */
@@ -226,6 +228,7 @@ function readGit(read: SettingReader) {
   return {
     gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
+    allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, 1, 86_400) * SECOND,
     maxRepoBytes: read.integer('MAX_REPO_MIB', 500, 1, 1024 * 1024) * MIB,
   }

@@ -1,5 +1,6 @@
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
+import { CommitStatuses } from './engine/commit-status.js'
 import { Dockerode } from './engine/docker/dockerode.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
@@ -37,6 +38,7 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
       new Reconciler(database, tools, secrets, logger),
       new Watcher(database, tools, logger),
       new Housekeeper(database, tools, logger),
+      new CommitStatuses(database, tools, secrets, logger),
     ]) {
       opened.use(repeated)
       repeated.start()

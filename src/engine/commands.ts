@@ -1,4 +1,5 @@
 import { AppCommands } from './commands/apps.js'
+import { CommitStatusCommands } from './commands/commit-statuses.js'
 import { DeploymentCommands } from './commands/deployments.js'
 import { DomainCommands } from './commands/domains.js'
 import type { CommandParts } from './commands/parts.js'
@@ -21,6 +22,7 @@ export class Commands {
   readonly domains: DomainCommands
   readonly variables: VariableCommands
   readonly webhooks: WebhookCommands
+  readonly commitStatuses: CommitStatusCommands
 
   constructor(parts: CommandParts) {
     this.apps = new AppCommands(parts)
@@ -31,5 +33,6 @@ export class Commands {
     this.domains = new DomainCommands(parts)
     this.variables = new VariableCommands(parts)
     this.webhooks = new WebhookCommands(parts)
+    this.commitStatuses = new CommitStatusCommands(parts)
   }
 }

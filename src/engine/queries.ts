@@ -1,5 +1,6 @@
 import { type DataSource, In, IsNull } from 'typeorm'
 import { App } from '../entities/app.js'
+import { CommitStatusTarget } from '../entities/commit-status.js'
 import { DeploymentEvent } from '../entities/deployment-event.js'
 import { Deployment } from '../entities/deployment.js'
 import { Domain } from '../entities/domain.js'
@@ -139,6 +140,20 @@ export class Queries {
 
   webhooksOfApps(appIds: readonly string[]): Promise<Webhook[]> {
     return this.database.getRepository(Webhook).findBy({ appId: In([...appIds]) })
+  }
+
+  commitStatusesOfApps(appIds: readonly string[]): Promise<CommitStatusTarget[]> {
+    return this.database.getRepository(CommitStatusTarget).findBy({ appId: In([...appIds]) })
+  }
+
+  /** Why the newest status of an app's that the forge has not taken was not. */
+  async commitStatusError(appId: string): Promise<string | null> {
+    const [row] = await this.database.query<{ error: string }[]>(
+      `SELECT r.error FROM commit_status_report r JOIN deployment d ON d.id = r.deployment_id
+        WHERE d.app_id = $1 AND r.error IS NOT NULL ORDER BY d.generation DESC LIMIT 1`,
+      [appId],
+    )
+    return row?.error ?? null
   }
 
   /** Oldest first. */

@@ -1,4 +1,5 @@
 import { App } from './app.js'
+import { CommitStatusReport, CommitStatusTarget } from './commit-status.js'
 import { DeploymentEvent } from './deployment-event.js'
 import { Deployment } from './deployment.js'
 import { Domain } from './domain.js'
@@ -25,4 +26,6 @@ export const ENTITIES = [
   Instance,
   Webhook,
   WebhookDelivery,
+  CommitStatusTarget,
+  CommitStatusReport,
 ]

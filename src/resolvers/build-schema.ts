@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../logger.js'
 import '../schema/enums.js'
 import { DateTime } from '../schema/scalars.js'
 import { AppResolver } from './app-resolver.js'
+import { CommitStatusResolver, CommitStatusTargetResolver } from './commit-status-resolver.js'
 import { ConfigurationResolver } from './configuration-resolver.js'
 import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
@@ -24,6 +25,8 @@ export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
       WebhookResolver,
       AppWebhookResolver,
       WebhookDeliveryResolver,
+      CommitStatusResolver,
+      CommitStatusTargetResolver,
     ],
     scalarsMap: [{ type: Date, scalar: DateTime }],
     globalMiddlewares: [translateErrors(logger)],

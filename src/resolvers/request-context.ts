@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader'
 import type { App } from '../entities/app.js'
+import type { CommitStatusTarget } from '../entities/commit-status.js'
 import type { DeploymentEvent } from '../entities/deployment-event.js'
 import type { Deployment } from '../entities/deployment.js'
 import type { Domain } from '../entities/domain.js'
@@ -41,6 +42,7 @@ export interface Loaders {
   readonly variablesOfStage: DataLoader<string, Variable[]>
   readonly domainsOfStage: DataLoader<string, Domain[]>
   readonly webhookOfApp: DataLoader<string, Webhook[]>
+  readonly commitStatusOfApp: DataLoader<string, CommitStatusTarget[]>
   readonly eventsOfDeployment: DataLoader<string, DeploymentEvent[]>
   readonly queuePosition: DataLoader<string, number | null>
 }
@@ -69,6 +71,10 @@ function createLoaders(queries: Queries): Loaders {
     webhookOfApp: many(
       (ids) => queries.webhooksOfApps(ids),
       (webhook) => webhook.appId,
+    ),
+    commitStatusOfApp: many(
+      (ids) => queries.commitStatusesOfApps(ids),
+      (target) => target.appId,
     ),
     eventsOfDeployment: many(
       (ids) => queries.eventsOfDeployments(ids),

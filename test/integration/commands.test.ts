@@ -27,7 +27,7 @@ async function openEngine() {
     database,
     wakeups,
     secrets: secrets,
-    settings: { allowFileRepos: true, drainMs: 0, baseDomain: 'localhost' },
+    settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
   })
   return {
     commands,

@@ -27,7 +27,7 @@ async function openEngine() {
     database,
     wakeups,
     secrets: new SecretBox(randomBytes(32)),
-    settings: { allowFileRepos: true, drainMs: 0, baseDomain: 'localhost' },
+    settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
   })
   return {
     database,

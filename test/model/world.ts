@@ -70,7 +70,7 @@ export class World implements AsyncDisposable {
     const { docker, secrets, wakeups } = surroundings
     this.invariants = new Invariants(database, docker)
     this.foreigners = new Foreigners(docker)
-    const settings = { allowFileRepos: true, drainMs: 0, baseDomain: 'localhost' }
+    const settings = { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' }
     this.commands = new Commands({ database, wakeups, secrets, settings })
   }
 

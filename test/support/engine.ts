@@ -21,7 +21,7 @@ export class TestProcess implements AsyncDisposable {
       database,
       wakeups,
       secrets: new SecretBox(randomBytes(32)),
-      settings: { allowFileRepos: true, drainMs: 0, baseDomain: 'localhost' },
+      settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
     })
     this.hub = new LogHub(database, wakeups)
   }

@@ -9,6 +9,7 @@ export interface CommandParts {
   readonly secrets: SecretBox
   readonly settings: {
     readonly allowFileRepos: boolean
+    readonly allowInsecureForges: boolean
     readonly drainMs: number
     readonly baseDomain: string
   }

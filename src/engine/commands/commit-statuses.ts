@@ -1,0 +1,50 @@
+import type { App } from '../../entities/app.js'
+import { CommitStatusTarget } from '../../entities/commit-status.js'
+import type { Forge } from '../../entities/webhook-delivery.js'
+import { checkStatusAddress, checkToken, statusTokenPlace } from '../webhooks/status-target.js'
+import { getApp } from './apps.js'
+import type { CommandParts } from './parts.js'
+
+export interface SetCommitStatusCommand {
+  readonly forge: Forge
+  readonly token: string
+  /** Default: that of the host of the app's repository. */
+  readonly apiUrl?: string | null
+  /** owner/name. Default: that of the app's repository. */
+  readonly repository?: string | null
+}
+
+export class CommitStatusCommands {
+  constructor(private readonly parts: CommandParts) {}
+
+  /** From now on the app's forge is told how its commits are deployed. */
+  async set(appId: string, command: SetCommitStatusCommand): Promise<App> {
+    const { database, secrets, settings, wakeups } = this.parts
+    const token = checkToken('token', command.token)
+    const app = await database.transaction(async (manager) => {
+      const found = await getApp(manager, appId)
+      const address = checkStatusAddress(command, found.repoUrl, settings.allowInsecureForges)
+      const tokenEncrypted = secrets.encrypt(token, statusTokenPlace(appId))
+      const row = { appId, ...address, tokenEncrypted, fingerprint: secrets.fingerprint(token) }
+      await manager.upsert(CommitStatusTarget, { ...row, updatedAt: new Date() }, ['appId'])
+      // What was given up under the token before may work under this one.
+      await manager.query(
+        `UPDATE commit_status_report SET attempts = 0, error = NULL, next_at = now()
+          WHERE reported IS DISTINCT FROM wanted AND deployment_id IN (SELECT id FROM deployment WHERE app_id = $1)`,
+        [appId],
+      )
+      return found
+    })
+    wakeups.notify('deployment', '')
+    return app
+  }
+
+  /** Nobody is told any more, and the token is forgotten. */
+  async unset(appId: string): Promise<App> {
+    return this.parts.database.transaction(async (manager) => {
+      const app = await getApp(manager, appId)
+      await manager.delete(CommitStatusTarget, { appId })
+      return app
+    })
+  }
+}
