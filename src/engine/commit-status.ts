@@ -6,7 +6,7 @@ import { publicUrl, stageHost } from './names.js'
 import { Rounds } from './rounds.js'
 import { DecryptError, type SecretBox } from './secrets.js'
 import type { Tools } from './steps/context.js'
-import { statusTokenPlace } from './webhooks/status-target.js'
+import { statusTokenPlace } from './webhooks/places.js'
 import { type CommitState, postStatus, StatusError } from './webhooks/statuses.js'
 
 const EVERY_MS = 5_000

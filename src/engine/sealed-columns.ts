@@ -1,6 +1,7 @@
 import type { Configuration, StoredVariable } from '../entities/configuration.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
 import { sealVariable, variablePlace } from './variables.js'
+import { statusTokenPlace, webhookSecretPlace } from './webhooks/places.js'
 
 /** What one row becomes under another key. */
 export interface Resealed {
@@ -60,11 +61,39 @@ const SNAPSHOTS: SealedColumn = {
   replace: 'UPDATE deployment SET configuration = $2 WHERE id = $1',
 }
 
+interface AppRow {
+  readonly appId: string
+  readonly sealed: string
+}
+
+const WEBHOOKS: SealedColumn = {
+  find: `SELECT w.app_id AS at, w.app_id AS "appId", w.secret_encrypted AS sealed FROM webhook w
+          WHERE w.app_id > $2 AND split_part(w.secret_encrypted, ':', 2) <> $1`,
+  reseal: (row: AppRow, secrets) => {
+    const { parameters, ...rest } = resealOfApp(
+      row,
+      webhookSecretPlace(row.appId),
+      'the webhook secret',
+      secrets,
+    )
+    return { parameters: parameters.slice(0, 2), ...rest } // it has no fingerprint
+  },
+  replace: 'UPDATE webhook SET secret_encrypted = $2 WHERE app_id = $1',
+}
+
+const STATUS_TOKENS: SealedColumn = {
+  find: `SELECT t.app_id AS at, t.app_id AS "appId", t.token_encrypted AS sealed FROM commit_status_target t
+          WHERE t.app_id > $2 AND split_part(t.token_encrypted, ':', 2) <> $1`,
+  reseal: (row: AppRow, secrets) =>
+    resealOfApp(row, statusTokenPlace(row.appId), 'the status token', secrets),
+  replace: 'UPDATE commit_status_target SET token_encrypted = $2, fingerprint = $3 WHERE app_id = $1',
+}
+
 /**
  * Every column that holds encrypted values. One that is not in this list is lost at the next rotation. What is copied
  * from one to another stands before what it is copied to.
  */
-export const SEALED_COLUMNS: readonly SealedColumn[] = [VARIABLES, SNAPSHOTS]
+export const SEALED_COLUMNS: readonly SealedColumn[] = [VARIABLES, SNAPSHOTS, WEBHOOKS, STATUS_TOKENS]
 
 /** The fingerprint changes with the key, so that equal values have equal ones again when all are done. */
 function resealVariable(variable: StoredVariable, stageId: string, secrets: SecretBox) {
@@ -77,5 +106,17 @@ function resealVariable(variable: StoredVariable, stageId: string, secrets: Secr
   } catch (error) {
     if (!(error instanceof DecryptError)) throw error
     return { value: variable, count: 0, unreadable: [`${key} of stage ${stageId}`] }
+  }
+}
+
+/** Parameters: the app, the value under the box's key, its fingerprint. */
+function resealOfApp({ appId, sealed }: AppRow, place: string, what: string, secrets: SecretBox): Resealed {
+  try {
+    const value = secrets.decrypt(sealed, place)
+    const parameters = [appId, secrets.encrypt(value, place), secrets.fingerprint(value)]
+    return { parameters, count: 1, unreadable: [] }
+  } catch (error) {
+    if (!(error instanceof DecryptError)) throw error
+    return { parameters: [], count: 0, unreadable: [`${what} of app ${appId}`] }
   }
 }

@@ -15,7 +15,11 @@ import { keyIdOf, SecretBox } from '../../src/engine/secrets.js'
 import { openVariables } from '../../src/engine/variables.js'
 import { Wakeups } from '../../src/engine/wakeups.js'
 import { App } from '../../src/entities/app.js'
+import { CommitStatusTarget } from '../../src/entities/commit-status.js'
 import { Deployment } from '../../src/entities/deployment.js'
+import { Forge } from '../../src/entities/webhook-delivery.js'
+import { Webhook } from '../../src/entities/webhook.js'
+import { statusTokenPlace, webhookSecretPlace } from '../../src/engine/webhooks/places.js'
 import { Stage } from '../../src/entities/stage.js'
 import { Variable } from '../../src/entities/variable.js'
 import { createLogger } from '../../src/logger.js'
@@ -40,7 +44,7 @@ async function openScene() {
       database,
       wakeups,
       secrets,
-      settings: { allowFileRepos: true, drainMs: 0, baseDomain: 'localhost' },
+      settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
     })
   return {
     database,
@@ -182,6 +186,26 @@ describe('a change of the key', () => {
     }
     assert.throws(() => openVariables(old.secrets, stage.id, variables), { code: 'SECRET_UNREADABLE' })
     assert.deepEqual(await rotateKey(scene.database, secrets), { count: 0, unreadable: [] })
+  })
+
+  test('encrypts the secrets of webhooks and forges again', async () => {
+    await using scene = await openScene()
+    const commands = scene.commandsWith(await scene.open(OLD))
+    const { id } = await commands.apps.create({
+      name: 'pushed',
+      repoUrl: 'https://git.invalid/o/r.git',
+      deploy: false,
+    })
+    const secret = await commands.webhooks.rotate(id)
+    await commands.commitStatuses.set(id, { forge: Forge.GITEA, token: 'a token of the forge' })
+    const { secrets } = await scene.open(NEW, OLD)
+    assert.deepEqual(await rotateKey(scene.database, secrets), { count: 2, unreadable: [] })
+    const alone = (await scene.open(NEW)).secrets
+    const webhook = await scene.database.getRepository(Webhook).findOneByOrFail({ appId: id })
+    assert.equal(alone.decrypt(webhook.secretEncrypted, webhookSecretPlace(id)), secret)
+    const target = await scene.database.getRepository(CommitStatusTarget).findOneByOrFail({ appId: id })
+    assert.equal(alone.decrypt(target.tokenEncrypted, statusTokenPlace(id)), 'a token of the forge')
+    assert.equal(target.fingerprint, alone.fingerprint('a token of the forge'))
   })
 
   test('leaves and names a value that no key opens, and does the others', async () => {

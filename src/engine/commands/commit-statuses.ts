@@ -1,7 +1,9 @@
 import type { App } from '../../entities/app.js'
 import { CommitStatusTarget } from '../../entities/commit-status.js'
 import type { Forge } from '../../entities/webhook-delivery.js'
-import { checkStatusAddress, checkToken, statusTokenPlace } from '../webhooks/status-target.js'
+import { shareKeyToEncrypt } from '../instance.js'
+import { statusTokenPlace } from '../webhooks/places.js'
+import { checkStatusAddress, checkToken } from '../webhooks/status-target.js'
 import { getApp } from './apps.js'
 import type { CommandParts } from './parts.js'
 
@@ -22,6 +24,7 @@ export class CommitStatusCommands {
     const { database, secrets, settings, wakeups } = this.parts
     const token = checkToken('token', command.token)
     const app = await database.transaction(async (manager) => {
+      await shareKeyToEncrypt(manager, secrets)
       const found = await getApp(manager, appId)
       const address = checkStatusAddress(command, found.repoUrl, settings.allowInsecureForges)
       const tokenEncrypted = secrets.encrypt(token, statusTokenPlace(appId))

@@ -4,6 +4,7 @@ import { App } from '../../entities/app.js'
 import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../errors.js'
+import { shareKeyToEncrypt } from '../instance.js'
 import { DecryptError } from '../secrets.js'
 import {
   findSame,
@@ -15,6 +16,7 @@ import {
   record,
 } from '../webhooks/delivery-log.js'
 import { type DeliveryKeys, recognise } from '../webhooks/forges.js'
+import { webhookSecretPlace } from '../webhooks/places.js'
 import { readEvent } from '../webhooks/payloads.js'
 import { UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'
@@ -39,16 +41,18 @@ export class WebhookCommands {
   readonly #nobody: Pick<Webhook, 'appId' | 'secretEncrypted'>
 
   constructor(private readonly parts: CommandParts) {
-    const secretEncrypted = parts.secrets.encrypt(newSecret(), secretPlace('nobody'))
+    const secretEncrypted = parts.secrets.encrypt(newSecret(), webhookSecretPlace('nobody'))
     this.#nobody = { appId: 'nobody', secretEncrypted }
   }
 
   /** A new secret; from now on deliveries under the one before are refused. Nobody can read it again. */
   async rotate(appId: string): Promise<string> {
     const secret = newSecret()
-    const secretEncrypted = this.parts.secrets.encrypt(secret, secretPlace(appId))
-    await this.parts.database.transaction(async (manager) => {
+    const { database, secrets } = this.parts
+    await database.transaction(async (manager) => {
+      await shareKeyToEncrypt(manager, secrets)
       await getApp(manager, appId)
+      const secretEncrypted = secrets.encrypt(secret, webhookSecretPlace(appId))
       await manager.upsert(Webhook, { appId, secretEncrypted, rotatedAt: new Date() }, ['appId'])
     })
     return secret
@@ -120,7 +124,7 @@ export class WebhookCommands {
   /** Null: it was encrypted with another key. */
   #secretOf({ appId, secretEncrypted }: Pick<Webhook, 'appId' | 'secretEncrypted'>): string | null {
     try {
-      return this.parts.secrets.decrypt(secretEncrypted, secretPlace(appId))
+      return this.parts.secrets.decrypt(secretEncrypted, webhookSecretPlace(appId))
     } catch (error) {
       if (error instanceof DecryptError) return null
       throw error
@@ -186,8 +190,4 @@ async function findWithBody(manager: EntityManager, id: string): Promise<Webhook
 /** Taken by every forge as its secret; what follows `whsec_` is the key of Standard Webhooks. */
 function newSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`
-}
-
-function secretPlace(appId: string): string {
-  return `webhook|${appId}`
 }

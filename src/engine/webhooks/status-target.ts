@@ -10,11 +10,6 @@ export interface StatusAddress {
   readonly repository: string
 }
 
-/** What a token's ciphertext is bound to. */
-export function statusTokenPlace(appId: string): string {
-  return `commit-status|${appId}`
-}
-
 /** Checks where statuses are to go; what is left out follows from the app's repository. */
 export function checkStatusAddress(
   given: { readonly forge: Forge; readonly apiUrl?: string | null; readonly repository?: string | null },
