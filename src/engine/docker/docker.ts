@@ -61,6 +61,24 @@ export interface ContainerSummary {
   readonly address: string | null
 }
 
+/** A line that a container wrote, or a piece of one that is longer than the engine's buffer. */
+export interface ContainerOutput {
+  /** When the engine got it: RFC 3339 in UTC with nine digits. Never goes back within one stream of a container. */
+  readonly at: string
+  readonly stream: 'STDOUT' | 'STDERR'
+  /** With its newline, if it ends a line. */
+  readonly bytes: Buffer
+}
+
+export interface ContainerLogsQuery {
+  /** So many lines at most, the last ones; null: all. */
+  readonly tail: number | null
+  /** From this instant on, itself included; of the form of {@link ContainerOutput.at}. Null: from the beginning. */
+  readonly since: string | null
+  /** Goes on until the container ends. */
+  readonly follow: boolean
+}
+
 /** Something happened to a container: `start`, `die`, `oom`, `destroy`, `health_status: healthy`, … */
 export interface ContainerEvent {
   readonly action: string
@@ -98,6 +116,15 @@ export interface Docker {
   keepRunning(name: string): Promise<void>
   /** Last lines of what it wrote, oldest first. */
   lastLines(name: string, count: number): Promise<string[]>
+  /**
+   * What a container wrote, in its order. Nothing more is taken from the engine than is read. Null: no such container.
+   * Waits for its first answer as long as `signal` lets it: engines may answer with the first line only.
+   */
+  containerLogs(
+    name: string,
+    query: ContainerLogsQuery,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<ContainerOutput> | null>
   /** SIGTERM, after `graceSeconds` SIGKILL; it stays stopped and can be started again. No such container counts as done. */
   stopContainer(name: string, graceSeconds: number): Promise<void>
   /** TCP sockets on which a running container waits for connections. Null: nobody can tell. */

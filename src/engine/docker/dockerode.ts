@@ -5,9 +5,12 @@ import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
 import { addressIn, createContainer, lastLines, startContainer } from './containers.js'
+import { openLogs } from './container-logs.js'
 import type {
   BuildRequest,
   ContainerEvent,
+  ContainerLogsQuery,
+  ContainerOutput,
   ContainerRequest,
   ContainerState,
   ContainerSummary,
@@ -119,6 +122,14 @@ export class Dockerode implements DockerPort {
 
   lastLines(name: string, count: number): Promise<string[]> {
     return this.#call(() => lastLines(this.#docker, name, count))
+  }
+
+  containerLogs(
+    name: string,
+    query: ContainerLogsQuery,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<ContainerOutput> | null> {
+    return call(() => openLogs(this.#docker, name, query, signal), signal)
   }
 
   async stopContainer(name: string, graceSeconds: number): Promise<void> {

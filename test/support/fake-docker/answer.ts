@@ -97,7 +97,10 @@ function writeHead(response: ServerResponse, reply: Reply): void {
 
 async function write(response: ServerResponse, piece: string | Buffer): Promise<void> {
   if (piece.length === 0 || response.destroyed) return
-  if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+  if (response.write(piece)) return
+  const settled = new AbortController()
+  const either = ['drain', 'close'].map((event) => once(response, event, { signal: settled.signal }))
+  await Promise.race(either).finally(() => settled.abort())
 }
 
 /** In two after each first byte of a character that has several. */

@@ -9,16 +9,20 @@ export function logsOf(runtime: Runtime, container: FakeContainer, exchange: Exc
     throw new Refused(400, 'Bad parameters: you must choose at least one stream')
   }
   const { signal } = exchange
+  const since = nanosOf(exchange.query.get('since') ?? '0')
+  const isWanted = ({ stream, nanos }: LogLine) => streams.includes(stream) && nanos >= since
+  const framed = (line: LogLine) => frame(line, exchange.flag('timestamps'))
   async function* frames(): AsyncGenerator<Buffer> {
     const tail = Number(exchange.query.get('tail') ?? Number.NaN)
     let at = container.logs.length
     const wanted = container.logs.filter(({ stream }) => streams.includes(stream))
-    yield* (tail >= 0 ? wanted.slice(wanted.length - Math.min(tail, wanted.length)) : wanted).map(frame)
+    const last = tail >= 0 ? wanted.slice(wanted.length - Math.min(tail, wanted.length)) : wanted
+    yield* last.filter(isWanted).map(framed)
     if (!exchange.flag('follow')) return
     for (;;) {
       const fresh = container.logs.slice(at)
       at += fresh.length
-      yield* fresh.filter(({ stream }) => streams.includes(stream)).map(frame)
+      yield* fresh.filter(isWanted).map(framed)
       if (container.status !== 'running' || signal.aborted) return
       if (at === container.logs.length) await runtime.change(container, signal)
     }
@@ -26,8 +30,20 @@ export function logsOf(runtime: Runtime, container: FakeContainer, exchange: Exc
   return { status: 200, type: '', stream: frames() }
 }
 
-function frame({ stream, text }: LogLine): Buffer {
-  const bytes = Buffer.from(text)
+/** Seconds since 1970, with up to nine digits behind the point. */
+function nanosOf(seconds: string): bigint {
+  const [whole = '0', fraction = ''] = seconds.split('.')
+  return BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9))
+}
+
+/** RFC 3339 with nine digits. */
+function timeOf(nanos: bigint): string {
+  const seconds = new Date(Number(nanos / 1_000_000n)).toISOString().slice(0, 19)
+  return `${seconds}.${String(nanos % 1_000_000_000n).padStart(9, '0')}Z`
+}
+
+function frame({ stream, text, nanos }: LogLine, isTimed: boolean): Buffer {
+  const bytes = Buffer.from(isTimed ? `${timeOf(nanos)} ${text}` : text)
   const header = Buffer.alloc(8)
   header[0] = stream
   header.writeUInt32BE(bytes.length, 4)

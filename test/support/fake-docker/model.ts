@@ -41,6 +41,8 @@ export interface LogLine {
   readonly stream: 1 | 2
   /** With its newline. */
   readonly text: string
+  /** Nanoseconds since 1970; each line of an engine has its own. */
+  readonly nanos: bigint
 }
 
 export interface FakeContainer {

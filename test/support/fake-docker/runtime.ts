@@ -22,6 +22,7 @@ export class Runtime {
   readonly addresses = new Addresses()
   readonly #runs = new Map<string, Run>()
   readonly #restarts = new Map<string, NodeJS.Timeout>()
+  #lastNanos = 0n
   readonly #watchers = new Map<string, Set<() => void>>()
 
   constructor(
@@ -102,7 +103,9 @@ export class Runtime {
   }
 
   write(container: FakeContainer, stream: 1 | 2, text: string): void {
-    container.logs.push({ stream, text })
+    const now = BigInt(Date.now()) * 1_000_000n
+    this.#lastNanos = now > this.#lastNanos ? now : this.#lastNanos + 1n
+    container.logs.push({ stream, text, nanos: this.#lastNanos })
     this.#changed(container)
   }
 

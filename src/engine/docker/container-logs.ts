@@ -1,0 +1,85 @@
+import type Docker from 'dockerode'
+import { gone } from './calls.js'
+import type { ContainerLogsQuery, ContainerOutput } from './docker.js'
+
+const HEADER_BYTES = 8
+const STDERR = 2
+const NEWLINE = 0x0a
+const SPACE = 0x20
+
+/** Null: there is no such container. The answer's pieces are asked for as they are read, so a slow reader slows the engine. */
+export async function openLogs(
+  docker: Docker,
+  name: string,
+  query: ContainerLogsQuery,
+  signal: AbortSignal,
+): Promise<AsyncIterable<ContainerOutput> | null> {
+  const found = await gone(docker.getContainer(name).inspect())
+  if (!found) return null
+  const options = {
+    stdout: true,
+    stderr: true,
+    timestamps: true,
+    follow: query.follow,
+    ...(query.tail === null ? {} : { tail: query.tail }),
+    ...(query.since === null ? {} : { since: unixTime(query.since) }),
+  }
+  const answer = await gone(dial(docker, `/containers/${name}/logs?`, options, signal))
+  if (!answer) return null
+  return found.Config.Tty ? readRaw(answer) : readFramed(answer)
+}
+
+/** Not container.logs(): without `follow` it takes the whole answer into memory. */
+function dial(docker: Docker, path: string, options: object, abortSignal: AbortSignal): Promise<Pieces> {
+  const statusCodes = { 200: true, 404: 'no such container', 500: 'server error' }
+  const request = { path, method: 'GET', options, isStream: true, statusCodes, abortSignal }
+  return new Promise((resolve, reject) => {
+    docker.modem.dial(request, (error: Error | null, answer: unknown) =>
+      error ? reject(error) : resolve(answer as Pieces),
+    )
+  })
+}
+
+/** The engine takes seconds with nine digits behind the point, more than a number can hold. */
+function unixTime(at: string): string {
+  return `${Date.parse(`${at.slice(0, 19)}Z`) / 1000}.${at.slice(20, 29)}`
+}
+
+type Pieces = AsyncIterable<Buffer> | Iterable<Buffer>
+
+/** Without a terminal each message is framed: one byte stream, three zero bytes, four bytes length. */
+export async function* readFramed(pieces: Pieces): AsyncGenerator<ContainerOutput> {
+  let held: Buffer = Buffer.alloc(0)
+  for await (const piece of pieces) {
+    held = held.length === 0 ? piece : Buffer.concat([held, piece])
+    let from = 0
+    while (held.length - from >= HEADER_BYTES) {
+      const end = from + HEADER_BYTES + held.readUInt32BE(from + 4)
+      if (held.length < end) break
+      const stream = held[from] === STDERR ? 'STDERR' : 'STDOUT'
+      yield outputOf(stream, held.subarray(from + HEADER_BYTES, end))
+      from = end
+    }
+    held = held.subarray(from)
+  }
+}
+
+/** With a terminal there is one stream and no frame: a line is a message. */
+export async function* readRaw(pieces: Pieces): AsyncGenerator<ContainerOutput> {
+  let held: Buffer = Buffer.alloc(0)
+  for await (const piece of pieces) {
+    held = held.length === 0 ? piece : Buffer.concat([held, piece])
+    let from = 0
+    for (let at = held.indexOf(NEWLINE); at >= 0; at = held.indexOf(NEWLINE, from)) {
+      yield outputOf('STDOUT', held.subarray(from, at + 1))
+      from = at + 1
+    }
+    held = held.subarray(from)
+  }
+  if (held.length > 0) yield outputOf('STDOUT', held)
+}
+
+function outputOf(stream: ContainerOutput['stream'], message: Buffer): ContainerOutput {
+  const at = message.indexOf(SPACE)
+  return { at: message.toString('latin1', 0, at), stream, bytes: message.subarray(at + 1) }
+}
