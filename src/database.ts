@@ -6,6 +6,7 @@ import { Traffic1700000000003 } from '../migrations/1700000000003-traffic.js'
 import { Webhooks1700000000004 } from '../migrations/1700000000004-webhooks.js'
 import { Builds1700000000005 } from '../migrations/1700000000005-builds.js'
 import { Secrets1700000000006 } from '../migrations/1700000000006-secrets.js'
+import { RuntimeLogs1700000000007 } from '../migrations/1700000000007-runtime-logs.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
 
@@ -28,6 +29,7 @@ export function createDataSource(url: string): DataSource {
       Webhooks1700000000004,
       Builds1700000000005,
       Secrets1700000000006,
+      RuntimeLogs1700000000007,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

@@ -14,6 +14,7 @@ import { BuiltinRouter } from './engine/routing/builtin-router.js'
 import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
+import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
 import type { Tools } from './engine/steps/context.js'
 import { Watcher } from './engine/watch.js'
 
@@ -43,6 +44,8 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
       opened.use(repeated)
       repeated.start()
     }
+    const follower = opened.use(new RuntimeLogFollower({ ...core, docker: tools.docker }, config.workerId))
+    follower.start()
     const engine = new Engine({ database, tools, hub, leases, secrets, logger }, config)
     opened.defer(() => engine.stop())
     engine.start()

@@ -3,8 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../logger.js'
 
-/** What a wake-up is about; the id beside it names the deployment, or the app for `app` and the stage for `stage`. */
-export type Topic = 'queue' | 'log' | 'deployment' | 'app' | 'cancel' | 'route' | 'stage' | 'watch'
+/**
+ * What a wake-up is about; the id beside it names the deployment, or the app for `app`, the stage for `stage` and the
+ * viewer of a runtime log for `viewer` (it has come), `output` (there is something for it) and `read` (it has read).
+ */
+export type Topic =
+  | 'queue'
+  | 'log'
+  | 'deployment'
+  | 'app'
+  | 'cancel'
+  | 'route'
+  | 'stage'
+  | 'watch'
+  | 'viewer'
+  | 'output'
+  | 'read'
 type Listener = (id: string) => void
 
 const CHANNEL = 'longshore'

@@ -6,6 +6,8 @@ import { Domain } from './domain.js'
 import { Instance } from './instance.js'
 import { LogChunk } from './log-chunk.js'
 import { LogStream } from './log-stream.js'
+import { RuntimeLogChunk } from './runtime-log-chunk.js'
+import { RuntimeLogViewer } from './runtime-log-viewer.js'
 import { Stage } from './stage.js'
 import { Variable } from './variable.js'
 import { WebhookDelivery } from './webhook-delivery.js'
@@ -22,6 +24,8 @@ export const ENTITIES = [
   DeploymentEvent,
   LogStream,
   LogChunk,
+  RuntimeLogViewer,
+  RuntimeLogChunk,
   Worker,
   Instance,
   Webhook,

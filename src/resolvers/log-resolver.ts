@@ -2,9 +2,11 @@ import { Arg, ID, Int, Resolver, Root, Subscription } from 'type-graphql'
 import { DeploymentChanges } from '../engine/changes.js'
 import { badInput, CommandError } from '../engine/errors.js'
 import { type LogEntry, LogReader } from '../engine/logs/reader.js'
+import { openRuntimeLog } from '../engine/runtime-logs/reader.js'
+import type { RuntimeLogEntry } from '../engine/runtime-logs/store.js'
 import type { Deployment } from '../entities/deployment.js'
 import { DeploymentType } from '../schema/deployment.js'
-import { LogEventType } from '../schema/log.js'
+import { LogEventType, RuntimeLogEventType } from '../schema/log.js'
 import { toGraphQLError } from './errors.js'
 import type { RequestContext } from './request-context.js'
 
@@ -58,6 +60,24 @@ export class LogResolver {
   })
   appUpdated(@Root() deployment: Deployment, @Arg('appId', () => ID) _appId: string) {
     return deployment
+  }
+
+  @Subscription(() => RuntimeLogEventType, {
+    subscribe: answering(({ args, context }) => {
+      const { stageId, tail } = args as { stageId: string; tail: number }
+      return openRuntimeLog(context.queries.database, context.wakeups, stageId, tail)
+    }),
+    description:
+      "What the stage's running container writes, the last `tail` lines first; follows the stage across deployments.",
+  })
+  runtimeLogs(
+    @Root() entry: RuntimeLogEntry | CommandError,
+    @Arg('stageId', () => ID) _stageId: string,
+    @Arg('tail', () => Int, { defaultValue: 100 }) _tail: number,
+  ): RuntimeLogEventType {
+    // An iterator that throws would end the whole connection, and with it other subscriptions.
+    if (entry instanceof CommandError) throw entry
+    return entry
   }
 }
 

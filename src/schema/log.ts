@@ -1,4 +1,4 @@
-import { Field, Float, Int, ObjectType } from 'type-graphql'
+import { Field, Float, ID, Int, ObjectType } from 'type-graphql'
 import { DeploymentStatus, LogSource } from './enums.js'
 import { DateTime } from './scalars.js'
 
@@ -55,4 +55,22 @@ export class LogPageType {
     description: 'Set when the log is complete; further pages may follow up to its lastSeq.',
   })
   end!: LogEndType | null
+}
+
+@ObjectType('RuntimeLogEvent')
+export class RuntimeLogEventType {
+  @Field(() => ID)
+  deploymentId!: string
+
+  @Field(() => DateTime, { description: 'When the Docker engine got the first of its lines.' })
+  at!: Date
+
+  @Field(() => LogSource)
+  stream!: LogSource
+
+  @Field(() => String, {
+    description:
+      'One or more whole lines, each ended by a newline; at most 32 KiB. Cleaned and masked as a deployment’s log.',
+  })
+  text!: string
 }

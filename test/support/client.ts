@@ -78,6 +78,51 @@ export async function followLog(
   }
 }
 
+export interface RuntimeLogEvent {
+  readonly deploymentId: string
+  readonly at: string
+  readonly stream: string
+  readonly text: string
+}
+
+const RUNTIME_LOGS = `subscription ($stageId: ID!, $tail: Int) {
+  runtimeLogs(stageId: $stageId, tail: $tail) { deploymentId at stream text }
+}`
+
+/**
+ * Reads what a stage's containers write until `enough` says so, or until the subscription completes; `seen` is filled
+ * as it comes. Rejects with the extensions of an error, as JSON, and its message.
+ */
+export async function readRuntimeLog(
+  port: number,
+  options: { stageId: string; tail?: number },
+  enough: (events: RuntimeLogEvent[]) => boolean = () => false,
+  seen: RuntimeLogEvent[] = [],
+): Promise<RuntimeLogEvent[]> {
+  const client = wsClient(port)
+  const answers = client.iterate<{ runtimeLogs: RuntimeLogEvent }>({
+    query: RUNTIME_LOGS,
+    variables: { ...options },
+  })
+  try {
+    for await (const { data, errors } of answers) {
+      if (errors || !data)
+        throw new Error(`${JSON.stringify(errors?.[0]?.extensions)} ${errors?.[0]?.message}`)
+      seen.push(data.runtimeLogs)
+      if (enough(seen)) break
+    }
+    return seen
+  } finally {
+    await client.dispose()
+  }
+}
+
+/** The id of an app's production stage. */
+export async function stageOf(port: number, appId: string): Promise<string> {
+  const query = 'query ($id: ID!) { app(id: $id) { stage { id } } }'
+  return (await graphql<{ app: { stage: { id: string } } }>(port, query, { id: appId })).app.stage.id
+}
+
 export interface DeploymentState {
   readonly id: string
   readonly status: string

@@ -28,6 +28,11 @@ export class LineShaper {
     this.#take(this.#decoder.decode(this.#redactor.write(bytes), { stream: true }))
   }
 
+  /** All that was written has been given out. */
+  get isEmpty(): boolean {
+    return this.#line === '' && !this.#cut && this.#redactor.isEmpty
+  }
+
   /** Ends the stream: a last line without newline gets one. */
   end(): void {
     this.#take(this.#decoder.decode(this.#redactor.flush()))

@@ -27,6 +27,11 @@ export class Redactor {
     return this.#show(this.#held.length - this.#undecided())
   }
 
+  /** Nothing is held back. */
+  get isEmpty(): boolean {
+    return this.#held === ''
+  }
+
   flush(): Buffer {
     const rest = this.#show(this.#held.length)
     this.#masked = -1

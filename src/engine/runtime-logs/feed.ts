@@ -1,0 +1,173 @@
+import type { DataSource } from 'typeorm'
+import type { Configuration } from '../../entities/configuration.js'
+import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
+import type { Logger } from '../../logger.js'
+import type { Docker } from '../docker/docker.js'
+import type { SecretBox } from '../secrets.js'
+import { containerNames } from '../steps/containers.js'
+import { openVariables } from '../variables.js'
+import type { Wakeups } from '../wakeups.js'
+import { readContainer, type ReadDeployment, startOfTail } from './container-reading.js'
+import { Outbox } from './outbox.js'
+import type { ClaimedViewer } from './store.js'
+
+/** How often is looked for another deployment, and for a container that runs again, without a wake-up. */
+const LOOK_MS = 2_000
+/** Deployments whose place is kept: traffic may go back to them. */
+const PLACES_KEPT = 4
+
+export interface FeedParts {
+  readonly database: DataSource
+  readonly wakeups: Wakeups
+  readonly docker: Docker
+  readonly secrets: SecretBox
+  readonly logger: Logger
+}
+
+/**
+ * Reads for one viewer: what the containers of the deployment write that its stage's traffic goes to. When traffic
+ * goes to another one, what was written until then comes first, then the other's output from its first line.
+ */
+export class ViewerFeed implements AsyncDisposable {
+  readonly #stop = new AbortController()
+  readonly #outbox: Outbox
+  readonly #readings = new Map<string, Promise<void>>()
+  #endReadings = new AbortController()
+  #deployment: ReadDeployment | null = null
+  #wake: () => void = () => undefined
+  #saidError = ''
+  readonly #running: Promise<void>
+
+  constructor(
+    private readonly parts: FeedParts,
+    readonly viewer: ClaimedViewer,
+  ) {
+    const announce = () => parts.wakeups.notify('output', viewer.id)
+    this.#outbox = new Outbox(parts.database, viewer, announce, this.#stop.signal)
+    const storing = this.#outbox.run().finally(() => this.#end())
+    this.#running = Promise.all([storing, this.#run()]).then(() => undefined)
+  }
+
+  /** The viewer has read something. */
+  hasRead(): void {
+    this.#outbox.wake()
+  }
+
+  /** The stage's traffic may have moved. */
+  look(): void {
+    this.#wake()
+  }
+
+  /** Lines that are not stored by now are read again by whoever goes on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end()
+    await this.#running
+  }
+
+  #end(): void {
+    this.#stop.abort()
+    this.#endReadings.abort()
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const changed = this.#changed() // before the look: a change during it must not be slept through
+      await this.#lookOnce().catch((error: unknown) => this.#say(error as Error))
+      await changed
+    }
+    await Promise.all(this.#readings.values())
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { id, epoch } = this.viewer
+    const [row] = await this.parts.database.query<{ current: string | null }[]>(
+      `SELECT s.current_deployment_id AS current FROM runtime_log_viewer v JOIN stage s ON s.id = v.stage_id
+        WHERE v.id = $1 AND v.epoch = $2`,
+      [id, epoch],
+    )
+    if (!row) return this.#end()
+    const places = this.#outbox.places
+    const shown = places?.at(-1)?.deploymentId ?? null
+    if (shown !== null) await this.#open(shown)
+    if (places === null || (row.current !== null && row.current !== shown)) await this.#switchTo(row.current)
+    for (const name of this.#deployment?.containers ?? []) this.#follow(name)
+  }
+
+  async #switchTo(deploymentId: string | null): Promise<void> {
+    this.#endReadings.abort()
+    await Promise.all(this.#readings.values())
+    this.#endReadings = new AbortController()
+    const before = this.#deployment
+    const { signal } = this.#stop
+    for (const name of before?.containers ?? []) {
+      if (before) await readContainer(this.parts.docker, before, name, false, this.#outbox, signal)
+    }
+    if (deploymentId !== null) await this.#open(deploymentId)
+    const places = await this.#placesWith(deploymentId)
+    if (!signal.aborted) this.#outbox.moveTo(places)
+  }
+
+  async #placesWith(deploymentId: string | null): Promise<readonly DeploymentPlace[]> {
+    const places = this.#outbox.places
+    if (deploymentId === null) return []
+    const known = places?.find((place) => place.deploymentId === deploymentId)
+    const others = (places ?? []).filter((place) => place !== known)
+    const from = places === null ? await this.#startOfTail() : null
+    return [...others, known ?? { deploymentId, from, shown: {} }].slice(-PLACES_KEPT)
+  }
+
+  /** Without a tail it begins when the viewer came, and not when a worker got to it. */
+  async #startOfTail(): Promise<string | null> {
+    const { tail, createdAt } = this.viewer
+    if (tail === 0) return createdAt.toISOString().replace('Z', '000000Z')
+    return startOfTail(this.parts.docker, this.#deployment?.containers ?? [], tail, this.#stop.signal)
+  }
+
+  /** @throws DeployError VARIABLES_UNREADABLE: nothing is shown that could not be masked */
+  async #open(id: string): Promise<void> {
+    if (this.#deployment?.id === id) return
+    const [row] = await this.parts.database.query<
+      { app: string; stageId: string; configuration: Configuration | null }[]
+    >(
+      `SELECT a.name AS app, d.stage_id AS "stageId", d.configuration
+         FROM deployment d JOIN app a ON a.id = d.app_id WHERE d.id = $1`,
+      [id],
+    )
+    this.#deployment = null
+    if (!row?.configuration) return
+    const { replicas, variables } = row.configuration
+    const secrets = [...openVariables(this.parts.secrets, row.stageId, variables).values()]
+    this.#deployment = { id, containers: containerNames(row.app, id, replicas), secrets }
+  }
+
+  /** A container that has ended may run again: the next look follows it again. */
+  #follow(name: string): void {
+    const deployment = this.#deployment
+    if (!deployment || this.#readings.has(name) || this.#stop.signal.aborted) return
+    const { docker } = this.parts
+    const reading = readContainer(docker, deployment, name, true, this.#outbox, this.#endReadings.signal)
+      .catch((error: unknown) => this.#say(error as Error))
+      .finally(() => this.#readings.delete(name))
+    this.#readings.set(name, reading)
+  }
+
+  /** Once, and not at each look. */
+  #say(error: Error): void {
+    if (this.#stop.signal.aborted || error.message === this.#saidError) return
+    this.#saidError = error.message
+    const { stageId } = this.viewer
+    this.parts.logger.warn('cannot read what a stage writes; trying again', { stageId, error: error.message })
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, LOOK_MS)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      if (this.#stop.signal.aborted) this.#wake()
+    })
+  }
+}

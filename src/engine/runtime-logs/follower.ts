@@ -1,0 +1,61 @@
+import { Rounds } from '../rounds.js'
+import { type FeedParts, ViewerFeed } from './feed.js'
+import { claimViewers, deleteExpired, releaseClaims, renewClaims } from './store.js'
+
+/** Claims are renewed this often, and lost after 8 s. */
+const EVERY_MS = 2_000
+/** Each holds a connection to the Docker engine for each container; beyond it viewers wait, or another worker takes them. */
+const MAX_VIEWERS = 200
+
+/** Reads for viewers of any API process what their stages' containers write. Runs in the worker, which has Docker. */
+export class RuntimeLogFollower implements AsyncDisposable {
+  readonly #feeds = new Map<string, ViewerFeed>()
+  readonly #rounds: Rounds
+  #stopListening: (() => void)[] = []
+
+  constructor(
+    private readonly parts: FeedParts,
+    private readonly workerId: string,
+  ) {
+    this.#rounds = new Rounds('following containers', EVERY_MS, () => this.#round(), parts.logger)
+  }
+
+  start(): void {
+    const { wakeups } = this.parts
+    this.#stopListening = [
+      wakeups.on('viewer', () => this.#rounds.now()),
+      wakeups.on('read', (id) => this.#feeds.get(id)?.hasRead()),
+      wakeups.on('route', (stageId) => this.#lookAt(stageId)),
+    ]
+    this.#rounds.start()
+  }
+
+  /** Others may take its viewers at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stop of this.#stopListening) stop()
+    await this.#rounds[Symbol.asyncDispose]()
+    await Promise.all([...this.#feeds.values()].map((feed) => feed[Symbol.asyncDispose]()))
+    await releaseClaims(this.parts.database, this.workerId).catch(() => undefined)
+    this.parts.wakeups.notify('viewer', '')
+  }
+
+  async #round(): Promise<void> {
+    const { database } = this.parts
+    const ours = await renewClaims(database, this.workerId)
+    for (const [id, feed] of this.#feeds) {
+      if (ours.get(id) === feed.viewer.epoch) continue
+      this.#feeds.delete(id)
+      await feed[Symbol.asyncDispose]()
+    }
+    await deleteExpired(database)
+    for (const viewer of await claimViewers(database, this.workerId, MAX_VIEWERS - this.#feeds.size)) {
+      this.#feeds.set(viewer.id, new ViewerFeed(this.parts, viewer))
+    }
+  }
+
+  #lookAt(stageId: string): void {
+    for (const feed of this.#feeds.values()) {
+      if (stageId === '' || feed.viewer.stageId === stageId) feed.look()
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import type { LogSource } from '../../entities/deployment-status.js'
+import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
+import type { Queryable } from '../logs/store.js'
+
+/** Chunks that wait for one viewer at most; what is beyond waits in the Docker engine. */
+export const UNREAD_CHUNKS = 64
+/** A viewer of which its API process says nothing for so long is gone. */
+const EXPIRY_SECONDS = 15
+/** A worker that does not renew its claim for so long has lost it. */
+const LEASE_SECONDS = 8
+
+/** One or more whole lines of a container. */
+export interface RuntimeLogInput {
+  readonly deploymentId: string
+  readonly at: Date
+  readonly stream: LogSource
+  readonly text: string
+}
+
+export interface RuntimeLogEntry extends RuntimeLogInput {
+  readonly seq: number
+}
+
+/** Who reads, and from when on a viewer without `tail` is shown something. */
+export interface ViewerRow {
+  readonly id: string
+  readonly stageId: string
+  readonly tail: number
+  readonly createdAt: Date
+}
+
+/** A viewer as a worker has claimed it. */
+export interface ClaimedViewer extends ViewerRow {
+  readonly epoch: number
+  readonly lastSeq: number
+  readonly readSeq: number
+  readonly places: readonly DeploymentPlace[] | null
+}
+
+export async function insertViewer(
+  database: Queryable,
+  viewer: { readonly id: string; readonly stageId: string; readonly tail: number },
+): Promise<void> {
+  await database.query(
+    `INSERT INTO runtime_log_viewer (id, stage_id, tail, expires_at)
+     VALUES ($1, $2, $3, now() + make_interval(secs => ${EXPIRY_SECONDS}))`,
+    [viewer.id, viewer.stageId, viewer.tail],
+  )
+}
+
+/** Somebody still reads. */
+export async function renewViewer(database: Queryable, id: string): Promise<void> {
+  await database.query(
+    `UPDATE runtime_log_viewer SET expires_at = now() + make_interval(secs => ${EXPIRY_SECONDS}) WHERE id = $1`,
+    [id],
+  )
+}
+
+export async function deleteViewer(database: Queryable, id: string): Promise<void> {
+  await database.query('DELETE FROM runtime_log_viewer WHERE id = $1', [id])
+}
+
+/** Says that chunks up to `readSeq` have been read, which removes them, and gives those after it. Null: no such viewer. */
+export async function readOn(
+  database: Queryable,
+  id: string,
+  readSeq: number,
+): Promise<RuntimeLogEntry[] | null> {
+  const rows = await database.query<(RuntimeLogEntry | { seq: null })[]>(
+    `WITH viewer AS (
+       UPDATE runtime_log_viewer SET read_seq = $2, expires_at = now() + make_interval(secs => ${EXPIRY_SECONDS})
+        WHERE id = $1 RETURNING id
+     ), read AS (DELETE FROM runtime_log_chunk WHERE viewer_id = $1 AND seq <= $2)
+     SELECT c.deployment_id AS "deploymentId", c.seq, c.at, c.stream, c.text
+       FROM viewer LEFT JOIN runtime_log_chunk c ON c.viewer_id = viewer.id AND c.seq > $2
+      ORDER BY c.seq LIMIT ${UNREAD_CHUNKS}`,
+    [id, readSeq],
+  )
+  return rows.length === 0 ? null : rows.filter((row) => row.seq !== null)
+}
+
+const RETURNED = `id, stage_id AS "stageId", tail, created_at AS "createdAt", epoch, last_seq AS "lastSeq",
+                  read_seq AS "readSeq", places`
+
+/** Takes viewers that nobody reads for: new ones, and those of a worker that died. */
+export async function claimViewers(
+  database: Queryable,
+  workerId: string,
+  most: number,
+): Promise<ClaimedViewer[]> {
+  const [rows] = await database.query<[ClaimedViewer[], number]>(
+    `UPDATE runtime_log_viewer
+        SET lease_owner = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS})
+      WHERE id IN (SELECT id FROM runtime_log_viewer
+                    WHERE expires_at > now() AND (lease_until IS NULL OR lease_until < now())
+                    ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+      RETURNING ${RETURNED}`,
+    [workerId, most],
+  )
+  return rows
+}
+
+/** Keeps this worker's viewers; gives those that are still its own, by id with their epoch. */
+export async function renewClaims(
+  database: Queryable,
+  workerId: string,
+): Promise<ReadonlyMap<string, number>> {
+  const [rows] = await database.query<[{ id: string; epoch: number }[], number]>(
+    `UPDATE runtime_log_viewer SET lease_until = now() + make_interval(secs => ${LEASE_SECONDS})
+      WHERE lease_owner = $1 AND expires_at > now() RETURNING id, epoch`,
+    [workerId],
+  )
+  return new Map(rows.map(({ id, epoch }) => [id, epoch]))
+}
+
+/** Another worker may go on at once. */
+export async function releaseClaims(database: Queryable, workerId: string): Promise<void> {
+  await database.query(
+    'UPDATE runtime_log_viewer SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1',
+    [workerId],
+  )
+}
+
+/** Removes viewers that are gone without a word. */
+export async function deleteExpired(database: Queryable): Promise<void> {
+  await database.query('DELETE FROM runtime_log_viewer WHERE expires_at < now()')
+}
+
+type Claim = Pick<ClaimedViewer, 'id' | 'epoch'>
+
+/**
+ * Stores chunks after `lastSeq`, and where the viewer stands with them; all or nothing. False: the claim is lost, or
+ * `lastSeq` is not where the viewer is.
+ */
+export async function appendChunks(
+  database: Queryable,
+  { id, epoch }: Claim,
+  lastSeq: number,
+  chunks: readonly RuntimeLogInput[],
+  places: readonly DeploymentPlace[],
+): Promise<boolean> {
+  const rows = await database.query<{ id: string }[]>(
+    `WITH head AS (
+       UPDATE runtime_log_viewer SET last_seq = last_seq + $4, places = $5
+        WHERE id = $1 AND epoch = $2 AND last_seq = $3 RETURNING id
+     ), chunk AS (
+       INSERT INTO runtime_log_chunk (viewer_id, seq, deployment_id, at, stream, text)
+       SELECT head.id, $3 + c.n, c.deployment_id, c.at, c.stream, c.text
+         FROM head, unnest($6::text[], $7::timestamptz[], $8::text[], $9::text[])
+                    WITH ORDINALITY AS c (deployment_id, at, stream, text, n)
+     )
+     SELECT id FROM head`,
+    [
+      id,
+      epoch,
+      lastSeq,
+      chunks.length,
+      JSON.stringify(places),
+      chunks.map((chunk) => chunk.deploymentId),
+      chunks.map((chunk) => chunk.at.toISOString()),
+      chunks.map((chunk) => chunk.stream),
+      chunks.map((chunk) => chunk.text),
+    ],
+  )
+  return rows.length > 0
+}
+
+/** How far it has been written and read. Null: the claim is lost. */
+export async function readCounts(
+  database: Queryable,
+  { id, epoch }: Claim,
+): Promise<{ lastSeq: number; readSeq: number } | null> {
+  const rows = await database.query<{ lastSeq: number; readSeq: number }[]>(
+    `SELECT last_seq AS "lastSeq", read_seq AS "readSeq" FROM runtime_log_viewer WHERE id = $1 AND epoch = $2`,
+    [id, epoch],
+  )
+  return rows[0] ?? null
+}

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { CommandError } from '../../src/engine/errors.js'
+import { RuntimeLogFollower } from '../../src/engine/runtime-logs/follower.js'
+import { openRuntimeLog, type RuntimeLogReader } from '../../src/engine/runtime-logs/reader.js'
+import { SecretBox } from '../../src/engine/secrets.js'
+import { createLogger } from '../../src/logger.js'
+import { DockerHttp } from '../support/docker-http.js'
+import { openProcesses, type TestProcess } from '../support/engine.js'
+import { FakeDocker } from '../support/fake-docker/fake-docker.js'
+import { until } from '../support/server.js'
+
+const CONFIGURATION = { port: 80, replicas: 2, memoryBytes: 1e8, cpus: 1, pids: 9, health: {}, variables: [] }
+
+describe('runtime logs between processes', () => {
+  let opened: Awaited<ReturnType<typeof openProcesses>>
+  let worker: TestProcess
+  let api: TestProcess
+  let docker: FakeDocker
+  let http: DockerHttp
+  let count = 0
+
+  before(async () => {
+    opened = await openProcesses(2)
+    ;[worker, api] = opened.processes as [TestProcess, TestProcess]
+    docker = await FakeDocker.start()
+    http = new DockerHttp(docker.host)
+    await http.call('POST', '/networks/create', { Name: 'longshore' })
+    docker.addImage('app:1', { cmd: ['sleep', '1000'] })
+  })
+  after(async () => {
+    await docker[Symbol.asyncDispose]()
+    await opened[Symbol.asyncDispose]()
+  })
+
+  function follower(workerId: string): RuntimeLogFollower {
+    const port = new Dockerode({
+      dockerHost: docker.host,
+      builder: 'classic',
+      buildSilenceMs: 9_000,
+      dockerTimeoutMs: 9_000,
+    })
+    const { database, wakeups } = worker
+    const parts = { database, wakeups, docker: port, logger: createLogger('error') }
+    const started = new RuntimeLogFollower({ ...parts, secrets: new SecretBox(randomBytes(32)) }, workerId)
+    started.start()
+    return started
+  }
+
+  /** A stage whose traffic goes to a deployment of two replicas on the fake engine. */
+  async function serving(): Promise<{ appId: string; stageId: string; names: [string, string] }> {
+    const name = `runs-${count++}`
+    const app = await worker.commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git' })
+    const [rows] = await worker.database.query<[{ id: string; stage_id: string }[], number]>(
+      'UPDATE deployment SET configuration = $2 WHERE app_id = $1 RETURNING id, stage_id',
+      [app.id, JSON.stringify(CONFIGURATION)],
+    )
+    const row = rows[0]
+    assert.ok(row)
+    await worker.database.query('UPDATE stage SET current_deployment_id = $2 WHERE id = $1', [
+      row.stage_id,
+      row.id,
+    ])
+    const names: [string, string] = [`${name}-${row.id}`, `${name}-${row.id}-2`]
+    for (const container of names) {
+      const body = { Image: 'app:1', HostConfig: { NetworkMode: 'longshore' } }
+      await http.call('POST', `/containers/create?name=${container}`, body)
+      await http.call('POST', `/containers/${container}/start`)
+    }
+    return { appId: app.id, stageId: row.stage_id, names }
+  }
+
+  const open = (stageId: string, tail: number) => openRuntimeLog(api.database, api.wakeups, stageId, tail)
+
+  async function readLines(reader: RuntimeLogReader, most: number): Promise<string[]> {
+    const lines: string[] = []
+    while (lines.length < most) {
+      const result = await reader.next()
+      if (result.done) break
+      const entry = result.value
+      if (entry instanceof CommandError) throw entry
+      lines.push(...entry.text.slice(0, -1).split('\n'))
+    }
+    return lines
+  }
+
+  async function stored(): Promise<{ unread: number; chunks: number }> {
+    const [row] = await api.database.query<{ unread: number; chunks: number }[]>(
+      `SELECT (SELECT max(last_seq - read_seq) FROM runtime_log_viewer)::int AS unread,
+              (SELECT count(*) FROM runtime_log_chunk)::int AS chunks`,
+    )
+    assert.ok(row)
+    return row
+  }
+
+  test('the last lines are those of all replicas together', async () => {
+    const { stageId, names } = await serving()
+    for (let n = 1; n <= 10; n++) docker.write(names[n % 2 === 0 ? 0 : 1], `line ${n}\n`)
+    await using _worker = follower('tail')
+    const reader = await open(stageId, 4)
+    assert.deepEqual((await readLines(reader, 4)).sort(), ['line 10', 'line 7', 'line 8', 'line 9'])
+    docker.write(names[0], 'live\n')
+    assert.deepEqual(await readLines(reader, 1), ['live'])
+    await reader.return()
+  })
+
+  test('a viewer that does not read has 64 chunks stored at most, and loses nothing', async () => {
+    const { stageId, names } = await serving()
+    await using _worker = follower('slow')
+    const reader = await open(stageId, 0)
+    docker.write(names[0], 'first\n')
+    assert.deepEqual(await readLines(reader, 1), ['first'])
+    const line = (n: number) => `${n} ${'x'.repeat(1_000)}`
+    for (let n = 0; n < 5_000; n++) docker.write(names[0], `${line(n)}\n`)
+    await until(20_000, async () => (await stored()).unread === 64)
+    await sleep(500)
+    const { unread, chunks } = await stored()
+    assert.equal(unread, 64)
+    assert.ok(chunks <= 65, `${chunks} chunks`)
+    assert.deepEqual(
+      await readLines(reader, 5_000),
+      Array.from({ length: 5_000 }, (_, n) => line(n)),
+    )
+    await reader.return()
+    await until(5_000, async () => (await stored()).chunks === 0)
+  })
+
+  test('a worker that lost its claim stores nothing more, and the next one goes on behind the last stored line', async () => {
+    const { stageId, names } = await serving()
+    const first = follower('first')
+    const reader = await open(stageId, 0)
+    let written = 0
+    const writing = setInterval(() => docker.write(names[0], `${written++}\n`), 1)
+    const lines = await readLines(reader, 50)
+    // As after a stop of the process for longer than its lease: it still believes that it holds the viewer.
+    await api.database.query(
+      "UPDATE runtime_log_viewer SET lease_until = now() - interval '1 s', lease_owner = NULL",
+    )
+    await using _second = follower('second')
+    lines.push(...(await readLines(reader, 500)))
+    await first[Symbol.asyncDispose]()
+    lines.push(...(await readLines(reader, 500)))
+    clearInterval(writing)
+    assert.deepEqual(
+      lines,
+      lines.map((_, n) => String(n)),
+    )
+    await reader.return()
+  })
+
+  test('a container that starts again goes on where it ended; one that is made again begins anew', async () => {
+    const { stageId, names } = await serving()
+    await using _worker = follower('again')
+    const reader = await open(stageId, 0)
+    docker.write(names[0], 'before\n')
+    assert.deepEqual(await readLines(reader, 1), ['before'])
+    await http.call('POST', `/containers/${names[0]}/restart?t=0`)
+    docker.write(names[0], 'restarted\n')
+    assert.deepEqual(await readLines(reader, 1), ['restarted'])
+    await http.call('DELETE', `/containers/${names[0]}?force=1`)
+    await http.call('POST', `/containers/create?name=${names[0]}`, { Image: 'app:1', HostConfig: {} })
+    await http.call('POST', `/containers/${names[0]}/start`)
+    docker.write(names[0], 'made again\n')
+    assert.deepEqual(await readLines(reader, 1), ['made again'])
+    await reader.return()
+  })
+
+  test('an engine that was away is followed again, without a gap', async () => {
+    const { stageId, names } = await serving()
+    await using _worker = follower('away')
+    const reader = await open(stageId, 0)
+    docker.write(names[0], 'before\n')
+    assert.deepEqual(await readLines(reader, 1), ['before'])
+    await docker.down()
+    docker.write(names[0], 'meanwhile\n')
+    await sleep(100)
+    await docker.up()
+    docker.write(names[0], 'afterwards\n')
+    assert.deepEqual(await readLines(reader, 2), ['meanwhile', 'afterwards'])
+    await reader.return()
+  })
+
+  test('a viewer whose place the database has lost is told so, at the end', async () => {
+    const { stageId } = await serving()
+    const reader = await open(stageId, 0)
+    const next = reader.next()
+    // What PostgreSQL does with unlogged tables after a crash.
+    await api.database.query('TRUNCATE runtime_log_viewer, runtime_log_chunk')
+    const last: unknown = (await next).value
+    assert.ok(last instanceof CommandError)
+    assert.match(last.message, /subscribe again/)
+    assert.equal((await reader.next()).done, true)
+  })
+
+  test('a viewer that is gone without a word is removed when its time is over', async () => {
+    const { stageId } = await serving()
+    await using _worker = follower('expiry')
+    await api.database.query(
+      `INSERT INTO runtime_log_viewer (id, stage_id, tail, expires_at) VALUES ('gone', $1, 0, now())`,
+      [stageId],
+    )
+    await until(10_000, async () => {
+      const rows = await api.database.query<unknown[]>(`SELECT 1 FROM runtime_log_viewer WHERE id = 'gone'`)
+      return rows.length === 0
+    })
+  })
+
+  test('a wait ends at once when nobody reads any more, or with the app', async () => {
+    const { appId, stageId } = await serving()
+    const [left, deleted] = [await open(stageId, 0), await open(stageId, 0)]
+    const [waiting, ending] = [left.next(), deleted.next()]
+    await left.return()
+    assert.equal((await waiting).done, true)
+    const deleting = worker.commands.apps.delete(appId) // waits for a worker, which is not part of this
+    assert.equal((await ending).done, true)
+    await worker.database.query('DELETE FROM app WHERE id = $1', [appId])
+    worker.wakeups.notify('app', appId)
+    assert.equal(await deleting, true)
+  })
+})
