@@ -8,6 +8,7 @@ import { RuntimeLogFollower } from '../../src/engine/runtime-logs/follower.js'
 import { openRuntimeLog, type RuntimeLogReader } from '../../src/engine/runtime-logs/reader.js'
 import { SecretBox } from '../../src/engine/secrets.js'
 import { createLogger } from '../../src/logger.js'
+import { UNLIMITED } from '../support/docker-engines.js'
 import { DockerHttp } from '../support/docker-http.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 import { FakeDocker } from '../support/fake-docker/fake-docker.js'
@@ -38,6 +39,7 @@ describe('runtime logs between processes', () => {
 
   function follower(workerId: string): RuntimeLogFollower {
     const port = new Dockerode({
+      ...UNLIMITED,
       dockerHost: docker.host,
       builder: 'classic',
       buildSilenceMs: 9_000,

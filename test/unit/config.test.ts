@@ -247,8 +247,7 @@ describe('the settings', () => {
   })
 
   test('take a domain name only where every label is one', () => {
-    for (const domain of ['localhost', 'a.b', 'paas.example.com', '10.0.0.1.nip.io'])
-      readConfig({ BASE_DOMAIN: domain })
+    for (const domain of ['localhost', 'a.b', '10.0.0.1.nip.io']) readConfig({ BASE_DOMAIN: domain })
     const wrong = '.a a. a..b -a a- a_b a/b a:80 *.a a`b'.split(' ')
     for (const domain of [...wrong, 'a'.repeat(191)]) {
       assert.deepEqual(namesOf(problemsOf({ BASE_DOMAIN: domain })), ['BASE_DOMAIN'], domain)
