@@ -138,6 +138,7 @@ describe('without any notification', () => {
     assert.equal(log.at(-1)?.end?.status, 'RUNNING')
     assert.ok(performance.now() - startedAt < 5_000, 'a poll of the queue and one of the log')
     const held = hold(scene, 'build')
+    scene.repository.commit({ 'www/index.html': 'built anew' })
     const second = await deploy(port, appId)
     await held.reached(second)
     await graphql(port, 'mutation ($id: ID!) { cancelDeployment(id: $id) { id } }', { id: second })

@@ -197,15 +197,15 @@ describe('a change of the key', () => {
       deploy: false,
     })
     const secret = await commands.webhooks.rotate(id)
-    await commands.commitStatuses.set(id, { forge: Forge.GITEA, token: 'a token of the forge' })
+    await commands.commitStatuses.set(id, { forge: Forge.GITEA, token: 'a-token-of-the-forge' })
     const { secrets } = await scene.open(NEW, OLD)
     assert.deepEqual(await rotateKey(scene.database, secrets), { count: 2, unreadable: [] })
     const alone = (await scene.open(NEW)).secrets
     const webhook = await scene.database.getRepository(Webhook).findOneByOrFail({ appId: id })
     assert.equal(alone.decrypt(webhook.secretEncrypted, webhookSecretPlace(id)), secret)
     const target = await scene.database.getRepository(CommitStatusTarget).findOneByOrFail({ appId: id })
-    assert.equal(alone.decrypt(target.tokenEncrypted, statusTokenPlace(id)), 'a token of the forge')
-    assert.equal(target.fingerprint, alone.fingerprint('a token of the forge'))
+    assert.equal(alone.decrypt(target.tokenEncrypted, statusTokenPlace(id)), 'a-token-of-the-forge')
+    assert.equal(target.fingerprint, alone.fingerprint('a-token-of-the-forge'))
   })
 
   test('leaves and names a value that no key opens, and does the others', async () => {
