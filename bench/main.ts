@@ -8,8 +8,10 @@ import { run as idle } from './idle.js'
 import { run as log } from './log.js'
 import { run as queue } from './queue.js'
 import { interrupt, printMachine, say } from './report.js'
+import { run as router } from './router.js'
 import { run as rules } from './rules.js'
 import { run as throughput } from './throughput.js'
+import { run as traffic } from './traffic.js'
 
 interface Benchmark {
   run(rounds: number): Promise<void>
@@ -24,6 +26,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   log: { run: log, rounds: 1 },
   throughput: { run: throughput, rounds: 3 },
   idle: { run: idle, rounds: 3 },
+  router: { run: router, rounds: 3 },
+  traffic: { run: traffic, rounds: 1 },
   rules: { run: rules, rounds: 1 },
 }
 

@@ -5,9 +5,12 @@ import { BASE_IMAGE } from './repository.js'
 
 const PROCESS = new URL('./load-process.js', import.meta.url)
 
-/** Sends load from a process of its own, so that nothing here makes it late; gives what came back. */
-export async function sendLoad(order: LoadOrder): Promise<LoadReport> {
-  const child = fork(PROCESS, [JSON.stringify(order)], { serialization: 'advanced' })
+/**
+ * Sends load from a process of its own, so that nothing here makes it late; gives what came back. Aborting `signal` ends
+ * it without a report.
+ */
+export async function sendLoad(order: LoadOrder, signal?: AbortSignal): Promise<LoadReport> {
+  const child = fork(PROCESS, [JSON.stringify(order)], { serialization: 'advanced', signal })
   try {
     const [report] = (await Promise.race([
       once(child, 'message'),
