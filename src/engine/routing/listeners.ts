@@ -5,10 +5,20 @@ import type { SecureContext } from 'node:tls'
 
 /** A client has this long for the head of its request. */
 const HEADERS_MS = 60_000
+/**
+ * An idle connection stays open this long, as at nginx: a client that sends on one in the moment in which it is closed
+ * sees a reset. Node.js' own 5 s are shorter than what clients and load balancers keep theirs for.
+ */
+const KEEP_ALIVE_MS = 75_000
 /** More is answered with 431. */
 const MAX_HEADER_BYTES = 32 * 1024
 const STOP_MS = 2_000
-const LIMITS = { headersTimeout: HEADERS_MS, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES }
+const LIMITS = {
+  headersTimeout: HEADERS_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  requestTimeout: 0,
+  maxHeaderSize: MAX_HEADER_BYTES,
+}
 
 /** What a port leads to. */
 export interface Handlers {
