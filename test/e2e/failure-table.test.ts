@@ -212,7 +212,6 @@ describe('the failure table', { concurrency: true }, () => {
     await until(SOON_MS, () => restartsOf(`crashing-${app.first}`) > 2)
     assert.deepEqual((await historyOf(installation, app.first)).slice(-3), ['RUNNING', 'RETIRED', 'RUNNING'])
     assert.deepEqual((await historyOf(installation, next.id)).slice(-2), ['RUNNING', 'ROLLED_BACK'])
-    // What was rolled back gets its grace time.
     await until(SOON_MS, async () => (await containersOf('crashing')).length === 1)
     assert.deepEqual(await containersOf('crashing'), [`crashing-${app.first}`])
   })
