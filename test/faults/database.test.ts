@@ -80,7 +80,12 @@ interface LostAnswer extends CutOptions {
 }
 
 const FROM_CLAIM_TO_SWITCH: Readonly<Record<string, LostAnswer>> = {
-  'the claim': { statement: /last_claim_at = clock_timestamp/, attempts: 2, fetches: 1 },
+  'the claim': {
+    statement: /last_claim_at = clock_timestamp/,
+    answer: /UPDATE 1\0/,
+    attempts: 2,
+    fetches: 1,
+  },
   'a line of the log': { statement: /UPDATE log_stream\s+SET last_seq = last_seq \+ \$3/, attempts: 1 },
   'a change of status': { statement: /WITH old AS \(SELECT id, status FROM deployment/, attempts: 2 },
   'the switch': { statement: /\bCOMMIT\b/, after: /route_epoch = route_epoch \+ 1/, attempts: 1 },

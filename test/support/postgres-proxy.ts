@@ -6,6 +6,8 @@ export interface CutOptions {
   readonly statement: RegExp
   /** Something that the same session sent since its last BEGIN; default: anything. */
   readonly after?: RegExp
+  /** Of the server's answer, `/UPDATE 1/`: one that does not match is passed on. Default: any. */
+  readonly answer?: RegExp
   readonly times?: number
 }
 
@@ -23,7 +25,10 @@ interface Session {
   sent: string
   /** As its start-up message has it. */
   name: string
-  cut: boolean
+  /** Who cuts it when the statement under way is answered. */
+  cut: Cut | null
+  /** That answer, as far as it is here. */
+  answer: Buffer
   dead: boolean
 }
 
@@ -104,7 +109,8 @@ export class PostgresProxy implements AsyncDisposable {
 
   #forward(client: Socket): void {
     const server = connect(Number(this.target.port) || 5432, this.target.hostname)
-    const session = { client, server, sent: '', name: '', cut: false, dead: false }
+    const answer = Buffer.alloc(0)
+    const session: Session = { client, server, sent: '', name: '', cut: null, answer, dead: false }
     this.#sessions.add(session)
     for (const socket of [client, server]) {
       socket.setNoDelay()
@@ -130,15 +136,11 @@ export class PostgresProxy implements AsyncDisposable {
     session.name ||= /application_name\0([^\0]*)/.exec(text)?.[1] ?? ''
     if (/\b(BEGIN|START TRANSACTION)\b/.test(text)) session.sent = ''
     session.sent = (session.sent + text).slice(-100_000)
-    const cut = this.#cuts.find(
-      ({ left, options }) =>
-        left > 0 && options.statement.test(text) && (options.after?.test(session.sent) ?? true),
-    )
-    if (cut) {
-      cut.left--
-      cut.hits++
-      session.cut = true
-    }
+    session.cut ??=
+      this.#cuts.find(
+        ({ left, options }) =>
+          left > 0 && options.statement.test(text) && (options.after?.test(session.sent) ?? true),
+      ) ?? null
     // Same length, so that the message stays whole.
     const said = this.#deaf
       ? Buffer.from(text.replace('LISTEN longshore', 'LISTEN longdeaf_'), 'latin1')
@@ -148,10 +150,20 @@ export class PostgresProxy implements AsyncDisposable {
 }
 
 function fromServer(session: Session, bytes: Buffer): void {
+  const { cut, client } = session
   if (session.dead) return
-  if (!session.cut) return void session.client.write(bytes)
+  if (!cut) return void client.write(bytes)
+  session.answer = Buffer.concat([session.answer, bytes])
   // Ready for the next query: what was sent has been carried out, and committed.
-  if (bytes.at(-6) === 'Z'.charCodeAt(0)) close(session)
+  if (bytes.at(-6) !== 'Z'.charCodeAt(0)) return
+  if (cut.left > 0 && (cut.options.answer?.test(session.answer.toString('latin1')) ?? true)) {
+    cut.left--
+    cut.hits++
+    return close(session)
+  }
+  client.write(session.answer)
+  session.answer = Buffer.alloc(0)
+  session.cut = null
 }
 
 function close({ client, server }: Session): void {
