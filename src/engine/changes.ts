@@ -2,6 +2,7 @@ import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
+import { WakeEvent } from './wake-event.js'
 import type { Wakeups } from './wakeups.js'
 
 /** A wake-up that was lost is made up for after this. */
@@ -29,8 +30,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   #ready: Deployment[] = []
   #started = false
   #done = false
-  #changed = false
-  #wake: () => void = () => undefined
+  readonly #news = new WakeEvent()
 
   constructor(
     private readonly database: DataSource,
@@ -40,8 +40,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     const own = 'deploymentId' in scope ? scope.deploymentId : null
     this.#stopListening = wakeups.on('deployment', (id) => {
       if (own !== null && id !== '' && id !== own) return
-      this.#changed = true
-      this.#wake()
+      this.#news.set()
     })
   }
 
@@ -103,7 +102,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   #finish(): void {
     this.#done = true
     this.#stopListening()
-    this.#wake()
+    this.#news.set()
   }
 
   #column(): string {
@@ -115,7 +114,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   }
 
   async #fill(): Promise<void> {
-    this.#changed = false // before the read: a change during it must not be slept through
+    this.#news.clear() // before the read: a change during it must not be slept through
     const changes = await this.#read()
     if (changes.length > 0) {
       const ids = [...new Set(changes.map((change) => change.deployment_id))]
@@ -127,7 +126,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
         if (row) this.#ready.push(asOf(row, change.to_status))
       }
     } else if (await this.#isGone()) this.#finish()
-    else if (!this.#changed && !this.#done) await this.#wait()
+    else if (!this.#done) await this.#news.wait(POLL_MS)
   }
 
   #read(): Promise<Change[]> {
@@ -145,17 +144,6 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     const table = 'deploymentId' in this.scope ? 'deployment' : 'app'
     const rows = await this.database.query<unknown[]>(`SELECT 1 FROM ${table} WHERE id = $1`, [this.#id()])
     return rows.length === 0
-  }
-
-  async #wait(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#wake = () => undefined
   }
 }
 

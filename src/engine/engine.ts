@@ -20,6 +20,7 @@ import type { Claim } from './states.js'
 import { step, type Tools, type Work } from './steps/context.js'
 import { retire } from './steps/retire.js'
 import { openConfiguration } from './variables.js'
+import { WakeEvent } from './wake-event.js'
 
 /** How long an answer of the Docker engine lets deployments be claimed without another. */
 const DOCKER_ANSWER_MS = 2_000
@@ -54,8 +55,7 @@ export class Engine {
   readonly #running = new Map<string, { abort: AbortController; done: Promise<void> }>()
   readonly #retiring = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
-  #wake: () => void = () => undefined
-  #woken = false
+  readonly #news = new WakeEvent()
   #loop: Promise<void> = Promise.resolve()
   #unsubscribes: (() => void)[] = []
   #dockerAnsweredAt = -Infinity
@@ -76,8 +76,7 @@ export class Engine {
 
   /** Looks for work now. */
   wake(): void {
-    this.#woken = true
-    this.#wake()
+    this.#news.set()
   }
 
   /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue. */
@@ -100,7 +99,7 @@ export class Engine {
 
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      this.#woken = false
+      this.#news.clear()
       try {
         await this.#fillSlots()
       } catch (error) {
@@ -108,19 +107,8 @@ export class Engine {
           error: (error as Error).message,
         })
       }
-      if (!this.#woken) await this.#waitForWork()
+      await this.#news.wait(this.options.pollMs)
     }
-  }
-
-  async #waitForWork(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.options.pollMs)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#wake = () => undefined
   }
 
   async #fillSlots(): Promise<void> {

@@ -6,6 +6,7 @@ import type { Docker } from '../docker/docker.js'
 import type { SecretBox } from '../secrets.js'
 import { containerNames } from '../steps/containers.js'
 import { openVariables } from '../variables.js'
+import { WakeEvent } from '../wake-event.js'
 import type { Wakeups } from '../wakeups.js'
 import { readContainer, type ReadDeployment, startOfTail } from './container-reading.js'
 import { Outbox } from './outbox.js'
@@ -34,7 +35,7 @@ export class ViewerFeed implements AsyncDisposable {
   readonly #readings = new Map<string, Promise<void>>()
   #endReadings = new AbortController()
   #deployment: ReadDeployment | null = null
-  #wake: () => void = () => undefined
+  readonly #news = new WakeEvent()
   #saidError = ''
   readonly #running: Promise<void>
 
@@ -55,7 +56,7 @@ export class ViewerFeed implements AsyncDisposable {
 
   /** The stage's traffic may have moved. */
   look(): void {
-    this.#wake()
+    this.#news.set()
   }
 
   /** Lines that are not stored by now are read again by whoever goes on. */
@@ -67,14 +68,14 @@ export class ViewerFeed implements AsyncDisposable {
   #end(): void {
     this.#stop.abort()
     this.#endReadings.abort()
-    this.#wake()
+    this.#news.set()
   }
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const changed = this.#changed() // before the look: a change during it must not be slept through
+      this.#news.clear() // before the look: a change during it must not be slept through
       await this.#lookOnce().catch((error: unknown) => this.#say(error as Error))
-      await changed
+      if (!this.#stop.signal.aborted) await this.#news.wait(LOOK_MS)
     }
     await Promise.all(this.#readings.values())
   }
@@ -158,16 +159,5 @@ export class ViewerFeed implements AsyncDisposable {
     this.#saidError = error.message
     const { stageId } = this.viewer
     this.parts.logger.warn('cannot read what a stage writes; trying again', { stageId, error: error.message })
-  }
-
-  #changed(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LOOK_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      if (this.#stop.signal.aborted) this.#wake()
-    })
   }
 }

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import { badInput, CommandError } from '../errors.js'
 import { createId } from '../names.js'
+import { WakeEvent } from '../wake-event.js'
 import type { Wakeups } from '../wakeups.js'
 import { deleteViewer, insertViewer, readOn, renewViewer, type RuntimeLogEntry } from './store.js'
 
@@ -47,8 +48,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   #lastSeq = 0
   #readSeq = 0
   #done = false
-  #changed = false
-  #wake: () => void = () => undefined
+  readonly #news = new WakeEvent()
 
   constructor(
     private readonly database: DataSource,
@@ -58,8 +58,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   ) {
     this.#stopListening = wakeups.on('output', (of) => {
       if (of !== '' && of !== id) return
-      this.#changed = true
-      this.#wake()
+      this.#news.set()
     })
     this.#renewing = setInterval(() => void renewViewer(database, id).catch(() => undefined), RENEW_MS)
     this.#renewing.unref()
@@ -93,35 +92,24 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
     this.#done = true
     clearInterval(this.#renewing)
     this.#stopListening()
-    this.#wake()
+    this.#news.set()
     // A row that stays behind expires.
     void deleteViewer(this.database, this.id).catch(() => undefined)
   }
 
   async #fill(): Promise<void> {
-    this.#changed = false // before the read: a change during it must not be slept through
+    this.#news.clear() // before the read: a change during it must not be slept through
     const page = await readOn(this.database, this.id, this.#lastSeq)
     if (this.#lastSeq > this.#readSeq) this.wakeups.notify('read', this.id)
     this.#readSeq = this.#lastSeq
     if (page && page.length > 0) this.#page = page
     else if (!(await this.#isThere())) this.#finish()
     else if (!page) this.#page = [LOST]
-    else if (!this.#changed && !this.#done) await this.#wait()
+    else if (!this.#done) await this.#news.wait(POLL_MS)
   }
 
   async #isThere(): Promise<boolean> {
     return (await this.database.query<unknown[]>(IS_THERE, [this.stageId])).length > 0
-  }
-
-  async #wait(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#wake = () => undefined
   }
 }
 

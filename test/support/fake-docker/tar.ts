@@ -1,3 +1,5 @@
+import { tarEntry } from '../../../src/engine/docker/tar-entry.js'
+
 const BLOCK = 512
 
 /** The regular files of a tar, by path without a leading `./`. */
@@ -23,21 +25,7 @@ export function readTar(archive: Buffer): Map<string, Buffer> {
 
 /** A tar of these files. */
 export function writeTar(files: Readonly<Record<string, string>>): Buffer {
-  const blocks = Object.entries(files).map(([path, content]) => {
-    const bytes = Buffer.from(content)
-    const header = Buffer.alloc(BLOCK)
-    header.write(path, 0, 100)
-    header.write('0000644\0', 100)
-    header.write('0000000\0', 108)
-    header.write('0000000\0', 116)
-    header.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124)
-    header.write('00000000000\0', 136)
-    header.write('        0', 148)
-    header.write('ustar\0' + '00', 257)
-    const sum = header.reduce((total, byte) => total + byte, 0)
-    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
-    return Buffer.concat([header, bytes, Buffer.alloc((BLOCK - (bytes.length % BLOCK)) % BLOCK)])
-  })
+  const blocks = Object.entries(files).map(([path, content]) => tarEntry(path, content))
   return Buffer.concat([...blocks, Buffer.alloc(2 * BLOCK)])
 }
 
