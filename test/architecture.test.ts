@@ -127,6 +127,10 @@ describe('one owner for each outside thing', () => {
   })
 })
 
+test('rows are locked so that others may refer to them: the strongest lock has made deploys and rescues deadlock', () => {
+  for (const { path, text } of MODULES) assert.doesNotMatch(text, /\bFOR UPDATE\b|pessimistic_write/, path)
+})
+
 test('no file is longer than 260 lines', () => {
   for (const { path, text } of MODULES) assert.ok(text.split('\n').length <= 260, path)
 })

@@ -39,7 +39,7 @@ const CLAIM = `
   WITH due AS (
     SELECT r.deployment_id FROM commit_status_report r JOIN (${NEWEST}) n ON n.id = r.deployment_id
      WHERE r.reported IS DISTINCT FROM r.wanted AND r.next_at <= now() AND r.attempts < ${MAX_ATTEMPTS}
-     ORDER BY r.next_at LIMIT ${AT_ONCE} FOR UPDATE OF r SKIP LOCKED
+     ORDER BY r.next_at LIMIT ${AT_ONCE} FOR NO KEY UPDATE OF r SKIP LOCKED
   ), claimed AS (
     UPDATE commit_status_report r
        SET attempts = attempts + 1, next_at = now() + interval '${CLAIM_SECONDS} seconds'

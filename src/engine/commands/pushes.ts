@@ -62,7 +62,7 @@ async function lockStages(manager: EntityManager, appId: string): Promise<Readon
   const stages = await manager.find(Stage, {
     where: { appId },
     order: { id: 'ASC' },
-    lock: { mode: 'pessimistic_write' },
+    lock: { mode: 'for_no_key_update' },
   })
   return new Map(stages.map((stage) => [stage.id, stage]))
 }

@@ -3,8 +3,8 @@ import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 
 /**
- * The stage, locked until the transaction ends: what is decided about it is decided one after another. Not FOR UPDATE,
- * here or anywhere: whoever changes a deployment twice in a transaction has its foreign keys checked, which would wait
+ * The stage, locked until the transaction ends: what is decided about it is decided one after another. NO KEY,
+ * here and everywhere: whoever changes a deployment twice in a transaction has its foreign keys checked, which would wait
  * for the stage while the holder of the stage waits for the deployment.
  */
 export async function lockStage(manager: EntityManager, id: string, field = 'id'): Promise<Stage> {

@@ -168,7 +168,7 @@ async function outcomeOf(
 
 /** The app, whose deliveries are handled one after another until the transaction ends. */
 async function lockApp(manager: EntityManager, appId: string): Promise<App | null> {
-  await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR UPDATE', [appId])
+  await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR NO KEY UPDATE', [appId])
   return manager.findOneBy(App, { id: appId, deletedAt: IsNull() })
 }
 

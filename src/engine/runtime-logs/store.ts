@@ -93,7 +93,7 @@ export async function claimViewers(
         SET lease_owner = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS})
       WHERE id IN (SELECT id FROM runtime_log_viewer
                     WHERE expires_at > now() AND (lease_until IS NULL OR lease_until < now())
-                    ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                    ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
       RETURNING ${RETURNED}`,
     [workerId, most],
   )
