@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { failuresOf, sendLoad, versioned } from '../test/support/load.js'
+import { failuresOf, sendLoad, type Timeline, versioned } from '../test/support/load.js'
 import type { LoadReport } from '../test/support/load-process.js'
 import { webApp } from '../test/support/repository.js'
 import { Rollout } from '../test/support/rollout.js'
@@ -128,7 +128,17 @@ async function print(
     ],
   )
   for (const [words, times] of failures) say(`  ${times} × ${words}`)
+  sayWhen(answers, timeline)
   for (const words of sockets.failures.slice(0, 5)) say(`  WebSocket: ${words}`)
+}
+
+/** Where in the run it was: what failed, and which version was about to serve or served then. */
+function sayWhen(answers: LoadReport['answers'], timeline: Timeline): void {
+  const first = Math.min(...answers.map(({ sentAt }) => sentAt))
+  for (const { failure, sentAt, endedAt } of answers.filter(({ failure }) => failure !== null).slice(0, 10)) {
+    const at = `${((sentAt - first) / 1000).toFixed(2)} s, for ${ms(endedAt - sentAt)} ms`
+    say(`  ${failure} at ${at}, last version ${timeline.lastBefore(endedAt)}`)
+  }
 }
 
 function zero(value: number): string {

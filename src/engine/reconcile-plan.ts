@@ -12,7 +12,7 @@ export interface ReconcileRow {
   readonly replicas: number
   /** Its stage's traffic goes to it, and the stage is to run. */
   readonly wanted: boolean
-  /** RETIRED, and may still answer what is under way, or is being made to run again for a return of traffic. */
+  /** Traffic has left it, but it may still answer what is under way, or is being made to run again for a return of traffic. */
   readonly draining: boolean
   /** RETIRED and stopped, but traffic may still come back to it. */
   readonly kept: boolean

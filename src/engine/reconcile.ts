@@ -23,7 +23,7 @@ const ROWS = `
          coalesce((d.configuration ->> 'replicas')::int, 1) AS replicas,
          a.deleted_at IS NULL AND NOT s.stopped AND s.current_deployment_id = d.id
            AND d.status IN ('RUNNING', 'RETIRED') AS wanted,
-         d.status = 'RETIRED' AND coalesce(d.drain_until > now(), false) AS draining,
+         d.status IN ('RETIRED', 'ROLLED_BACK') AND coalesce(d.drain_until > now(), false) AS draining,
          extract(epoch FROM d.drain_until - now())::float8 * 1000 AS "drainLeftMs",
          d.status = 'RETIRED' AND ${KEPT_FOR_RETURN} AS kept
     FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id

@@ -5,11 +5,12 @@ import { Deployment } from '../entities/deployment.js'
 import type { Logger } from '../logger.js'
 import { untilWellAgain } from './health.js'
 import type { Queryable } from './logs/store.js'
+import { release, reserve, type Reservation } from './reservation.js'
 import { transition } from './states.js'
 import { containerNames } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
 import { pointStageTo } from './steps/route.js'
-import { RESERVED, STOP_GRACE_SECONDS } from './steps/retire.js'
+import { STOP_GRACE_SECONDS, untilDrained } from './steps/retire.js'
 
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
 const MAX_WAIT_SECONDS = 30
@@ -30,30 +31,34 @@ export async function returnTraffic(
   const pair = await readPair(tools.database, failedId)
   if (!pair) return false
   const { failed, before, app } = pair
-  if (before.addresses === null && !(await reserve(tools.database, before))) return true // it is being stopped, or another worker is at it
+  // What is still draining runs and needs no waking.
+  const asleep = before.addresses === null
+  const seconds = waitSeconds(before) + STOP_GRACE_SECONDS
+  const reservation = asleep ? await reserve(tools.database, before.id, seconds) : null
+  if (asleep && reservation === null) return true // it is being stopped, or another worker is at it
   const addresses = await wake(app, before, tools, signal).catch(async (error: unknown) => {
     logger.warn('the version before does not come up', {
       deployment: before.id,
       error: (error as Error).message,
     })
-    await giveUp(tools, before).catch(() => undefined)
+    await giveUp(tools, before, reservation).catch(() => undefined)
     return null
   })
   if (!addresses) return false
   const reason = `rolled back to ${before.id}: ${why}`
   const returned = await tools.database.transaction((manager) =>
-    switchBack(manager, failed, before, addresses, reason),
+    switchBack(manager, pair, addresses, reason, tools.settings.drainMs),
   )
   if (!returned) {
     // A newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees.
-    await giveUp(tools, before)
+    await giveUp(tools, before, reservation)
     return true
   }
   for (const id of [failed.id, before.id]) tools.wakeups.notify('deployment', id)
   tools.wakeups.notify('route', failed.stageId)
   await tools.router.apply().catch(() => undefined)
   logger.warn('traffic went back to the version before', { failed: failed.id, serving: before.id, why })
-  await removeFailed(app, failed, tools).catch(() => tools.wakeups.notify('stage', failed.stageId))
+  await removeFailed(app, failed, tools, signal).catch(() => tools.wakeups.notify('stage', failed.stageId))
   return true
 }
 
@@ -74,26 +79,14 @@ async function readPair(database: DataSource, failedId: string): Promise<Pair | 
   return app && { app, failed, before }
 }
 
-/**
- * Keeps the reconciler and other workers from containers that are RETIRED and run, for as long as they may take to come
- * up. What is still draining runs and needs no waking.
- */
-async function reserve(database: DataSource, before: Deployment): Promise<boolean> {
-  const [rows] = await database.query<[unknown[], number]>(
-    `UPDATE deployment d SET drain_until = now() + make_interval(secs => $2)
-      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND NOT (${RESERVED}) RETURNING id`,
-    [before.id, waitSeconds(before) + STOP_GRACE_SECONDS],
-  )
-  return rows.length > 0
-}
-
 /** The reconciler stops what was woken, and the next round may try again. */
-async function giveUp({ database, wakeups }: Tools, before: Deployment): Promise<void> {
-  if (before.addresses !== null) return // nothing was reserved
-  await database.query(
-    `UPDATE deployment SET drain_until = NULL WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL`,
-    [before.id],
-  )
+async function giveUp(
+  { database, wakeups }: Tools,
+  before: Deployment,
+  reservation: Reservation | null,
+): Promise<void> {
+  if (reservation === null) return
+  await release(database, before.id, reservation)
   wakeups.notify('stage', before.stageId)
 }
 
@@ -111,7 +104,7 @@ function wake(app: App, before: Deployment, tools: Tools, signal: AbortSignal): 
       // It may be within the grace time of its stop, and would be killed as soon as it serves.
       if (before.addresses === null) await tools.docker.stopContainer(name, 0)
       await tools.docker.startContainer(name, signal)
-      await tools.docker.keepRunning(name)
+      await tools.docker.keepRunning(name, signal)
       return untilWellAgain(name, before, patience, tools.docker, signal)
     }),
   )
@@ -119,10 +112,10 @@ function wake(app: App, before: Deployment, tools: Tools, signal: AbortSignal): 
 
 async function switchBack(
   manager: Queryable,
-  failed: Deployment,
-  before: Deployment,
+  { failed, before }: Pair,
   addresses: readonly string[],
   reason: string,
+  drainMs: number,
 ): Promise<boolean> {
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [failed.stageId])
   const rows = await manager.query<unknown[]>(
@@ -143,6 +136,11 @@ async function switchBack(
     error_message: reason,
   }
   await transition(manager, { deploymentId: failed.id, epoch: failed.epoch }, ROLLED_BACK, reason, gone)
+  // By the database's clock, as everything that other processes go by.
+  await manager.query('UPDATE deployment SET drain_until = now() + make_interval(secs => $2) WHERE id = $1', [
+    failed.id,
+    drainMs / 1000,
+  ])
   const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: new Date() }
   const claim = { deploymentId: before.id, epoch: before.epoch }
   await transition(manager, claim, RUNNING, `${failed.id} failed; serving again`, back)
@@ -150,7 +148,9 @@ async function switchBack(
   return true
 }
 
-async function removeFailed(app: App, failed: Deployment, tools: Tools): Promise<void> {
+/** What it is still answering may end; until `drain_until` the reconciler leaves it alone, then removes it if nobody has. */
+async function removeFailed(app: App, failed: Deployment, tools: Tools, signal: AbortSignal): Promise<void> {
+  await untilDrained(failed.id, performance.now() + tools.settings.drainMs, tools, signal)
   const names = containerNames(app.name, failed.id, failed.configuration?.replicas ?? 1)
   await Promise.all(names.map((name) => tools.docker.removeContainer(name, STOP_GRACE_SECONDS)))
 }

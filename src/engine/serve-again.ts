@@ -7,10 +7,12 @@ import type { Logger } from '../logger.js'
 import { rebuildLost } from './commands/enqueue.js'
 import type { ContainerRequest } from './docker/docker.js'
 import { untilWellAgain } from './health.js'
+import { release, reserve } from './reservation.js'
 import type { SecretBox } from './secrets.js'
 import { transition } from './states.js'
 import { containerRequests } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
+import { STOP_GRACE_SECONDS } from './steps/retire.js'
 import { ownerOf } from './steps/start.js'
 import { openConfiguration } from './variables.js'
 
@@ -39,14 +41,34 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
     return
   }
   const requests = requestsOf(found, parts)
-  const addresses = await Promise.all(requests.map((request) => run(request, tools, signal)))
-  if (deployment.status === DeploymentStatus.RUNNING) return record(parts, deployment, addresses)
+  if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
+    return wake(requests, deployment, parts, signal)
+  await record(parts, deployment, await run(requests, tools, signal))
+}
+
+/** Unless it is being stopped, or somebody else is at it: the reconciler comes back when that must have ended. */
+async function wake(
+  requests: readonly ContainerRequest[],
+  deployment: Deployment,
+  parts: Parts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, tools } = parts
   const seconds = deployment.configuration?.health.deadlineSeconds ?? 0
-  const patience = { seconds, ownCheck: true }
-  await Promise.all(
-    requests.map(({ name }) => untilWellAgain(name, deployment, patience, tools.docker, signal)),
-  )
-  await record(parts, deployment, addresses)
+  const reservation = await reserve(database, deployment.id, seconds + STOP_GRACE_SECONDS)
+  if (reservation === null) return
+  try {
+    // They may be within the grace time of their stop, and would be killed as soon as they serve.
+    await Promise.all(requests.map(({ name }) => tools.docker.stopContainer(name, 0)))
+    const addresses = await run(requests, tools, signal)
+    const patience = { seconds, ownCheck: true }
+    await Promise.all(
+      requests.map(({ name }) => untilWellAgain(name, deployment, patience, tools.docker, signal)),
+    )
+    await record(parts, deployment, addresses)
+  } finally {
+    await release(database, deployment.id, reservation)
+  }
 }
 
 interface Wanted {
@@ -75,13 +97,17 @@ function requestsOf({ app, stage, deployment }: Wanted, { tools, secrets }: Part
   })
 }
 
-/** Gives the container's address. */
-async function run(request: ContainerRequest, tools: Tools, signal: AbortSignal): Promise<string> {
+/** Gives the containers' addresses. */
+function run(requests: readonly ContainerRequest[], tools: Tools, signal: AbortSignal): Promise<string[]> {
+  return Promise.all(requests.map((request) => runOne(request, tools, signal)))
+}
+
+async function runOne(request: ContainerRequest, tools: Tools, signal: AbortSignal): Promise<string> {
   let state = await tools.docker.findContainer(request.name)
   if (!state?.running) {
     await tools.docker.createContainer(request, signal)
     await tools.docker.startContainer(request.name, signal)
-    await tools.docker.keepRunning(request.name)
+    await tools.docker.keepRunning(request.name, signal)
     state = await tools.docker.findContainer(request.name)
   }
   if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)

@@ -98,7 +98,7 @@ export class Deployment {
   @Column({ type: 'text', array: true, nullable: true })
   addresses!: string[] | null
 
-  /** RETIRED: its containers may answer what is under way until then, and are removed afterwards. */
+  /** RETIRED, ROLLED_BACK: its containers may answer what is under way until then, and go afterwards. */
   @Column({ type: 'timestamptz', name: 'drain_until', nullable: true })
   drainUntil!: Date | null
 

@@ -6,7 +6,7 @@ import pg from 'pg'
 import { followLog, graphql, readDeployment } from '../support/client.js'
 import { BASE_IMAGE, slowStep, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
-import { scripted, SERVE, serving } from '../support/serving.js'
+import { scripted, SERVE, serving, STUBBORN } from '../support/serving.js'
 import { visit } from '../support/visit.js'
 
 // The rows of the failure table (docs/states.md) that no other test shows on the real engine. What the apps do takes
@@ -23,8 +23,6 @@ const ENV = {
 const SOON_MS = 30_000
 /** From SIGTERM to SIGKILL. */
 const STOP_GRACE_MS = 10_000
-/** Serves, and only SIGKILL ends it. */
-const STUBBORN = 'trap "" TERM; busybox httpd -f -p 8080 -h /www'
 /** Serves until it is broken, and then ends whenever it is started. */
 const FRAGILE = `[ -e /broken ] && exit 7; ${SERVE}`
 /** Accepts connections, and closes each of them. */
@@ -160,44 +158,6 @@ describe('the failure table', { concurrency: true }, () => {
     assert.equal(history.filter((status) => status === 'RUNNING').length, 1, history.join())
     assert.ok(history.indexOf('RUNNING') > history.lastIndexOf('PENDING'), history.join())
     await until(SOON_MS, async () => (await page('late')) === 'new')
-    assert.deepEqual(seen.failures, [])
-    assert.deepEqual([...seen.pages], ['old', 'new'])
-  })
-
-  test('drain: what ignores SIGTERM is killed after its grace time, and nobody waits for it', async () => {
-    await using app = await serving(installation, 'stubborn', scripted(STUBBORN, 'old'))
-    await using seen = visit(installation.routerPort, 'stubborn.localhost')
-    const next = await app.next(scripted(SERVE, 'new'))
-    assert.equal(next.end, 'RUNNING', next.log)
-    await until(SOON_MS, async () => (await page('stubborn')) === 'new')
-    assert.equal(docker('inspect', '-f', '{{.State.Running}}', `stubborn-${app.first}`), 'true')
-    await until(SOON_MS, async () => (await containersOf('stubborn')).length === 1)
-    assert.equal(await statusOf(installation, app.first), 'RETIRED')
-    assert.deepEqual(seen.failures, [])
-    assert.deepEqual([...seen.pages], ['old', 'new'])
-  })
-
-  test('drain: the old container was removed by hand while a request was under way', async () => {
-    const slow = '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nbusybox sleep 60\n'
-    const files = {
-      ...scripted(`busybox chmod +x /www/cgi-bin/slow; ${SERVE}`, 'old'),
-      'www/cgi-bin/slow': slow,
-    }
-    await using app = await serving(installation, 'removed', files)
-    await using seen = visit(installation.routerPort, 'removed.localhost')
-    const underWay = installation.fetch('removed.localhost', '/cgi-bin/slow').catch((error: unknown) => error)
-    const next = await app.next(scripted(SERVE, 'new'))
-    assert.equal(next.end, 'RUNNING', next.log)
-    assert.equal(docker('inspect', '-f', '{{.State.Running}}', `removed-${app.first}`), 'true', 'it drains')
-    docker('rm', '-f', `removed-${app.first}`)
-    assert.ok(await underWay)
-    assert.equal(await page('removed'), 'new')
-    await until(SOON_MS, () => isOver(installation, next.id))
-    assert.deepEqual(await containersOf('removed'), [`removed-${next.id}`])
-    assert.deepEqual(
-      [await statusOf(installation, app.first), await statusOf(installation, next.id)],
-      ['RETIRED', 'RUNNING'],
-    )
     assert.deepEqual(seen.failures, [])
     assert.deepEqual([...seen.pages], ['old', 'new'])
   })

@@ -30,8 +30,8 @@ const CASES: readonly Case[] = [
   {
     title: 'build ends early',
     fault: strikes(build, { kind: 'early-eof', after: 2 }),
-    code: 'BUILD_FAILED',
-    attempts: 1,
+    code: null,
+    attempts: 2,
   },
   {
     title: 'build ends in a line',

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { readConfig } from '../../src/config.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { returnTraffic } from '../../src/engine/return-traffic.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
+import { SecretBox } from '../../src/engine/secrets.js'
+import { serveAgain } from '../../src/engine/serve-again.js'
 import type { Tools } from '../../src/engine/steps/context.js'
 import { retire } from '../../src/engine/steps/retire.js'
 import { createLogger } from '../../src/logger.js'
@@ -82,4 +85,60 @@ test('a version that is made to run again for a return of traffic is not stopped
   starts.release()
   assert.equal(await returning, true)
   await isBack()
+})
+
+/** No worker is up: an app's stage was stopped, and what it served runs and waits for the end of its drain. */
+async function stopped(scene: Scene) {
+  const worker = await scene.workerHere()
+  const { app, deploymentId } = await scene.serving('steady')
+  await worker[Symbol.asyncDispose]()
+  const { stages } = scene.own.commands
+  await stages.stop(app.stageId)
+  const tools = await toolsOf(scene)
+  const parts = {
+    ...{ database: scene.own.database, tools },
+    ...{ secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') },
+  }
+  return {
+    ...{ app, deploymentId, tools },
+    start: () => stages.start(app.stageId),
+    serve: () => serveAgain(deploymentId, parts, new AbortController().signal),
+  }
+}
+
+test('a stage that is started while what it served is being stopped serves when that has ended', async () => {
+  await using scene = await Scene.open()
+  const { app, deploymentId, tools, start, serve } = await stopped(scene)
+  const looks = scene.docker.hold(/^\/containers\/json/)
+  const retiring = retire({ deploymentId }, tools)
+  await looks.until()
+  await start()
+  await serve()
+  assert.equal((await scene.deployment(deploymentId)).status, 'RETIRED', 'it is left to be stopped')
+  looks.release()
+  await retiring
+  await serve()
+  assert.equal((await scene.deployment(deploymentId)).status, 'RUNNING')
+  assert.equal(await scene.askContainer(app), 'first')
+})
+
+test('what a stage served is not stopped when the stage was started again', async () => {
+  await using scene = await Scene.open()
+  const { app, deploymentId, tools, start, serve } = await stopped(scene)
+  await start()
+  await retire({ deploymentId }, tools)
+  await serve()
+  assert.equal((await scene.deployment(deploymentId)).status, 'RUNNING')
+  assert.equal(await scene.askContainer(app), 'first')
+})
+
+test('a stage that does not come up leaves nobody out', async () => {
+  await using scene = await Scene.open()
+  const { app, deploymentId, tools, start, serve } = await stopped(scene)
+  await retire({ deploymentId }, tools)
+  await start()
+  scene.docker.fault({ path: /\/start/, kind: 'error500' })
+  await assert.rejects(serve())
+  await serve()
+  assert.equal(await scene.askContainer(app), 'first')
 })

@@ -142,7 +142,7 @@ for (const kind of ['real', 'fake'] as const) {
       )
       const page = await until(5_000, () => fetch(`http://${found.address}:8080/`).catch(() => null))
       assert.equal(await page.text(), 'hello')
-      await docker().keepRunning(wanted.name)
+      await docker().keepRunning(wanted.name, SIGNAL)
       assert.match(JSON.stringify(await engine.inspect(wanted.name)), /"Name":"unless-stopped"/)
       await docker().removeContainer(wanted.name, 1)
       assert.equal(await docker().findContainer(wanted.name), null)
@@ -234,7 +234,7 @@ for (const kind of ['real', 'fake'] as const) {
       assert.equal(await docker().findContainer('nope'), null)
       assert.equal(await docker().findImage('nope:x'), null)
       assert.deepEqual(await docker().lastLines('nope', 5), [])
-      await assert.rejects(docker().keepRunning('nope'), /No such container/)
+      await assert.rejects(docker().keepRunning('nope', SIGNAL), /No such container/)
     })
 
     test('refuses to start an image that is not there', () =>

@@ -44,6 +44,12 @@ export class Timeline {
     for (const stretch of this.#stretches.slice(0, at)) stretch.until = Math.min(stretch.until, now())
   }
 
+  /** The version whose time had begun last at a moment, with the seconds since. */
+  lastBefore(at: number): string {
+    const last = this.#stretches.findLast(({ from }) => from <= at)
+    return last ? `${last.page}, begun ${((at - last.from) / 1000).toFixed(2)} s before` : 'none'
+  }
+
   /** Answers that were whole, but of a version that was not to be answered then. */
   wrong(answers: readonly Answer[]): Answer[] {
     return answers.filter((answer) => answer.page !== null && !this.#allows(answer))

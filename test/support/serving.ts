@@ -9,6 +9,9 @@ export const QUICK = { stableSeconds: 0, deadlineSeconds: 3 }
 /** What {@link scripted} runs to serve its page. */
 export const SERVE = 'exec busybox httpd -f -p 8080 -h /www'
 
+/** Serves, and only SIGKILL ends it. */
+export const STUBBORN = 'trap "" TERM; busybox httpd -f -p 8080 -h /www'
+
 /** A web app whose container runs `script`; `line` goes into the Dockerfile before its command. */
 export function scripted(script: string, page = 'page', line = ''): Record<string, string> {
   const command = JSON.stringify(['/bin/busybox', 'sh', '-c', script])

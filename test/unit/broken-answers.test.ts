@@ -17,7 +17,10 @@ describe('an answer of the engine that breaks off in the middle', () => {
     const { fake, port } = await open()
     await using _ = fake
     fake.fault({ path: /\/update$/, kind: 'reset' })
-    await assert.rejects(port.keepRunning('any'), (error) => error instanceof InfrastructureError)
+    await assert.rejects(
+      port.keepRunning('any', new AbortController().signal),
+      (error) => error instanceof InfrastructureError,
+    )
   })
 
   test('lets a question be asked once more', { timeout: 5_000 }, async () => {

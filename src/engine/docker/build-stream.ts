@@ -1,5 +1,5 @@
 import { StringDecoder } from 'node:string_decoder'
-import { DeployError } from '../errors.js'
+import { DeployError, InfrastructureError } from '../errors.js'
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
 import { readNdjson } from './ndjson.js'
@@ -22,7 +22,8 @@ interface BuildMessage {
  * An error inside the stream, an end without an image id and a message that cannot be read are all failures:
  * nothing but the id counts as success.
  *
- * @throws DeployError BUILD_FAILED
+ * @throws DeployError BUILD_FAILED when the engine says what failed; InfrastructureError when it does not, as an engine
+ *   that is being stopped
  */
 export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOutput): Promise<string> {
   const steps = new Steps(output)
@@ -41,9 +42,10 @@ export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOu
     }
   }
   if (imageId) return imageId
-  throw new DeployError('BUILD_FAILED', 'the Docker engine ended the build without an image: deploy again', {
-    lastLines: steps.lastLines(),
-  })
+  throw new InfrastructureError(
+    'DOCKER_FAILED',
+    'the Docker engine ended the build with neither an image nor an error',
+  )
 }
 
 function buildError(message: BuildMessage, steps: Steps): DeployError {

@@ -113,7 +113,7 @@ export interface Docker {
   startContainer(name: string, signal: AbortSignal): Promise<void>
   findContainer(name: string): Promise<ContainerState | null>
   /** From now on the engine starts it again whenever it ends. */
-  keepRunning(name: string): Promise<void>
+  keepRunning(name: string, signal: AbortSignal): Promise<void>
   /** Last lines of what it wrote, oldest first. */
   lastLines(name: string, count: number): Promise<string[]>
   /**

@@ -115,9 +115,9 @@ export class Dockerode implements DockerPort {
     }
   }
 
-  async keepRunning(name: string): Promise<void> {
+  async keepRunning(name: string, signal: AbortSignal): Promise<void> {
     const policy = { RestartPolicy: { Name: 'unless-stopped' } }
-    await this.#call(() => this.#docker.getContainer(name).update(policy))
+    await this.#call(() => this.#docker.getContainer(name).update(policy), signal)
   }
 
   lastLines(name: string, count: number): Promise<string[]> {

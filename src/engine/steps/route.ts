@@ -38,7 +38,7 @@ export async function route(
   await Promise.all([
     step(tools, 'reach', () => untilReached(work, tools, signal)),
     step(tools, 'keep-running', () =>
-      Promise.all(started.containers.map((name) => tools.docker.keepRunning(name))),
+      Promise.all(started.containers.map((name) => tools.docker.keepRunning(name, signal))),
     ),
   ])
   const remainder = await work.log.remainder()
