@@ -17,9 +17,9 @@ export interface BuildSession extends Disposable {
 }
 
 /**
- * Opens a session over which BuildKit fetches secrets when a step mounts them (`RUN --mount=type=secret,id=NAME`): a
- * connection on which the engine is the client. So they are in no argument, no layer and no history. Dispose it when
- * the build has ended.
+ * Opens a session: a connection on which the engine is the client. Over it BuildKit fetches secrets when a step mounts
+ * them (`RUN --mount=type=secret,id=NAME`), so that they are in no argument, no layer and no history. It also asks for
+ * registry logins, hears that this method is not there, and pulls without. Dispose it when the build has ended.
  *
  * Not dockerode's session, which knows registry logins only and answers no health check, for want of which the engine
  * hangs up after a while.

@@ -55,7 +55,7 @@ export async function buildImage(
   }
 }
 
-/** Null: the build has no secrets, and needs none. */
+/** BuildKit asks over it for logins too, even where there are none: without one it pulls from no registry with tokens. */
 async function sessionFor(
   docker: Docker,
   { secrets }: BuildRequest,
@@ -63,8 +63,8 @@ async function sessionFor(
   { dockerTimeoutMs }: BuildOptions,
   signal: AbortSignal,
 ): Promise<BuildSession | null> {
-  if (secrets.size === 0) return null
   if (isBuildkit) return openBuildSession(docker, secrets, dockerTimeoutMs, signal)
+  if (secrets.size === 0) return null
   const names = [...secrets.keys()].join(', ')
   const message = `the classic builder cannot keep ${names} secret: use BuildKit (BUILDER=auto on an engine that has it), or make them plain variables`
   throw new DeployError('BUILD_SECRETS_NEED_BUILDKIT', message)
