@@ -4,12 +4,13 @@ import { Disposal } from './disposal.js'
 import { WrongKeyError } from './engine/instance.js'
 import { createLogger, type Logger } from './logger.js'
 
-/** The whole stop, including what a deployment under way takes to hand over. */
+/** The whole stop, including what a deployment under way takes to hand over once its grace time is over. */
 const STOP_MS = 30_000
+const HAND_OVER_MS = 5_000
 
 /**
  * Runs Longshore until SIGINT or SIGTERM: opens the database, starts the roles asked for, and stops them newest
- * first. A second signal, or 30 s, ends the process at once; what it leaves is taken up at the next start.
+ * first. A second signal, or 30 s (5 s more than STOP_GRACE_SECONDS if that is longer), ends the process at once; what it leaves is taken up at the next start.
  */
 export async function main(): Promise<void> {
   let config: Config
@@ -32,7 +33,7 @@ export async function main(): Promise<void> {
     else logger.error('Longshore cannot go on', { error })
     process.exitCode = error instanceof WrongKeyError ? 2 : 1
   }
-  await close(opened, logger)
+  await close(opened, logger, Math.max(STOP_MS, config.stopGraceMs + HAND_OVER_MS))
 }
 
 async function start(config: Config, logger: Logger, opened: Disposal): Promise<OpenCore> {
@@ -64,11 +65,11 @@ function firstSignal(logger: Logger): Promise<void> {
   })
 }
 
-async function close(opened: Disposal, logger: Logger): Promise<void> {
+async function close(opened: Disposal, logger: Logger, mostMs: number): Promise<void> {
   const force = setTimeout(() => {
-    logger.error('did not stop in time; ending at once', { milliseconds: STOP_MS })
+    logger.error('did not stop in time; ending at once', { milliseconds: mostMs })
     process.exit(1)
-  }, STOP_MS)
+  }, mostMs)
   try {
     await opened[Symbol.asyncDispose]()
     logger.info('stopped')

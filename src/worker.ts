@@ -37,7 +37,7 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
     for (const repeated of [
       new Recoverer(database, tools, logger),
       new Reconciler(database, tools, secrets, logger),
-      new Watcher(database, tools, logger),
+      new Watcher(database, tools, secrets, logger),
       new Housekeeper(database, tools, logger),
       new CommitStatuses(database, tools, secrets, logger),
     ]) {

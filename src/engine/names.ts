@@ -47,23 +47,39 @@ export function checkHealthPath(field: string, path: string): string {
   throw badInput(field, `${quote(path)} is not a path such as /health`)
 }
 
+/** Settings that name hosts of Longshore's own. */
+interface OwnHosts {
+  readonly baseDomain: string
+  readonly publicUrl: string
+}
+
 const DOMAIN = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/
 
 /**
  * A host of the user's: a full domain name, in any script; gives it in lower case and ASCII (IDNA). Names of Longshore's
- * own (BASE_DOMAIN and all below it, localhost, addresses) are refused: they are given out by app and stage.
+ * own are refused: BASE_DOMAIN and all below it, localhost and addresses, which are given out by app and stage, and
+ * PUBLIC_URL's host, where the API is.
  */
-export function checkDomain(field: string, host: string, baseDomain: string): string {
+export function checkDomain(field: string, host: string, own: OwnHosts): string {
+  const { baseDomain } = own
   const ascii = /^[^\s/:@?#\\%*]{1,253}$/.test(host)
     ? domainToASCII(host.toLowerCase()).replace(/\.$/, '')
     : ''
   if (!DOMAIN.test(ascii))
     throw badInput(field, `${quote(host)} is not a domain name such as shop.example.com`)
-  const own = [baseDomain, 'localhost'].some((name) => ascii === name || ascii.endsWith(`.${name}`))
-  if (own || baseDomain.endsWith(`.${ascii}`)) {
+  const isBelow = [baseDomain, 'localhost'].some((name) => ascii === name || ascii.endsWith(`.${name}`))
+  if (isBelow || baseDomain.endsWith(`.${ascii}`)) {
     throw badInput(field, `${quote(ascii)} is Longshore's own: its hosts are named by apps and stages`)
   }
+  if ([ascii, counterpart(ascii)].includes(new URL(own.publicUrl).hostname)) {
+    throw badInput(field, `${quote(ascii)} would take the host of Longshore's API (PUBLIC_URL)`)
+  }
   return ascii
+}
+
+/** The name with `www.` and the one without it stand for each other: browsers are sent from one to the other. */
+export function counterpart(host: string): string {
+  return host.startsWith('www.') ? host.slice('www.'.length) : `www.${host}`
 }
 
 /** A branch, a tag or a full commit id. */

@@ -44,12 +44,21 @@ export function planReconcile(
   for (const { name, labels, running } of containers) {
     const deploymentId = labels[DEPLOYMENT_LABEL] ?? ''
     const row = known.get(deploymentId)
+    if (row?.wanted && isSpare(name, row, containers)) {
+      actions.push({ kind: 'remove', deploymentId, container: name })
+      continue
+    }
     if (row && (row.wanted || row.draining || (row.kept && !running) || isUnderWay(row.status))) continue
     if (row?.status === DeploymentStatus.RETIRED) retired.add(deploymentId)
     else actions.push({ kind: 'remove', deploymentId, container: name })
   }
   for (const deploymentId of retired) actions.push({ kind: 'retire', deploymentId })
   return actions
+}
+
+/** Somebody has given it another name, and its replacement serves already. */
+function isSpare(name: string, row: ReconcileRow, containers: readonly ContainerSummary[]): boolean {
+  return !containerNames(row.appName, row.id, row.replicas).includes(name) && serves(row, containers)
 }
 
 function serves(row: ReconcileRow, containers: readonly ContainerSummary[]): boolean {

@@ -18,6 +18,12 @@ const RECONNECT_MS = 1_000
 /** One worker at a time: any number, the same in all versions. */
 const RECONCILE_LOCK = 7_305_516_994
 
+const FAILED = {
+  serve: 'a deployment that is to serve does not',
+  retire: 'could not stop what served before',
+  remove: 'could not remove a container',
+}
+
 const ROWS = `
   SELECT d.id, a.name AS "appName", d.status, d.addresses,
          coalesce((d.configuration ->> 'replicas')::int, 1) AS replicas,
@@ -41,7 +47,8 @@ interface Row extends ReconcileRow {
 export class Reconciler implements AsyncDisposable {
   readonly #rounds: Rounds
   readonly #stopping = new AbortController()
-  readonly #serving = new Map<string, Promise<void>>()
+  /** What is being done, by deployment or container. */
+  readonly #busy = new Map<string, Promise<void>>()
   #following: Promise<void> = Promise.resolve()
   #unsubscribe: () => void = () => undefined
   #gathering: NodeJS.Timeout | undefined
@@ -69,16 +76,21 @@ export class Reconciler implements AsyncDisposable {
     clearTimeout(this.#gathering)
     clearTimeout(this.#drained)
     await this.#rounds[Symbol.asyncDispose]()
-    await Promise.all([this.#following, ...this.#serving.values()])
+    await Promise.all([this.#following, this.settle()])
   }
 
-  /** One comparison, unless another process is at it. */
+  /** One comparison, unless another process is at it; what has to be done is begun. */
   async reconcile(): Promise<void> {
     await ifAlone(this.database, RECONCILE_LOCK, async () => {
       const { rows, actions } = await this.#look()
       this.#comeBackFor(rows)
-      for (const action of actions) await this.#carryOut(action)
+      for (const action of actions) this.#begin(action)
     })
+  }
+
+  /** Resolves when what was begun has ended. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#busy.values())
   }
 
   /** Nobody else removes the containers of a stage that was stopped, or whose drain another process began and left. */
@@ -97,31 +109,30 @@ export class Reconciler implements AsyncDisposable {
     return { rows, actions: planReconcile(rows, containers) }
   }
 
-  /** Right before something is destroyed the truth is read once more: between the look and here it may have changed. */
-  async #carryOut(action: ReconcileAction): Promise<void> {
-    if (action.kind === 'serve') return this.#serve(action.deploymentId)
-    if (action.kind === 'retire')
-      return retire({ deploymentId: action.deploymentId }, this.tools, this.#stopping.signal)
-    const { actions } = await this.#look()
-    if (!actions.some((one) => one.kind === 'remove' && one.container === action.container)) return
-    this.logger.info('removing a container that nothing needs', { container: action.container })
-    await this.tools.docker.removeContainer(action.container, STOP_GRACE_SECONDS)
-  }
-
-  /** In the background: an app that does not come up again must not keep the others from being looked after. */
-  #serve(deploymentId: string): void {
-    if (this.#serving.has(deploymentId)) return
-    const { database, tools, secrets, logger } = this
-    const serving = serveAgain(deploymentId, { database, tools, secrets, logger }, this.#stopping.signal)
+  /** In the background: an app that does not come up again, or does not end, must not keep the others waiting. */
+  #begin(action: ReconcileAction): void {
+    const key = action.kind === 'remove' ? action.container : action.deploymentId
+    if (this.#busy.has(key) || this.#stopping.signal.aborted) return
+    const doing = this.#carryOut(action)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
-        logger.warn('a deployment that is to serve does not', {
-          deployment: deploymentId,
-          error: (error as Error).message,
-        })
+        this.logger.warn(FAILED[action.kind], { of: key, error: (error as Error).message })
       })
-      .finally(() => this.#serving.delete(deploymentId))
-    this.#serving.set(deploymentId, serving)
+      .finally(() => this.#busy.delete(key))
+    this.#busy.set(key, doing)
+  }
+
+  async #carryOut(action: ReconcileAction): Promise<void> {
+    const { database, tools, secrets, logger } = this
+    const { signal } = this.#stopping
+    if (action.kind === 'serve')
+      return serveAgain(action.deploymentId, { database, tools, secrets, logger }, signal)
+    if (action.kind === 'retire') return retire({ deploymentId: action.deploymentId }, tools, signal)
+    // Right before something is destroyed the truth is read once more: between the look and here it may have changed.
+    const { actions } = await this.#look()
+    if (!actions.some((one) => one.kind === 'remove' && one.container === action.container)) return
+    logger.info('removing a container that nothing needs', { container: action.container })
+    await tools.docker.removeContainer(action.container, STOP_GRACE_SECONDS)
   }
 
   async #followEvents(): Promise<void> {

@@ -1,8 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from './logs/store.js'
 import { KEPT_FOR_RETURN } from './states.js'
 
 /** From the database's word that a version may be stopped: after this its containers may be wanted again. */
 export const STOP_WITHIN_SECONDS = 2
+/** Who wakes a version says this often that it is still at it, and is believed for so long. */
+const RENEW_MS = 2_000
+const BELIEVED_SECONDS = 10
+/** Without a renewal for so long it stops, well before others may begin. By the monotonic clock. */
+const GIVE_UP_MS = 7_000
 
 /**
  * SQL that says of a RETIRED deployment `d` that somebody is about to stop its containers, or to make them run again, and
@@ -11,34 +17,14 @@ export const STOP_WITHIN_SECONDS = 2
 export const RESERVED = 'd.addresses IS NULL AND coalesce(d.drain_until > now(), false)'
 
 /** SQL that says of a deployment `d` that its stage's traffic is to go to it. */
-const WANTED = `EXISTS (SELECT 1 FROM stage s
+export const WANTED = `EXISTS (SELECT 1 FROM stage s
   WHERE s.id = d.stage_id AND s.current_deployment_id = d.id AND NOT s.stopped)`
 
 /** SQL that says of a RETIRED deployment `d` that its containers may be stopped. */
 export const MAY_STOP = `d.status = 'RETIRED' AND NOT (${RESERVED}) AND NOT ${WANTED}`
 
 /** Names a reservation: the time when it ends. */
-export type Reservation = string
-
-/**
- * Keeps everybody else from the containers of a RETIRED deployment that were stopped, or are about to be, for the time
- * that they may take to run and answer.
- *
- * @returns null when somebody else is at it, or it is not RETIRED, or still drains
- */
-export async function reserve(
-  database: Queryable,
-  deploymentId: string,
-  seconds: number,
-): Promise<Reservation | null> {
-  const [rows] = await database.query<[{ until: Reservation }[], number]>(
-    `UPDATE deployment d SET drain_until = now() + make_interval(secs => $2)
-      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND NOT (${RESERVED})
-     RETURNING drain_until::text AS until`,
-    [deploymentId, seconds],
-  )
-  return rows[0]?.until ?? null
-}
+type Reservation = string
 
 /** Ends a drain: its containers are reserved for being stopped. Null: they are not to be touched. */
 export async function reserveForStop(
@@ -61,4 +47,75 @@ export async function release(database: Queryable, deploymentId: string, until: 
       WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND drain_until = $2::timestamptz`,
     [deploymentId, until],
   )
+}
+
+/** Whose containers, and what has to be true of the deployment `d` for them to be needed, in SQL. */
+interface Sleeper {
+  readonly id: string
+  readonly needed: string
+}
+
+/**
+ * Wakes a RETIRED deployment whose containers were stopped, or are about to be, while nobody else touches them: until
+ * `work` has ended, or a few seconds after this process has died. `work` is told to stop when they are not needed any
+ * more, or when it cannot be said in time that it is still at it.
+ *
+ * @returns null when somebody else is at it, or it is not RETIRED or not needed
+ */
+export async function whileReserved<T>(
+  database: Queryable,
+  sleeper: Sleeper,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<{ readonly result: T } | null> {
+  const first = await extend(database, sleeper, `NOT (${RESERVED})`, [])
+  if (first === null) return null
+  const lost = new AbortController()
+  const ended = new AbortController()
+  const keeping = keep(database, sleeper, first, ended.signal, lost)
+  try {
+    return { result: await work(AbortSignal.any([signal, lost.signal])) }
+  } finally {
+    ended.abort()
+    await release(database, sleeper.id, await keeping)
+  }
+}
+
+/** Renews until `ended`; gives the reservation as it is then. */
+async function keep(
+  database: Queryable,
+  sleeper: Sleeper,
+  first: Reservation,
+  ended: AbortSignal,
+  lost: AbortController,
+): Promise<Reservation> {
+  let until = first
+  let renewedAt = performance.now()
+  for (;;) {
+    await sleep(RENEW_MS, undefined, { signal: ended }).catch(() => undefined)
+    if (ended.aborted) return until
+    const askedAt = performance.now()
+    const ours = 'd.drain_until = $3::timestamptz'
+    const next = await extend(database, sleeper, ours, [until]).catch(() => undefined)
+    if (next) [until, renewedAt] = [next, askedAt]
+    else if (next === null || performance.now() - renewedAt > GIVE_UP_MS) {
+      lost.abort(new Error(`${sleeper.id} is not to be woken any more`))
+      return until
+    }
+  }
+}
+
+async function extend(
+  database: Queryable,
+  { id, needed }: Sleeper,
+  condition: string,
+  values: readonly string[],
+): Promise<Reservation | null> {
+  const [rows] = await database.query<[{ until: Reservation }[], number]>(
+    `UPDATE deployment d SET drain_until = now() + make_interval(secs => $2)
+      WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND ${needed} AND ${condition}
+     RETURNING drain_until::text AS until`,
+    [id, BELIEVED_SECONDS, ...values],
+  )
+  return rows[0]?.until ?? null
 }

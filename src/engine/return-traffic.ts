@@ -2,18 +2,37 @@ import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
+import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
-import { untilWellAgain } from './health.js'
 import type { Queryable } from './logs/store.js'
-import { release, reserve, type Reservation } from './reservation.js'
+import { whileReserved } from './reservation.js'
+import type { SecretBox } from './secrets.js'
 import { transition } from './states.js'
 import { containerNames } from './steps/containers.js'
-import type { Tools } from './steps/context.js'
-import { pointStageTo } from './steps/route.js'
+import { step, type Tools } from './steps/context.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './steps/retire.js'
+import { pointStageTo } from './steps/route.js'
+import { wake } from './wake.js'
 
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
 const MAX_WAIT_SECONDS = 30
+
+interface Parts {
+  readonly database: DataSource
+  readonly tools: Tools
+  readonly secrets: SecretBox
+  readonly logger: Logger
+}
+
+interface Pair {
+  readonly app: App
+  readonly stage: Stage
+  readonly failed: Deployment
+  readonly before: Deployment
+}
+
+/** SQL: the deployment `d` has a successor that could still fail. */
+const SUCCESSOR_RUNS = `EXISTS (SELECT 1 FROM deployment next WHERE next.replaced_id = d.id AND next.status = 'RUNNING')`
 
 /**
  * Sends a stage's traffic back to the deployment that served before a failed one, which becomes ROLLED_BACK with the
@@ -24,48 +43,69 @@ const MAX_WAIT_SECONDS = 30
 export async function returnTraffic(
   failedId: string,
   why: string,
-  tools: Tools,
-  logger: Logger,
+  parts: Parts,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const pair = await readPair(tools.database, failedId)
+  const pair = await readPair(parts.database, failedId)
   if (!pair) return false
-  const { failed, before, app } = pair
+  const outcome = await comeBack(pair, why, parts, signal)
+  if (outcome === 'returned') await announce(pair, why, parts, signal)
+  return outcome !== 'does not come up'
+}
+
+/** `overtaken`: a newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees. */
+type Outcome = 'returned' | 'overtaken' | 'does not come up'
+
+async function comeBack(pair: Pair, why: string, parts: Parts, signal: AbortSignal): Promise<Outcome> {
+  const { before } = pair
+  const { database, tools } = parts
   // What is still draining runs and needs no waking.
-  const asleep = before.addresses === null
-  const seconds = waitSeconds(before) + STOP_GRACE_SECONDS
-  const reservation = asleep ? await reserve(tools.database, before.id, seconds) : null
-  if (asleep && reservation === null) return true // it is being stopped, or another worker is at it
-  const addresses = await wake(app, before, tools, signal).catch(async (error: unknown) => {
-    logger.warn('the version before does not come up', {
-      deployment: before.id,
-      error: (error as Error).message,
-    })
-    await giveUp(tools, before, reservation).catch(() => undefined)
+  if (before.addresses !== null) return answerAgain(pair, why, parts, signal)
+  let outcome: Outcome = 'overtaken'
+  try {
+    const sleeper = { id: before.id, needed: SUCCESSOR_RUNS }
+    const work = (reserved: AbortSignal) => answerAgain(pair, why, parts, reserved)
+    outcome = (await whileReserved(database, sleeper, signal, work))?.result ?? outcome
+  } finally {
+    // The reconciler stops what was woken for nothing.
+    if (outcome !== 'returned') tools.wakeups.notify('stage', before.stageId)
+  }
+  return outcome
+}
+
+/** Waits until the version before answers, then moves the traffic. */
+async function answerAgain(pair: Pair, why: string, parts: Parts, signal: AbortSignal): Promise<Outcome> {
+  const { app, stage, before } = pair
+  const { database, tools, secrets, logger } = parts
+  // Not the image's own check: traffic has nowhere to go until its first finding.
+  const patience = { seconds: waitSeconds(before), ownCheck: false }
+  const sleeper = { app, stage, deployment: before }
+  const addresses = await wake(sleeper, patience, tools, secrets, signal).catch((error: unknown) => {
+    signal.throwIfAborted()
+    const details = { deployment: before.id, error: (error as Error).message }
+    logger.warn('the version before does not come up', details)
     return null
   })
-  if (!addresses) return false
+  if (!addresses) return 'does not come up'
   const reason = `rolled back to ${before.id}: ${why}`
-  const returned = await tools.database.transaction((manager) =>
-    switchBack(manager, pair, addresses, reason, tools.settings.drainMs),
+  const returned = await step(tools, 'return', () =>
+    database.transaction((manager) => switchBack(manager, pair, addresses, reason, drainMs(tools))),
   )
-  if (!returned) {
-    // A newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees.
-    await giveUp(tools, before, reservation)
-    return true
-  }
+  return returned ? 'returned' : 'overtaken'
+}
+
+/** Traffic has moved: the router is told, and the failed version goes when it has answered what it was asked. */
+async function announce(
+  { app, failed, before }: Pair,
+  why: string,
+  { tools, logger }: Parts,
+  signal: AbortSignal,
+): Promise<void> {
   for (const id of [failed.id, before.id]) tools.wakeups.notify('deployment', id)
   tools.wakeups.notify('route', failed.stageId)
   await tools.router.apply().catch(() => undefined)
   logger.warn('traffic went back to the version before', { failed: failed.id, serving: before.id, why })
   await removeFailed(app, failed, tools, signal).catch(() => tools.wakeups.notify('stage', failed.stageId))
-  return true
-}
-
-interface Pair {
-  readonly app: App
-  readonly failed: Deployment
-  readonly before: Deployment
 }
 
 async function readPair(database: DataSource, failedId: string): Promise<Pair | null> {
@@ -76,38 +116,17 @@ async function readPair(database: DataSource, failedId: string): Promise<Pair | 
   // The same image would fail again.
   if (!before || before.imageId === failed.imageId) return null
   const app = await database.getRepository(App).findOneBy({ id: failed.appId })
-  return app && { app, failed, before }
-}
-
-/** The reconciler stops what was woken, and the next round may try again. */
-async function giveUp(
-  { database, wakeups }: Tools,
-  before: Deployment,
-  reservation: Reservation | null,
-): Promise<void> {
-  if (reservation === null) return
-  await release(database, before.id, reservation)
-  wakeups.notify('stage', before.stageId)
+  const stage = await database.getRepository(Stage).findOneBy({ id: failed.stageId })
+  return app && stage && { app, stage, failed, before }
 }
 
 function waitSeconds({ configuration }: Deployment): number {
   return Math.min(configuration?.health.deadlineSeconds ?? MAX_WAIT_SECONDS, MAX_WAIT_SECONDS)
 }
 
-/** Gives the addresses of its containers, which answer. */
-function wake(app: App, before: Deployment, tools: Tools, signal: AbortSignal): Promise<string[]> {
-  const names = containerNames(app.name, before.id, before.configuration?.replicas ?? 1)
-  // Not the image's own check: traffic has nowhere to go until its first finding.
-  const patience = { seconds: waitSeconds(before), ownCheck: false }
-  return Promise.all(
-    names.map(async (name) => {
-      // It may be within the grace time of its stop, and would be killed as soon as it serves.
-      if (before.addresses === null) await tools.docker.stopContainer(name, 0)
-      await tools.docker.startContainer(name, signal)
-      await tools.docker.keepRunning(name, signal)
-      return untilWellAgain(name, before, patience, tools.docker, signal)
-    }),
-  )
+/** Where containers carry the stage's host themselves, new requests reach a version for as long as it runs. */
+function drainMs({ settings }: Tools): number {
+  return settings.router === 'traefik-labels' ? 0 : settings.drainMs
 }
 
 async function switchBack(
@@ -115,7 +134,7 @@ async function switchBack(
   { failed, before }: Pair,
   addresses: readonly string[],
   reason: string,
-  drainMs: number,
+  drain: number,
 ): Promise<boolean> {
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [failed.stageId])
   const rows = await manager.query<unknown[]>(
@@ -139,7 +158,7 @@ async function switchBack(
   // By the database's clock, as everything that other processes go by.
   await manager.query('UPDATE deployment SET drain_until = now() + make_interval(secs => $2) WHERE id = $1', [
     failed.id,
-    drainMs / 1000,
+    drain / 1000,
   ])
   const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: new Date() }
   const claim = { deploymentId: before.id, epoch: before.epoch }
@@ -150,7 +169,9 @@ async function switchBack(
 
 /** What it is still answering may end; until `drain_until` the reconciler leaves it alone, then removes it if nobody has. */
 async function removeFailed(app: App, failed: Deployment, tools: Tools, signal: AbortSignal): Promise<void> {
-  await untilDrained(failed.id, performance.now() + tools.settings.drainMs, tools, signal)
+  await step(tools, 'drain-failed', () =>
+    untilDrained(failed.id, performance.now() + drainMs(tools), tools, signal),
+  )
   const names = containerNames(app.name, failed.id, failed.configuration?.replicas ?? 1)
   await Promise.all(names.map((name) => tools.docker.removeContainer(name, STOP_GRACE_SECONDS)))
 }

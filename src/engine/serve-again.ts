@@ -5,16 +5,11 @@ import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
 import { rebuildLost } from './commands/enqueue.js'
-import type { ContainerRequest } from './docker/docker.js'
-import { untilWellAgain } from './health.js'
-import { release, reserve } from './reservation.js'
+import { WANTED, whileReserved } from './reservation.js'
 import type { SecretBox } from './secrets.js'
 import { transition } from './states.js'
-import { containerRequests } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
-import { STOP_GRACE_SECONDS } from './steps/retire.js'
-import { ownerOf } from './steps/start.js'
-import { openConfiguration } from './variables.js'
+import { requestsOf, run, type Sleeper, wake } from './wake.js'
 
 interface Parts {
   readonly database: DataSource
@@ -40,44 +35,27 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
     await rebuildLost(database, tools.wakeups, deployment)
     return
   }
-  const requests = requestsOf(found, parts)
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
-    return wake(requests, deployment, parts, signal)
-  await record(parts, deployment, await run(requests, tools, signal))
+    return wakeStage(found, parts, signal)
+  const requests = requestsOf(found, tools, parts.secrets)
+  const addresses = Promise.all(requests.map((request) => run(request, tools.docker, signal)))
+  await record(parts, deployment, await addresses)
 }
 
 /** Unless it is being stopped, or somebody else is at it: the reconciler comes back when that must have ended. */
-async function wake(
-  requests: readonly ContainerRequest[],
-  deployment: Deployment,
-  parts: Parts,
-  signal: AbortSignal,
-): Promise<void> {
-  const { database, tools } = parts
-  const seconds = deployment.configuration?.health.deadlineSeconds ?? 0
-  const reservation = await reserve(database, deployment.id, seconds + STOP_GRACE_SECONDS)
-  if (reservation === null) return
-  try {
-    // They may be within the grace time of their stop, and would be killed as soon as they serve.
-    await Promise.all(requests.map(({ name }) => tools.docker.stopContainer(name, 0)))
-    const addresses = await run(requests, tools, signal)
-    const patience = { seconds, ownCheck: true }
-    await Promise.all(
-      requests.map(({ name }) => untilWellAgain(name, deployment, patience, tools.docker, signal)),
-    )
-    await record(parts, deployment, addresses)
-  } finally {
-    await release(database, deployment.id, reservation)
-  }
+async function wakeStage(found: Sleeper, parts: Parts, signal: AbortSignal): Promise<void> {
+  const { deployment } = found
+  const { database, tools, secrets } = parts
+  const patience = { seconds: deployment.configuration?.health.deadlineSeconds ?? 0, ownCheck: true }
+  const reservation = { id: deployment.id, needed: WANTED }
+  const woken = await whileReserved(database, reservation, signal, async (reserved) =>
+    record(parts, deployment, await wake(found, patience, tools, secrets, reserved)),
+  )
+  // Stopped again meanwhile: what runs now is to be stopped.
+  if (woken && !woken.result) tools.wakeups.notify('stage', deployment.stageId)
 }
 
-interface Wanted {
-  readonly app: App
-  readonly stage: Stage
-  readonly deployment: Deployment
-}
-
-async function readWanted(database: DataSource, id: string): Promise<Wanted | null> {
+async function readWanted(database: DataSource, id: string): Promise<Sleeper | null> {
   const deployment = await database.getRepository(Deployment).findOneBy({ id })
   const stage = deployment && (await database.getRepository(Stage).findOneBy({ id: deployment.stageId }))
   const app = stage && (await database.getRepository(App).findOneBy({ id: stage.appId }))
@@ -85,41 +63,12 @@ async function readWanted(database: DataSource, id: string): Promise<Wanted | nu
   return { app, stage, deployment }
 }
 
-function requestsOf({ app, stage, deployment }: Wanted, { tools, secrets }: Parts): ContainerRequest[] {
-  const { configuration, imageId, port } = deployment
-  if (!configuration || !imageId || port === null) throw new Error('it never ran')
-  const { variables } = openConfiguration(secrets, stage.id, configuration)
-  return containerRequests(ownerOf({ app, stage, deployment }, tools), {
-    imageId,
-    port,
-    configuration,
-    variables,
-  })
-}
-
-/** Gives the containers' addresses. */
-function run(requests: readonly ContainerRequest[], tools: Tools, signal: AbortSignal): Promise<string[]> {
-  return Promise.all(requests.map((request) => runOne(request, tools, signal)))
-}
-
-async function runOne(request: ContainerRequest, tools: Tools, signal: AbortSignal): Promise<string> {
-  let state = await tools.docker.findContainer(request.name)
-  if (!state?.running) {
-    await tools.docker.createContainer(request, signal)
-    await tools.docker.startContainer(request.name, signal)
-    await tools.docker.keepRunning(request.name, signal)
-    state = await tools.docker.findContainer(request.name)
-  }
-  if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
-  return state.address
-}
-
-/** Only while it is still wanted: a stop, or a switch, may have come in between. */
+/** Only while it is still wanted: a stop, or a switch, may have come in between. False: it is not. */
 async function record(
   { database, tools }: Parts,
   deployment: Deployment,
   addresses: string[],
-): Promise<void> {
+): Promise<boolean> {
   const recorded = await database.transaction(async (manager) => {
     const rows = await manager.query<unknown[]>(
       'SELECT 1 FROM stage WHERE id = $1 AND current_deployment_id = $2 AND NOT stopped FOR NO KEY UPDATE',
@@ -134,7 +83,8 @@ async function record(
     await manager.update(Deployment, { id: deployment.id, status: DeploymentStatus.RUNNING }, { addresses })
     return true
   })
-  if (!recorded) return
+  if (!recorded) return false
   tools.wakeups.notify('deployment', deployment.id)
   tools.wakeups.notify('route', deployment.stageId)
+  return true
 }

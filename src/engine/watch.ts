@@ -4,6 +4,7 @@ import type { Logger } from '../logger.js'
 import { ask, chooseProbe } from './health.js'
 import { returnTraffic } from './return-traffic.js'
 import { Rounds } from './rounds.js'
+import type { SecretBox } from './secrets.js'
 import { containerNames } from './steps/containers.js'
 import type { Tools } from './steps/context.js'
 
@@ -46,6 +47,7 @@ export class Watcher implements AsyncDisposable {
   constructor(
     private readonly database: DataSource,
     private readonly tools: Tools,
+    private readonly secrets: SecretBox,
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
@@ -89,17 +91,19 @@ export class Watcher implements AsyncDisposable {
   }
 
   async #look(one: Watched): Promise<void> {
-    if (one.over) return this.#end(one)
-    const why = (await this.#unconfirmed(one)) ?? (await this.#failure(one))
-    if (why !== null) {
-      this.logger.warn('a new version fails', { deployment: one.id, why })
-      const done = await returnTraffic(one.id, why, this.tools, this.logger, this.#stopping.signal)
-      if (done) return
-    }
+    const since = await this.#unconfirmedFor(one)
+    // What is not confirmed is not over: what served before still may.
+    if (one.over && since === null) return this.#end(one)
+    const late = since !== null && since >= this.tools.settings.confirmMs
+    const why = late ? 'the router does not send traffic to it' : await this.#failure(one)
+    if (why === null) return
+    this.logger.warn('a new version fails', { deployment: one.id, why })
+    const { database, tools, secrets, logger } = this
+    await returnTraffic(one.id, why, { database, tools, secrets, logger }, this.#stopping.signal)
   }
 
-  /** The router has been told to send traffic to it and does not: what served before is as good as it was. */
-  async #unconfirmed({ id, stageId }: Watched): Promise<string | null> {
+  /** For how many ms the router has been told to send traffic to it and does not; null: it does, or does not say. */
+  async #unconfirmedFor({ id, stageId }: Watched): Promise<number | null> {
     const answer = await this.tools.router.confirms(stageId, id)
     if (answer !== false) {
       this.#unconfirmedSince.delete(id)
@@ -108,8 +112,7 @@ export class Watcher implements AsyncDisposable {
     await this.tools.router.apply().catch(() => undefined)
     const since = this.#unconfirmedSince.get(id) ?? performance.now()
     this.#unconfirmedSince.set(id, since)
-    if (performance.now() - since < this.tools.settings.confirmMs) return null
-    return 'the router does not send traffic to it'
+    return performance.now() - since
   }
 
   async #failure(one: Watched): Promise<string | null> {

@@ -29,6 +29,8 @@ const STEPS = [
   'drain',
   'stop',
 ]
+/** Of sending traffic back to the version before. */
+const RETURN_STEPS = ['wake', 'return', 'drain-failed']
 /** From here on the new version serves already when the process dies. */
 const POINTS = STEPS.flatMap((name) => [`before:${name}`, `after:${name}`])
 const SERVES = POINTS.slice(POINTS.indexOf('after:switch')).concat('after:route')
@@ -47,7 +49,7 @@ test('the points at which a process is killed are all that the sources have', ()
     ...names.map(([, name = '']) => name).filter((name) => !name.startsWith('enter-')),
     ...entered.map(([, status = '']) => `enter-${status.toLowerCase()}`),
   ]
-  assert.deepEqual([...new Set(found)].sort(), [...STEPS].sort())
+  assert.deepEqual([...new Set(found)].sort(), [...STEPS, ...RETURN_STEPS].sort())
 })
 
 describe('a worker killed at', { concurrency: true }, () => {
@@ -86,4 +88,39 @@ async function diesAt(scene: Scene, app: AppUnderTest, point: string): Promise<v
   assert.equal(await scene.askContainer(app), point)
   assert.deepEqual(visitor.failures, [])
   assert.ok(visitor.answers > 3)
+}
+
+describe('a worker killed while it sends traffic back, at', { concurrency: true }, () => {
+  for (const name of RETURN_STEPS) {
+    test(`${name}: the next one does it, once`, async (context) => {
+      for (const point of [`before:${name}`, `after:${name}`]) {
+        await context.test(point, () => diesReturning(point))
+      }
+    })
+  }
+})
+
+/** Without {@link Scene.passTime}: what the dead worker had reserved has to be free soon. */
+async function diesReturning(point: string): Promise<void> {
+  await using scene = await Scene.open()
+  const watched = { WATCH_SECONDS: '60' }
+  const first = await scene.workerHere(watched)
+  const { app, deploymentId: before } = await scene.serving('steady')
+  scene.repository.commit(webApp('second'))
+  const failed = await scene.deploy(app)
+  await scene.reaches(failed, 'RUNNING')
+  await until(10_000, async () => (await scene.deployment(before)).addresses === null)
+  await first[Symbol.asyncDispose]()
+  await scene.docker.crash(`steady-${failed}`)
+  const dying = await scene.worker({ ...watched, FAILPOINT: point })
+  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  {
+    await using _next = await scene.workerHere(watched)
+    await scene.reaches(failed, 'ROLLED_BACK', 20_000)
+    await lawsHold(scene, 20_000)
+    assert.equal((await scene.ask(app)).body, 'first')
+  }
+  assert.equal((await scene.deployment(before)).status, 'RUNNING')
+  const back = (await scene.events(before)).filter((status) => status === 'RUNNING')
+  assert.equal(back.length, 2, 'once by its deployment, once by the return')
 }

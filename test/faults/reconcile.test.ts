@@ -38,6 +38,14 @@ describe('what serves comes back', () => {
     await isBack()
   })
 
+  test('when its container was given another name: that one goes when its replacement serves', async () => {
+    const http = new DockerHttp(scene.docker.host)
+    assert.equal((await http.call('POST', `/containers/${container}/rename?name=taken-away`)).status, 204)
+    await scene.docker.stop('taken-away') // for the event: nothing tells of a new name
+    await until(10_000, () => scene.docker.container('taken-away') === null)
+    await isBack()
+  })
+
   test('and what is not ours, or another installation’s, is left alone', async () => {
     const http = new DockerHttp(scene.docker.host)
     const label = (instance: string) => ({

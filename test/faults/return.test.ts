@@ -33,8 +33,7 @@ async function replaced(scene: Scene): Promise<Replacement> {
   const failed = await scene.deploy(app)
   await until(10_000, () => dying.child.signalCode === 'SIGKILL')
   const tools = await toolsOf(scene)
-  const back = () =>
-    returnTraffic(failed, 'it failed', tools, createLogger('error'), new AbortController().signal)
+  const back = () => returnTraffic(failed, 'it failed', partsOf(scene, tools), new AbortController().signal)
   return {
     ...{ before, tools, back },
     isBack: async () => {
@@ -46,6 +45,10 @@ async function replaced(scene: Scene): Promise<Replacement> {
       assert.equal(await scene.askContainer(app), 'first')
     },
   }
+}
+
+function partsOf({ own: { database } }: Scene, tools: Tools) {
+  return { database, tools, secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') }
 }
 
 async function toolsOf(scene: Scene): Promise<Tools> {
@@ -95,10 +98,7 @@ async function stopped(scene: Scene) {
   const { stages } = scene.own.commands
   await stages.stop(app.stageId)
   const tools = await toolsOf(scene)
-  const parts = {
-    ...{ database: scene.own.database, tools },
-    ...{ secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') },
-  }
+  const parts = partsOf(scene, tools)
   return {
     ...{ app, deploymentId, tools },
     start: () => stages.start(app.stageId),

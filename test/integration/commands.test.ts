@@ -11,6 +11,7 @@ import { Wakeups } from '../../src/engine/wakeups.js'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import { createLogger } from '../../src/logger.js'
 import { createTestDatabase } from '../support/database.js'
+import { COMMAND_SETTINGS } from '../support/engine.js'
 
 const { CANCELLED, CLONING, PENDING } = DeploymentStatus
 
@@ -27,7 +28,7 @@ async function openEngine() {
     database,
     wakeups,
     secrets: secrets,
-    settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
+    settings: COMMAND_SETTINGS,
   })
   return {
     commands,

@@ -24,6 +24,7 @@ import { Stage } from '../../src/entities/stage.js'
 import { Variable } from '../../src/entities/variable.js'
 import { createLogger } from '../../src/logger.js'
 import { createTestDatabase } from '../support/database.js'
+import { COMMAND_SETTINGS } from '../support/engine.js'
 
 const [OLD, NEW, THIRD] = ['a', 'b', 'c'].map((digit) => digit.repeat(64)) as [string, string, string]
 
@@ -44,7 +45,7 @@ async function openScene() {
       database,
       wakeups,
       secrets,
-      settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
+      settings: COMMAND_SETTINGS,
     })
   return {
     database,

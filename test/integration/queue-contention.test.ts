@@ -12,6 +12,7 @@ import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { createLogger } from '../../src/logger.js'
 import { createTestDatabase } from '../support/database.js'
+import { COMMAND_SETTINGS } from '../support/engine.js'
 
 const { BUILDING, CLONING, FAILED, SUPERSEDED } = DeploymentStatus
 
@@ -27,7 +28,7 @@ async function openEngine() {
     database,
     wakeups,
     secrets: new SecretBox(randomBytes(32)),
-    settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
+    settings: COMMAND_SETTINGS,
   })
   return {
     database,

@@ -77,6 +77,7 @@ async function goRound(world: World, round: number): Promise<void> {
   await keeper?.recover()
   await keeper?.watcher.round().catch(() => undefined)
   await keeper?.reconciler.reconcile().catch(() => undefined)
+  await keeper?.reconciler.settle()
   for (const { engine } of living) engine.wake()
   await world.quiet()
 }

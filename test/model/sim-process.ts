@@ -120,7 +120,7 @@ export class SimProcess {
       { ...options, pollMs: NEVER_MS, stopGraceMs: 0 },
     )
     this.reconciler = new Reconciler(database, tools, secrets, logger, NEVER_MS)
-    this.watcher = new Watcher(database, tools, logger, NEVER_MS)
+    this.watcher = new Watcher(database, tools, secrets, logger, NEVER_MS)
   }
 
   static async start(id: string, kind: ProcessKind, surroundings: Surroundings): Promise<SimProcess> {

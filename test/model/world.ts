@@ -12,6 +12,7 @@ import { SecretBox } from '../../src/engine/secrets.js'
 import { type Topic, Wakeups } from '../../src/engine/wakeups.js'
 import type { Logger } from '../../src/logger.js'
 import { createTestDatabase } from '../support/database.js'
+import { COMMAND_SETTINGS } from '../support/engine.js'
 import { FakeDocker } from '../support/fake-docker/fake-docker.js'
 import type { Gate } from '../support/fake-docker/faults.js'
 import { Audit } from './audit.js'
@@ -70,8 +71,7 @@ export class World implements AsyncDisposable {
     const { docker, secrets, wakeups } = surroundings
     this.invariants = new Invariants(database, docker)
     this.foreigners = new Foreigners(docker)
-    const settings = { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' }
-    this.commands = new Commands({ database, wakeups, secrets, settings })
+    this.commands = new Commands({ database, wakeups, secrets, settings: COMMAND_SETTINGS })
   }
 
   static async open(): Promise<World> {

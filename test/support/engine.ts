@@ -2,11 +2,21 @@ import { randomBytes } from 'node:crypto'
 import type { DataSource } from 'typeorm'
 import { openDatabase } from '../../src/database.js'
 import { Commands } from '../../src/engine/commands.js'
+import type { CommandParts } from '../../src/engine/commands/parts.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
 import { SecretBox } from '../../src/engine/secrets.js'
 import { Wakeups } from '../../src/engine/wakeups.js'
 import { createLogger } from '../../src/logger.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
+
+/** What commands go by, in tests. */
+export const COMMAND_SETTINGS: CommandParts['settings'] = {
+  allowFileRepos: true,
+  allowInsecureForges: false,
+  drainMs: 0,
+  baseDomain: 'localhost',
+  publicUrl: 'http://127.0.0.1',
+}
 
 /** What one process of Longshore has, without its loop: several of them on one database stand for several processes. */
 export class TestProcess implements AsyncDisposable {
@@ -21,7 +31,7 @@ export class TestProcess implements AsyncDisposable {
       database,
       wakeups,
       secrets: new SecretBox(randomBytes(32)),
-      settings: { allowFileRepos: true, allowInsecureForges: false, drainMs: 0, baseDomain: 'localhost' },
+      settings: COMMAND_SETTINGS,
     })
     this.hub = new LogHub(database, wakeups)
   }

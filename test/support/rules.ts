@@ -5,6 +5,8 @@ import { containerLabels } from '../../src/engine/routing/labels.js'
 import type { StageRoutes } from '../../src/engine/routing/table.js'
 import { dynamicFile } from '../../src/engine/routing/traefik-dynamic.js'
 
+const OWN = { baseDomain: 'localhost', publicUrl: 'https://deploy.example.com' }
+
 /** One call in a rule of Traefik, as `Host("a", "b")`. */
 export interface Matcher {
   readonly name: string
@@ -164,7 +166,7 @@ function checkOne(one: Input, tally: Tally): void {
 /** What the API takes is never refused here: a stage must not be without its file. */
 function checkAccepted(one: Input): void {
   const app = attempt(() => checkAppName('name', one.app))
-  const hosts = one.domains.flatMap((host) => attempt(() => checkDomain('host', host, 'localhost')) ?? [])
+  const hosts = one.domains.flatMap((host) => attempt(() => checkDomain('host', host, OWN)) ?? [])
   if (app === undefined && hosts.length === 0) return
   const safe = {
     ...one,

@@ -67,9 +67,9 @@ export class Scene implements AsyncDisposable {
   }
 
   /** A worker in the test's own process, for where only another one has to be killed: it is up at once. */
-  async workerHere(): Promise<AsyncDisposable> {
+  async workerHere(more: Readonly<Record<string, string>> = {}): Promise<AsyncDisposable> {
     const { dataDir, routerPort } = this.installation
-    const env = { ...this.#settings(), DATA_DIR: dataDir, ROUTER_PORT: String(routerPort) }
+    const env = { ...this.#settings(), ...more, DATA_DIR: dataDir, ROUTER_PORT: String(routerPort) }
     const core = await openCore(readConfig({ ...env, ALLOW_FILE_REPOS: 'true' }), createLogger('error'))
     const worker = await startWorker(core)
     this.up = worker

@@ -15,6 +15,9 @@ import {
   stageHost,
 } from '../../src/engine/names.js'
 
+const LOCAL = { baseDomain: 'localhost', publicUrl: 'http://127.0.0.1:3000' }
+const OWN = { baseDomain: 'paas.example.com', publicUrl: 'https://deploy.example.org:8443' }
+
 /** What has broken out of a name somewhere. */
 const HOSTILE = [
   ...'; & | ` $( ${ ) ( < > " \' \\ * ? ~ ! # % @ = - -- -u --upload-pack= -oProxyCommand= .. . ../ /.. / // /./'.split(
@@ -98,7 +101,7 @@ describe('whatever is given as', () => {
 
   test('a domain is refused or is a name of labels, outside of the names that Longshore gives out', () => {
     const accepted = everyInput(
-      (text) => checkDomain('field', text, 'paas.example.com'),
+      (text) => checkDomain('field', text, OWN),
       (host) => {
         const labels = host.split('.')
         assert.ok(labels.length >= 2 && host.length <= 253)
@@ -107,13 +110,21 @@ describe('whatever is given as', () => {
           !host.endsWith('.paas.example.com') && host !== 'example.com' && !host.endsWith('.localhost'),
         )
         assert.equal(`Host(\`${host}\`)`.split('`').length, 3)
-        assert.equal(checkDomain('field', host, 'paas.example.com'), host)
+        assert.equal(checkDomain('field', host, OWN), host)
       },
     )
     assert.ok(accepted > 5)
     for (const host of ['Shop.Example.ORG', 'bücher.example', 'a.b.c.example.net.']) {
-      assert.match(checkDomain('field', host, 'localhost'), /^[a-z0-9.-]+$/)
+      assert.match(checkDomain('field', host, LOCAL), /^[a-z0-9.-]+$/)
     }
+  })
+
+  test('no domain takes the host of the API, nor is sent to or from it', () => {
+    for (const host of ['deploy.example.org', 'www.deploy.example.org', 'DEPLOY.example.org.'])
+      assert.throws(() => checkDomain('host', host, OWN), /host of Longshore's API/)
+    const www = { ...OWN, publicUrl: 'https://www.example.net/longshore' }
+    assert.throws(() => checkDomain('host', 'example.net', www), /host of Longshore's API/)
+    assert.equal(checkDomain('host', 'shop.deploy.example.org', OWN), 'shop.deploy.example.org')
   })
 
   test('a reference is refused or is no option, no path and no revision expression', () => {

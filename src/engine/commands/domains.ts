@@ -12,7 +12,7 @@ export class DomainCommands {
 
   /** The stage answers on `host` as well, at once. A host belongs to one stage of all. */
   async add(stageId: string, host: string): Promise<Stage> {
-    const name = checkDomain('host', host, this.parts.settings.baseDomain)
+    const name = checkDomain('host', host, this.parts.settings)
     const stage = await this.parts.database.transaction(async (manager) => {
       const found = await lockStage(manager, stageId, 'stageId')
       if ((await manager.countBy(Domain, { stageId })) >= MAX_DOMAINS) {
@@ -40,7 +40,7 @@ export class DomainCommands {
 
   /** A host that is not the stage's counts as removed. */
   async remove(stageId: string, host: string): Promise<Stage> {
-    const name = checkDomain('host', host, this.parts.settings.baseDomain)
+    const name = checkDomain('host', host, this.parts.settings)
     const stage = await this.parts.database.transaction(async (manager) => {
       const found = await lockStage(manager, stageId, 'stageId')
       await manager.delete(Domain, { host: name, stageId })

@@ -12,5 +12,6 @@ export interface CommandParts {
     readonly allowInsecureForges: boolean
     readonly drainMs: number
     readonly baseDomain: string
+    readonly publicUrl: string
   }
 }

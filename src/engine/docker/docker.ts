@@ -48,6 +48,8 @@ export interface ContainerState {
   readonly exitCode: number
   readonly outOfMemory: boolean
   readonly restarts: number
+  /** Whether the engine starts it again whenever it ends: nobody has begun to stop it. */
+  readonly keptRunning: boolean
   /** What the image's HEALTHCHECK says; null: it has none. */
   readonly health: 'starting' | 'healthy' | 'unhealthy' | null
   /** On Longshore's network; null while it has none. */

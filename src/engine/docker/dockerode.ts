@@ -22,6 +22,7 @@ import { buildImage, findImage } from './images.js'
 import { type Listening, listeningOf } from './listening.js'
 
 const PING_MS = 3_000
+const KEPT_RUNNING = 'unless-stopped'
 /** How much longer than its grace time a stop may take. */
 const STOP_MARGIN_MS = 30_000
 /** Looking through a large build cache takes the engine long. */
@@ -110,13 +111,14 @@ export class Dockerode implements DockerPort {
       exitCode: found.State.ExitCode,
       outOfMemory: found.State.OOMKilled,
       restarts: found.RestartCount,
+      keptRunning: found.HostConfig.RestartPolicy?.Name === KEPT_RUNNING,
       health: healthOf(found.State.Health?.Status),
       address: addressIn(found.NetworkSettings),
     }
   }
 
   async keepRunning(name: string, signal: AbortSignal): Promise<void> {
-    const policy = { RestartPolicy: { Name: 'unless-stopped' } }
+    const policy = { RestartPolicy: { Name: KEPT_RUNNING } }
     await this.#call(() => this.#docker.getContainer(name).update(policy), signal)
   }
 

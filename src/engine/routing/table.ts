@@ -1,5 +1,5 @@
 import type { Queryable } from '../logs/store.js'
-import { containerName, stageHost } from '../names.js'
+import { containerName, counterpart, stageHost } from '../names.js'
 
 /** Where requests for a host go. */
 export interface Target {
@@ -70,8 +70,6 @@ export async function readRoutes(database: Queryable, baseDomain: string): Promi
 
 /** A domain's counterpart with or without `www.`, unless that is somebody's domain itself. */
 function redirectsOf(domains: readonly string[], owned: ReadonlySet<string>): Map<string, string> {
-  const pairs = domains.map(
-    (host) => [host.startsWith('www.') ? host.slice(4) : `www.${host}`, host] as const,
-  )
-  return new Map(pairs.filter(([counterpart]) => !owned.has(counterpart)))
+  const pairs = domains.map((host) => [counterpart(host), host] as const)
+  return new Map(pairs.filter(([from]) => !owned.has(from)))
 }

@@ -11,7 +11,8 @@ export const STOP_GRACE_SECONDS = 10
 /**
  * Lets requests that are under way end, at most until `drain_until`, then stops the containers of a RETIRED deployment,
  * and removes them unless traffic may still come back to them. New requests do not reach them: the stage's traffic has
- * moved, and the deployment's own host goes with this. Whoever calls this again after a crash goes on with the stored
+ * moved, and the deployment's own host goes with this. A router that is known not to have followed keeps them: they stay
+ * until it has, or traffic goes back. Whoever calls this again after a crash goes on with the stored
  * deadline.
  */
 export async function retire(
@@ -20,9 +21,10 @@ export async function retire(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   const { deploymentId } = replaced
-  const until = await drainDeadline(tools.database, deploymentId)
-  if (until === null) return
-  await step(tools, 'drain', () => untilDrained(deploymentId, until, tools, signal))
+  const drain = await readDrain(tools.database, deploymentId)
+  if (!drain) return
+  await step(tools, 'drain', () => untilDrained(deploymentId, drain.until, tools, signal))
+  if (await stillGetsRequests(drain, tools)) return
   const stopBefore = performance.now() + STOP_WITHIN_SECONDS * 1000
   const taken = await reserveForStop(tools.database, deploymentId)
   if (!taken) return
@@ -45,14 +47,30 @@ export async function untilDrained(
     await sleep(LOOK_MS, undefined, { signal })
 }
 
-/** On the monotonic clock of this process; null when it is not RETIRED any more, is wanted again, or somebody else is at it. */
-async function drainDeadline(database: Queryable, deploymentId: string): Promise<number | null> {
-  const [row] = await database.query<{ left: number | null }[]>(
-    `SELECT extract(epoch FROM drain_until - now())::float8 * 1000 AS left
-       FROM deployment d WHERE id = $1 AND ${MAY_STOP}`,
+interface Drain {
+  /** On the monotonic clock of this process. */
+  readonly until: number
+  readonly stageId: string
+  /** What the stage's traffic goes to now; null: it is stopped. */
+  readonly successor: string | null
+}
+
+/** Null when it is not RETIRED any more, is wanted again, or somebody else is at it. */
+async function readDrain(database: Queryable, deploymentId: string): Promise<Drain | null> {
+  const [row] = await database.query<(Omit<Drain, 'until'> & { left: number | null })[]>(
+    `SELECT extract(epoch FROM drain_until - now())::float8 * 1000 AS left, d.stage_id AS "stageId",
+            CASE WHEN NOT st.stopped THEN st.current_deployment_id END AS successor
+       FROM deployment d JOIN stage st ON st.id = d.stage_id WHERE d.id = $1 AND ${MAY_STOP}`,
     [deploymentId],
   )
-  return row ? performance.now() + (row.left ?? 0) : null
+  return row ? { ...row, until: performance.now() + (row.left ?? 0) } : null
+}
+
+/** The router says that it does not follow yet. The reconciler comes back, unless the watcher sends traffic back first. */
+async function stillGetsRequests({ stageId, successor }: Drain, { router }: Tools): Promise<boolean> {
+  if (successor === null || (await router.confirms(stageId, successor)) !== false) return false
+  await router.apply().catch(() => undefined)
+  return (await router.confirms(stageId, successor)) === false
 }
 
 function end(name: string, kept: boolean, { docker }: Tools): Promise<void> {

@@ -1,0 +1,81 @@
+import type { App } from '../entities/app.js'
+import type { Deployment } from '../entities/deployment.js'
+import type { Stage } from '../entities/stage.js'
+import type { ContainerRequest, Docker } from './docker/docker.js'
+import { type Patience, untilWellAgain } from './health.js'
+import type { SecretBox } from './secrets.js'
+import { containerNames, containerRequests } from './steps/containers.js'
+import { step, type Tools } from './steps/context.js'
+import { ownerOf } from './steps/start.js'
+import { openConfiguration } from './variables.js'
+
+/** A deployment that ran before. */
+export interface Sleeper {
+  readonly app: App
+  readonly stage: Stage
+  readonly deployment: Deployment
+}
+
+/** What its containers are made with, as they were. @throws Error when it never ran, or a variable does not decrypt */
+export function requestsOf(
+  { app, stage, deployment }: Sleeper,
+  tools: Tools,
+  secrets: SecretBox,
+): ContainerRequest[] {
+  const { configuration, imageId, port } = deployment
+  if (!configuration || !imageId || port === null) throw new Error('it never ran')
+  const { variables } = openConfiguration(secrets, stage.id, configuration)
+  const owner = ownerOf({ app, stage, deployment }, tools)
+  return containerRequests(owner, { imageId, port, configuration, variables })
+}
+
+/**
+ * Makes the containers of a deployment run that were stopped, or are being stopped, and waits until they answer; what is
+ * gone is made again from its image. Gives their addresses. Only for whoever has reserved them (reservation.ts), or
+ * while they drain.
+ *
+ * @throws Error when one does not answer in time; the containers stay as they are
+ */
+export function wake(
+  sleeper: Sleeper,
+  patience: Patience,
+  tools: Tools,
+  secrets: SecretBox,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { app, deployment } = sleeper
+  const { docker } = tools
+  const names = containerNames(app.name, deployment.id, deployment.configuration?.replicas ?? 1)
+  const wakeOne = async (name: string) => {
+    const state = await docker.findContainer(name)
+    // It is within the grace time of its stop, and would be killed as soon as it serves.
+    if (state?.running && !state.keptRunning) await docker.stopContainer(name, 0)
+    if (!state) await makeAgain(name, requestsOf(sleeper, tools, secrets), docker, signal)
+    await docker.startContainer(name, signal)
+    await docker.keepRunning(name, signal)
+    return untilWellAgain(name, deployment, patience, docker, signal)
+  }
+  return step(tools, 'wake', () => Promise.all(names.map(wakeOne)))
+}
+
+async function makeAgain(
+  name: string,
+  requests: readonly ContainerRequest[],
+  docker: Docker,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const request of requests) if (request.name === name) await docker.createContainer(request, signal)
+}
+
+/** Makes a container run that nobody is about to stop; gives its address. */
+export async function run(request: ContainerRequest, docker: Docker, signal: AbortSignal): Promise<string> {
+  let state = await docker.findContainer(request.name)
+  if (!state?.running || !state.keptRunning) {
+    await docker.createContainer(request, signal)
+    await docker.startContainer(request.name, signal)
+    await docker.keepRunning(request.name, signal)
+    state = await docker.findContainer(request.name)
+  }
+  if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
+  return state.address
+}
