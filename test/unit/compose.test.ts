@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 const ROOT = new URL('../../../', import.meta.url)
 const COMPOSE = readFileSync(new URL('compose.yaml', ROOT), 'utf8')
+const FILE = fileURLToPath(new URL('compose.yaml', ROOT))
 const EXAMPLE = readFileSync(new URL('.env.example', ROOT), 'utf8')
 
 /** The text of each service, by name: all that its own lines say, without what an anchor brings. */
@@ -45,4 +48,24 @@ describe('compose.yaml', () => {
     const said = [...EXAMPLE.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name)
     assert.deepEqual(said.sort(), [...read].sort())
   })
+
+  test('is taken by Docker Compose, and not when what is required is missing', (context) => {
+    const compose = composeCommand()
+    if (!compose) return context.skip('no Docker Compose here: docker compose, or docker-compose')
+    const required = new Set([...COMPOSE.matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name = '']) => name))
+    const given = Object.fromEntries([...required].map((name) => [name, '1000']))
+    const accepts = (env: Readonly<Record<string, string>>) =>
+      spawnSync(compose[0], [...compose.slice(1), '--file', FILE, 'config', '--quiet'], {
+        env: { PATH: process.env.PATH, ...env },
+        encoding: 'utf8',
+      })
+    assert.deepEqual([accepts(given).status, accepts(given).stderr], [0, ''])
+    assert.match(accepts({ ...given, ADMIN_TOKEN: '' }).stderr, /set it in \.env/)
+  })
 })
+
+/** Version 2, which is a part of docker, else version 1. */
+function composeCommand(): readonly [string, ...string[]] | null {
+  const commands = [['docker', 'compose'], ['docker-compose']] as const
+  return commands.find(([program, ...rest]) => spawnSync(program, [...rest, 'version']).status === 0) ?? null
+}
