@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { WebSocket } from 'ws'
 import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
 import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
-import { Installation, type ServerProcess, until } from '../support/server.js'
+import { Installation, type ServerProcess, TOKEN, until } from '../support/server.js'
 
 /** A short lease, so that what a dead process held is given back soon. */
 const ENV = { LEASE_SECONDS: '2', POLL_SECONDS: '1' }
@@ -94,7 +96,14 @@ describe('a process that is asked to stop', () => {
     const second = await deploy(port, appId)
     await followLog(port, second, 0, (events) => /step one/.test(JSON.stringify(events)))
 
+    const viewer = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws')
+    await once(viewer, 'open')
+    viewer.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${TOKEN}` } }))
+    await once(viewer, 'message')
+    const closed = once(viewer, 'close') as Promise<[code: number]>
+
     const milliseconds = await server.stop('SIGTERM')
+    assert.equal((await closed)[0], 1001, 'going away')
     assert.ok(milliseconds < 30_000, `it took ${milliseconds} ms`)
     assert.equal(server.child.exitCode, 0, server.output)
     assert.match(

@@ -61,7 +61,8 @@ export async function startTraefik(file: string, folder: string): Promise<Gatewa
   }
 }
 
-interface Dynamic {
+/** What a provider gives Traefik, as far as Longshore writes it. */
+export interface Dynamic {
   readonly routers?: Record<
     string,
     { rule: string; service: string; entryPoints: string[]; middlewares?: string[] }
@@ -95,13 +96,17 @@ export async function startStandIn(folder: string): Promise<StandIn> {
     if (last !== null && hasHost(dynamic, last)) kept = dynamic
     return dynamic
   }
+  return { ...(await serve(read)), stopFollowingAt: (host) => (last = host) }
+}
+
+/** A gateway that routes, and answers its API, by what is read for each request. */
+export async function serve(read: () => Dynamic): Promise<Gateway> {
   const web = createServer((incoming, response) => route(read(), incoming, response))
   const api = createServer((incoming, response) => answerApi(read(), incoming, response))
   const [port, apiPort] = [await listen(web), await listen(api)]
   return {
     port,
     api: `http://127.0.0.1:${apiPort}`,
-    stopFollowingAt: (host) => (last = host),
     async [Symbol.asyncDispose]() {
       for (const server of [web, api]) {
         const closed = new Promise((resolve) => server.close(resolve))
