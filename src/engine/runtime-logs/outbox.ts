@@ -63,6 +63,11 @@ export class Outbox {
     this.wake()
   }
 
+  /** A stream has been shown further than the last line that was added of it. */
+  advance(deploymentId: string, shown: Shown): void {
+    this.moveTo(advanced(this.#places ?? [], deploymentId, shown))
+  }
+
   /** Adds a line. `shown`: how far its stream has been shown with it; null: not to a point from which one could go on. */
   add(line: RuntimeLogInput, shown: Shown | null): void {
     if (shown) this.#places = advanced(this.#places ?? [], line.deploymentId, shown)
