@@ -58,7 +58,8 @@ export async function handleEvent(
         superseded.push(...(await supersedeOldest(manager, answer.deployment)))
       }
       const deploymentId = answer.deployment?.id ?? null
-      decisions.push({ ref: push.ref, stage, reason: printable(answer.reason), deploymentId })
+      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate: isPassed }
+      decisions.push({ ...of, stage, reason: printable(answer.reason), deploymentId })
     }
   }
   return { found: { ...summaryOf(event.pushes[0], decisions), decisions }, queued, superseded }

@@ -8,8 +8,10 @@ import { shareKeyToEncrypt } from '../instance.js'
 import { announceSettled } from '../queue.js'
 import { DecryptError } from '../secrets.js'
 import {
-  findSame,
+  findByBody,
+  findByKey,
   forgetOld,
+  goOnAgain,
   isOverLimit,
   newDelivery,
   noteUnseen,
@@ -106,13 +108,18 @@ export class WebhookCommands {
     const app = await lockApp(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const same = await findSame(manager, app.id, keys)
-    if (same) return { receipt: { kind: 'duplicate', delivery: same }, ...NONE }
+    const same = await findByKey(manager, app.id, keys)
+    const twin = same ?? (await findByBody(manager, app.id, keys))
+    const mayDiffer = same === null && keys.deliveryKey !== null
+    if (twin && !(mayDiffer && (await isAnotherPush(manager, received, body)))) {
+      return { receipt: { kind: 'duplicate', delivery: twin }, ...NONE }
+    }
     if (await isOverLimit(manager, app.id)) {
       const reason = 'more than 30 deliveries in a minute: let the forge send it again later'
       await noteUnseen(manager, received, WebhookVerdict.RATE_LIMITED, reason)
       return { receipt: { kind: 'limited' }, ...NONE }
     }
+    if (twin) await manager.update(WebhookDelivery, { id: twin.id }, { bodyHash: null })
     const outcome = await outcomeOf(manager, app, received, body, false)
     const { found } = outcome
     const kept = found.verdict === WebhookVerdict.PONG ? null : body
@@ -164,6 +171,13 @@ async function outcomeOf(
   if (!(event instanceof UnreadableError)) return handleEvent(manager, app, event, isAsked)
   const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
   return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
+}
+
+/** Of a body that came before under another id. */
+async function isAnotherPush(manager: EntityManager, received: Received, body: Buffer): Promise<boolean> {
+  const found = eventOf(received, body)
+  if (found instanceof UnreadableError || found.kind !== 'push') return false
+  return goOnAgain(manager, received.appId, found.pushes)
 }
 
 function eventOf(
