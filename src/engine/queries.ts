@@ -177,6 +177,8 @@ export class Queries {
   }
 }
 
+const NO_CURSOR = 'is not a cursor of this list'
+
 function checkFirst(first: number): number {
   if (!Number.isInteger(first) || first < 1 || first > MAX_PAGE) {
     throw badInput('first', `must be a whole number from 1 to ${MAX_PAGE}`)
@@ -185,12 +187,14 @@ function checkFirst(first: number): number {
 }
 
 function decodeCursor(cursor: string): string {
-  return Buffer.from(cursor, 'base64url').toString('utf8')
+  const key = Buffer.from(cursor, 'base64url').toString('utf8')
+  if (key.includes('\0')) throw badInput('after', NO_CURSOR)
+  return key
 }
 
 function decodeNumber(cursor: string): number {
   const number = Number(decodeCursor(cursor))
-  if (!Number.isSafeInteger(number)) throw badInput('after', 'is not a cursor of this list')
+  if (!Number.isSafeInteger(number)) throw badInput('after', NO_CURSOR)
   return number
 }
 
