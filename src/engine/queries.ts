@@ -146,11 +146,11 @@ export class Queries {
     return this.database.getRepository(CommitStatusTarget).findBy({ appId: In([...appIds]) })
   }
 
-  /** Why the newest status of an app's that the forge has not taken was not. */
+  /** Why the forge has not taken the newest status of an app's; null where it has, or is still to be told. */
   async commitStatusError(appId: string): Promise<string | null> {
-    const [row] = await this.database.query<{ error: string }[]>(
+    const [row] = await this.database.query<{ error: string | null }[]>(
       `SELECT r.error FROM commit_status_report r JOIN deployment d ON d.id = r.deployment_id
-        WHERE d.app_id = $1 AND r.error IS NOT NULL ORDER BY d.generation DESC LIMIT 1`,
+        WHERE d.app_id = $1 ORDER BY d.generation DESC LIMIT 1`,
       [appId],
     )
     return row?.error ?? null
