@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm'
+import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LogStream } from '../../entities/log-stream.js'
@@ -61,10 +61,18 @@ export async function supersedeOldest(
   manager: EntityManager,
   { id, stageId }: Deployment,
 ): Promise<readonly string[]> {
-  const oldest = await manager.find(Deployment, {
-    where: { stageId, status: DeploymentStatus.PENDING },
+  const status = DeploymentStatus.PENDING
+  const beyond = await manager.find(Deployment, {
+    select: { id: true },
+    where: { stageId, status },
     order: { generation: 'DESC' },
     skip: MAX_PENDING,
+  })
+  if (beyond.length === 0) return []
+  // Locked in a second step: PostgreSQL locks what it skips as well. One may have been cancelled since.
+  const oldest = await manager.find(Deployment, {
+    where: { id: In(beyond.map((older) => older.id)), status },
+    order: { id: 'ASC' },
     lock: { mode: 'for_no_key_update' },
   })
   for (const older of oldest) {
