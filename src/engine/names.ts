@@ -82,10 +82,11 @@ export function counterpart(host: string): string {
   return host.startsWith('www.') ? host.slice('www.'.length) : `www.${host}`
 }
 
-/** A branch, a tag or a full commit id. */
+/** A branch, a tag or a full commit id: of what git takes that which is no option, path or expression anywhere else. */
 export function checkRef(field: string, ref: string): string {
   const malformed =
-    !/^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}$/.test(ref) || /\.\.|\/\/|@\{|\.lock(\/|$)|\/\.|[./]$/.test(ref)
+    !/^[A-Za-z0-9_][A-Za-z0-9._/@+#=,%!-]{0,199}$/.test(ref) ||
+    /\.\.|\/\/|@\{|\.lock(\/|$)|\/\.|[./]$/.test(ref)
   if (malformed) throw badInput(field, `${quote(ref)} is not a branch, a tag or a full commit id`)
   return ref
 }

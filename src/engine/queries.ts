@@ -146,11 +146,11 @@ export class Queries {
     return this.database.getRepository(CommitStatusTarget).findBy({ appId: In([...appIds]) })
   }
 
-  /** Why the newest status of an app's that the forge has not taken was not. */
+  /** Why the forge has not taken the newest status of an app's; null where it has, or is still to be told. */
   async commitStatusError(appId: string): Promise<string | null> {
-    const [row] = await this.database.query<{ error: string }[]>(
+    const [row] = await this.database.query<{ error: string | null }[]>(
       `SELECT r.error FROM commit_status_report r JOIN deployment d ON d.id = r.deployment_id
-        WHERE d.app_id = $1 AND r.error IS NOT NULL ORDER BY d.generation DESC LIMIT 1`,
+        WHERE d.app_id = $1 ORDER BY d.generation DESC LIMIT 1`,
       [appId],
     )
     return row?.error ?? null
@@ -177,6 +177,8 @@ export class Queries {
   }
 }
 
+const NO_CURSOR = 'is not a cursor of this list'
+
 function checkFirst(first: number): number {
   if (!Number.isInteger(first) || first < 1 || first > MAX_PAGE) {
     throw badInput('first', `must be a whole number from 1 to ${MAX_PAGE}`)
@@ -185,12 +187,14 @@ function checkFirst(first: number): number {
 }
 
 function decodeCursor(cursor: string): string {
-  return Buffer.from(cursor, 'base64url').toString('utf8')
+  const key = Buffer.from(cursor, 'base64url').toString('utf8')
+  if (key.includes('\0')) throw badInput('after', NO_CURSOR)
+  return key
 }
 
 function decodeNumber(cursor: string): number {
   const number = Number(decodeCursor(cursor))
-  if (!Number.isSafeInteger(number)) throw badInput('after', 'is not a cursor of this list')
+  if (!Number.isSafeInteger(number)) throw badInput('after', NO_CURSOR)
   return number
 }
 

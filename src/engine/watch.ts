@@ -63,6 +63,11 @@ export class Watcher implements AsyncDisposable {
     this.#stopping.abort()
     this.#unsubscribe()
     await this.#rounds[Symbol.asyncDispose]()
+    await this.settle()
+  }
+
+  /** Resolves when the looks that were begun have ended. */
+  async settle(): Promise<void> {
     await Promise.all(this.#looking.values())
   }
 

@@ -41,6 +41,11 @@ export enum WebhookVerdict {
 export interface StageDecision {
   /** As the forge names it: `refs/heads/main`. */
   readonly ref: string
+  /** What it pointed to before and after, as of {@link WebhookDelivery} for its first. */
+  readonly before: string | null
+  readonly sha: string | null
+  /** A later push of it was handled before this one. */
+  readonly isLate: boolean
   readonly stage: string
   readonly reason: string
   /** Null: it is not deployed. */

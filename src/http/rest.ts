@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import type { CreateAppCommand } from '../engine/commands/apps.js'
 import { badInput, CommandError, type CommandErrorCode } from '../engine/errors.js'
 import type { Logger } from '../logger.js'
+import { refuseNul } from '../resolvers/errors.js'
 import type { ApiParts } from '../resolvers/request-context.js'
 import { appJson, deploymentJson } from './rest-json.js'
 
@@ -21,6 +22,10 @@ interface ListQuery {
 export function serveRest(app: FastifyInstance, parts: ApiParts, logger: Logger): void {
   const { commands, queries, address } = parts
   answerErrors(app, logger)
+  app.addHook('preHandler', ({ params, query, routeOptions }, _reply, done) => {
+    if (routeOptions.url?.startsWith('/api/')) refuseNul({ ...(params as object), ...(query as object) })
+    done()
+  })
 
   app.get<{ Querystring: ListQuery }>('/api/v1/apps', async (request, reply) => {
     const page = await queries.apps(limitOf(request.query, 50), request.query.after ?? null)

@@ -1,7 +1,7 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { deploymentUrl } from '../engine/names.js'
 import { badInput } from '../engine/errors.js'
-import { entriesOf } from '../engine/logs/reader.js'
+import { storedEntries } from '../engine/logs/reader.js'
 import { readPage } from '../engine/logs/store.js'
 import { MAX_PAGE } from '../engine/queries.js'
 import type { Deployment } from '../entities/deployment.js'
@@ -114,6 +114,6 @@ export class DeploymentResolver {
     checkAfter(after)
     if (first < 1 || first > MAX_PAGE) throw badInput('first', `must be from 1 to ${MAX_PAGE}`)
     const page = await readPage(queries.database, deployment.id, after, first)
-    return { events: page ? entriesOf(page, after) : [], end: page?.end ?? null }
+    return { events: page ? storedEntries(page) : [], end: page?.end ?? null }
   }
 }

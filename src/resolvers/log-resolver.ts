@@ -7,7 +7,7 @@ import type { RuntimeLogEntry } from '../engine/runtime-logs/store.js'
 import type { Deployment } from '../entities/deployment.js'
 import { DeploymentType } from '../schema/deployment.js'
 import { LogEventType, RuntimeLogEventType } from '../schema/log.js'
-import { toGraphQLError } from './errors.js'
+import { refuseNul, toGraphQLError } from './errors.js'
 import type { RequestContext } from './request-context.js'
 
 interface Data {
@@ -95,6 +95,7 @@ async function mustExist({ queries }: RequestContext, deploymentId: string): Pro
 function answering(subscribe: (data: Data) => Promise<AsyncIterable<unknown>>) {
   return async (data: Data): Promise<AsyncIterable<unknown>> => {
     try {
+      refuseNul(data.args)
       return await subscribe(data)
     } catch (error) {
       throw error instanceof CommandError ? toGraphQLError(error) : error

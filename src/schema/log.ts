@@ -40,7 +40,7 @@ export class LogEventType {
   @Field(() => LogEndType, {
     nullable: true,
     description:
-      'On the last event of the log only. A reader who has it all already gets it with an empty text.',
+      'On the last event of the log only. A subscriber who has it all already gets it with an empty text.',
   })
   end!: LogEndType | null
 }

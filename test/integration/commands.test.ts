@@ -5,6 +5,7 @@ import { openDatabase } from '../../src/database.js'
 import { Disposal } from '../../src/disposal.js'
 import { Commands } from '../../src/engine/commands.js'
 import { CommandError, type CommandErrorCode } from '../../src/engine/errors.js'
+import { Queries } from '../../src/engine/queries.js'
 import { claimNext } from '../../src/engine/queue.js'
 import { SecretBox } from '../../src/engine/secrets.js'
 import { Wakeups } from '../../src/engine/wakeups.js'
@@ -32,6 +33,7 @@ async function openEngine() {
   })
   return {
     commands,
+    queries: new Queries(database),
     createApp: (name: string, deploy = false) =>
       commands.apps.create({ name, repoUrl: 'file:///srv/repo', deploy }),
     claim: () =>
@@ -195,4 +197,29 @@ describe('cancelDeployment', () => {
     await using engine = await openEngine()
     await assert.rejects(engine.commands.deployments.cancel('nobody'), refusal('NOT_FOUND', 'id'))
   })
+})
+
+test('an empty text for a stage is no branch, no tags and no path', async () => {
+  await using engine = await openEngine()
+  const app = await engine.createApp('empty')
+  const stage = await engine.commands.stages.create(app.id, 'next', '')
+  assert.equal(stage.branch, null)
+  const input = { branch: '', tags: '', healthCheck: { path: '' } }
+  const { branch, tags, healthPath } = await engine.commands.stageSettings.update(stage.id, input)
+  assert.deepEqual([branch, tags, healthPath], [null, null, null])
+})
+
+test('the error of an app’s commit status is that of its newest', async () => {
+  await using engine = await openEngine()
+  const app = await engine.createApp('told')
+  const ids: string[] = []
+  for (const error of ['refused', null]) {
+    const { id } = await engine.commands.deployments.deploy(app.id, {})
+    const sql = `INSERT INTO commit_status_report (deployment_id, wanted, error) VALUES ($1, 'success', $2)`
+    await engine.rows(sql, [id, error])
+    ids.push(id)
+  }
+  assert.equal(await engine.queries.commitStatusError(app.id), null)
+  await engine.rows(`UPDATE commit_status_report SET error = 'gone' WHERE deployment_id = $1`, [ids[1]])
+  assert.equal(await engine.queries.commitStatusError(app.id), 'gone')
 })

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerLogsQuery, ContainerOutput } from '../../src/engine/docker/docker.js'
-import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
+import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { type Engines, type EngineUnderTest, openEngines, UNLIMITED } from '../support/docker-engines.js'
+import { FakeDocker } from '../support/fake-docker/fake-docker.js'
 
 const ALL: ContainerLogsQuery = { tail: null, since: null, follow: false }
 
@@ -73,3 +75,22 @@ for (const kind of ['real', 'fake'] as const) {
     })
   })
 }
+
+test('logs that the engine does not even begin to give end by their time, or with whoever wanted them', async () => {
+  await using engine = await FakeDocker.start()
+  engine.fault({ path: /^\/containers\/x\/json/, kind: 'hang', times: 2 })
+  const port = (dockerTimeoutMs: number) =>
+    new Dockerode({
+      ...UNLIMITED,
+      dockerHost: engine.host,
+      builder: 'classic',
+      buildSilenceMs: 9_000,
+      dockerTimeoutMs,
+    })
+  const never = new AbortController().signal
+  await assert.rejects(port(100).containerLogs('x', ALL, never), /did not answer within 100 ms/)
+  const abort = new AbortController()
+  const asked = port(60_000).containerLogs('x', ALL, abort.signal)
+  setTimeout(() => abort.abort(new Error('enough')), 100)
+  await assert.rejects(asked, /enough/)
+})

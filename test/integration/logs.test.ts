@@ -193,6 +193,18 @@ describe('a log', () => {
     assert.ok(entries.every((entry) => Buffer.byteLength(entry.text) <= 32 * 1024))
   })
 
+  test('comes in chunks of at most 32 KiB, whatever script it is written in', async () => {
+    const { deployment, writer } = await open()
+    const output = writer.output(LogSource.STDOUT)
+    const lines = Array.from({ length: 40 }, (_, index) => `${'你'.repeat(100 * index)}\n`)
+    await output.write(Buffer.from(`${lines.join('')}${'你'.repeat(20_000)}\n`))
+    output.end()
+    await end(deployment, writer)
+    const entries = await read(api, deployment.id)
+    assert.ok(textOf(entries).startsWith(lines.join('')))
+    assert.ok(entries.every((entry) => Buffer.byteLength(entry.text) <= 32 * 1024))
+  })
+
   test('closes in the transaction that makes its deployment run', async () => {
     const { deployment, writer } = await open()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }

@@ -185,6 +185,27 @@ describe('runtime logs between processes', () => {
     await reader.return()
   })
 
+  test('a container that starts again and again is not read from its beginning, though a stream is silent', async () => {
+    const { stageId, names } = await serving()
+    await using _worker = follower('crashing')
+    const reader = await open(stageId, 10)
+    docker.write(names[0], 'before\n')
+    assert.deepEqual(await readLines(reader, 1), ['before'])
+    await sleep(1_100)
+    docker.write(names[0], 'crash\n')
+    assert.deepEqual(await readLines(reader, 1), ['crash'])
+    await http.call('POST', `/containers/${names[0]}/stop?t=0`)
+    const silent = `places -> -1 -> 'shown' ? $1`
+    await until(10_000, async () => {
+      const sql = `SELECT 1 FROM runtime_log_viewer WHERE ${silent}`
+      return (await api.database.query<unknown[]>(sql, [`${names[0]}/STDERR`])).length > 0
+    })
+    await http.call('POST', `/containers/${names[0]}/start`)
+    docker.write(names[0], 'at last\n', 2)
+    assert.deepEqual(await readLines(reader, 1), ['at last'])
+    await reader.return()
+  })
+
   test('a viewer whose place the database has lost is told so, at the end', async () => {
     const { stageId } = await serving()
     const reader = await open(stageId, 0)

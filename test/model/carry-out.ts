@@ -118,8 +118,9 @@ async function act(step: Extract<Step, Process>, world: World): Promise<void> {
   if (step.do === 'claim') process.engine.wake()
   else if (step.do === 'heartbeat') begin(process.leases.renew())
   else if (step.do === 'rescue') begin(process.recover())
-  else if (step.do === 'reconcile') begin(process.reconciler.reconcile())
-  else if (step.do === 'watch') begin(process.watcher.round())
+  else if (step.do === 'reconcile')
+    begin(process.reconciler.reconcile().then(() => process.reconciler.settle()))
+  else if (step.do === 'watch') begin(process.watcher.round().then(() => process.watcher.settle()))
   else if (step.do === 'clean') begin(process.clean())
   return Promise.resolve()
 }

@@ -76,6 +76,7 @@ async function goRound(world: World, round: number): Promise<void> {
   const keeper = keepers[round % keepers.length]
   await keeper?.recover()
   await keeper?.watcher.round().catch(() => undefined)
+  await keeper?.watcher.settle()
   await keeper?.reconciler.reconcile().catch(() => undefined)
   await keeper?.reconciler.settle()
   for (const { engine } of living) engine.wake()

@@ -5,8 +5,10 @@ import type { ContainerOutput } from '../../src/engine/docker/docker.js'
 
 const AT = '2026-01-02T03:04:05.000000006Z'
 
-function frame(stream: number, text: string): Buffer {
-  const bytes = Buffer.from(`${AT} ${text}`)
+const frame = (stream: number, text: string) => unstamped(stream, `${AT} ${text}`)
+
+function unstamped(stream: number, text: string): Buffer {
+  const bytes = Buffer.from(text)
   const header = Buffer.alloc(8)
   header[0] = stream
   header.writeUInt32BE(bytes.length, 4)
@@ -43,6 +45,24 @@ describe('what the engine says that a container wrote', () => {
       ])
     })
   }
+
+  test('ends with an error where the engine says that it cannot read on', async () => {
+    const words = 'Error grabbing logs: invalid character'
+    const broken = Buffer.concat([frame(1, 'one\n'), unstamped(3, words), frame(1, 'two\n')])
+    const seen: string[] = []
+    await assert.rejects(async () => {
+      for await (const { bytes } of readFramed([broken])) seen.push(bytes.toString('utf8'))
+    }, /cannot read a container's log: Error grabbing logs: invalid character$/)
+    assert.deepEqual(seen, ['one\n'])
+  })
+
+  test('is nothing where it has no time', async () => {
+    const words = ['Error grabbing logs\n', '\n', 'no-space', '2026-13-41T03:04:05.000000006Z x\n']
+    const pieces = words.map((text) => unstamped(1, text))
+    assert.deepEqual(await textsOf(readFramed([...pieces, frame(1, 'one\n')])), [[AT, 'STDOUT', 'one\n']])
+    const raw = Buffer.from(`${words.join('')}\n${AT} one\n`)
+    assert.deepEqual(await textsOf(readRaw([raw])), [[AT, 'STDOUT', 'one\n']])
+  })
 
   test('ends with the last whole frame when the connection ends within one', async () => {
     assert.equal((await textsOf(readFramed([framed.subarray(0, -3)]))).length, 3)

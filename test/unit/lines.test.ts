@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { cleanLine, LineShaper, MAX_LINE_LENGTH } from '../../src/engine/logs/lines.js'
+import { cleanLine, LineShaper, MAX_LINE_BYTES } from '../../src/engine/logs/lines.js'
 
 const ESC = '\x1b'
 const CUT = ' …[line cut]'
@@ -90,7 +90,7 @@ describe('the line shaper', () => {
   })
 
   test('forgets that a line was too long when a carriage return overwrites it', () => {
-    assert.deepEqual(shape(['x'.repeat(MAX_LINE_LENGTH + 1), '\rdone\n']), ['done\n'])
+    assert.deepEqual(shape(['x'.repeat(MAX_LINE_BYTES + 1), '\rdone\n']), ['done\n'])
   })
 
   test('gives a last line without newline one', () => {
@@ -119,7 +119,7 @@ describe('the line shaper', () => {
   })
 
   test('lets a line of exactly the limit through and cuts the next longer one with a marker', () => {
-    const full = 'x'.repeat(MAX_LINE_LENGTH)
+    const full = 'x'.repeat(MAX_LINE_BYTES)
     assert.deepEqual(shape([`${full}\n`]), [`${full}\n`])
     assert.deepEqual(shape([`${full}y\nnext\n`]), [`${full}${CUT}\n`, 'next\n'])
     assert.deepEqual(shape([full, 'y', 'z']), [`${full}${CUT}\n`])
@@ -131,11 +131,18 @@ describe('the line shaper', () => {
   })
 
   test('does not split a surrogate pair where it cuts a long line', () => {
-    const almost = 'x'.repeat(MAX_LINE_LENGTH - 1)
+    const almost = 'x'.repeat(MAX_LINE_BYTES - 1)
     assert.deepEqual(shape([`${almost}💚💚\n`]), [`${almost}${CUT}\n`])
-    assert.deepEqual(shape([`${'x'.repeat(MAX_LINE_LENGTH - 2)}💚💚\n`]), [
-      `${'x'.repeat(MAX_LINE_LENGTH - 2)}💚${CUT}\n`,
-    ])
+    const short = 'x'.repeat(MAX_LINE_BYTES - 4)
+    assert.deepEqual(shape([`${short}💚💚\n`]), [`${short}💚${CUT}\n`])
+  })
+
+  test('counts bytes where it cuts, also those of what it makes visible', () => {
+    const whole = '你'.repeat(Math.floor(MAX_LINE_BYTES / 3))
+    assert.deepEqual(shape([`${whole}\n`]), [`${whole}\n`])
+    assert.deepEqual(shape([`${whole}你你\n`]), [`${whole}${CUT}\n`])
+    assert.deepEqual(shape(['你'.repeat(MAX_LINE_BYTES), '\n']), [`${whole}${CUT}\n`])
+    assert.deepEqual(shape(['\0'.repeat(MAX_LINE_BYTES), '\n']), [`${whole.replaceAll('你', '␀')}${CUT}\n`])
   })
 
   test('needs little memory for 50 MB without a newline', () => {
@@ -151,7 +158,7 @@ describe('the line shaper', () => {
     const held = process.memoryUsage().heapUsed - before
     shaper.end()
     assert.ok(held < 4 * 1024 * 1024, `holds ${held} bytes`)
-    assert.deepEqual(lines, [`${'x'.repeat(MAX_LINE_LENGTH)}${CUT}\n`])
+    assert.deepEqual(lines, [`${'x'.repeat(MAX_LINE_BYTES)}${CUT}\n`])
   })
 })
 

@@ -106,6 +106,13 @@ describe('the cap of a log', () => {
     assert.deepEqual(said, [1, 0, 0, 1, 0, 0, 1])
   })
 
+  test('joins the lines of the tail to chunks by bytes', () => {
+    const tail = Array.from({ length: 20 }, () => line(`${'你'.repeat(5_000)}\n`))
+    const { chunks } = run([line('x'.repeat(HEAD_BYTES)), ...tail])
+    assert.equal(textOf(chunks), textOf(tail))
+    for (const { text } of chunks) assert.ok(Buffer.byteLength(text) <= 32 * 1024)
+  })
+
   test('keeps apart in the tail what came from different sources and phases', () => {
     const [out, error] = [LogSource.STDOUT, LogSource.STDERR]
     const tail = [

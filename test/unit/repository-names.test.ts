@@ -28,6 +28,8 @@ describe('a ref', () => {
       'feature/x-1',
       'a@b',
       'a+b',
+      'fix/#12',
+      'a=b,c%d!',
       '_x',
       'HEAD',
       repeat('a1', 20),

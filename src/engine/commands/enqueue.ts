@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm'
+import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LogStream } from '../../entities/log-stream.js'
@@ -6,10 +6,10 @@ import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 import { shareKey } from '../instance.js'
 import { createId } from '../names.js'
-import { recordEvent } from '../states.js'
+import { recordEvent, settle } from '../states.js'
 import type { Wakeups } from '../wakeups.js'
 
-/** Pending deployments per stage; more are refused until one was claimed. */
+/** Pending deployments per stage; beyond it what somebody asks for is refused, and a push ends the oldest. */
 const MAX_PENDING = 25
 /** A deployment under way makes way for a newer one; after so many in a row the next one may finish. */
 const MAX_PREEMPTED_IN_A_ROW = 3
@@ -29,11 +29,7 @@ export async function enqueue(
   options: EnqueueOptions,
   reason: string | null = null,
 ): Promise<Deployment> {
-  const waiting = await manager.countBy(Deployment, { stageId: stage.id, status: DeploymentStatus.PENDING })
-  if (waiting >= MAX_PENDING) {
-    const message = `${waiting} deployments of this stage wait already: let one start first`
-    throw new CommandError('QUEUE_FULL', message)
-  }
+  if (trigger !== DeploymentTrigger.WEBHOOK) await refuseBeyond(manager, stage.id)
   const id = createId()
   await manager.insert(Deployment, {
     id,
@@ -46,6 +42,46 @@ export async function enqueue(
   await recordEvent(manager, { deploymentId: id, epoch: 0 }, null, DeploymentStatus.PENDING, reason)
   await preempt(manager, stage.id, id)
   return manager.findOneByOrFail(Deployment, { id })
+}
+
+async function refuseBeyond(manager: EntityManager, stageId: string): Promise<void> {
+  const waiting = await manager.countBy(Deployment, { stageId, status: DeploymentStatus.PENDING })
+  if (waiting < MAX_PENDING) return
+  throw new CommandError(
+    'QUEUE_FULL',
+    `${waiting} deployments of this stage wait already: let one start first`,
+  )
+}
+
+/**
+ * Ends the oldest that wait where there are too many, and gives their ids: whoever claims the newest one ends them too.
+ * Nobody is there to push again, so that a push must not be refused.
+ */
+export async function supersedeOldest(
+  manager: EntityManager,
+  { id, stageId }: Deployment,
+): Promise<readonly string[]> {
+  const status = DeploymentStatus.PENDING
+  const beyond = await manager.find(Deployment, {
+    select: { id: true },
+    where: { stageId, status },
+    order: { generation: 'DESC' },
+    skip: MAX_PENDING,
+  })
+  if (beyond.length === 0) return []
+  // Locked in a second step: PostgreSQL locks what it skips as well. One may have been cancelled since.
+  const oldest = await manager.find(Deployment, {
+    where: { id: In(beyond.map((older) => older.id)), status },
+    order: { id: 'ASC' },
+    lock: { mode: 'for_no_key_update' },
+  })
+  for (const older of oldest) {
+    const claim = { deploymentId: older.id, epoch: older.epoch }
+    const words = { text: `Superseded by the newer deployment ${id}.` }
+    const patch = { superseded_by: id, finished_at: new Date() }
+    await settle(manager, claim, DeploymentStatus.SUPERSEDED, words, patch)
+  }
+  return oldest.map((older) => older.id)
 }
 
 /**

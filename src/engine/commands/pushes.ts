@@ -4,11 +4,10 @@ import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../e
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { type StageDecision, type WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
-import { CommandError } from '../errors.js'
 import { decide } from '../webhooks/decide.js'
 import { isLate, LATE, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
-import { enqueue } from './enqueue.js'
+import { enqueue, supersedeOldest } from './enqueue.js'
 
 /** What a delivery meant, and the deployments that were queued for it. */
 export interface Outcome {
@@ -17,8 +16,12 @@ export interface Outcome {
     'verdict' | 'reason' | 'ref' | 'beforeSha' | 'commitSha' | 'decisions'
   >
   readonly queued: readonly Deployment[]
+  /** Ids of those that made way for them. */
+  readonly superseded: readonly string[]
 }
 
+/** Nothing is deployed. */
+export const NONE = { queued: [], superseded: [] }
 const NOTHING = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
 
 /**
@@ -33,15 +36,16 @@ export async function handleEvent(
   isAsked: boolean,
 ): Promise<Outcome> {
   if (event.kind === 'ping') {
-    return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, queued: [] }
+    return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
   }
   if (event.kind === 'other') {
     const reason = printable(`an event "${event.what.slice(0, 60)}" deploys nothing`)
-    return { found: { ...NOTHING, verdict: WebhookVerdict.IGNORED, reason }, queued: [] }
+    return { found: { ...NOTHING, verdict: WebhookVerdict.IGNORED, reason }, ...NONE }
   }
   const stages = await lockStages(manager, app.id)
   const decisions: StageDecision[] = []
   const queued: Deployment[] = []
+  const superseded: string[] = []
   for (const push of event.pushes) {
     const isPassed = !isAsked && (await isLate(manager, app.id, push))
     for (const { stageId, stage, deploys, reason } of decide(push, rulesOf(app, stages), app.watchPaths)) {
@@ -49,12 +53,16 @@ export async function handleEvent(
         deploys && !isPassed
           ? await queue(manager, stages.get(stageId), push)
           : { deployment: null, reason: deploys ? LATE : reason, isNew: false }
-      if (answer.deployment && answer.isNew) queued.push(answer.deployment)
+      if (answer.deployment && answer.isNew) {
+        queued.push(answer.deployment)
+        superseded.push(...(await supersedeOldest(manager, answer.deployment)))
+      }
       const deploymentId = answer.deployment?.id ?? null
-      decisions.push({ ref: push.ref, stage, reason: printable(answer.reason), deploymentId })
+      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate: isPassed }
+      decisions.push({ ...of, stage, reason: printable(answer.reason), deploymentId })
     }
   }
-  return { found: { ...summaryOf(event.pushes[0], decisions), decisions }, queued }
+  return { found: { ...summaryOf(event.pushes[0], decisions), decisions }, queued, superseded }
 }
 
 /** All of an app, in one order, so that two deliveries do not wait for each other. */
@@ -93,15 +101,9 @@ async function queue(manager: EntityManager, stage: Stage | undefined, push: Pus
     commitSha: push.sha,
     commitMessage: push.message && printable(push.message.split('\n', 1)[0] ?? '').slice(0, 200),
   }
-  try {
-    const reason = `push of the ${push.kind} ${push.name}`
-    const deployment = await enqueue(manager, stage, DeploymentTrigger.WEBHOOK, options, reason)
-    return { deployment, isNew: true, reason: `deploys ${push.sha}` }
-  } catch (error) {
-    // Said before anything was written.
-    if (!(error instanceof CommandError) || error.code !== 'QUEUE_FULL') throw error
-    return { deployment: null, isNew: false, reason: error.message }
-  }
+  const reason = `push of the ${push.kind} ${push.name}`
+  const deployment = await enqueue(manager, stage, DeploymentTrigger.WEBHOOK, options, reason)
+  return { deployment, isNew: true, reason: `deploys ${push.sha}` }
 }
 
 function summaryOf(push: Push | undefined, decisions: readonly StageDecision[]) {

@@ -5,7 +5,7 @@ import { checkGlob } from '../webhooks/globs.js'
 import type { CommandParts } from './parts.js'
 import { lockStage } from './stage-lock.js'
 
-/** What is left out stays as it is; null resets to the default. */
+/** What is left out stays as it is; null, or an empty text, resets to the default. */
 export interface UpdateStageCommand {
   readonly branch?: string | null
   readonly tags?: string | null
@@ -88,11 +88,11 @@ function patchOf(command: UpdateStageCommand): Partial<Stage> {
     if (value === undefined) continue
     patch[column] = value === null ? fallback : checkNumber(field, value, bounds)
   }
-  if (command.branch !== undefined) patch.branch = command.branch && checkRef('branch', command.branch)
-  if (command.tags !== undefined) patch.tags = command.tags && checkGlob('tags', command.tags)
+  if (command.branch !== undefined) patch.branch = command.branch ? checkRef('branch', command.branch) : null
+  if (command.tags !== undefined) patch.tags = command.tags ? checkGlob('tags', command.tags) : null
   if (command.autoDeploy !== undefined) patch.autoDeploy = command.autoDeploy ?? true
   const path = command.healthCheck === null ? null : command.healthCheck?.path
-  if (path !== undefined) patch.healthPath = path && checkHealthPath('healthCheck.path', path)
+  if (path !== undefined) patch.healthPath = path ? checkHealthPath('healthCheck.path', path) : null
   return patch
 }
 

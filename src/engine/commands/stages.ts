@@ -28,7 +28,7 @@ export class StageCommands {
       id: createId(),
       appId,
       name: checkStageName('name', name),
-      branch: branch && checkRef('branch', branch),
+      branch: branch ? checkRef('branch', branch) : null,
     }
     return this.parts.database.transaction(async (manager) => {
       await getApp(manager, appId)

@@ -5,10 +5,13 @@ import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../errors.js'
 import { shareKeyToEncrypt } from '../instance.js'
+import { announceSettled } from '../queue.js'
 import { DecryptError } from '../secrets.js'
 import {
-  findSame,
+  findByBody,
+  findByKey,
   forgetOld,
+  goOnAgain,
   isOverLimit,
   newDelivery,
   noteUnseen,
@@ -18,12 +21,12 @@ import {
 import { type DeliveryKeys, recognise } from '../webhooks/forges.js'
 import { webhookSecretPlace } from '../webhooks/places.js'
 import { readEvent } from '../webhooks/payloads.js'
-import { UnreadableError } from '../webhooks/push.js'
+import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
 import { announceQueued } from './enqueue.js'
 import type { CommandParts } from './parts.js'
-import { handleEvent, type Outcome } from './pushes.js'
+import { handleEvent, NONE, type Outcome } from './pushes.js'
 
 /** What became of a request to a webhook. */
 export type Receipt =
@@ -31,6 +34,8 @@ export type Receipt =
   | { readonly kind: 'refused' }
   | { readonly kind: 'limited' }
   | { readonly kind: 'duplicate' | 'received'; readonly delivery: WebhookDelivery }
+
+type Deployed = Pick<Outcome, 'queued' | 'superseded'>
 
 const REFUSED: Receipt = { kind: 'refused' }
 const APP_ID = /^[a-z0-9]{1,32}$/
@@ -84,10 +89,11 @@ export class WebhookCommands {
       const app = await lockApp(manager, earlier.appId)
       if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
       const { appId, forge, event, contentType, body } = earlier
-      const { found, queued } = await outcomeOf(manager, app, earlier, earlier.body, true)
+      const outcome = await outcomeOf(manager, app, earlier, earlier.body, true)
+      const { found } = outcome
       const row = newDelivery({ appId, forge, event, contentType }, found.verdict, found.reason)
       const delivery = await record(manager, { ...row, ...found, body, redeliveryOf: deliveryId })
-      return { delivery, queued }
+      return { ...outcome, delivery }
     })
     this.#announce(handled)
     return handled.delivery
@@ -98,21 +104,27 @@ export class WebhookCommands {
     received: Received,
     keys: DeliveryKeys,
     body: Buffer,
-  ): Promise<{ receipt: Receipt; queued: Outcome['queued'] }> {
+  ): Promise<{ receipt: Receipt } & Deployed> {
     const app = await lockApp(manager, received.appId)
-    if (!app) return { receipt: REFUSED, queued: [] }
+    if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const same = await findSame(manager, app.id, keys)
-    if (same) return { receipt: { kind: 'duplicate', delivery: same }, queued: [] }
+    const same = await findByKey(manager, app.id, keys)
+    const twin = same ?? (await findByBody(manager, app.id, keys))
+    const mayDiffer = same === null && keys.deliveryKey !== null
+    if (twin && !(mayDiffer && (await isAnotherPush(manager, received, body)))) {
+      return { receipt: { kind: 'duplicate', delivery: twin }, ...NONE }
+    }
     if (await isOverLimit(manager, app.id)) {
       const reason = 'more than 30 deliveries in a minute: let the forge send it again later'
       await noteUnseen(manager, received, WebhookVerdict.RATE_LIMITED, reason)
-      return { receipt: { kind: 'limited' }, queued: [] }
+      return { receipt: { kind: 'limited' }, ...NONE }
     }
-    const { found, queued } = await outcomeOf(manager, app, received, body, false)
+    if (twin) await manager.update(WebhookDelivery, { id: twin.id }, { bodyHash: null })
+    const outcome = await outcomeOf(manager, app, received, body, false)
+    const { found } = outcome
     const kept = found.verdict === WebhookVerdict.PONG ? null : body
     const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, body: kept }
-    return { receipt: { kind: 'received', delivery: await record(manager, row) }, queued }
+    return { ...outcome, receipt: { kind: 'received', delivery: await record(manager, row) } }
   }
 
   async #find(appId: string): Promise<Webhook | null> {
@@ -142,27 +154,41 @@ export class WebhookCommands {
     void noteUnseen(manager, received, WebhookVerdict.REFUSED, reason).catch(() => undefined)
   }
 
-  #announce({ queued }: Pick<Outcome, 'queued'>): void {
+  #announce({ queued, superseded }: Deployed): void {
     for (const deployment of queued) announceQueued(this.parts.wakeups, deployment)
+    for (const id of superseded) announceSettled(this.parts.wakeups, id)
   }
 }
 
 async function outcomeOf(
   manager: EntityManager,
   app: App,
-  { forge, event, contentType }: Omit<Received, 'appId'>,
+  received: Omit<Received, 'appId'>,
   body: Buffer,
   isAsked: boolean,
 ): Promise<Outcome> {
+  const event = eventOf(received, body)
+  if (!(event instanceof UnreadableError)) return handleEvent(manager, app, event, isAsked)
+  const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
+  return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
+}
+
+/** Of a body that came before under another id. */
+async function isAnotherPush(manager: EntityManager, received: Received, body: Buffer): Promise<boolean> {
+  const found = eventOf(received, body)
+  if (found instanceof UnreadableError || found.kind !== 'push') return false
+  return goOnAgain(manager, received.appId, found.pushes)
+}
+
+function eventOf(
+  { forge, event, contentType }: Omit<Received, 'appId'>,
+  body: Buffer,
+): ForgeEvent | UnreadableError {
   try {
-    return await handleEvent(manager, app, readEvent(forge, event, contentType, body), isAsked)
+    return readEvent(forge, event, contentType, body)
   } catch (error) {
-    if (!(error instanceof UnreadableError)) throw error
-    const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
-    return {
-      found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: error.message },
-      queued: [],
-    }
+    if (error instanceof UnreadableError) return error
+    throw error
   }
 }
 

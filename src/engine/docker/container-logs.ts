@@ -1,20 +1,28 @@
 import type Docker from 'dockerode'
-import { gone } from './calls.js'
+import { InfrastructureError } from '../errors.js'
+import { bounded, gone } from './calls.js'
 import type { ContainerLogsQuery, ContainerOutput } from './docker.js'
 
 const HEADER_BYTES = 8
 const STDERR = 2
+/** The engine's own word on a log that it cannot read. */
+const SYSTEM_ERROR = 3
 const NEWLINE = 0x0a
 const SPACE = 0x20
+const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/
 
-/** Null: there is no such container. The answer's pieces are asked for as they are read, so a slow reader slows the engine. */
+/**
+ * Null: there is no such container. The answer's pieces are asked for as they are read, so a slow reader slows the
+ * engine. Only the first question is bounded by `ms`: a followed log is silent for as long as its container.
+ */
 export async function openLogs(
   docker: Docker,
   name: string,
   query: ContainerLogsQuery,
+  ms: number,
   signal: AbortSignal,
 ): Promise<AsyncIterable<ContainerOutput> | null> {
-  const found = await gone(docker.getContainer(name).inspect())
+  const found = await bounded(gone(docker.getContainer(name).inspect()), ms, signal)
   if (!found) return null
   const options = {
     stdout: true,
@@ -47,7 +55,11 @@ function unixTime(at: string): string {
 
 type Pieces = AsyncIterable<Buffer> | Iterable<Buffer>
 
-/** Without a terminal each message is framed: one byte stream, three zero bytes, four bytes length. */
+/**
+ * Without a terminal each message is framed: one byte stream, three zero bytes, four bytes length.
+ *
+ * @throws InfrastructureError when the engine says that it cannot read on
+ */
 export async function* readFramed(pieces: Pieces): AsyncGenerator<ContainerOutput> {
   let held: Buffer = Buffer.alloc(0)
   for await (const piece of pieces) {
@@ -56,8 +68,9 @@ export async function* readFramed(pieces: Pieces): AsyncGenerator<ContainerOutpu
     while (held.length - from >= HEADER_BYTES) {
       const end = from + HEADER_BYTES + held.readUInt32BE(from + 4)
       if (held.length < end) break
-      const stream = held[from] === STDERR ? 'STDERR' : 'STDOUT'
-      yield outputOf(stream, held.subarray(from + HEADER_BYTES, end))
+      const message = held.subarray(from + HEADER_BYTES, end)
+      if (held[from] === SYSTEM_ERROR) throw unreadable(message)
+      yield* outputOf(held[from] === STDERR ? 'STDERR' : 'STDOUT', message)
       from = end
     }
     held = held.subarray(from)
@@ -71,15 +84,23 @@ export async function* readRaw(pieces: Pieces): AsyncGenerator<ContainerOutput> 
     held = held.length === 0 ? piece : Buffer.concat([held, piece])
     let from = 0
     for (let at = held.indexOf(NEWLINE); at >= 0; at = held.indexOf(NEWLINE, from)) {
-      yield outputOf('STDOUT', held.subarray(from, at + 1))
+      yield* outputOf('STDOUT', held.subarray(from, at + 1))
       from = at + 1
     }
     held = held.subarray(from)
   }
-  if (held.length > 0) yield outputOf('STDOUT', held)
+  if (held.length > 0) yield* outputOf('STDOUT', held)
 }
 
-function outputOf(stream: ContainerOutput['stream'], message: Buffer): ContainerOutput {
-  const at = message.indexOf(SPACE)
-  return { at: message.toString('latin1', 0, at), stream, bytes: message.subarray(at + 1) }
+/** Nothing where it has no time: with a terminal the engine's own complaints come among the lines. */
+function outputOf(stream: ContainerOutput['stream'], message: Buffer): ContainerOutput[] {
+  const space = message.indexOf(SPACE)
+  const at = message.toString('latin1', 0, Math.max(space, 0))
+  const isStamped = STAMP.test(at) && !Number.isNaN(Date.parse(at))
+  return isStamped ? [{ at, stream, bytes: message.subarray(space + 1) }] : []
+}
+
+function unreadable(message: Buffer): InfrastructureError {
+  const words = message.toString('utf8').trim().slice(0, 500)
+  return new InfrastructureError('DOCKER_FAILED', `the Docker engine cannot read a container's log: ${words}`)
 }

@@ -131,7 +131,7 @@ export class Dockerode implements DockerPort {
     query: ContainerLogsQuery,
     signal: AbortSignal,
   ): Promise<AsyncIterable<ContainerOutput> | null> {
-    return call(() => openLogs(this.#docker, name, query, signal), signal)
+    return call(() => openLogs(this.#docker, name, query, this.options.dockerTimeoutMs, signal), signal)
   }
 
   async stopContainer(name: string, graceSeconds: number): Promise<void> {

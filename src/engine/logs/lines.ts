@@ -1,8 +1,10 @@
 import { Redactor } from './redactor.js'
 
-/** Longer lines are cut here, in UTF-16 code units; what follows up to the newline is dropped. */
-export const MAX_LINE_LENGTH = 16 * 1024
+/** Longer lines are cut here, in bytes; what follows up to the newline is dropped. */
+export const MAX_LINE_BYTES = 16 * 1024
 const CUT = ' …[line cut]'
+/** PostgreSQL's text cannot hold NUL. */
+const NUL_SIGN = '␀'
 
 /**
  * Turns a stream of bytes into clean whole lines: secrets masked, UTF-8 decoded, NUL made visible, what a carriage
@@ -60,13 +62,14 @@ export class LineShaper {
     }
     if (this.#cut) return
     this.#line += text
-    if (this.#line.length <= MAX_LINE_LENGTH) return
-    this.#line = this.#line.slice(0, wholeLength(this.#line, MAX_LINE_LENGTH))
+    // No more is needed: a UTF-16 unit is a byte at least. To the byte it is cut once, at the end of the line.
+    if (this.#line.length <= MAX_LINE_BYTES) return
+    this.#line = this.#line.slice(0, wholeLength(this.#line, MAX_LINE_BYTES))
     this.#cut = true
   }
 
   #emit(): void {
-    const line = cleanLine(this.#line) + (this.#cut ? CUT : '')
+    const line = boundedLine(this.#line, this.#cut)
     this.#line = ''
     this.#cut = false
     this.#afterReturn = false
@@ -97,11 +100,24 @@ const COLOUR = /^\x1b\[[0-9;:]*m$/
 /* eslint-enable no-control-regex */
 const URL_CREDENTIALS = /(https?:\/\/)[^\s/@'"]+@|(:\/\/)[^\s/@:'"]*:[^\s/@'"]+@/gi
 
+const ENCODER = new TextEncoder()
+const ROOM = new Uint8Array(MAX_LINE_BYTES)
+
+/** One line as it is stored: clean, and cut between two characters if it is too long. */
+export function boundedLine(line: string, isCut = false): string {
+  const visible = line.replaceAll('\0', NUL_SIGN)
+  // Most lines are short, and need not be measured: a UTF-16 unit is three bytes at most.
+  const length =
+    visible.length * 3 <= MAX_LINE_BYTES ? visible.length : ENCODER.encodeInto(visible, ROOM).read
+  const kept = length < visible.length ? visible.slice(0, length) : visible
+  return cleanLine(kept) + (isCut || length < visible.length ? CUT : '')
+}
+
 /** One line for storage and display; also used for messages that quote a program's output. */
 export function cleanLine(line: string): string {
   return line
     .replace(ANSI, (sequence) => (COLOUR.test(sequence) ? sequence : ''))
-    .replaceAll('\0', '␀') // PostgreSQL's text cannot hold NUL
+    .replaceAll('\0', NUL_SIGN)
     .replace(CONTROL, '')
     .replace(URL_CREDENTIALS, '$1$2***@')
     .toWellFormed()

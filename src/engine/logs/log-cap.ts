@@ -6,6 +6,8 @@ export const HEAD_BYTES = 8 * 1024 * 1024
 /** … and its end up to this many, because that is what people need of a build that failed. */
 export const TAIL_BYTES = 2 * 1024 * 1024
 const PROGRESS_MS = 5_000
+/** Lines are joined to chunks up to this. */
+export const CHUNK_BYTES = 16 * 1024
 
 /** Bounds one deployment's log: the first 8 MiB, an exact count of what is left out, the last 2 MiB. */
 export class LogCap {
@@ -56,11 +58,15 @@ export class LogCap {
 
   #joined(): LogChunkInput[] {
     const chunks: LogChunkInput[] = []
+    let lastBytes = 0
     for (const line of this.#tail) {
+      const bytes = Buffer.byteLength(line.text)
       const last = chunks.at(-1)
-      if (last?.stream === line.stream && last.phase === line.phase && last.text.length < 12 * 1024) {
-        chunks[chunks.length - 1] = { ...last, text: last.text + line.text }
-      } else chunks.push(line)
+      const joins =
+        last?.stream === line.stream && last.phase === line.phase && lastBytes + bytes <= CHUNK_BYTES
+      if (last && joins) chunks[chunks.length - 1] = { ...last, text: last.text + line.text }
+      else chunks.push(line)
+      lastBytes = joins ? lastBytes + bytes : bytes
     }
     return chunks
   }

@@ -73,12 +73,17 @@ export class LogReader implements AsyncIterableIterator<LogEntry> {
   }
 }
 
-/** Also used for `Deployment.logs`. A cursor at or past the end gets the end once more, with an empty text. */
-export function entriesOf(page: LogPage, after: number): LogEntry[] {
+/** A cursor at or past the end gets the end once more, with an empty text. */
+function entriesOf(page: LogPage, after: number): LogEntry[] {
   const { chunks, end } = page
   if (chunks.length === 0 && end) {
     const text = { at: new Date(), phase: end.status, stream: 'SYSTEM' as StoredChunk['stream'], text: '' }
     return [{ ...text, seq: Math.max(end.lastSeq, after), end }]
   }
+  return storedEntries(page)
+}
+
+/** What is stored, and nothing else: who reads page by page is done where a page is empty. */
+export function storedEntries({ chunks, end }: LogPage): LogEntry[] {
   return chunks.map((chunk) => ({ ...chunk, end: end && chunk.seq === end.lastSeq ? end : null }))
 }

@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { LostClaimError } from '../errors.js'
-import { cleanLine, LineShaper } from './lines.js'
-import { LogCap } from './log-cap.js'
+import { boundedLine, LineShaper } from './lines.js'
+import { CHUNK_BYTES, LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
 import { appendChunks, lastSeqOf, type LogChunkInput, type Queryable, type StoredChunk } from './store.js'
 
-/** Lines gather in a chunk up to this many UTF-16 units while an insert is under way; a line may overshoot it. */
-const CHUNK_LENGTH = 16 * 1024
 /** Chunks per insert: with full chunks 1 MiB, after which a further insert costs less than a longer wait. */
 const CHUNKS_PER_INSERT = 64
-/** More than this unwritten and the source is paused: the build slows down, memory stays bounded. */
+/** More UTF-16 units than this unwritten and the source is paused: the build slows down, memory stays bounded. */
 const MAX_PENDING_LENGTH = 1024 * 1024
 const RETRY_MS = [50, 200, 500, 1000, 2000] as const
 
@@ -51,6 +49,8 @@ export class LogWriter {
   readonly #closing = new AbortController()
   #pending: LogChunkInput[] = []
   #pendingLength = 0
+  /** Of the last chunk that is pending: lines are joined to it while an insert is under way. */
+  #lastBytes = 0
   #lastSeq: number | null = null
   #lost = false
   #pumping: Promise<void> | null = null
@@ -73,7 +73,7 @@ export class LogWriter {
 
   /** A line of the engine itself. */
   system(text: string): void {
-    for (const line of this.mask(text).split('\n')) this.#add(LogSource.SYSTEM, `${cleanLine(line)}\n`)
+    for (const line of this.mask(text).split('\n')) this.#add(LogSource.SYSTEM, `${boundedLine(line)}\n`)
   }
 
   /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */
@@ -118,10 +118,10 @@ export class LogWriter {
 
   #gather(line: LogChunkInput): void {
     const last = this.#pending.at(-1)
+    const bytes = Buffer.byteLength(line.text)
     const joins =
-      last?.stream === line.stream &&
-      last.phase === line.phase &&
-      last.text.length + line.text.length <= CHUNK_LENGTH
+      last?.stream === line.stream && last.phase === line.phase && this.#lastBytes + bytes <= CHUNK_BYTES
+    this.#lastBytes = joins ? this.#lastBytes + bytes : bytes
     if (last && joins) this.#pending[this.#pending.length - 1] = { ...last, text: last.text + line.text }
     else this.#pending.push(line)
     this.#pendingLength += line.text.length

@@ -14,6 +14,8 @@ export interface ReadDeployment {
 }
 
 const STREAMS = ['STDOUT', 'STDERR'] as const
+/** The two streams of a container may be out of step by much less than this. */
+const OUT_OF_STEP_MS = 1_000
 
 /**
  * Reads what a container writes from the viewer's place on, cleaned and masked, into its outbox: to its present end,
@@ -46,6 +48,10 @@ export async function readContainer(
       if (signal.aborted) return
     }
     for (const stream of STREAMS) readings[stream].end()
+    const latest = STREAMS.map((stream) => readings[stream].at).reduce((one, other) =>
+      one > other ? one : other,
+    )
+    for (const stream of STREAMS) readings[stream].catchUp(latest)
   } catch (error) {
     if (!signal.aborted) throw error
   }
@@ -82,6 +88,11 @@ class StreamReading {
     this.#shaper = new LineShaper(deployment.secrets, (line) => this.#lines.push(line))
   }
 
+  /** When its last message was written; empty: there was none. */
+  get at(): string {
+    return this.#position.at
+  }
+
   take({ at, bytes }: ContainerOutput): void {
     this.#position = { at, seen: at === this.#position.at ? this.#position.seen + 1 : 1 }
     if (this.#wasShown()) return
@@ -92,6 +103,17 @@ class StreamReading {
   end(): void {
     this.#shaper.end()
     this.#give(true)
+  }
+
+  /**
+   * After the end, when the other stream was last written to at `latest`: one that is silent stands there as well, or
+   * everything since its last line would be read again each time that the container starts.
+   */
+  catchUp(latest: string): void {
+    if (latest === '') return
+    const at = earlier(latest, OUT_OF_STEP_MS)
+    if (at <= this.#position.at || at <= this.#start.at) return
+    this.outbox.advance(this.deployment.id, { key: this.#key, position: { at, seen: 0 } })
   }
 
   /** What the engine gives from the start's time on includes what was shown of that time. */
@@ -111,6 +133,11 @@ class StreamReading {
       this.outbox.add({ deploymentId: this.deployment.id, at, stream: LogSource[this.stream], text }, shown)
     }
   }
+}
+
+function earlier(at: string, ms: number): string {
+  const seconds = new Date(Date.parse(`${at.slice(0, 19)}Z`) - ms).toISOString().slice(0, 19)
+  return `${seconds}${at.slice(19)}`
 }
 
 /**

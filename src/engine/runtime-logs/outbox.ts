@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeploymentPlace, StreamPosition } from '../../entities/runtime-log-viewer.js'
+import { CHUNK_BYTES } from '../logs/log-cap.js'
 import type { Queryable } from '../logs/store.js'
 import { appendChunks, type ClaimedViewer, readCounts, type RuntimeLogInput, UNREAD_CHUNKS } from './store.js'
 
-/** Lines gather in a chunk up to this many UTF-16 units … */
-const CHUNK_LENGTH = 16 * 1024
-/** … and no longer than this: a chunk has one time. */
+/** Lines gather in a chunk no longer than this: it has one time. */
 const CHUNK_SPAN_MS = 100
-/** More than this unwritten and nothing more is taken from the Docker engine. UTF-16 units. */
+/** More than this unwritten and nothing more is taken from the Docker engine. UTF-16 units … */
 const MAX_PENDING_LENGTH = 256 * 1024
+/** … with so many for a chunk itself: a container that writes to both streams in turn fills one with each line. */
+const CHUNK_COST = 256
 /** A wake-up that was lost is made up for after this. */
 const POLL_MS = 2_000
 const RETRY_MS = 500
@@ -33,6 +34,8 @@ export interface Shown {
 export class Outbox {
   #pending: PendingChunk[] = []
   #pendingLength = 0
+  /** Of the last chunk that is pending. */
+  #lastBytes = 0
   #places: readonly DeploymentPlace[] | null
   #isPlaceNew = false
   #lastSeq: number
@@ -63,14 +66,25 @@ export class Outbox {
     this.wake()
   }
 
+  /** A stream has been shown further than the last line that was added of it. */
+  advance(deploymentId: string, shown: Shown): void {
+    this.moveTo(advanced(this.#places ?? [], deploymentId, shown))
+  }
+
   /** Adds a line. `shown`: how far its stream has been shown with it; null: not to a point from which one could go on. */
   add(line: RuntimeLogInput, shown: Shown | null): void {
     if (shown) this.#places = advanced(this.#places ?? [], line.deploymentId, shown)
     const places = this.#places ?? []
     const last = this.#pending.at(-1)
-    if (last && joins(last, line)) {
+    const bytes = Buffer.byteLength(line.text)
+    if (last && this.#lastBytes + bytes <= CHUNK_BYTES && joins(last, line)) {
+      this.#lastBytes += bytes
       this.#pending[this.#pending.length - 1] = { ...last, text: last.text + line.text, places }
-    } else this.#pending.push({ ...line, places })
+    } else {
+      this.#pending.push({ ...line, places })
+      this.#lastBytes = bytes
+      this.#pendingLength += CHUNK_COST
+    }
     this.#pendingLength += line.text.length
     this.wake()
   }
@@ -103,7 +117,7 @@ export class Outbox {
     if (isAll) this.#isPlaceNew = false
     if (!(await this.#retried(() => this.#store(chunks, places)))) return false
     this.#lastSeq += chunks.length
-    this.#pendingLength -= chunks.reduce((sum, chunk) => sum + chunk.text.length, 0)
+    this.#pendingLength -= chunks.reduce((sum, chunk) => sum + CHUNK_COST + chunk.text.length, 0)
     if (chunks.length > 0) this.announce()
     this.wake()
     return true
@@ -159,7 +173,6 @@ function joins(chunk: RuntimeLogInput, line: RuntimeLogInput): boolean {
   return (
     chunk.deploymentId === line.deploymentId &&
     chunk.stream === line.stream &&
-    chunk.text.length + line.text.length <= CHUNK_LENGTH &&
     Math.abs(line.at.getTime() - chunk.at.getTime()) <= CHUNK_SPAN_MS
   )
 }

@@ -6,8 +6,11 @@ import type { Push } from './push.js'
 
 /** So long a second delivery is known as such, and the log is kept. */
 const KEPT = `interval '7 days'`
-/** More than so many of an app, and the oldest go sooner. */
-const KEPT_ROWS = 10_000
+/**
+ * Of those that were never looked at, so many of an app: nobody without the secret pushes out the others. These all stay,
+ * 302,400 by the limit of a minute: one that is forgotten sooner could be sent again.
+ */
+const KEPT_UNSEEN = 1_000
 /** Of so many, the newest, the body is kept: 1 MiB each at most. */
 const KEPT_BODIES = 100
 /** Deliveries of an app in a minute that are looked at. */
@@ -68,24 +71,32 @@ export async function forgetOld(manager: EntityManager, appId: string): Promise<
   ])
 }
 
-/** The same for all apps, and what is too much of one. */
+/** The same for all apps, and what is too much of those that were never looked at. */
 export async function cleanDeliveries(database: DataSource): Promise<void> {
   await database.query(
     `DELETE FROM webhook_delivery WHERE received_at < now() - ${KEPT} OR id IN
        (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY app_id ORDER BY number DESC) AS place
-                          FROM webhook_delivery) numbered WHERE place > $1)`,
-    [KEPT_ROWS],
+                          FROM webhook_delivery WHERE verdict = ANY($2)) numbered WHERE place > $1)`,
+    [KEPT_UNSEEN, NEVER_LOOKED_AT],
   )
 }
 
-/** The delivery of which this is another copy. */
-export function findSame(
+/** The delivery of which this is another copy, by the forge's own id. */
+export async function findByKey(
   manager: EntityManager,
   appId: string,
-  { deliveryKey, bodyHash }: DeliveryKeys,
+  { deliveryKey }: DeliveryKeys,
 ): Promise<WebhookDelivery | null> {
-  const same = [...(deliveryKey ? [{ appId, deliveryKey }] : []), ...(bodyHash ? [{ appId, bodyHash }] : [])]
-  return same.length === 0 ? Promise.resolve(null) : manager.findOneBy(WebhookDelivery, same)
+  return deliveryKey === null ? null : manager.findOneBy(WebhookDelivery, { appId, deliveryKey })
+}
+
+/** The last delivery with the same body, where that is what tells two apart. */
+export async function findByBody(
+  manager: EntityManager,
+  appId: string,
+  { bodyHash }: DeliveryKeys,
+): Promise<WebhookDelivery | null> {
+  return bodyHash === null ? null : manager.findOneBy(WebhookDelivery, { appId, bodyHash })
 }
 
 /** Whether the app has had so many in the last minute that no more are looked at. */
@@ -122,14 +133,39 @@ export const LATE = 'a later push was handled before it; redeliver it to deploy 
  * before it. Not when it goes on from where the branch was last: then somebody has set the branch back.
  */
 export async function isLate(manager: EntityManager, appId: string, push: Push): Promise<boolean> {
-  if (push.sha === null) return false
+  if (push.sha === null || !push.saysBefore) return false
+  const { passed, follows } = await pastOf(manager, appId, push)
+  return passed && !follows
+}
+
+/**
+ * Whether pushes of which an equal body was handled before are others than those: each branch stands again where its
+ * push began. Nothing else tells the two apart but an id that is not signed.
+ */
+export async function goOnAgain(
+  manager: EntityManager,
+  appId: string,
+  pushes: readonly Push[],
+): Promise<boolean> {
+  for (const push of pushes) {
+    if (!push.saysBefore || !(await pastOf(manager, appId, push)).follows) return false
+  }
+  return pushes.length > 0
+}
+
+/** Whether a push stood on this one, and whether this one goes on from where its branch or tag was last. */
+async function pastOf(
+  manager: EntityManager,
+  appId: string,
+  push: Push,
+): Promise<{ passed: boolean; follows: boolean }> {
   const [row] = await manager.query<{ passed: boolean; follows: boolean }[]>(
-    `SELECT count(*) FILTER (WHERE before_sha = $3) > 0 AS passed,
-            (array_agg(commit_sha ORDER BY number DESC) FILTER (WHERE NOT decisions @> $6))[1]
-              IS NOT DISTINCT FROM $4 AS follows
-       FROM webhook_delivery
-      WHERE app_id = $1 AND ref = $2 AND verdict <> ALL($5) AND redelivery_of IS NULL`,
-    [appId, push.ref, push.sha, push.before, NEVER_LOOKED_AT, JSON.stringify([{ reason: LATE }])],
+    `SELECT coalesce(bool_or(decision->>'before' = $3), false) AS passed,
+            (array_agg(decision->>'sha' ORDER BY number DESC, place DESC)
+              FILTER (WHERE NOT (decision->'isLate')::boolean))[1] IS NOT DISTINCT FROM $4 AS follows
+       FROM webhook_delivery, jsonb_array_elements(decisions) WITH ORDINALITY AS decided (decision, place)
+      WHERE app_id = $1 AND redelivery_of IS NULL AND decision->>'ref' = $2`,
+    [appId, push.ref, push.sha, push.before],
   )
-  return row !== undefined && row.passed && !row.follows
+  return row ?? { passed: false, follows: false }
 }
