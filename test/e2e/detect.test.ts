@@ -119,12 +119,14 @@ describe('a repository without a Dockerfile', () => {
       'site/index.html': text,
       'site/404.html': 'not here',
       'site/.htpasswd': 'x',
+      'site/a/.htpasswd': 'x',
+      'site/a/.env': 'x',
       'site/.well-known/security.txt': 'contact',
     }
     await deployed('files', files, { contextPath: 'site' })
     assert.equal(await page('files'), text)
     assert.equal(await page('files', '/.well-known/security.txt'), 'contact')
-    for (const path of ['/nothing', '/.htpasswd', '/Dockerfile']) {
+    for (const path of ['/nothing', '/.htpasswd', '/a/.htpasswd', '/a/.env', '/Dockerfile']) {
       assert.deepEqual(
         await installation.fetch('files.localhost', path),
         { status: 404, body: 'not here' },

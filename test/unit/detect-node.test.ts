@@ -11,7 +11,7 @@ describe('Node.js is detected', () => {
     })
     assert.equal(language, 'Node.js')
     assert.deepEqual(because, ['package.json', 'package-lock.json'])
-    assert.ok(ignore.includes('node_modules') && ignore.includes('.env'))
+    assert.ok(ignore.includes('**/node_modules') && ignore.includes('**/.env'))
     has(dockerfile, [
       'FROM node:22-slim AS build',
       'COPY package.json package-lock.json ./',

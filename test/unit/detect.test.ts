@@ -98,7 +98,7 @@ describe('a static site is detected', () => {
     test(`by ${path}`, () => {
       const { dockerfile, ignore } = recipe({ [path]: '' })
       has(dockerfile, ['FROM busybox:stable AS site', copy, 'USER 65534:65534', 'EXPOSE 8080'])
-      assert.ok(ignore.includes('.*'), 'hidden files would be served')
+      assert.ok(ignore.includes('**/.*'), 'hidden files would be served')
     })
   }
 

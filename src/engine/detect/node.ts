@@ -10,7 +10,7 @@ import {
   USER,
   withVersion,
 } from './recipe.js'
-import { servesFiles } from './static.js'
+import { servesFiles, WITHOUT_HIDDEN } from './static.js'
 
 const PORT = 3000
 const DEFAULT_VERSION = '22'
@@ -45,11 +45,15 @@ export const detectNode: Detector = (tree, images) => {
   const recipe = {
     language: 'Node.js',
     because: ['package.json', ...present(tree, [...manager.files, 'Procfile'])],
-    ignore: [...NEVER_SENT, 'node_modules', 'npm-debug.log*'],
+    ignore: [...NEVER_SENT, '**/node_modules', '**/npm-debug.log*'],
   }
   if (command) return { ...recipe, dockerfile: stages(build, runStage(image, command)) }
   if (found.scripts.build !== undefined) {
-    const pages = servesFiles(images, [`COPY --from=build /app/${outputOf(found)}/ /www/`], 'index.html')
+    const pages = servesFiles(
+      images,
+      [`COPY --from=build /app/${outputOf(found)}/ /www/`, WITHOUT_HIDDEN],
+      'index.html',
+    )
     return { ...recipe, dockerfile: stages(build, ...pages) }
   }
   return {

@@ -28,7 +28,8 @@ export type Detector = (tree: Tree, images: BaseImages) => Recipe | Problem | nu
 /** User and group that programs run as: the one that images of the field have for it. */
 export const USER = '1000:1000'
 
-export const NEVER_SENT = ['.git', '.env', '.env.*', '!.env.example']
+/** In any folder: without the double star a pattern means the root alone. */
+export const NEVER_SENT = ['.git', '**/.env', '**/.env.*', '!**/.env.example']
 
 export function withVersion(image: string, version: string): string {
   return image.replaceAll('{version}', version)
