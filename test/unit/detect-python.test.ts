@@ -58,6 +58,8 @@ describe('Python is detected', () => {
   test('a Procfile says how it is started, also in two steps', () => {
     const files = { 'requirements.txt': '', Procfile: 'release: x\nweb: gunicorn hello:app --log-file -\n' }
     has(recipe(files).dockerfile, ['CMD ["sh","-c","exec gunicorn hello:app --log-file -"]'])
+    const exec = { ...files, Procfile: 'web: exec gunicorn hello:app\n' }
+    has(recipe(exec).dockerfile, ['CMD ["sh","-c","exec gunicorn hello:app"]'])
     const two = { ...files, Procfile: 'web: python manage.py migrate && gunicorn "a b"\n' }
     has(recipe(two).dockerfile, ['CMD ["sh","-c","python manage.py migrate && gunicorn \\"a b\\""]'])
   })

@@ -46,6 +46,17 @@ describe('Go is detected', () => {
     )
   })
 
+  for (const [line, command] of [
+    ['exec bin/hello -p $PORT', 'exec /usr/local/bin/app -p $PORT'],
+    ['LEVEL=1 NAME="a b" bin/hello', 'exec env LEVEL=1 NAME="a b" /usr/local/bin/app'],
+    ['exec env LEVEL=1 ./hello', 'exec env LEVEL=1 /usr/local/bin/app'],
+  ] as const) {
+    test(`a Procfile with "${line}"`, () => {
+      const files = { 'go.mod': module, 'main.go': 'package main', Procfile: `web: ${line}` }
+      has(recipe(files).dockerfile, [`CMD ${json(['sh', '-c', command])}`])
+    })
+  }
+
   test('a library says that there is no program', () => {
     assert.match(problem({ 'go.mod': module, 'lib.go': 'package lib' }), /no main package/)
   })

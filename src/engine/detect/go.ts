@@ -1,4 +1,5 @@
 import {
+  ASSIGNMENT,
   type Detector,
   NEVER_SENT,
   ownFolder,
@@ -13,6 +14,8 @@ import {
 
 const PORT = 8080
 const PROGRAM = '/usr/local/bin/app'
+/** The name that a command calls its program by, and what stands before it. */
+const CALLED = new RegExp(String.raw`^((?:exec\s+)?(?:env\s+)?(?:${ASSIGNMENT}\s+)*)\S+`)
 
 export const detectGo: Detector = (tree, images) => {
   if (!tree.paths.has('go.mod')) return null
@@ -56,7 +59,7 @@ function programOf(tree: Tree): string | null {
  */
 export function programStage(image: string, tree: Tree): string[] {
   // A Procfile names the program as it is called elsewhere.
-  const command = procfileCommand(tree)?.replace(/^\S+/, PROGRAM)
+  const command = procfileCommand(tree)?.replace(CALLED, (_, before: string) => `${before}${PROGRAM}`)
   return [
     `FROM ${image}`,
     ...ownFolder(),

@@ -51,9 +51,16 @@ export function runs(port: number, command: readonly string[] | string): string[
   return [`ENV HOME=/app PORT=${port}`, `USER ${USER}`, `EXPOSE ${port}`, `CMD ${JSON.stringify(list)}`]
 }
 
+/** `NAME=value` before a command, as the source of an expression. */
+export const ASSIGNMENT = String.raw`[A-Za-z_]\w*=(?:"[^"]*"|'[^']*'|[^\s"'])*`
+const ONE_COMMAND = new RegExp(String.raw`^(?:exec\s+)?((?:${ASSIGNMENT}\s+)*)([\w./-]+(?:\s.*)?)$`)
+
 /** Of several commands none may take the shell's place: those behind it would not run. */
 function inPlaceOfShell(command: string): string {
-  return /^[\w./-]+(?: |$)/.test(command) && !/[;&|<>()`\n]/.test(command) ? `exec ${command}` : command
+  const [, assigned = '', program] = ONE_COMMAND.exec(command) ?? []
+  if (program === undefined || /[;&|<>()`\n]/.test(command)) return command
+  // Not `NAME=value exec`: whether that is in the program's environment depends on the shell.
+  return `exec ${assigned === '' ? '' : `env ${assigned}`}${program}`
 }
 
 /** Stages of a Dockerfile, an empty line between them. */
