@@ -68,7 +68,7 @@ describe('a repository without a Dockerfile', () => {
       'server.js': NODE_SERVER,
       '.env': 'SECRET=1',
     })
-    assert.match(log, /RUN npm ci/)
+    assert.match(log, /RUN CI=true npm ci/)
     assert.equal(await page('node'), 'built as 1000')
     const [id] = (await installation.containers()).filter((name) => name.startsWith('node-'))
     const files = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
@@ -78,13 +78,16 @@ describe('a repository without a Dockerfile', () => {
   })
 
   test('of pages made by Node.js is served as files', async () => {
-    const build = 'mkdir dist && echo made > dist/index.html'
+    const build = 'mkdir -p out/browser && cd out/browser && echo made > index.html && echo x > .htpasswd'
+    const architect = { build: { builder: '@angular/build:application', options: { outputPath: 'out' } } }
     const files = {
-      'package.json': JSON.stringify({ scripts: { dev: 'vite', build }, engines: { node: '20' } }),
+      'package.json': JSON.stringify({ scripts: { start: 'ng serve', build }, engines: { node: '20' } }),
+      'angular.json': JSON.stringify({ projects: { site: { architect } } }),
     }
     await deployed('pages', files)
     assert.equal((await page('pages')).trim(), 'made')
     assert.equal((await page('pages', '/a/deep/link')).trim(), 'made')
+    assert.equal((await page('pages', '/.htpasswd')).trim(), 'made', 'a hidden file is served')
   })
 
   test('of Python is installed and started by a user without rights', { skip: noPython() }, async () => {
