@@ -64,18 +64,6 @@ describe('Python is detected', () => {
     has(recipe(two).dockerfile, ['CMD ["sh","-c","python manage.py migrate && gunicorn \\"a b\\""]'])
   })
 
-  test('uv, Poetry and a plain pyproject.toml', () => {
-    const script = { 'main.py': 'print()' }
-    const lines = {
-      'uv.lock': 'COPY pyproject.toml uv.lock ./',
-      'poetry.lock': 'COPY pyproject.toml poetry.lock ./',
-      'main.py': 'RUN pip install --no-cache-dir .',
-    }
-    for (const [file, line] of Object.entries(lines)) {
-      has(recipe({ ...script, 'pyproject.toml': '[project]', [file]: 'print()' }).dockerfile, [line])
-    }
-  })
-
   test('what cannot be started says what to add', () => {
     assert.match(problem({ 'requirements.txt': '' }), /add a Procfile/)
   })

@@ -72,3 +72,8 @@ export function stages(...all: (readonly string[])[]): string {
 export function procfileCommand(tree: Tree): string | null {
   return /^web:[ \t]*(\S.*?)\s*$/m.exec(tree.texts.get('Procfile') ?? '')?.[1] ?? null
 }
+
+/** The parts of a TOML text that begin with this header. */
+export function sectionsOf(text: string, header: string): string[] {
+  return text.split(/^(?=\[)/m).filter((section) => section.startsWith(header))
+}

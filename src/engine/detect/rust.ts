@@ -1,5 +1,5 @@
 import { programStage } from './go.js'
-import { type Detector, NEVER_SENT, present, stages, type Tree, withVersion } from './recipe.js'
+import { type Detector, NEVER_SENT, present, sectionsOf, stages, type Tree, withVersion } from './recipe.js'
 
 export const detectRust: Detector = (tree, images) => {
   const manifest = tree.texts.get('Cargo.toml')
@@ -30,15 +30,11 @@ export const detectRust: Detector = (tree, images) => {
   }
 }
 
-function sectionOf(manifest: string, header: string): string[] {
-  return manifest.split(/^(?=\[)/m).filter((section) => section.startsWith(header))
-}
-
 function programOf(manifest: string): string | null {
   const valueOf = (text: string, key: string) =>
     new RegExp(`^${key}\\s*=\\s*"([\\w-]+)"`, 'm').exec(text)?.[1]
-  const [own = ''] = sectionOf(manifest, '[package]')
-  const programs = sectionOf(manifest, '[[bin]]').flatMap((text) => valueOf(text, 'name') ?? [])
+  const [own = ''] = sectionsOf(manifest, '[package]')
+  const programs = sectionsOf(manifest, '[[bin]]').flatMap((text) => valueOf(text, 'name') ?? [])
   const chosen = valueOf(own, 'default-run')
   if (chosen !== undefined) return chosen
   if (programs.length > 1) return null
