@@ -26,8 +26,11 @@ export function startOf(tree: Tree, found: Package, manager: Manager): Start | P
   return { command, lines: linesOf(typeof command === 'string' ? command : command.join(' '), found) }
 }
 
-/** Whether it says itself what is started, by a script or a file that is there. */
+/** Whether it is Node.js that is started, by the Procfile, a script or a file that is there. */
 export function saysStart(tree: Tree, found: Package): boolean {
+  const line = procfileCommand(tree) ?? ''
+  if (/\b(?:python3?|gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/.test(line)) return false
+  if (/\b(?:node|npm|npx|pnpm|yarn) /.test(line)) return true
   return startScript(found) !== null || tree.paths.has(found.main ?? '')
 }
 
