@@ -1,6 +1,21 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { COLLECT_LIBRARIES } from '../../src/engine/detect/go.js'
 import { found, has, json, problem, recipe } from '../support/detected.js'
+
+/** A C library other than GNU's has no C++ library of this name beside it. */
+function noLdd(): boolean {
+  try {
+    return !execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).includes('libstdc++.so.6 => /')
+  } catch {
+    return true
+  }
+}
 
 describe('Go is detected', () => {
   const module = 'module example.com/me/hello\n\ngo 1.22\n'
@@ -33,9 +48,48 @@ describe('Go is detected', () => {
     assert.match(recipe({ ...several, 'cmd/hello/main.go': '' }).dockerfile, / \.\/cmd\/hello$/m)
   })
 
-  test('packages that are in the repository are not fetched', () => {
-    const { dockerfile } = recipe({ 'go.mod': module, 'main.go': 'package main', 'vendor/modules.txt': '' })
-    assert.doesNotMatch(dockerfile, /go mod download/)
+  test('packages that are in the repository are not fetched, nor looked for before it is there', () => {
+    const files = { 'go.mod': module, 'main.go': 'package main' }
+    const others: Record<string, string>[] = [
+      { 'vendor/modules.txt': '' },
+      { 'go.mod': `${module}replace example.com/x => ./x\n` },
+      { 'go.mod': `${module}replace (\n\texample.com/x v1.0.0 => ../x\n)\n` },
+    ]
+    for (const more of others)
+      assert.doesNotMatch(recipe({ ...files, ...more }).dockerfile, /go mod download/)
+    const fork = `${module}replace example.com/x => example.com/y v1.0.0\n`
+    assert.match(recipe({ ...files, 'go.mod': fork }).dockerfile, /go mod download/)
+  })
+
+  test('SQLite is C: compiled as such, with the libraries that it is linked with', () => {
+    const text = `${module}require github.com/mattn/go-sqlite3 v1.14.24 // indirect\n`
+    const { dockerfile } = recipe({ 'go.mod': text, 'main.go': 'package main' })
+    has(dockerfile, [
+      'RUN CGO_ENABLED=1 go build -trimpath -ldflags="-s -w" -o /out/app .',
+      COLLECT_LIBRARIES,
+      'COPY --from=build /out/lib/ /usr/local/lib/app/',
+      'ENV LD_LIBRARY_PATH=/usr/local/lib/app',
+    ])
+  })
+
+  test('libraries are those that a program is linked with, but for the C library', { skip: noLdd() }, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'libraries-'))
+    try {
+      const collect = COLLECT_LIBRARIES.slice('RUN '.length).replaceAll('/out', folder)
+      const of = (program: string) => {
+        cpSync(program, join(folder, 'app'))
+        execFileSync('sh', ['-c', collect])
+        const files = readdirSync(join(folder, 'lib'))
+        rmSync(join(folder, 'lib'), { recursive: true })
+        return files
+      }
+      const files = of(process.execPath)
+      assert.ok(files.includes('libstdc++.so.6'), files.join())
+      assert.ok(!files.some((name) => /^(libc|libm|ld-.*)\.so/.test(name)), files.join())
+      assert.deepEqual(of(fileURLToPath(import.meta.url)), [], 'no program, as a static one for ldd')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   test('a Procfile gives its arguments to the program, which is called otherwise here', () => {
@@ -75,7 +129,10 @@ describe('Rust is detected', () => {
       `RUN mkdir src && echo 'fn main() {}' > src/main.rs && ${cargo} && rm -r src`,
       'COPY . .',
       `RUN touch src/main.rs && ${cargo} && mkdir /out && cp target/release/hello-web /out/app`,
+      COLLECT_LIBRARIES,
       'FROM debian:bookworm-slim',
+      'COPY --from=build /out/lib/ /usr/local/lib/app/',
+      'ENV LD_LIBRARY_PATH=/usr/local/lib/app',
       'CMD ["/usr/local/bin/app"]',
     ])
   })
@@ -96,6 +153,14 @@ describe('Rust is detected', () => {
     const bin = (name: string) => `\n[[bin]]\nname = "${name}"\npath = "src/${name}.rs"\n`
     assert.match(recipe({ 'Cargo.toml': manifest + bin('web') }).dockerfile, /--bin web/)
     assert.match(problem({ 'Cargo.toml': manifest + bin('a') + bin('b') }), /default-run/)
+    const own = { 'Cargo.toml': manifest + bin('migrate') + bin('seed'), 'src/main.rs': '' }
+    assert.match(recipe(own).dockerfile, /--bin hello-web/, "not a tool beside the package's own program")
+    assert.match(
+      recipe({ 'Cargo.toml': manifest + bin('migrate') + bin('hello-web') }).dockerfile,
+      /--bin hello-web/,
+    )
+    const named = `${manifest}\n[[bin]]\nname = "web"\npath = "src/main.rs"\n${bin('migrate')}`
+    assert.match(recipe({ 'Cargo.toml': named, 'src/main.rs': '' }).dockerfile, /--bin web/)
     assert.match(problem({ 'Cargo.toml': '[workspace]\nmembers = ["a"]\n' }), /workspace/)
   })
 })
@@ -124,6 +189,34 @@ describe('a static site is detected', () => {
       recipe({ 'index.html': '', 'package.json': json({ devDependencies: {} }) }).language,
       'a static site',
     )
+  })
+})
+
+describe('a package.json beside another program', () => {
+  const manage = `os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')`
+  const django = { 'requirements.txt': 'Django', 'manage.py': manage, Procfile: 'web: gunicorn mysite.wsgi' }
+  const styles = { scripts: { build: 'tailwindcss -o x.css' }, main: 'index.js', devDependencies: {} }
+
+  test('that starts nothing makes its styles', () => {
+    const aside = { 'package.json': json(styles) }
+    assert.equal(recipe({ ...django, ...aside }).language, 'Python')
+    assert.equal(recipe({ 'go.mod': 'module x', 'main.go': 'package main', ...aside }).language, 'Go')
+    assert.equal(recipe({ 'Cargo.toml': '[package]\nname = "a"\n', ...aside }).language, 'Rust')
+  })
+
+  test('that has a start, or no manifest beside it, is the program', () => {
+    const start = { 'package.json': json({ scripts: { start: 'node a.js' } }) }
+    assert.equal(recipe({ 'requirements.txt': 'Django', 'manage.py': manage, ...start }).language, 'Node.js')
+    assert.equal(recipe({ ...django, ...start }).language, 'Python', 'the Procfile starts it')
+    const node = { ...django, 'package.json': json(styles), Procfile: 'web: node x.js' }
+    assert.equal(recipe(node).language, 'Node.js')
+    assert.equal(
+      recipe({ 'requirements.txt': '', 'app.py': '', 'package.json': json(styles), 'index.js': '' }).language,
+      'Node.js',
+    )
+    assert.equal(recipe({ 'main.py': '', 'package.json': json(styles) }).language, 'Node.js')
+    const tools = { 'requirements.txt': 'mkdocs', 'package.json': json(styles) }
+    assert.equal(recipe(tools).language, 'Node.js', 'what cannot be started is no program')
   })
 })
 
