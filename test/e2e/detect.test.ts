@@ -61,20 +61,22 @@ describe('a repository without a Dockerfile', () => {
       requires: true,
       packages: { '': manifest },
     }
-    const log = await deployed('node', {
+    const input = { buildArgs: [{ key: 'GREETING', value: 'hello' }] }
+    const files = {
       'package.json': JSON.stringify(manifest),
       'package-lock.json': JSON.stringify(lock),
-      'build.js': `require('node:fs').writeFileSync('built.txt', 'built')`,
+      'build.js': `require('node:fs').writeFileSync('built.txt', process.env.GREETING)`,
       'server.js': NODE_SERVER,
       '.env': 'SECRET=1',
-    })
+    }
+    const log = await deployed('node', files, input)
     assert.match(log, /RUN CI=true npm ci/)
-    assert.equal(await page('node'), 'built as 1000')
+    assert.equal(await page('node'), 'hello as 1000')
     const [id] = (await installation.containers()).filter((name) => name.startsWith('node-'))
-    const files = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
+    const sent = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
       '\n',
     )
-    assert.ok(files.includes('server.js') && !files.includes('.env'), files.join())
+    assert.ok(sent.includes('server.js') && !sent.includes('.env'), sent.join())
   })
 
   test('of pages made by Node.js is served as files', async () => {
@@ -124,9 +126,11 @@ describe('a repository without a Dockerfile', () => {
       'site/.htpasswd': 'x',
       'site/a/.htpasswd': 'x',
       'site/a/.env': 'x',
+      '.gitmodules': '',
       'site/.well-known/security.txt': 'contact',
     }
-    await deployed('files', files, { contextPath: 'site' })
+    const log = await deployed('files', files, { contextPath: 'site' })
+    assert.match(log, /^Submodules are not fetched/m)
     assert.equal(await page('files'), text)
     assert.equal(await page('files', '/.well-known/security.txt'), 'contact')
     for (const path of ['/nothing', '/.htpasswd', '/a/.htpasswd', '/a/.env', '/Dockerfile']) {

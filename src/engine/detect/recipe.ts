@@ -25,6 +25,12 @@ export interface Problem {
 /** Null: it is not of this language. */
 export type Detector = (tree: Tree, images: BaseImages) => Recipe | Problem | null
 
+/** The path at which one is written, if nothing is there. */
+export const DEFAULT_DOCKERFILE = 'Dockerfile'
+
+/** To be counted up with what is written: images of before are built again. */
+export const RECIPE_VERSION = 1
+
 /** User and group that programs run as: the one that images of the field have for it. */
 export const USER = '1000:1000'
 
@@ -76,4 +82,10 @@ export function procfileCommand(tree: Tree): string | null {
 /** The parts of a TOML text that begin with this header. */
 export function sectionsOf(text: string, header: string): string[] {
   return text.split(/^(?=\[)/m).filter((section) => section.startsWith(header))
+}
+
+/** Build arguments are known to a stage that declares them: the one that compiles. */
+export function withArguments(dockerfile: string, names: readonly string[]): string {
+  const lines = names.map((name) => `\nARG ${name}`).join('')
+  return dockerfile.replace(/^FROM .* AS build$/m, (from) => `${from}${lines}`)
 }
