@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { BaseImages, BuilderChoice } from '../config.js'
 import type { Configuration } from '../entities/configuration.js'
+import { DEFAULT_DOCKERFILE, RECIPE_VERSION } from './detect/recipe.js'
 
 /** What an image is made of: two builds of an app with the same key give the same image, as far as anybody can say. */
 export function buildKey(
   commitSha: string,
   { build, variables }: Pick<Configuration, 'build' | 'variables'>,
   settings: { readonly builder: BuilderChoice; readonly baseImages: BaseImages },
+  recipes = RECIPE_VERSION,
 ): string {
   const { contextPath, dockerfilePath, target, args, platform } = build
   const secrets = variables.filter(({ buildSecret }) => buildSecret)
@@ -15,6 +17,8 @@ export function buildKey(
     Object.entries(args).sort(byName),
     secrets.map(({ key, fingerprint }) => [key, fingerprint] as const).sort(byName),
     [settings.builder, ...Object.entries(settings.baseImages).sort(byName)],
+    // Whether there is a Dockerfile at this path is not known here.
+    dockerfilePath === DEFAULT_DOCKERFILE ? [recipes] : [],
   ]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }

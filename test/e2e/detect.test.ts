@@ -61,30 +61,35 @@ describe('a repository without a Dockerfile', () => {
       requires: true,
       packages: { '': manifest },
     }
-    const log = await deployed('node', {
+    const input = { buildArgs: [{ key: 'GREETING', value: 'hello' }] }
+    const files = {
       'package.json': JSON.stringify(manifest),
       'package-lock.json': JSON.stringify(lock),
-      'build.js': `require('node:fs').writeFileSync('built.txt', 'built')`,
+      'build.js': `require('node:fs').writeFileSync('built.txt', process.env.GREETING)`,
       'server.js': NODE_SERVER,
       '.env': 'SECRET=1',
-    })
-    assert.match(log, /RUN npm ci/)
-    assert.equal(await page('node'), 'built as 1000')
+    }
+    const log = await deployed('node', files, input)
+    assert.match(log, /RUN CI=true npm ci/)
+    assert.equal(await page('node'), 'hello as 1000')
     const [id] = (await installation.containers()).filter((name) => name.startsWith('node-'))
-    const files = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
+    const sent = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
       '\n',
     )
-    assert.ok(files.includes('server.js') && !files.includes('.env'), files.join())
+    assert.ok(sent.includes('server.js') && !sent.includes('.env'), sent.join())
   })
 
   test('of pages made by Node.js is served as files', async () => {
-    const build = 'mkdir dist && echo made > dist/index.html'
+    const build = 'mkdir -p out/browser && cd out/browser && echo made > index.html && echo x > .htpasswd'
+    const architect = { build: { builder: '@angular/build:application', options: { outputPath: 'out' } } }
     const files = {
-      'package.json': JSON.stringify({ scripts: { dev: 'vite', build }, engines: { node: '20' } }),
+      'package.json': JSON.stringify({ scripts: { start: 'ng serve', build }, engines: { node: '20' } }),
+      'angular.json': JSON.stringify({ projects: { site: { architect } } }),
     }
     await deployed('pages', files)
     assert.equal((await page('pages')).trim(), 'made')
     assert.equal((await page('pages', '/a/deep/link')).trim(), 'made')
+    assert.equal((await page('pages', '/.htpasswd')).trim(), 'made', 'a hidden file is served')
   })
 
   test('of Python is installed and started by a user without rights', { skip: noPython() }, async () => {
@@ -119,12 +124,16 @@ describe('a repository without a Dockerfile', () => {
       'site/index.html': text,
       'site/404.html': 'not here',
       'site/.htpasswd': 'x',
+      'site/a/.htpasswd': 'x',
+      'site/a/.env': 'x',
+      '.gitmodules': '',
       'site/.well-known/security.txt': 'contact',
     }
-    await deployed('files', files, { contextPath: 'site' })
+    const log = await deployed('files', files, { contextPath: 'site' })
+    assert.match(log, /^Submodules are not fetched/m)
     assert.equal(await page('files'), text)
     assert.equal(await page('files', '/.well-known/security.txt'), 'contact')
-    for (const path of ['/nothing', '/.htpasswd', '/Dockerfile']) {
+    for (const path of ['/nothing', '/.htpasswd', '/a/.htpasswd', '/a/.env', '/Dockerfile']) {
       assert.deepEqual(
         await installation.fetch('files.localhost', path),
         { status: 404, body: 'not here' },

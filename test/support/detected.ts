@@ -7,7 +7,7 @@ const { baseImages } = readConfig({})
 
 type Files = Readonly<Record<string, string>>
 
-export function found(files: Files) {
+export function found(files: Files, images: Partial<typeof baseImages> = {}) {
   const folders = Object.keys(files).flatMap((path) =>
     path
       .split('/')
@@ -16,12 +16,12 @@ export function found(files: Files) {
   )
   return detect(
     { paths: new Set([...Object.keys(files), ...folders]), texts: new Map(Object.entries(files)) },
-    baseImages,
+    { ...baseImages, ...images },
   )
 }
 
-export function recipe(files: Files): Recipe {
-  const result = found(files)
+export function recipe(files: Files, images: Partial<typeof baseImages> = {}): Recipe {
+  const result = found(files, images)
   if (!result || 'problem' in result) return assert.fail(JSON.stringify(result))
   return result
 }

@@ -11,11 +11,11 @@ describe('Node.js is detected', () => {
     })
     assert.equal(language, 'Node.js')
     assert.deepEqual(because, ['package.json', 'package-lock.json'])
-    assert.ok(ignore.includes('node_modules') && ignore.includes('.env'))
+    assert.ok(ignore.includes('**/node_modules') && ignore.includes('**/.env'))
     has(dockerfile, [
       'FROM node:22-slim AS build',
       'COPY package.json package-lock.json ./',
-      'RUN npm ci',
+      'RUN CI=true npm ci',
       'COPY . .',
       'RUN npm prune --omit=dev --ignore-scripts',
       'FROM node:22-slim',
@@ -42,7 +42,7 @@ describe('Node.js is detected', () => {
       'index.html': '',
     })
     has(dockerfile, [
-      'RUN npm install',
+      'RUN CI=true npm install',
       'RUN npm run build',
       'COPY --from=build /app/dist/ /www/',
       'FROM busybox:stable',
@@ -58,36 +58,22 @@ describe('Node.js is detected', () => {
       'yarn.lock': '',
     }
     has(recipe(files).dockerfile, [
-      'RUN yarn install --frozen-lockfile',
+      'RUN CI=true yarn install --frozen-lockfile',
       'RUN yarn run build',
       'COPY --from=build /app/build/ /www/',
     ])
   })
 
-  test('pnpm and both kinds of Yarn', () => {
-    const start = { scripts: { start: 'node a.js' } }
-    has(recipe({ 'package.json': json(start), 'pnpm-lock.yaml': '' }).dockerfile, [
-      'RUN corepack enable',
-      'COPY package.json pnpm-lock.yaml ./',
-      'RUN pnpm install --frozen-lockfile',
-      'RUN pnpm prune --prod --ignore-scripts',
-    ])
-    const modern = json({ ...start, packageManager: 'yarn@4.5.0' })
-    has(recipe({ 'package.json': modern, 'yarn.lock': '' }).dockerfile, [
-      'RUN corepack enable',
-      'RUN yarn install --immutable',
-    ])
-    const classic = recipe({ 'package.json': json(start), 'yarn.lock': '' }).dockerfile
-    assert.doesNotMatch(classic, /corepack/)
-  })
-
-  test('scripts of an installation, and workspaces, get all files first', () => {
+  test('an installation that reads files of the repository gets them first', () => {
     for (const more of [
       { scripts: { start: 'node a', postinstall: 'node b' } },
       { workspaces: ['a'], main: 'index.js' },
+      { pnpm: { patchedDependencies: { 'a@1.0.0': 'patches/a.patch' } } },
+      { dependencies: { a: 'file:./a' } },
+      { devDependencies: { a: '../a' } },
     ]) {
       const { dockerfile } = recipe({ 'package.json': json(more), 'index.js': '' })
-      has(dockerfile, ['COPY . .', 'RUN npm install'])
+      has(dockerfile, ['COPY . .', 'RUN CI=true npm install'])
       assert.doesNotMatch(dockerfile, /COPY package\.json/)
     }
   })

@@ -58,20 +58,10 @@ describe('Python is detected', () => {
   test('a Procfile says how it is started, also in two steps', () => {
     const files = { 'requirements.txt': '', Procfile: 'release: x\nweb: gunicorn hello:app --log-file -\n' }
     has(recipe(files).dockerfile, ['CMD ["sh","-c","exec gunicorn hello:app --log-file -"]'])
+    const exec = { ...files, Procfile: 'web: exec gunicorn hello:app\n' }
+    has(recipe(exec).dockerfile, ['CMD ["sh","-c","exec gunicorn hello:app"]'])
     const two = { ...files, Procfile: 'web: python manage.py migrate && gunicorn "a b"\n' }
     has(recipe(two).dockerfile, ['CMD ["sh","-c","python manage.py migrate && gunicorn \\"a b\\""]'])
-  })
-
-  test('uv, Poetry and a plain pyproject.toml', () => {
-    const script = { 'main.py': 'print()' }
-    const lines = {
-      'uv.lock': 'COPY pyproject.toml uv.lock ./',
-      'poetry.lock': 'COPY pyproject.toml poetry.lock ./',
-      'main.py': 'RUN pip install --no-cache-dir .',
-    }
-    for (const [file, line] of Object.entries(lines)) {
-      has(recipe({ ...script, 'pyproject.toml': '[project]', [file]: 'print()' }).dockerfile, [line])
-    }
   })
 
   test('what cannot be started says what to add', () => {

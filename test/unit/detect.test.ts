@@ -1,6 +1,22 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { COLLECT_LIBRARIES } from '../../src/engine/detect/go.js'
+import { withArguments } from '../../src/engine/detect/recipe.js'
 import { found, has, json, problem, recipe } from '../support/detected.js'
+
+/** A C library other than GNU's has no C++ library of this name beside it. */
+function noLdd(): boolean {
+  try {
+    return !execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).includes('libstdc++.so.6 => /')
+  } catch {
+    return true
+  }
+}
 
 describe('Go is detected', () => {
   const module = 'module example.com/me/hello\n\ngo 1.22\n'
@@ -33,9 +49,48 @@ describe('Go is detected', () => {
     assert.match(recipe({ ...several, 'cmd/hello/main.go': '' }).dockerfile, / \.\/cmd\/hello$/m)
   })
 
-  test('packages that are in the repository are not fetched', () => {
-    const { dockerfile } = recipe({ 'go.mod': module, 'main.go': 'package main', 'vendor/modules.txt': '' })
-    assert.doesNotMatch(dockerfile, /go mod download/)
+  test('packages that are in the repository are not fetched, nor looked for before it is there', () => {
+    const files = { 'go.mod': module, 'main.go': 'package main' }
+    const others: Record<string, string>[] = [
+      { 'vendor/modules.txt': '' },
+      { 'go.mod': `${module}replace example.com/x => ./x\n` },
+      { 'go.mod': `${module}replace (\n\texample.com/x v1.0.0 => ../x\n)\n` },
+    ]
+    for (const more of others)
+      assert.doesNotMatch(recipe({ ...files, ...more }).dockerfile, /go mod download/)
+    const fork = `${module}replace example.com/x => example.com/y v1.0.0\n`
+    assert.match(recipe({ ...files, 'go.mod': fork }).dockerfile, /go mod download/)
+  })
+
+  test('SQLite is C: compiled as such, with the libraries that it is linked with', () => {
+    const text = `${module}require github.com/mattn/go-sqlite3 v1.14.24 // indirect\n`
+    const { dockerfile } = recipe({ 'go.mod': text, 'main.go': 'package main' })
+    has(dockerfile, [
+      'RUN CGO_ENABLED=1 go build -trimpath -ldflags="-s -w" -o /out/app .',
+      COLLECT_LIBRARIES,
+      'COPY --from=build /out/lib/ /usr/local/lib/app/',
+      'ENV LD_LIBRARY_PATH=/usr/local/lib/app',
+    ])
+  })
+
+  test('libraries are those that a program is linked with, but for the C library', { skip: noLdd() }, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'libraries-'))
+    try {
+      const collect = COLLECT_LIBRARIES.slice('RUN '.length).replaceAll('/out', folder)
+      const of = (program: string) => {
+        cpSync(program, join(folder, 'app'))
+        execFileSync('sh', ['-c', collect])
+        const files = readdirSync(join(folder, 'lib'))
+        rmSync(join(folder, 'lib'), { recursive: true })
+        return files
+      }
+      const files = of(process.execPath)
+      assert.ok(files.includes('libstdc++.so.6'), files.join())
+      assert.ok(!files.some((name) => /^(libc|libm|ld-.*)\.so/.test(name)), files.join())
+      assert.deepEqual(of(fileURLToPath(import.meta.url)), [], 'no program, as a static one for ldd')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   test('a Procfile gives its arguments to the program, which is called otherwise here', () => {
@@ -46,46 +101,19 @@ describe('Go is detected', () => {
     )
   })
 
+  for (const [line, command] of [
+    ['exec bin/hello -p $PORT', 'exec /usr/local/bin/app -p $PORT'],
+    ['LEVEL=1 NAME="a b" bin/hello', 'exec env LEVEL=1 NAME="a b" /usr/local/bin/app'],
+    ['exec env LEVEL=1 ./hello', 'exec env LEVEL=1 /usr/local/bin/app'],
+  ] as const) {
+    test(`a Procfile with "${line}"`, () => {
+      const files = { 'go.mod': module, 'main.go': 'package main', Procfile: `web: ${line}` }
+      has(recipe(files).dockerfile, [`CMD ${json(['sh', '-c', command])}`])
+    })
+  }
+
   test('a library says that there is no program', () => {
     assert.match(problem({ 'go.mod': module, 'lib.go': 'package lib' }), /no main package/)
-  })
-})
-
-describe('Rust is detected', () => {
-  const manifest = '[package]\nname = "hello-web"\nversion = "0.1.0"\n\n[dependencies]\naxum = "0.7"\n'
-
-  test('one program: packages are compiled in a layer of their own', () => {
-    const { dockerfile, ignore } = recipe({ 'Cargo.toml': manifest, 'Cargo.lock': '', 'src/main.rs': '' })
-    assert.ok(ignore.includes('target'))
-    const cargo = 'cargo build --release --locked --bin hello-web'
-    has(dockerfile, [
-      'FROM rust:1-bookworm AS build',
-      'COPY Cargo.toml Cargo.lock ./',
-      `RUN mkdir src && echo 'fn main() {}' > src/main.rs && ${cargo} && rm -r src`,
-      'COPY . .',
-      `RUN touch src/main.rs && ${cargo} && mkdir /out && cp target/release/hello-web /out/app`,
-      'FROM debian:bookworm-slim',
-      'CMD ["/usr/local/bin/app"]',
-    ])
-  })
-
-  test('with a library, a build script or members it is compiled at once', () => {
-    const others: Record<string, string>[] = [
-      { 'src/lib.rs': '' },
-      { 'build.rs': '' },
-      { 'Cargo.toml': `${manifest}x = { path = "../x" }\n` },
-    ]
-    for (const more of others) {
-      const { dockerfile } = recipe({ 'Cargo.toml': manifest, 'src/main.rs': '', ...more })
-      assert.doesNotMatch(dockerfile, /fn main/)
-    }
-  })
-
-  test('a program with a name of its own, and several of which none is the one', () => {
-    const bin = (name: string) => `\n[[bin]]\nname = "${name}"\npath = "src/${name}.rs"\n`
-    assert.match(recipe({ 'Cargo.toml': manifest + bin('web') }).dockerfile, /--bin web/)
-    assert.match(problem({ 'Cargo.toml': manifest + bin('a') + bin('b') }), /default-run/)
-    assert.match(problem({ 'Cargo.toml': '[workspace]\nmembers = ["a"]\n' }), /workspace/)
   })
 })
 
@@ -98,7 +126,7 @@ describe('a static site is detected', () => {
     test(`by ${path}`, () => {
       const { dockerfile, ignore } = recipe({ [path]: '' })
       has(dockerfile, ['FROM busybox:stable AS site', copy, 'USER 65534:65534', 'EXPOSE 8080'])
-      assert.ok(ignore.includes('.*'), 'hidden files would be served')
+      assert.ok(ignore.includes('**/.*'), 'hidden files would be served')
     })
   }
 
@@ -116,8 +144,48 @@ describe('a static site is detected', () => {
   })
 })
 
+describe('a package.json beside another program', () => {
+  const manage = `os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')`
+  const django = { 'requirements.txt': 'Django', 'manage.py': manage, Procfile: 'web: gunicorn mysite.wsgi' }
+  const styles = { scripts: { build: 'tailwindcss -o x.css' }, main: 'index.js', devDependencies: {} }
+
+  test('that starts nothing makes its styles', () => {
+    const aside = { 'package.json': json(styles) }
+    assert.equal(recipe({ ...django, ...aside }).language, 'Python')
+    assert.equal(recipe({ 'go.mod': 'module x', 'main.go': 'package main', ...aside }).language, 'Go')
+    assert.equal(recipe({ 'Cargo.toml': '[package]\nname = "a"\n', ...aside }).language, 'Rust')
+  })
+
+  test('that has a start, or no manifest beside it, is the program', () => {
+    const start = { 'package.json': json({ scripts: { start: 'node a.js' } }) }
+    assert.equal(recipe({ 'requirements.txt': 'Django', 'manage.py': manage, ...start }).language, 'Node.js')
+    assert.equal(recipe({ ...django, ...start }).language, 'Python', 'the Procfile starts it')
+    const node = { ...django, 'package.json': json(styles), Procfile: 'web: node x.js' }
+    assert.equal(recipe(node).language, 'Node.js')
+    assert.equal(
+      recipe({ 'requirements.txt': '', 'app.py': '', 'package.json': json(styles), 'index.js': '' }).language,
+      'Node.js',
+    )
+    assert.equal(recipe({ 'main.py': '', 'package.json': json(styles) }).language, 'Node.js')
+    const tools = { 'requirements.txt': 'mkdocs', 'package.json': json(styles) }
+    assert.equal(recipe(tools).language, 'Node.js', 'what cannot be started is no program')
+  })
+})
+
 test('what nobody knows is not guessed at', () => {
   assert.equal(found({ 'README.md': '', 'www/index.html': '' }), null)
+})
+
+test('build arguments are declared where something is built', () => {
+  const { dockerfile } = recipe({ 'go.mod': 'module x', 'main.go': 'package main' })
+  has(withArguments(dockerfile, ['A', 'B_1']), [
+    'FROM golang:1-bookworm AS build',
+    'ARG A',
+    'ARG B_1',
+    'WORKDIR /src',
+  ])
+  assert.equal(withArguments(dockerfile, ['A']).match(/^ARG/gm)?.length, 1)
+  assert.equal(withArguments(dockerfile, []), dockerfile)
 })
 
 test('nothing that a repository says becomes a line of the Dockerfile', () => {

@@ -1,13 +1,22 @@
 import type { BaseImages } from '../../config.js'
 import { detectGo } from './go.js'
 import { detectNode } from './node.js'
+import { saysStart } from './node-start.js'
+import { readPackage } from './package-json.js'
 import { detectPython } from './python.js'
-import type { Detector, Problem, Recipe, Tree } from './recipe.js'
+import { type Detector, present, type Problem, type Recipe, type Tree } from './recipe.js'
 import { detectRust } from './rust.js'
 import { detectStatic } from './static.js'
 
 /** A site comes last: many programs have an index.html beside them. */
 const DETECTORS: readonly Detector[] = [detectNode, detectPython, detectGo, detectRust, detectStatic]
+
+/** Programs beside which a package.json may stand for their pages alone. */
+const PROGRAMS: readonly Detector[] = [detectPython, detectGo, detectRust]
+const MANIFESTS = [
+  ...['requirements.txt', 'pyproject.toml', 'uv.lock', 'poetry.lock', 'Pipfile', 'manage.py'],
+  ...['go.mod', 'Cargo.toml'],
+]
 
 /** What is looked for, in the words of a message. */
 export const LOOKED_FOR =
@@ -16,10 +25,18 @@ export const LOOKED_FOR =
 /** How a folder without a Dockerfile can be built; null when nothing in it is known. A pure function. */
 export function detect(tree: Tree, images: BaseImages): Recipe | Problem | null {
   let problem: Problem | null = null
-  for (const detector of DETECTORS) {
+  for (const detector of inOrder(tree)) {
     const found = detector(tree, images)
     if (found && 'dockerfile' in found) return found
     problem ??= found
   }
   return problem
+}
+
+/** A package.json that starts nothing compiles a style sheet or a script: what has a manifest beside it is the program. */
+function inOrder(tree: Tree): readonly Detector[] {
+  const found = readPackage(tree.texts.get('package.json') ?? '')
+  const isAside = !found || !saysStart(tree, found)
+  const before = isAside && present(tree, MANIFESTS).length > 0 ? PROGRAMS : []
+  return [...new Set([...before, ...DETECTORS])]
 }

@@ -1,4 +1,5 @@
 import {
+  ASSIGNMENT,
   type Detector,
   NEVER_SENT,
   ownFolder,
@@ -13,6 +14,17 @@ import {
 
 const PORT = 8080
 const PROGRAM = '/usr/local/bin/app'
+/** The name that a command calls its program by, and what stands before it. */
+const CALLED = new RegExp(String.raw`^((?:exec\s+)?(?:env\s+)?(?:${ASSIGNMENT}\s+)*)\S+`)
+
+const LIBRARIES = '/usr/local/lib/app'
+
+/**
+ * The shared libraries of a program, for an image that may not have them (libssl), but not those of the C library, which
+ * have to be the ones of the image's loader. A program without any gets none, and so does one in an image without `ldd`.
+ */
+export const COLLECT_LIBRARIES =
+  "RUN mkdir /out/lib && for file in $(ldd /out/app 2>/dev/null | awk '/=> \\// { print $3 }' | grep -Ev '/lib(anl|c|dl|m|mvec|pthread|resolv|rt|util)\\.so'); do cp -L \"$file\" /out/lib/; done"
 
 export const detectGo: Detector = (tree, images) => {
   if (!tree.paths.has('go.mod')) return null
@@ -22,19 +34,24 @@ export const detectGo: Detector = (tree, images) => {
       problem: 'go.mod is there, and no main package in its folder, nor one alone in cmd/: add a Dockerfile',
     }
   }
-  const isVendored = tree.paths.has('vendor/')
+  const module = tree.texts.get('go.mod') ?? ''
+  // A replacement by a folder of the repository is read for the list of packages as well.
+  const together = tree.paths.has('vendor/') || /=>\s*\.{0,2}\//.test(module)
   const manifests = present(tree, ['go.mod', 'go.sum']).join(' ')
+  // It is C, of which a program without cgo has only an error.
+  const isLinked = /\bgo-sqlite3\b/.test(module)
   const build = [
     `FROM ${withVersion(images.go, '1')} AS build`,
     'WORKDIR /src',
-    ...(isVendored ? [] : [`COPY ${manifests} ./`, 'RUN go mod download']),
+    ...(together ? [] : [`COPY ${manifests} ./`, 'RUN go mod download']),
     'COPY . .',
-    `RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/app ${program}`,
+    `RUN CGO_ENABLED=${isLinked ? 1 : 0} go build -trimpath -ldflags="-s -w" -o /out/app ${program}`,
+    ...(isLinked ? [COLLECT_LIBRARIES] : []),
   ]
   return {
     language: 'Go',
     because: present(tree, ['go.mod', 'go.sum', 'Procfile']),
-    dockerfile: stages(build, programStage(images.runtime, tree)),
+    dockerfile: stages(build, programStage(images.runtime, tree, isLinked)),
     ignore: NEVER_SENT,
   }
 }
@@ -54,15 +71,16 @@ function programOf(tree: Tree): string | null {
  * A stage with one program of the stage `build`, and the repository's files beside it, where templates and pages are
  * looked for. Certificates come from the build's image: slim images have none.
  */
-export function programStage(image: string, tree: Tree): string[] {
+export function programStage(image: string, tree: Tree, isLinked: boolean): string[] {
   // A Procfile names the program as it is called elsewhere.
-  const command = procfileCommand(tree)?.replace(/^\S+/, PROGRAM)
+  const command = procfileCommand(tree)?.replace(CALLED, (_, before: string) => `${before}${PROGRAM}`)
   return [
     `FROM ${image}`,
     ...ownFolder(),
     'COPY --from=build /etc/ssl/certs /etc/ssl/certs',
     `COPY --chown=${USER} . .`,
     `COPY --from=build /out/app ${PROGRAM}`,
+    ...(isLinked ? [`COPY --from=build /out/lib/ ${LIBRARIES}/`, `ENV LD_LIBRARY_PATH=${LIBRARIES}`] : []),
     ...runs(PORT, command ?? [PROGRAM]),
   ]
 }

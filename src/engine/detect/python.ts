@@ -1,3 +1,4 @@
+import { installation, missingServers } from './python-packages.js'
 import {
   type Detector,
   NEVER_SENT,
@@ -16,18 +17,12 @@ const DEFAULT_VERSION = '3.13'
 const MANIFESTS = ['requirements.txt', 'uv.lock', 'poetry.lock', 'pyproject.toml', 'Pipfile']
 const BIND = '0.0.0.0:$PORT'
 
-/** What starts it, and the server that it needs for that, should the repository not ask for it itself. */
-interface Start {
-  readonly command: string
-  readonly server: 'gunicorn' | 'uvicorn' | null
-}
-
 export const detectPython: Detector = (tree, images) => {
   const because = present(tree, [...MANIFESTS, 'manage.py', 'Procfile'])
   const isPython = present(tree, [...MANIFESTS, 'manage.py', 'main.py', 'app.py', 'wsgi.py']).length > 0
   if (!isPython) return null
-  const start = startOf(tree)
-  if (!start) {
+  const command = startOf(tree)
+  if (command === null) {
     return {
       problem:
         'it is Python, and nothing says how it is started: add a Procfile with "web: …" that listens on $PORT',
@@ -42,7 +37,7 @@ export const detectPython: Detector = (tree, images) => {
   return {
     language: 'Python',
     because: because.length > 0 ? because : present(tree, ['main.py', 'app.py', 'wsgi.py']),
-    dockerfile: stages(buildStage(tree, image, start), runStage(image, start)),
+    dockerfile: stages(buildStage(tree, image, command), runStage(image, command)),
     ignore: [...NEVER_SENT, '**/__pycache__', '**/*.pyc', '.venv', 'venv'],
   }
 }
@@ -56,9 +51,10 @@ function versionOf(tree: Tree): string {
   return DEFAULT_VERSION
 }
 
-function startOf(tree: Tree): Start | null {
+/** The command that starts it. */
+function startOf(tree: Tree): string | null {
   const line = procfileCommand(tree)
-  if (line) return { command: line, server: null }
+  if (line) return line
   const django = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"](\w+(?:\.\w+)*)\.settings\b/.exec(
     tree.texts.get('manage.py') ?? '',
   )?.[1]
@@ -69,7 +65,7 @@ function startOf(tree: Tree): Start | null {
 /** Where frameworks' examples put the application, in the order in which it is looked for. */
 const MODULES = ['main', 'app', 'wsgi', 'asgi', 'server', 'application', 'api', 'app.main', 'app.__init__']
 
-function guess(tree: Tree): Start | null {
+function guess(tree: Tree): string | null {
   for (const module of MODULES) {
     const text = tree.texts.get(`${module.replaceAll('.', '/')}.py`) ?? ''
     const [, name, framework] =
@@ -86,56 +82,30 @@ function guess(tree: Tree): Start | null {
       : null
   if (factory) return wsgi(`wsgi:${factory}`)
   const script = present(tree, ['main.py', 'app.py', 'server.py', 'run.py'])[0]
-  return script === undefined ? null : { command: `python ${script}`, server: null }
+  return script === undefined ? null : `python ${script}`
 }
 
-function wsgi(application: string): Start {
-  return { command: `gunicorn --bind ${BIND} ${application}`, server: 'gunicorn' }
+function wsgi(application: string): string {
+  return `gunicorn --bind ${BIND} ${application}`
 }
 
-function asgi(application: string): Start {
-  return { command: `uvicorn --host 0.0.0.0 --port $PORT ${application}`, server: 'uvicorn' }
+function asgi(application: string): string {
+  return `uvicorn --host 0.0.0.0 --port $PORT ${application}`
 }
 
-function buildStage(tree: Tree, image: string, start: Start): string[] {
-  const asked = ['requirements.txt', 'pyproject.toml'].some((name) =>
-    new RegExp(`(^|["'\\s])${start.server}\\b`, 'im').test(tree.texts.get(name) ?? ''),
-  )
+function buildStage(tree: Tree, image: string, command: string): string[] {
+  const servers = missingServers(tree, command)
   return [
     `FROM ${image} AS build`,
     'WORKDIR /app',
     ...installation(tree),
-    ...(start.server === null || asked
+    ...(servers.length === 0
       ? []
-      : [`RUN /venv/bin/python -m pip install --no-cache-dir ${start.server}`]),
+      : [`RUN /venv/bin/python -m pip install --no-cache-dir ${servers.join(' ')}`]),
   ]
 }
 
-const VENV = ['RUN python -m venv /venv', 'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH']
-
-/** Packages go to /venv, in a layer that stays while the manifest does. */
-function installation(tree: Tree): string[] {
-  if (tree.paths.has('requirements.txt')) {
-    return [...VENV, 'COPY requirements.txt ./', 'RUN pip install --no-cache-dir -r requirements.txt']
-  }
-  if (tree.paths.has('uv.lock')) {
-    const sync = 'uv sync --frozen --no-dev --no-install-project --no-cache --active'
-    return ['RUN pip install --no-cache-dir uv', ...VENV, 'COPY pyproject.toml uv.lock ./', `RUN ${sync}`]
-  }
-  if (tree.paths.has('poetry.lock')) {
-    const install = 'poetry install --only main --no-root --no-interaction'
-    return [
-      'RUN pip install --no-cache-dir poetry',
-      ...VENV,
-      'COPY pyproject.toml poetry.lock ./',
-      `RUN ${install}`,
-    ]
-  }
-  if (tree.paths.has('pyproject.toml')) return [...VENV, 'COPY . .', 'RUN pip install --no-cache-dir .']
-  return VENV
-}
-
-function runStage(image: string, { command }: Start): string[] {
+function runStage(image: string, command: string): string[] {
   return [
     `FROM ${image}`,
     'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1',

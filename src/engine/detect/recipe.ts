@@ -25,10 +25,17 @@ export interface Problem {
 /** Null: it is not of this language. */
 export type Detector = (tree: Tree, images: BaseImages) => Recipe | Problem | null
 
+/** The path at which one is written, if nothing is there. */
+export const DEFAULT_DOCKERFILE = 'Dockerfile'
+
+/** To be counted up with what is written: images of before are built again. */
+export const RECIPE_VERSION = 1
+
 /** User and group that programs run as: the one that images of the field have for it. */
 export const USER = '1000:1000'
 
-export const NEVER_SENT = ['.git', '.env', '.env.*', '!.env.example']
+/** In any folder: without the double star a pattern means the root alone. */
+export const NEVER_SENT = ['.git', '**/.env', '**/.env.*', '!**/.env.example']
 
 export function withVersion(image: string, version: string): string {
   return image.replaceAll('{version}', version)
@@ -50,9 +57,16 @@ export function runs(port: number, command: readonly string[] | string): string[
   return [`ENV HOME=/app PORT=${port}`, `USER ${USER}`, `EXPOSE ${port}`, `CMD ${JSON.stringify(list)}`]
 }
 
+/** `NAME=value` before a command, as the source of an expression. */
+export const ASSIGNMENT = String.raw`[A-Za-z_]\w*=(?:"[^"]*"|'[^']*'|[^\s"'])*`
+const ONE_COMMAND = new RegExp(String.raw`^(?:exec\s+)?((?:${ASSIGNMENT}\s+)*)([\w./-]+(?:\s.*)?)$`)
+
 /** Of several commands none may take the shell's place: those behind it would not run. */
 function inPlaceOfShell(command: string): string {
-  return /^[\w./-]+(?: |$)/.test(command) && !/[;&|<>()`\n]/.test(command) ? `exec ${command}` : command
+  const [, assigned = '', program] = ONE_COMMAND.exec(command) ?? []
+  if (program === undefined || /[;&|<>()`\n]/.test(command)) return command
+  // Not `NAME=value exec`: whether that is in the program's environment depends on the shell.
+  return `exec ${assigned === '' ? '' : `env ${assigned}`}${program}`
 }
 
 /** Stages of a Dockerfile, an empty line between them. */
@@ -63,4 +77,15 @@ export function stages(...all: (readonly string[])[]): string {
 /** The line of a Procfile that says how the web process is started, as a shell command. */
 export function procfileCommand(tree: Tree): string | null {
   return /^web:[ \t]*(\S.*?)\s*$/m.exec(tree.texts.get('Procfile') ?? '')?.[1] ?? null
+}
+
+/** The parts of a TOML text that begin with this header. */
+export function sectionsOf(text: string, header: string): string[] {
+  return text.split(/^(?=\[)/m).filter((section) => section.startsWith(header))
+}
+
+/** Build arguments are known to a stage that declares them: the one that compiles. */
+export function withArguments(dockerfile: string, names: readonly string[]): string {
+  const lines = names.map((name) => `\nARG ${name}`).join('')
+  return dockerfile.replace(/^FROM .* AS build$/m, (from) => `${from}${lines}`)
 }

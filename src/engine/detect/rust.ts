@@ -1,10 +1,10 @@
-import { programStage } from './go.js'
-import { type Detector, NEVER_SENT, present, stages, type Tree, withVersion } from './recipe.js'
+import { COLLECT_LIBRARIES, programStage } from './go.js'
+import { type Detector, NEVER_SENT, present, sectionsOf, stages, type Tree, withVersion } from './recipe.js'
 
 export const detectRust: Detector = (tree, images) => {
   const manifest = tree.texts.get('Cargo.toml')
   if (manifest === undefined) return null
-  const name = programOf(manifest)
+  const name = programOf(tree, manifest)
   if (name === null) {
     return {
       problem:
@@ -21,28 +21,32 @@ export const detectRust: Detector = (tree, images) => {
     ...(plain ? packagesFirst(tree, cargo) : []),
     'COPY . .',
     `RUN ${touch}${cargo} && mkdir /out && cp target/release/${name} /out/app`,
+    COLLECT_LIBRARIES,
   ]
   return {
     language: 'Rust',
     because: present(tree, ['Cargo.toml', 'Cargo.lock', 'Procfile']),
-    dockerfile: stages(build, programStage(images.runtime, tree)),
+    dockerfile: stages(build, programStage(images.runtime, tree, true)),
     ignore: [...NEVER_SENT, 'target'],
   }
 }
 
-function sectionOf(manifest: string, header: string): string[] {
-  return manifest.split(/^(?=\[)/m).filter((section) => section.startsWith(header))
-}
-
-function programOf(manifest: string): string | null {
+/** Of several programs the package's own, which is in src/main.rs or has its name. */
+function programOf(tree: Tree, manifest: string): string | null {
   const valueOf = (text: string, key: string) =>
-    new RegExp(`^${key}\\s*=\\s*"([\\w-]+)"`, 'm').exec(text)?.[1]
-  const [own = ''] = sectionOf(manifest, '[package]')
-  const programs = sectionOf(manifest, '[[bin]]').flatMap((text) => valueOf(text, 'name') ?? [])
-  const chosen = valueOf(own, 'default-run')
-  if (chosen !== undefined) return chosen
+    new RegExp(`^${key}\\s*=\\s*"([\\w./-]+)"`, 'm').exec(text)?.[1]
+  const nameOf = (text: string, key = 'name') => /^[\w-]+$/.exec(valueOf(text, key) ?? '')?.[0] ?? null
+  const [own = ''] = sectionsOf(manifest, '[package]')
+  const chosen = nameOf(own, 'default-run')
+  if (chosen !== null) return chosen
+  const programs = sectionsOf(manifest, '[[bin]]')
+  const main = programs.find((text) => valueOf(text, 'path') === 'src/main.rs')
+  if (main !== undefined) return nameOf(main)
+  const name = nameOf(own)
+  const isFound = tree.paths.has('src/main.rs') && !/^autobins\s*=\s*false/m.test(own)
+  if (isFound || programs.some((text) => nameOf(text) === name)) return name
   if (programs.length > 1) return null
-  return programs[0] ?? valueOf(own, 'name') ?? null
+  return programs[0] === undefined ? name : nameOf(programs[0])
 }
 
 function versionOf(tree: Tree): string {

@@ -15,9 +15,18 @@ export const detectStatic: Detector = (tree, images) => {
     because: [`${folder}index.html`],
     dockerfile: stages(...servesFiles(images, [`COPY ${folder || '.'} /www/`], notFound)),
     // Hidden files are nobody's business; what certificates and browsers ask for is.
-    ignore: [...NEVER_SENT, '.*', '!.well-known', 'node_modules'],
+    ignore: [
+      ...NEVER_SENT,
+      '**/.*',
+      `!${folder}.well-known`,
+      `${folder}.well-known/**/.*`,
+      '**/node_modules',
+    ],
   }
 }
+
+/** A build copies what is hidden beside its pages; it is served as little as where there is no build. */
+export const WITHOUT_HIDDEN = `RUN find /www -name '.*' ! -name .well-known -prune -exec rm -rf {} +`
 
 /**
  * Stages that serve what `copies` puts into /www.

@@ -6,6 +6,7 @@ const LOOKED_INTO = ['app', 'cmd', 'dist', 'public', 'src']
 const READ = [
   ...[
     'package.json',
+    'angular.json',
     '.nvmrc',
     '.node-version',
     'Procfile',

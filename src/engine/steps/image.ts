@@ -46,8 +46,8 @@ async function useAgain(work: Work, tag: string, imageId: string, tools: Tools):
 
 /**
  * The image of an earlier deployment of the app that was built of the same commit in the same way, if it is kept and
- * no build without the cache was asked for. What the Dockerfile takes from elsewhere (a base image whose name has
- * moved on, packages) may have changed since: that is what `noCache` is for.
+ * no build without the cache was asked for. What a step takes from elsewhere (packages) may have changed since: that is
+ * what `noCache` is for. A base image that the engine has may be used as it is even then.
  */
 export async function findBuilt(work: Work, commitSha: string, tools: Tools): Promise<Image | null> {
   const { app, deployment, log } = work

@@ -1,10 +1,12 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
+import { DEFAULT_DOCKERFILE, withArguments } from '../detect/recipe.js'
 import { readTree } from '../detect/tree.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source } from '../git/git.js'
 import type { Tools, Work } from './context.js'
 
-const DEFAULT_DOCKERFILE = 'Dockerfile'
+/** In the root of the repository only, wherever the context is. */
+const SUBMODULES = '.gitmodules'
 
 /** What is sent to the build beside, and less than, the files of the commit. */
 export interface BuildPlan {
@@ -24,14 +26,14 @@ export async function planBuild(
   const { contextPath, dockerfilePath } = work.configuration.build
   const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
   const ignoreFiles = [`${dockerfilePath}.dockerignore`, '.dockerignore'].map(at)
-  const paths = [contextPath, at(dockerfilePath), at('.gitmodules'), ...ignoreFiles]
+  const paths = [contextPath, at(dockerfilePath), SUBMODULES, ...ignoreFiles]
   const kinds = await source.kindsOf(paths, signal)
   const context = kinds.get(contextPath)
   if (context !== 'folder') {
     const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
     throw new DeployError('CONTEXT_NOT_FOUND', message)
   }
-  if (kinds.get(at('.gitmodules')) === 'file') {
+  if (kinds.get(SUBMODULES) === 'file') {
     work.log.system('Submodules are not fetched: their folders are empty in the build')
   }
   const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
@@ -61,11 +63,13 @@ async function detected(
       `there is ${why}. Or add a Dockerfile or set dockerfilePath`,
     )
   }
+  // Their names are of a grammar without white space (build-options.ts).
+  const dockerfile = withArguments(found.dockerfile, Object.keys(configuration.build.args).sort())
   log.system(`No Dockerfile: this is ${found.language} (${found.because.join(', ')}), built with this one:`)
-  log.system(found.dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
+  log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
   return {
     ignore: [...found.ignore, ignore ?? ''].join('\n'),
-    written: new Map([[DEFAULT_DOCKERFILE, found.dockerfile]]),
+    written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]),
   }
 }
 

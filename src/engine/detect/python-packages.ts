@@ -1,0 +1,74 @@
+import { present, sectionsOf, type Tree } from './recipe.js'
+
+const VENV = ['RUN python -m venv /venv', 'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH']
+
+/** Lines of a requirements.txt that lead to other files: `-r`, `-e .`, a path, a wheel. */
+const LOCAL_REQUIREMENT =
+  /^\s*(?:-[rcef]|--(?:requirement|constraint|editable|find-links)|\.|[^#:;@\n]*(?:\/|\.(?:whl|zip|gz)\b))|\bfile:/m
+/** Packages of the repository, and what a build finds out from its files. */
+const LOCAL_PROJECT = /\b(?:path|workspace)\s*=|\bfile:|^dynamic\s*=/m
+
+/** Lines that put packages into /venv, in a layer that stays while the manifest does, if that is all they need. */
+export function installation(tree: Tree): string[] {
+  const requirements = tree.texts.get('requirements.txt')
+  if (requirements !== undefined) {
+    const copy = LOCAL_REQUIREMENT.test(requirements) ? 'COPY . .' : 'COPY requirements.txt ./'
+    return [...VENV, copy, 'RUN pip install --no-cache-dir -r requirements.txt']
+  }
+  const project = tree.texts.get('pyproject.toml') ?? ''
+  const copy = LOCAL_PROJECT.test(project)
+    ? 'COPY . .'
+    : `COPY ${present(tree, ['pyproject.toml', 'uv.lock', 'poetry.lock']).join(' ')} ./`
+  const by = (tool: string, install: string) => [
+    `RUN pip install --no-cache-dir ${tool}`,
+    ...VENV,
+    copy,
+    `RUN ${install}`,
+  ]
+  if (tree.paths.has('uv.lock'))
+    return by('uv', 'uv sync --frozen --no-dev --no-install-project --no-cache --active')
+  if (tree.paths.has('poetry.lock') || /^\[tool\.poetry\b/m.test(project))
+    return by('poetry', 'poetry install --only main --no-root --no-interaction')
+  if (isPackage(tree, project)) return [...VENV, 'COPY . .', 'RUN pip install --no-cache-dir .']
+  // Files side by side are no package: building one fails. They run where they are.
+  return /^\[project\]/m.test(project) ? by('uv', 'uv pip install --no-cache -r pyproject.toml') : VENV
+}
+
+/** Whether it says how a package is made of it, or needs to be one for its commands. */
+function isPackage(tree: Tree, project: string): boolean {
+  const isDescribed =
+    /^\[(?:tool\.(?:setuptools|hatch\.build|flit|pdm\.build|uv\.build-backend)|project\.(?:scripts|entry-points))\b/m
+  return (
+    /^\[build-system\]/m.test(project) &&
+    (isDescribed.test(project) || present(tree, ['setup.py', 'setup.cfg', 'src/']).length > 0)
+  )
+}
+
+/** Servers that a command calls, or takes its workers from, and that the manifest does not name. */
+export function missingServers(tree: Tree, command: string): string[] {
+  const called = command.matchAll(/(?:^|[\s/=])(gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/g)
+  const names = namedPackages(tree)
+  return [...new Set([...called].flatMap(([, name = '']) => (names.has(name) ? [] : [name])))]
+}
+
+/** Those of requirements.txt and pyproject.toml that are installed for sure: no extras, no groups, no comments. */
+function namedPackages(tree: Tree): ReadonlySet<string> {
+  const requirements = tree.texts.get('requirements.txt')
+  const project = tree.texts.get('pyproject.toml') ?? ''
+  const entries =
+    requirements?.split('\n') ??
+    [...sectionsOf(project, '[project]').flatMap(dependencyStrings)].concat(
+      sectionsOf(project, '[tool.poetry.dependencies]').flatMap((section) => section.split('\n')),
+    )
+  return new Set(entries.flatMap((entry) => /^\s*([\w.-]+)/.exec(entry)?.[1]?.toLowerCase() ?? []))
+}
+
+function dependencyStrings(section: string): string[] {
+  const [, list = ''] = section.split(/^dependencies\s*=\s*\[/m)
+  const found: string[] = []
+  for (const [token] of list.matchAll(/#[^\n]*|"[^"\n]*"|'[^'\n]*'|\]/g)) {
+    if (token === ']') break
+    if (!token.startsWith('#')) found.push(token.slice(1, -1))
+  }
+  return found
+}
