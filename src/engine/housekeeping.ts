@@ -17,12 +17,18 @@ const LOCK_TIMEOUT = '2s'
 
 /** Deployments whose image is needed: under way, serving, or among the last releases of their stage. */
 const KEPT = `
-  SELECT id FROM (
-    SELECT d.id, d.status, s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN} AS current,
+  SELECT id, image, image_id AS "imageId" FROM (
+    SELECT d.id, d.status, d.image, d.image_id, s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN} AS current,
            row_number() OVER (PARTITION BY d.stage_id, d.live_at IS NULL ORDER BY d.live_at DESC) AS place, d.live_at
       FROM deployment d JOIN stage s ON s.id = d.stage_id) kept
    WHERE current OR status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')
       OR (live_at IS NOT NULL AND place <= $1 + 1)`
+
+interface Kept {
+  readonly id: string
+  readonly image: string | null
+  readonly imageId: string | null
+}
 
 /**
  * Frees what nobody needs any more, of this installation's own only: images beyond the last releases of each stage,
@@ -72,13 +78,21 @@ export class Housekeeper implements AsyncDisposable {
 
   async #cleanImages(): Promise<void> {
     const { docker, settings } = this.tools
-    const names = await docker.listImages(`${INSTANCE_LABEL}=${settings.instanceId}`)
+    const images = await docker.listImages(`${INSTANCE_LABEL}=${settings.instanceId}`)
     // Read after the list: an image that was built in between is not in it.
-    const kept = await this.#ids(KEPT, [settings.keepReleases])
-    for (const name of names) {
-      if (kept.has(name.slice(name.lastIndexOf(':') + 1))) continue
-      await docker.removeImage(name)
-      this.logger.info('removed an image that no release needs', { image: name })
+    const kept = await this.database.query<Kept[]>(KEPT, [settings.keepReleases])
+    const ids = new Set(kept.map(({ id }) => id))
+    const imageIds = new Set(kept.map(({ imageId }) => imageId))
+    for (const { id, names } of images) {
+      // The build of a worker that had lost its claim has taken the name.
+      const lost = kept.filter(({ image, imageId }) => imageId === id && image && !names.includes(image))
+      for (const { image } of lost) await docker.tagImage(id, image ?? '')
+      const unneeded = names.filter((name) => !ids.has(name.slice(name.lastIndexOf(':') + 1)))
+      const isLost = names.length === 0 && !imageIds.has(id)
+      for (const name of isLost ? [id] : unneeded) {
+        await docker.removeImage(name)
+        this.logger.info('removed an image that no release needs', { image: name })
+      }
     }
   }
 

@@ -60,7 +60,9 @@ export class Recoverer implements AsyncDisposable {
     const label = `${APP_LABEL}=${app.id}`
     const containers = await docker.listContainers(label)
     await Promise.all(containers.map(({ name }) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
-    for (const image of await docker.listImages(label)) await docker.removeImage(image)
+    const images = await docker.listImages(label)
+    for (const { id, names } of images)
+      for (const name of names.length > 0 ? names : [id]) await docker.removeImage(name)
     await this.database.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])

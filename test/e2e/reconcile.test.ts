@@ -133,10 +133,15 @@ describe('what a process finds when it starts', () => {
       releases.push(next)
     }
     assert.equal((await tags()).length, 8)
+    // As the build of a worker does that has lost its claim: the name of what serves goes to another image.
+    const name = `mvp-released:${releases[7]}`
+    const serving = docker('inspect', '-f', '{{.Id}}', name)
+    docker('tag', BASE_IMAGE, name)
     await server.stop()
     await installation.start(env)
     await until(20_000, async () => (await tags()).length === 3)
     assert.deepEqual((await tags()).sort(), releases.slice(-3).sort())
+    assert.equal(docker('inspect', '-f', '{{.Id}}', name), serving, 'it has its name again')
 
     // Three restarts: the image that runs was made by a release that is none of the last three any more.
     for (let count = 0; count < 3; count++) {

@@ -138,12 +138,21 @@ for (const kind of ['real', 'fake'] as const) {
       assert.ok(found?.address)
       assert.deepEqual(
         { ...found, address: '' },
-        { running: true, exitCode: 0, outOfMemory: false, restarts: 0, health: null, address: '' },
+        {
+          running: true,
+          exitCode: 0,
+          outOfMemory: false,
+          restarts: 0,
+          keptRunning: false,
+          health: null,
+          address: '',
+        },
       )
       const page = await until(5_000, () => fetch(`http://${found.address}:8080/`).catch(() => null))
       assert.equal(await page.text(), 'hello')
       await docker().keepRunning(wanted.name, SIGNAL)
       assert.match(JSON.stringify(await engine.inspect(wanted.name)), /"Name":"unless-stopped"/)
+      assert.equal((await docker().findContainer(wanted.name))?.keptRunning, true)
       await docker().removeContainer(wanted.name, 1)
       assert.equal(await docker().findContainer(wanted.name), null)
     })
@@ -207,6 +216,7 @@ for (const kind of ['real', 'fake'] as const) {
         exitCode: 3,
         outOfMemory: false,
         restarts: 0,
+        keptRunning: false,
         health: null,
         address: null,
       })
@@ -242,7 +252,8 @@ for (const kind of ['real', 'fake'] as const) {
 
     test('lists and removes images', async () => {
       await build('listed', script('exit 0'))
-      assert.ok((await docker().listImages(`contract=${engine.mark}`)).includes(tag('listed')))
+      const listed = await docker().listImages(`contract=${engine.mark}`)
+      assert.ok(listed.some(({ names }) => names.includes(tag('listed'))))
       await docker().removeImage(tag('listed'))
       assert.equal(await docker().findImage(tag('listed')), null)
     })

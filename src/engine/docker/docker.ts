@@ -56,6 +56,12 @@ export interface ContainerState {
   readonly address: string | null
 }
 
+export interface ImageSummary {
+  readonly id: string
+  /** `repository:tag`; empty when others have taken its names. */
+  readonly names: readonly string[]
+}
+
 export interface ContainerSummary {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
@@ -104,8 +110,8 @@ export interface Docker {
   tagImage(id: string, reference: string): Promise<boolean>
   /** Takes the name away, and the image with its last name unless a container uses it. */
   removeImage(reference: string): Promise<void>
-  /** Names of images with a label; the id of one that has lost its name. */
-  listImages(label: string): Promise<string[]>
+  /** Images with a label, by any name or none. */
+  listImages(label: string): Promise<ImageSummary[]>
   /**
    * A created container, not yet started. One of the same name, deployment and image is adopted as it is, another
    * one of that name is replaced. Not restarted when it ends.

@@ -14,6 +14,7 @@ import type {
   ContainerRequest,
   ContainerState,
   ContainerSummary,
+  ImageSummary,
   Docker as DockerPort,
   Image,
 } from './docker.js'
@@ -86,12 +87,12 @@ export class Dockerode implements DockerPort {
     await this.#call(() => goneOrUsed(this.#docker.getImage(reference).remove({ force: true })))
   }
 
-  async listImages(label: string): Promise<string[]> {
+  async listImages(label: string): Promise<ImageSummary[]> {
     const found = await this.#ask(() => this.#docker.listImages({ filters: { label: [label] } }))
-    return found.flatMap(({ Id, RepoTags }) => {
-      const names = (RepoTags ?? []).filter((name) => !name.startsWith('<none>'))
-      return names.length > 0 ? names : [Id]
-    })
+    return found.map(({ Id, RepoTags }) => ({
+      id: Id,
+      names: (RepoTags ?? []).filter((name) => !name.startsWith('<none>')),
+    }))
   }
 
   async createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void> {
