@@ -37,13 +37,19 @@ export type Receipt =
 
 type Deployed = Pick<Outcome, 'queued' | 'superseded'>
 
+type Sealed = Pick<Webhook, 'appId' | 'secretEncrypted'>
+
 const REFUSED: Receipt = { kind: 'refused' }
+const NOTED_AFTER_MS = 200
+/** In so much time more are not noted. */
+const MOST_REFUSALS = 100
 const APP_ID = /^[a-z0-9]{1,32}$/
 const MAX_CONTENT_TYPE = 100
 
 export class WebhookCommands {
   /** Stands in where there is no webhook, so that a request for none takes the same work. */
-  readonly #nobody: Pick<Webhook, 'appId' | 'secretEncrypted'>
+  readonly #nobody: Sealed
+  readonly #refusals: { readonly received: Received; readonly reason: string }[] = []
 
   constructor(private readonly parts: CommandParts) {
     const secretEncrypted = parts.secrets.encrypt(newSecret(), webhookSecretPlace('nobody'))
@@ -127,14 +133,19 @@ export class WebhookCommands {
     return { ...outcome, receipt: { kind: 'received', delivery: await record(manager, row) } }
   }
 
-  async #find(appId: string): Promise<Webhook | null> {
-    // Asked for a name that no app can have as well: the same work.
+  async #find(appId: string): Promise<Sealed | null> {
+    // Asked for a name that no app can have as well, and one query whatever it finds: the same work.
     const id = APP_ID.test(appId) ? appId : 'nobody'
-    return this.parts.database.getRepository(Webhook).findOneBy({ appId: id, app: { deletedAt: IsNull() } })
+    const [row] = await this.parts.database.query<Sealed[]>(
+      `SELECT w.app_id AS "appId", w.secret_encrypted AS "secretEncrypted"
+         FROM webhook w JOIN app a ON a.id = w.app_id WHERE w.app_id = $1 AND a.deleted_at IS NULL`,
+      [id],
+    )
+    return row ?? null
   }
 
   /** Null: it was encrypted with another key. */
-  #secretOf({ appId, secretEncrypted }: Pick<Webhook, 'appId' | 'secretEncrypted'>): string | null {
+  #secretOf({ appId, secretEncrypted }: Sealed): string | null {
     try {
       return this.parts.secrets.decrypt(secretEncrypted, webhookSecretPlace(appId))
     } catch (error) {
@@ -143,15 +154,22 @@ export class WebhookCommands {
     }
   }
 
-  /** After the answer, which else would come later for an app that there is. */
+  /** Well after the answer, and one after the other: their work would tell strangers by its time which apps there are. */
   #noteRefusal(received: Received, secret: string | null): void {
     const reason =
       secret === null
         ? 'its secret was encrypted with another key than MASTER_KEY: rotate it'
         : "it is not signed with the webhook's secret"
-    const { manager } = this.parts.database
     // The log is for whoever wonders why nothing happens: a line that is lost is no fault.
-    void noteUnseen(manager, received, WebhookVerdict.REFUSED, reason).catch(() => undefined)
+    if (this.#refusals.length >= MOST_REFUSALS) return
+    if (this.#refusals.push({ received, reason }) > 1) return
+    setTimeout(() => void this.#writeRefusals().catch(() => undefined), NOTED_AFTER_MS).unref()
+  }
+
+  async #writeRefusals(): Promise<void> {
+    const { manager } = this.parts.database
+    for (const { received, reason } of this.#refusals.splice(0))
+      await noteUnseen(manager, received, WebhookVerdict.REFUSED, reason)
   }
 
   #announce({ queued, superseded }: Deployed): void {
