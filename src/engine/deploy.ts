@@ -1,4 +1,5 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
+import { EPOCH_LABEL } from './docker/docker.js'
 import { DeployError, HandOverError } from './errors.js'
 import { publicUrl, stageHost } from './names.js'
 import { leaseMarginSeconds, transition } from './states.js'
@@ -45,7 +46,8 @@ export async function deploy(
     }
     await enter(work, DeploymentStatus.STARTING, tools)
     for (const name of containerNames(app.name, deployment.id, configuration.replicas)) {
-      undo.push(() => tools.docker.removeContainer(name, 0))
+      const own = { [EPOCH_LABEL]: String(work.claim.epoch) }
+      undo.push(() => tools.docker.removeContainer(name, 0, own))
     }
     const started = await start(work, image, tools, signal)
 
@@ -56,7 +58,7 @@ export async function deploy(
     return replaced
   } catch (cause) {
     if (cause instanceof DeployError) cause.phase = work.log.phase
-    // Handed over, what was made is adopted by whoever goes on.
+    // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
     if (!(signal.reason instanceof HandOverError)) await undo.run(onUndoError)
     throw cause
   }

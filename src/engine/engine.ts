@@ -52,7 +52,7 @@ export interface EngineParts {
  * While the Docker engine does not answer nothing is claimed: deployments wait and say so.
  */
 export class Engine {
-  readonly #running = new Map<string, { abort: AbortController; done: Promise<void> }>()
+  readonly #running = new Set<{ abort: AbortController; done: Promise<void> }>()
   readonly #retiring = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   readonly #news = new WakeEvent()
@@ -85,14 +85,14 @@ export class Engine {
     this.wake()
     await this.#loop
     for (const unsubscribe of this.#unsubscribes) unsubscribe()
-    const all = Promise.all([...this.#running.values()].map((deployment) => deployment.done))
+    const all = Promise.all([...this.#running].map((deployment) => deployment.done))
     const timer = new AbortController()
     await Promise.race([
       all,
       sleep(this.options.stopGraceMs, undefined, { signal: timer.signal }).catch(() => undefined),
     ])
     timer.abort()
-    for (const { abort } of this.#running.values()) abort.abort(new HandOverError('this worker is stopping'))
+    for (const { abort } of this.#running) abort.abort(new HandOverError('this worker is stopping'))
     await all
     await Promise.allSettled(this.#retiring)
   }
@@ -142,14 +142,15 @@ export class Engine {
   #begin(deployment: Deployment, claimedAt: number): void {
     const abort = new AbortController()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    this.parts.leases.hold(claim, claimedAt, (reason) => abort.abort(reason))
+    const release = this.parts.leases.hold(claim, claimedAt, (reason) => abort.abort(reason))
     const done = this.#work(deployment, claim, abort).finally(() => {
-      this.parts.leases.release(deployment.id)
-      this.#running.delete(deployment.id)
+      release()
+      this.#running.delete(running)
       // Here and in other processes: the stage, and a place under the limit over all, are free again.
       this.parts.tools.wakeups.notify('queue', deployment.id)
     })
-    this.#running.set(deployment.id, { abort, done })
+    const running = { abort, done }
+    this.#running.add(running)
   }
 
   /** Never rejects: how a deployment ends is a result. */

@@ -12,6 +12,7 @@ interface Held {
 
 interface RenewedRow {
   id: string
+  epoch: number
   cancel_requested_at: Date | null
   superseded_by: string | null
 }
@@ -22,7 +23,7 @@ const RENEW = `
   UPDATE deployment d SET lease_until = now() + make_interval(secs => $3)
     FROM unnest($1::text[], $2::int[]) AS held (id, epoch)
    WHERE d.id = held.id AND d.epoch = held.epoch AND d.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')
-  RETURNING d.id, d.cancel_requested_at,
+  RETURNING d.id, d.epoch, d.cancel_requested_at,
             CASE WHEN d.status IN ('CLONING', 'BUILDING') THEN d.superseded_by END AS superseded_by`
 
 /**
@@ -32,7 +33,8 @@ const RENEW = `
  * aborted here before anybody else may take it over. Carries requests to cancel and to make way, too.
  */
 export class LeaseKeeper implements AsyncDisposable {
-  readonly #held = new Map<string, Held>()
+  /** One deployment may be held twice: claimed anew while the work of a claim that was lost is still ending. */
+  readonly #held = new Set<Held>()
   readonly #pool: pg.Pool
   readonly #timers: NodeJS.Timeout[]
   #renewing: Promise<void> | null = null
@@ -60,16 +62,14 @@ export class LeaseKeeper implements AsyncDisposable {
   }
 
   /**
-   * Keeps `claim` until {@link release}; `abort` is called with the reason when its work has to stop.
+   * Keeps `claim` until what it returns is called; `abort` is called with the reason when its work has to stop.
    *
    * @param claimedAt when it was asked for, by performance.now(): its answer may have been late
    */
-  hold(claim: Claim, claimedAt: number, abort: (reason: Error) => void): void {
-    this.#held.set(claim.deploymentId, { claim, abort, renewedAt: claimedAt })
-  }
-
-  release(deploymentId: string): void {
-    this.#held.delete(deploymentId)
+  hold(claim: Claim, claimedAt: number, abort: (reason: Error) => void): () => void {
+    const held = { claim, abort, renewedAt: claimedAt }
+    this.#held.add(held)
+    return () => void this.#held.delete(held)
   }
 
   /** Renews all leases now; also sees who is to be cancelled, so it is called when that is announced. */
@@ -89,7 +89,7 @@ export class LeaseKeeper implements AsyncDisposable {
   }
 
   async #renewAll(): Promise<void> {
-    const asked = [...this.#held.values()]
+    const asked = [...this.#held]
     if (asked.length === 0) return
     const askedAt = performance.now()
     try {
@@ -98,8 +98,11 @@ export class LeaseKeeper implements AsyncDisposable {
         asked.map(({ claim }) => claim.epoch),
         this.leaseMs / 1000,
       ])
-      const renewed = new Map(rows.map((row) => [row.id, row]))
-      for (const held of asked) this.#take(held, renewed.get(held.claim.deploymentId), askedAt)
+      for (const held of asked) {
+        const { deploymentId, epoch } = held.claim
+        const row = rows.find((one) => one.id === deploymentId && one.epoch === epoch)
+        this.#take(held, row, askedAt)
+      }
     } catch (error) {
       this.logger.warn('could not renew leases', { count: asked.length, error: (error as Error).message })
     }
@@ -108,7 +111,7 @@ export class LeaseKeeper implements AsyncDisposable {
   #take(held: Held, row: RenewedRow | undefined, askedAt: number): void {
     const { deploymentId } = held.claim
     // Released meanwhile: its own worker has settled it.
-    if (this.#held.get(deploymentId) !== held) return
+    if (!this.#held.has(held)) return
     if (!row) return held.abort(new LostClaimError(deploymentId))
     held.renewedAt = askedAt
     if (row.cancel_requested_at) held.abort(new CancelledError('cancelled'))
@@ -116,7 +119,7 @@ export class LeaseKeeper implements AsyncDisposable {
   }
 
   #abortOverdue(): void {
-    for (const { claim, abort, renewedAt } of this.#held.values()) {
+    for (const { claim, abort, renewedAt } of this.#held) {
       if (performance.now() - renewedAt > (this.leaseMs * 2) / 3)
         abort(new LostClaimError(claim.deploymentId))
     }

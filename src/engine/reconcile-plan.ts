@@ -29,7 +29,7 @@ export type ReconcileAction =
 
 /**
  * Compares the containers that carry this installation's label with the database. Pure: what it sees is all it knows.
- * Containers of deployments that wait or are under way are left alone; their worker adopts or removes them.
+ * Containers of deployments that wait or are under way are left alone; their worker replaces or removes them.
  */
 export function planReconcile(
   rows: readonly ReconcileRow[],

@@ -9,7 +9,7 @@ export enum DeploymentStatus {
   CLONING = 'CLONING',
   /** Commit fetched; its image is being built. A crash gives it back to the queue; a finished image is adopted. */
   BUILDING = 'BUILDING',
-  /** Image there; its containers are being started and checked. A crash gives it back; the next attempt adopts them. */
+  /** Image there; its containers are being started and checked. A crash gives it back; the next attempt replaces them. */
   STARTING = 'STARTING',
   /** Healthy; traffic is being moved to it, in one transaction that also makes it RUNNING. A crash before that gives it back. */
   ROUTING = 'ROUTING',

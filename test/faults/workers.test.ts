@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { rescueExpired } from '../../src/engine/rescue.js'
 import { hold, HELD_AT } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
@@ -114,6 +115,36 @@ test(`${DEPLOYMENTS} deployments by two workers, one of which stands still past 
   )
   assert.match(still.output, /the claim of deployment \w+ is lost/)
   assert.equal(still.child.exitCode, null)
+})
+
+test('what a worker removes late is its own, and not what the next attempt has made', async () => {
+  await using scene = await Scene.open()
+  await scene.worker({ LEASE_SECONDS: '10' })
+  const { app } = await scene.serving('steady')
+  scene.repository.commit(webApp('second'))
+  scene.docker.fault({ path: /^\/containers\/create\?name=steady-/, kind: 'done-then-error' })
+  const stops = scene.docker.hold(/^\/containers\/[^/]+\/stop/)
+  const id = await scene.deploy(app)
+  await stops.until() // of the attempt that takes back what it made
+  await until(5_000, async () => {
+    // Its heartbeat may come in between.
+    await scene.rows(
+      `UPDATE deployment SET lease_until = now() - interval '1 second' WHERE id = $1 AND epoch = 1`,
+      [id],
+    )
+    await rescueExpired(scene.own.database, scene.own.wakeups)
+    return (await scene.deployment(id)).epoch > 1
+  })
+  await scene.rows('UPDATE deployment SET next_run_at = now() WHERE id = $1', [id])
+  await scene.reaches(id, 'RUNNING', 15_000)
+  const serving = scene.docker.container(`steady-${id}`)?.id
+  stops.release()
+  await sleep(1_000) // what it still does comes now
+  await lawsHold(scene)
+  assert.equal(scene.docker.container(`steady-${id}`)?.id, serving, 'it was not touched')
+  const { status, attempt } = await scene.deployment(id)
+  assert.deepEqual({ status, attempt }, { status: 'RUNNING', attempt: 2 })
+  assert.equal((await scene.ask(app)).body, 'second')
 })
 
 test('a wall clock that is an hour off takes nothing from others and loses nothing', async () => {

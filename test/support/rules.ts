@@ -229,6 +229,7 @@ function labelsOf(one: Input) {
     instanceId: 'inst',
     appId: one.id,
     deploymentId: one.id,
+    epoch: 1,
     carries: { stageId: one.id, host: stageHost(one.app, one.stage, one.base) },
   }
 }

@@ -14,14 +14,16 @@ describe('the labels of a container', () => {
     instanceId: 'inst',
     appId: 'app1',
     deploymentId: 'abc123def456',
+    epoch: 3,
     carries: null,
   }
 
-  test('are Traefik’s three and our three, exactly', () => {
+  test('are Traefik’s three and our four, exactly', () => {
     const lines = Object.entries(containerLabels(request)).map(([name, value]) => `${name}=${value}`)
     assert.deepEqual(lines.sort(), [
       'longshore.app=app1',
       'longshore.deployment=abc123def456',
+      'longshore.epoch=3',
       'longshore.instance=inst',
       'traefik.enable=true',
       'traefik.http.routers.blog-abc123def456.rule=Host(`blog-abc123def456.paas.test`)',

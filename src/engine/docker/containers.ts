@@ -1,8 +1,8 @@
 import type Docker from 'dockerode'
-import { DeployError } from '../errors.js'
+import { DeployError, LostClaimError } from '../errors.js'
 import { gone } from './calls.js'
 import { containerOptions } from './container-options.js'
-import type { ContainerRequest } from './docker.js'
+import { type ContainerRequest, EPOCH_LABEL } from './docker.js'
 
 const NETWORK = 'longshore'
 
@@ -21,7 +21,7 @@ async function ensureNetwork(docker: Docker): Promise<void> {
   }
 }
 
-/** Creates the container, or adopts one that an earlier attempt made of the same image. */
+/** Creates the container, or adopts one that the same claim made before: an answer may have been lost. */
 export async function createContainer(
   docker: Docker,
   request: ContainerRequest,
@@ -32,16 +32,21 @@ export async function createContainer(
     await docker.createContainer(options)
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode !== 409) throw error // the name is free: something else
-    const container = docker.getContainer(request.name)
-    const found = await gone(container.inspect())
-    if (found && found.Image === request.image && hasLabels(found.Config.Labels, request.labels)) return
-    await gone(container.remove({ force: true, v: true }))
+    const found = await gone(docker.getContainer(request.name).inspect())
+    const labels = found?.Config.Labels
+    if (found && found.Image === request.image && hasLabels(labels, request.labels)) return
+    if (epochOf(labels) > epochOf(request.labels)) throw new LostClaimError(request.name)
+    if (found) await gone(docker.getContainer(found.Id).remove({ force: true, v: true }))
     signal.throwIfAborted()
     await docker.createContainer(options)
   }
 }
 
-function hasLabels(
+function epochOf(labels: ContainerRequest['labels'] | undefined): number {
+  return Number(labels?.[EPOCH_LABEL] ?? 0)
+}
+
+export function hasLabels(
   found: Readonly<Record<string, string>> | undefined,
   wanted: ContainerRequest['labels'],
 ): boolean {

@@ -56,6 +56,12 @@ export interface ContainerState {
   readonly address: string | null
 }
 
+/**
+ * Which claim of a deployment made a container. One of a later claim is never replaced, stopped or removed by whoever
+ * held an earlier one, however late its calls come.
+ */
+export const EPOCH_LABEL = 'longshore.epoch'
+
 export interface ImageSummary {
   readonly id: string
   /** `repository:tag`; empty when others have taken its names. */
@@ -113,8 +119,10 @@ export interface Docker {
   /** Images with a label, by any name or none. */
   listImages(label: string): Promise<ImageSummary[]>
   /**
-   * A created container, not yet started. One of the same name, deployment and image is adopted as it is, another
-   * one of that name is replaced. Not restarted when it ends.
+   * A created container, not yet started. One of the same name, labels and image is adopted as it is, another one of that
+   * name is replaced. Not restarted when it ends.
+   *
+   * @throws LostClaimError when the name is that of a container of a later claim
    */
   createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void>
   /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
@@ -137,8 +145,11 @@ export interface Docker {
   stopContainer(name: string, graceSeconds: number): Promise<void>
   /** TCP sockets on which a running container waits for connections. Null: nobody can tell. */
   listeningOn(name: string): Promise<Listening[] | null>
-  /** SIGTERM, after `graceSeconds` SIGKILL, then removal. No such container counts as done. */
-  removeContainer(name: string, graceSeconds: number): Promise<void>
+  /**
+   * SIGTERM, after `graceSeconds` SIGKILL, then removal. No such container counts as done, and so does one without the
+   * labels `only`. One that gets the name meanwhile is left alone.
+   */
+  removeContainer(name: string, graceSeconds: number, only?: ContainerRequest['labels']): Promise<void>
   listContainers(label: string): Promise<ContainerSummary[]>
   /** What happens to containers with a label, until the connection ends or `signal` aborts; nothing is replayed. */
   containerEvents(label: string, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>>

@@ -4,7 +4,7 @@ import { InfrastructureError } from '../errors.js'
 import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
-import { addressIn, createContainer, lastLines, startContainer } from './containers.js'
+import { addressIn, createContainer, hasLabels, lastLines, startContainer } from './containers.js'
 import { openLogs } from './container-logs.js'
 import type {
   BuildRequest,
@@ -104,7 +104,7 @@ export class Dockerode implements DockerPort {
   }
 
   async findContainer(name: string): Promise<ContainerState | null> {
-    const found = await this.#ask(() => gone(this.#docker.getContainer(name).inspect()))
+    const found = await this.#inspect(name)
     if (!found) return null
     return {
       // A container that the engine is about to start again counts as running there.
@@ -136,7 +136,13 @@ export class Dockerode implements DockerPort {
   }
 
   async stopContainer(name: string, graceSeconds: number): Promise<void> {
-    const container = this.#docker.getContainer(name)
+    const found = await this.#inspect(name)
+    if (found) await this.#stop(found.Id, graceSeconds)
+  }
+
+  /** By its id: a name may be another container's by the time that a call is carried out. */
+  async #stop(id: string, graceSeconds: number): Promise<void> {
+    const container = this.#docker.getContainer(id)
     const ms = graceSeconds * 1000 + STOP_MARGIN_MS
     await this.#call(() => gone(container.update({ RestartPolicy: { Name: 'no' } })))
     await bounded(gone(container.stop({ t: graceSeconds })), Math.max(ms, this.options.dockerTimeoutMs))
@@ -144,14 +150,24 @@ export class Dockerode implements DockerPort {
 
   async listeningOn(name: string): Promise<Listening[] | null> {
     if (!this.options.dockerHost.startsWith('unix://')) return null
-    const found = await this.#ask(() => gone(this.#docker.getContainer(name).inspect()))
+    const found = await this.#inspect(name)
     return found?.State.Pid ? listeningOf(found.State.Pid) : null
   }
 
-  async removeContainer(name: string, graceSeconds: number): Promise<void> {
-    await this.stopContainer(name, graceSeconds)
-    const container = this.#docker.getContainer(name)
+  async removeContainer(
+    name: string,
+    graceSeconds: number,
+    only: ContainerRequest['labels'] = {},
+  ): Promise<void> {
+    const found = await this.#inspect(name)
+    if (!found || !hasLabels(found.Config.Labels, only)) return
+    await this.#stop(found.Id, graceSeconds)
+    const container = this.#docker.getContainer(found.Id)
     await this.#call(() => gone(container.remove({ force: true, v: true })))
+  }
+
+  #inspect(name: string): Promise<Docker.ContainerInspectInfo | null> {
+    return this.#ask(() => gone(this.#docker.getContainer(name).inspect()))
   }
 
   async listContainers(label: string): Promise<ContainerSummary[]> {

@@ -1,3 +1,5 @@
+import { EPOCH_LABEL } from '../docker/docker.js'
+
 export interface LabelRequest {
   readonly container: string
   readonly port: number
@@ -5,6 +7,7 @@ export interface LabelRequest {
   readonly instanceId: string
   readonly appId: string
   readonly deploymentId: string
+  readonly epoch: number
   /** The stage whose host the container carries as well, as ROUTER=traefik-labels has it; null: its own host only. */
   readonly carries: { readonly stageId: string; readonly host: string } | null
 }
@@ -24,6 +27,7 @@ export function containerLabels(request: LabelRequest): Record<string, string> {
   for (const name of [container, request.carries?.stageId ?? container]) assertName(name)
   return {
     ...ownLabels(request.instanceId, request.appId, request.deploymentId),
+    [EPOCH_LABEL]: String(request.epoch),
     'traefik.enable': 'true',
     [`traefik.http.routers.${container}.rule`]: hostRule(`${container}.${baseDomain}`),
     [`traefik.http.services.${container}.loadbalancer.server.port`]: String(port),

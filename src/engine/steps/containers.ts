@@ -10,6 +10,8 @@ export interface ContainerOwner {
   readonly stageId: string
   readonly stageName: string
   readonly deploymentId: string
+  /** Of the claim that makes them, or made them. */
+  readonly epoch: number
   readonly instanceId: string
   readonly baseDomain: string
   /** Whether containers carry the stage's host in their labels, as well as their own. */

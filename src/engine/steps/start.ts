@@ -18,7 +18,8 @@ const STABLE_MS = 3_000
 
 /**
  * Containers of the image, one for each replica, beside whatever serves now, that are up and accept connections on
- * their port. Those that an earlier attempt of the same deployment made are adopted.
+ * their port. Those that an earlier attempt of the same deployment made are replaced: whoever made them may be slow
+ * and not dead, and still be about to remove them.
  *
  * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY with the container's last lines
  */
@@ -55,6 +56,7 @@ export function ownerOf(
     stageId: stage.id,
     stageName: stage.name,
     deploymentId: deployment.id,
+    epoch: deployment.epoch,
     instanceId,
     baseDomain,
     carriesStage: router === 'traefik-labels',
