@@ -10,6 +10,8 @@ import { until } from '../support/server.js'
 
 const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets: new Map<string, string>() }
 const SIGNAL = new AbortController().signal
+/** Nothing has happened to it. */
+const QUIET = { outOfMemory: false, restarts: 0, keptRunning: false, health: null }
 
 /** Longshore's own port does the same on the real engine and on the fake. */
 for (const kind of ['real', 'fake'] as const) {
@@ -136,18 +138,7 @@ for (const kind of ['real', 'fake'] as const) {
       assert.equal((await engine.inspect(wanted.name)).Id, first.Id)
       const found = await docker().findContainer(wanted.name)
       assert.ok(found?.address)
-      assert.deepEqual(
-        { ...found, address: '' },
-        {
-          running: true,
-          exitCode: 0,
-          outOfMemory: false,
-          restarts: 0,
-          keptRunning: false,
-          health: null,
-          address: '',
-        },
-      )
+      assert.deepEqual({ ...found, address: '' }, { ...QUIET, running: true, exitCode: 0, address: '' })
       const page = await until(5_000, () => fetch(`http://${found.address}:8080/`).catch(() => null))
       assert.equal(await page.text(), 'hello')
       await docker().keepRunning(wanted.name, SIGNAL)
@@ -211,15 +202,7 @@ for (const kind of ['real', 'fake'] as const) {
         const state = await docker().findContainer(wanted.name)
         return state?.running ? null : state
       })
-      assert.deepEqual(ended, {
-        running: false,
-        exitCode: 3,
-        outOfMemory: false,
-        restarts: 0,
-        keptRunning: false,
-        health: null,
-        address: null,
-      })
+      assert.deepEqual(ended, { ...QUIET, running: false, exitCode: 3, address: null })
       assert.deepEqual((await docker().lastLines(wanted.name, 10)).sort(), ['one', 'three', 'two'])
       assert.equal((await docker().lastLines(wanted.name, 2)).length, 2)
       await docker().removeContainer(wanted.name, 1)
