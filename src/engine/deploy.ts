@@ -1,7 +1,6 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
-import { EPOCH_LABEL } from './docker/docker.js'
 import { DeployError, HandOverError } from './errors.js'
-import { publicUrl, stageHost } from './names.js'
+import { EPOCH_LABEL, publicUrl, stageHost } from './names.js'
 import { leaseMarginSeconds, transition } from './states.js'
 import { build } from './steps/build.js'
 import { clone } from './steps/clone.js'

@@ -47,6 +47,12 @@ export function checkHealthPath(field: string, path: string): string {
   throw badInput(field, `${quote(path)} is not a path such as /health`)
 }
 
+/**
+ * Which claim of a deployment made a container. One of a later claim is never replaced, stopped or removed by whoever
+ * held an earlier one, however late its calls come.
+ */
+export const EPOCH_LABEL = 'longshore.epoch'
+
 /** Settings that name hosts of Longshore's own. */
 interface OwnHosts {
   readonly baseDomain: string

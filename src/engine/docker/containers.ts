@@ -1,8 +1,9 @@
 import type Docker from 'dockerode'
 import { DeployError, LostClaimError } from '../errors.js'
+import { EPOCH_LABEL } from '../names.js'
 import { gone } from './calls.js'
 import { containerOptions } from './container-options.js'
-import { type ContainerRequest, EPOCH_LABEL } from './docker.js'
+import type { ContainerRequest } from './docker.js'
 
 const NETWORK = 'longshore'
 

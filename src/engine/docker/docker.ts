@@ -56,12 +56,6 @@ export interface ContainerState {
   readonly address: string | null
 }
 
-/**
- * Which claim of a deployment made a container. One of a later claim is never replaced, stopped or removed by whoever
- * held an earlier one, however late its calls come.
- */
-export const EPOCH_LABEL = 'longshore.epoch'
-
 export interface ImageSummary {
   readonly id: string
   /** `repository:tag`; empty when others have taken its names. */

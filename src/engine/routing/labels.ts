@@ -1,4 +1,4 @@
-import { EPOCH_LABEL } from '../docker/docker.js'
+import { EPOCH_LABEL } from '../names.js'
 
 export interface LabelRequest {
   readonly container: string
