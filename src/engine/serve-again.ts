@@ -86,5 +86,6 @@ async function record(
   if (!recorded) return false
   tools.wakeups.notify('deployment', deployment.id)
   tools.wakeups.notify('route', deployment.stageId)
+  await tools.router.apply().catch(() => undefined) // a router that cannot read now polls
   return true
 }

@@ -52,7 +52,8 @@ describe('a deployment that is held at', () => {
       await scene.own.commands.stages.start(app.stageId)
       await scene.reaches(served, 'RUNNING')
       await lawsHold(scene)
-      assert.equal((await scene.ask(app)).body, 'first')
+      // The router hears of it when it is committed.
+      await until(2_000, async () => (await scene.ask(app)).body === 'first')
     })
 
     test(`${place}: goes with its app`, async () => {

@@ -88,6 +88,15 @@ export class BaseImages implements Disposable {
     })
   }
 
+  /** Gives one of them the name that Dockerfiles call it by, unless an image of that name is here already. */
+  alias(setting: keyof BaseImages['settings'], version: string, name: string): void {
+    const image = this.settings[setting].replace('{version}', version)
+    const found = execFileSync('docker', ['images', '-q', name], { encoding: 'utf8' })
+    if (found.trim() !== '') return
+    execFileSync('docker', ['tag', image, name])
+    this.#made.push(name)
+  }
+
   [Symbol.dispose](): void {
     execFileSync('docker', ['rmi', '-f', ...this.#made], { stdio: 'ignore' })
   }
