@@ -10,7 +10,8 @@ const HAND_OVER_MS = 5_000
 
 /**
  * Runs Longshore until SIGINT or SIGTERM: opens the database, starts the roles asked for, and stops them newest
- * first. A second signal, or 30 s (5 s more than STOP_GRACE_SECONDS if that is longer), ends the process at once; what it leaves is taken up at the next start.
+ * first. A second signal, or 30 s (5 s more than STOP_GRACE_SECONDS if that is longer), ends the process at once; what it
+ * leaves is taken up at the next start.
  */
 export async function main(): Promise<void> {
   let config: Config

@@ -82,14 +82,13 @@ export class Housekeeper implements AsyncDisposable {
     // Read after the list: an image that was built in between is not in it.
     const kept = await this.database.query<Kept[]>(KEPT, [settings.keepReleases])
     const ids = new Set(kept.map(({ id }) => id))
-    const imageIds = new Set(kept.map(({ imageId }) => imageId))
     for (const { id, names } of images) {
+      const wanted = kept.flatMap(({ image, imageId }) => (imageId === id && image !== null ? [image] : []))
       // The build of a worker that had lost its claim has taken the name.
-      const lost = kept.filter(({ image, imageId }) => imageId === id && image && !names.includes(image))
-      for (const { image } of lost) await docker.tagImage(id, image ?? '')
+      for (const name of wanted) if (!names.includes(name)) await docker.tagImage(id, name)
+      const isNameless = names.length === 0 && wanted.length === 0
       const unneeded = names.filter((name) => !ids.has(name.slice(name.lastIndexOf(':') + 1)))
-      const isLost = names.length === 0 && !imageIds.has(id)
-      for (const name of isLost ? [id] : unneeded) {
+      for (const name of isNameless ? [id] : unneeded) {
         await docker.removeImage(name)
         this.logger.info('removed an image that no release needs', { image: name })
       }

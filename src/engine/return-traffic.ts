@@ -8,7 +8,7 @@ import type { Queryable } from './logs/store.js'
 import { whileReserved } from './reservation.js'
 import type { SecretBox } from './secrets.js'
 import { transition } from './states.js'
-import { containerNames } from './steps/containers.js'
+import { ownContainers } from './steps/containers.js'
 import { step, type Tools } from './steps/context.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './steps/retire.js'
 import { pointStageTo } from './steps/route.js'
@@ -172,6 +172,6 @@ async function removeFailed(app: App, failed: Deployment, tools: Tools, signal: 
   await step(tools, 'drain-failed', () =>
     untilDrained(failed.id, performance.now() + drainMs(tools), tools, signal),
   )
-  const names = containerNames(app.name, failed.id, failed.configuration?.replicas ?? 1)
+  const names = ownContainers(app.name, failed)
   await Promise.all(names.map((name) => tools.docker.removeContainer(name, STOP_GRACE_SECONDS)))
 }

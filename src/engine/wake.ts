@@ -4,7 +4,7 @@ import type { Stage } from '../entities/stage.js'
 import type { ContainerRequest, Docker } from './docker/docker.js'
 import { type Patience, untilWellAgain } from './health.js'
 import type { SecretBox } from './secrets.js'
-import { containerNames, containerRequests } from './steps/containers.js'
+import { containerRequests, ownContainers } from './steps/containers.js'
 import { step, type Tools } from './steps/context.js'
 import { ownerOf } from './steps/start.js'
 import { openConfiguration } from './variables.js'
@@ -45,7 +45,6 @@ export function wake(
 ): Promise<string[]> {
   const { app, deployment } = sleeper
   const { docker } = tools
-  const names = containerNames(app.name, deployment.id, deployment.configuration?.replicas ?? 1)
   const wakeOne = async (name: string) => {
     const state = await docker.findContainer(name)
     // It is within the grace time of its stop, and would be killed as soon as it serves.
@@ -55,7 +54,7 @@ export function wake(
     await docker.keepRunning(name, signal)
     return untilWellAgain(name, deployment, patience, docker, signal)
   }
-  return step(tools, 'wake', () => Promise.all(names.map(wakeOne)))
+  return step(tools, 'wake', () => Promise.all(ownContainers(app.name, deployment).map(wakeOne)))
 }
 
 async function makeAgain(

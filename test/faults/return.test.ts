@@ -99,16 +99,21 @@ async function stopped(scene: Scene) {
   await stages.stop(app.stageId)
   const tools = await toolsOf(scene)
   const parts = partsOf(scene, tools)
+  const serve = () => serveAgain(deploymentId, parts, new AbortController().signal)
   return {
-    ...{ app, deploymentId, tools },
+    ...{ deploymentId, tools, serve },
     start: () => stages.start(app.stageId),
-    serve: () => serveAgain(deploymentId, parts, new AbortController().signal),
+    servesAgain: async () => {
+      await serve()
+      assert.equal((await scene.deployment(deploymentId)).status, 'RUNNING')
+      assert.equal(await scene.askContainer(app), 'first')
+    },
   }
 }
 
 test('a stage that is started while what it served is being stopped serves when that has ended', async () => {
   await using scene = await Scene.open()
-  const { app, deploymentId, tools, start, serve } = await stopped(scene)
+  const { deploymentId, tools, start, serve, servesAgain } = await stopped(scene)
   const looks = scene.docker.hold(/^\/containers\/json/)
   const retiring = retire({ deploymentId }, tools)
   await looks.until()
@@ -117,28 +122,23 @@ test('a stage that is started while what it served is being stopped serves when 
   assert.equal((await scene.deployment(deploymentId)).status, 'RETIRED', 'it is left to be stopped')
   looks.release()
   await retiring
-  await serve()
-  assert.equal((await scene.deployment(deploymentId)).status, 'RUNNING')
-  assert.equal(await scene.askContainer(app), 'first')
+  await servesAgain()
 })
 
 test('what a stage served is not stopped when the stage was started again', async () => {
   await using scene = await Scene.open()
-  const { app, deploymentId, tools, start, serve } = await stopped(scene)
+  const { deploymentId, tools, start, servesAgain } = await stopped(scene)
   await start()
   await retire({ deploymentId }, tools)
-  await serve()
-  assert.equal((await scene.deployment(deploymentId)).status, 'RUNNING')
-  assert.equal(await scene.askContainer(app), 'first')
+  await servesAgain()
 })
 
 test('a stage that does not come up leaves nobody out', async () => {
   await using scene = await Scene.open()
-  const { app, deploymentId, tools, start, serve } = await stopped(scene)
+  const { deploymentId, tools, start, serve, servesAgain } = await stopped(scene)
   await retire({ deploymentId }, tools)
   await start()
   scene.docker.fault({ path: /\/start/, kind: 'error500' })
   await assert.rejects(serve())
-  await serve()
-  assert.equal(await scene.askContainer(app), 'first')
+  await servesAgain()
 })

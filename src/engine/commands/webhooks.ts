@@ -8,8 +8,7 @@ import { shareKeyToEncrypt } from '../instance.js'
 import { announceSettled } from '../queue.js'
 import { DecryptError } from '../secrets.js'
 import {
-  findByBody,
-  findByKey,
+  findSame,
   forgetOld,
   goOnAgain,
   isOverLimit,
@@ -114,8 +113,8 @@ export class WebhookCommands {
     const app = await lockApp(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const same = await findByKey(manager, app.id, keys)
-    const twin = same ?? (await findByBody(manager, app.id, keys))
+    const same = await findSame(manager, app.id, keys, 'deliveryKey')
+    const twin = same ?? (await findSame(manager, app.id, keys, 'bodyHash'))
     const mayDiffer = same === null && keys.deliveryKey !== null
     if (twin && !(mayDiffer && (await isAnotherPush(manager, received, body)))) {
       return { receipt: { kind: 'duplicate', delivery: twin }, ...NONE }

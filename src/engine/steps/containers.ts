@@ -1,4 +1,5 @@
 import type { Configuration } from '../../entities/configuration.js'
+import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerRequest } from '../docker/docker.js'
 import { containerName, stageHost } from '../names.js'
 import { containerLabels } from '../routing/labels.js'
@@ -29,6 +30,14 @@ export interface ContainerPlan {
 export function containerNames(appName: string, deploymentId: string, replicas: number): string[] {
   const first = containerName(appName, deploymentId)
   return Array.from({ length: replicas }, (_, index) => (index === 0 ? first : `${first}-${index + 1}`))
+}
+
+/** Those of a deployment that ran. */
+export function ownContainers(
+  appName: string,
+  { id, configuration }: Pick<Deployment, 'id' | 'configuration'>,
+): string[] {
+  return containerNames(appName, id, configuration?.replicas ?? 1)
 }
 
 /**

@@ -8,12 +8,12 @@ import type { Replaced } from './route.js'
 const LOOK_MS = 50
 /** Between SIGTERM and SIGKILL. */
 export const STOP_GRACE_SECONDS = 10
+
 /**
  * Lets requests that are under way end, at most until `drain_until`, then stops the containers of a RETIRED deployment,
  * and removes them unless traffic may still come back to them. New requests do not reach them: the stage's traffic has
- * moved, and the deployment's own host goes with this. A router that is known not to have followed keeps them: they stay
- * until it has, or traffic goes back. Whoever calls this again after a crash goes on with the stored
- * deadline.
+ * moved, and the deployment's own host goes with this. While the router is known not to have followed they stay: until it
+ * has, or traffic goes back. Whoever calls this again after a crash goes on with the stored deadline.
  */
 export async function retire(
   replaced: Replaced,

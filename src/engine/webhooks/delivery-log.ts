@@ -81,22 +81,14 @@ export async function cleanDeliveries(database: DataSource): Promise<void> {
   )
 }
 
-/** The delivery of which this is another copy, by the forge's own id. */
-export async function findByKey(
+/** The delivery of which this is another copy: by the forge's own id, or by the same body where that tells two apart. */
+export async function findSame(
   manager: EntityManager,
   appId: string,
-  { deliveryKey }: DeliveryKeys,
+  keys: DeliveryKeys,
+  by: keyof DeliveryKeys,
 ): Promise<WebhookDelivery | null> {
-  return deliveryKey === null ? null : manager.findOneBy(WebhookDelivery, { appId, deliveryKey })
-}
-
-/** The last delivery with the same body, where that is what tells two apart. */
-export async function findByBody(
-  manager: EntityManager,
-  appId: string,
-  { bodyHash }: DeliveryKeys,
-): Promise<WebhookDelivery | null> {
-  return bodyHash === null ? null : manager.findOneBy(WebhookDelivery, { appId, bodyHash })
+  return keys[by] === null ? null : manager.findOneBy(WebhookDelivery, { appId, [by]: keys[by] })
 }
 
 /** Whether the app has had so many in the last minute that no more are looked at. */
