@@ -88,7 +88,11 @@ async function holds(world: World, numRuns: number): Promise<void> {
     ...(SEED ? { seed: Number(SEED) } : {}),
     ...(FC_PATH ? { path: FC_PATH } : {}),
   })
-  if (details.failed) throw new Error(`${fc.defaultReportMessage(details)}\n\n${found.at(-1)}`)
+  if (details.failed) {
+    const report = `${fc.defaultReportMessage(details)}\n\n${found.at(-1)}`
+    tell(report) // the runner shows it when the last lane has ended, which can be an hour later
+    throw new Error(report)
+  }
   assert.equal(late.runs, 0, `only ${numRuns - late.runs} of ${numRuns} runs in ${MOST_MS / 1000} s`)
 }
 
