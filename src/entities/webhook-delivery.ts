@@ -44,7 +44,7 @@ export interface StageDecision {
   /** What it pointed to before and after, as of {@link WebhookDelivery} for its first. */
   readonly before: string | null
   readonly sha: string | null
-  /** A later push of it was handled before this one. */
+  /** A later push of it, which stands on this one, was handled before it. */
   readonly isLate: boolean
   readonly stage: string
   readonly reason: string

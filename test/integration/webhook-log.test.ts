@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { cleanDeliveries } from '../../src/engine/webhooks/delivery-log.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
-import { bitbucket, type Delivery, NONE, type PushFacts, sha } from '../support/forges.js'
+import {
+  bitbucket,
+  type Delivery,
+  gitea,
+  giteaForm,
+  gitlab,
+  gitlabBody,
+  NONE,
+  type PushFacts,
+  sha,
+} from '../support/forges.js'
 
 const main = (from: number, to: number): PushFacts => ({
   ref: 'refs/heads/main',
@@ -59,6 +69,57 @@ describe('what is remembered of pushes', () => {
     assert.equal(await push(main(1, 2)), 'IGNORED')
     assert.equal(await push(main(0, 2)), 'IGNORED')
     assert.equal(await push({ ref: 'refs/heads/main', after: sha(2) }), 'DEPLOYED')
+  })
+
+  test('does not keep back a push that only one which was not deployed had overtaken', async () => {
+    const app = await create()
+    assert.equal(await app.push({ ...main(2, 3), message: 'Words [skip ci]' }), 'IGNORED')
+    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
+    // Gitea's test delivery names one commit twice.
+    assert.equal(await app.send(gitea(app.secret, main(5, 5))), 'IGNORED')
+    assert.equal(await app.send(gitea(app.secret, main(4, 5))), 'DEPLOYED')
+    assert.deepEqual(await commitsOf(app.id), [sha(2), sha(5)])
+  })
+
+  test('keeps a push back in the stages alone that have deployed what overtook it', async () => {
+    const app = await create()
+    const { id } = await api.commands.stages.create(app.id, 'next', 'main')
+    await api.commands.stageSettings.update(id, { autoDeploy: false })
+    assert.equal(await app.push(main(2, 3)), 'DEPLOYED')
+    await api.commands.stageSettings.update(id, { autoDeploy: true })
+    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
+    assert.deepEqual(await commitsOf(app.id), [sha(3), sha(2)])
+  })
+
+  test('lets a branch be set back although a push between was lost', async () => {
+    const app = await create()
+    assert.equal(await app.push(main(0, 1)), 'DEPLOYED')
+    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
+    assert.equal(await app.push(main(3, 1)), 'DEPLOYED')
+    assert.deepEqual(await commitsOf(app.id), [sha(1), sha(2), sha(1)])
+  })
+
+  test('lets a push of a GitLab that names no delivery come again after the branch was set back', async () => {
+    const app = await create()
+    const push = (facts: PushFacts) => {
+      const { headers, body } = gitlab(app.secret, gitlabBody(facts))
+      const { 'idempotency-key': _key, 'webhook-id': _id, ...old } = headers as Record<string, string>
+      return app.send({ headers: old, body })
+    }
+    assert.equal(await push(main(1, 2)), 'DEPLOYED')
+    assert.equal(await push(main(1, 2)), 'duplicate')
+    assert.equal(await push(main(2, 1)), 'DEPLOYED')
+    assert.equal(await push(main(1, 2)), 'DEPLOYED')
+    assert.deepEqual(await commitsOf(app.id), [sha(2), sha(1), sha(2)])
+  })
+
+  test('takes a form of Gitea, which signs the JSON in it, and takes it once however it is written', async () => {
+    const app = await create()
+    const form = giteaForm(app.secret, main(1, 2))
+    assert.equal(await app.send(form), 'DEPLOYED')
+    const otherwise = { ...form.headers, 'x-gitea-delivery': 'another' }
+    assert.equal(await app.send({ headers: otherwise, body: `x=1&${form.body}` }), 'duplicate')
+    assert.equal(await app.send({ ...form, body: form.body.replace('README', 'LICENSE') }), 'refused')
   })
 
   test('lets the same commit be pushed again after the branch was set back', async () => {

@@ -108,6 +108,13 @@ export function gitea(secret: string, facts: PushFacts, name: 'gitea' | 'forgejo
   return { headers, body }
 }
 
+/** The same push in a form: Gitea signs the JSON in it, not the form. */
+export function giteaForm(secret: string, facts: PushFacts): Delivery {
+  const { headers, body } = gitea(secret, facts)
+  const form = { ...headers, 'content-type': 'application/x-www-form-urlencoded' }
+  return { headers: form, body: new URLSearchParams({ payload: body }).toString() }
+}
+
 /** GitLab's `Push Hook` and `Tag Push Hook`. */
 export function gitlabBody(facts: PushFacts): string {
   const { ref, after, before = sha(1), total, defaultBranch = 'main' } = facts

@@ -5,7 +5,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { type StageDecision, type WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { decide } from '../webhooks/decide.js'
-import { isLate, LATE, printable } from '../webhooks/delivery-log.js'
+import { LATE, type Lateness, latenessOf, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
 import { enqueue, supersedeOldest } from './enqueue.js'
 
@@ -22,6 +22,7 @@ export interface Outcome {
 
 /** Nothing is deployed. */
 export const NONE = { queued: [], superseded: [] }
+const IN_TIME: Lateness = { isLate: false, passedIn: [] }
 const NOTHING = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
 
 /**
@@ -47,8 +48,9 @@ export async function handleEvent(
   const queued: Deployment[] = []
   const superseded: string[] = []
   for (const push of event.pushes) {
-    const isPassed = !isAsked && (await isLate(manager, app.id, push))
+    const { isLate, passedIn } = isAsked ? IN_TIME : await latenessOf(manager, app.id, push)
     for (const { stageId, stage, deploys, reason } of decide(push, rulesOf(app, stages), app.watchPaths)) {
+      const isPassed = isLate && passedIn.includes(stage)
       const answer =
         deploys && !isPassed
           ? await queue(manager, stages.get(stageId), push)
@@ -58,7 +60,7 @@ export async function handleEvent(
         superseded.push(...(await supersedeOldest(manager, answer.deployment)))
       }
       const deploymentId = answer.deployment?.id ?? null
-      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate: isPassed }
+      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate }
       decisions.push({ ...of, stage, reason: printable(answer.reason), deploymentId })
     }
   }

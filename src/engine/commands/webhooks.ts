@@ -115,8 +115,7 @@ export class WebhookCommands {
     await forgetOld(manager, app.id)
     const same = await findSame(manager, app.id, keys, 'deliveryKey')
     const twin = same ?? (await findSame(manager, app.id, keys, 'bodyHash'))
-    const mayDiffer = same === null && keys.deliveryKey !== null
-    if (twin && !(mayDiffer && (await isAnotherPush(manager, received, body)))) {
+    if (twin && !(same === null && (await isAnotherPush(manager, received, body)))) {
       return { receipt: { kind: 'duplicate', delivery: twin }, ...NONE }
     }
     if (await isOverLimit(manager, app.id)) {
@@ -190,7 +189,7 @@ async function outcomeOf(
   return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
 }
 
-/** Of a body that came before under another id. */
+/** Of a body that came before, under another id or without one. */
 async function isAnotherPush(manager: EntityManager, received: Received, body: Buffer): Promise<boolean> {
   const found = eventOf(received, body)
   if (found instanceof UnreadableError || found.kind !== 'push') return false

@@ -120,14 +120,22 @@ export async function noteUnseen(
 /** Said of a push that comes too late. */
 export const LATE = 'a later push was handled before it; redeliver it to deploy it all the same'
 
+/** How a push stands to those of its branch or tag that were handled before it. */
+export interface Lateness {
+  /** A later one, which stands on it, was handled before it: forges do not keep the order. */
+  readonly isLate: boolean
+  /** Names of the stages that have deployed that one or what followed it. */
+  readonly passedIn: readonly string[]
+}
+
 /**
- * Whether a push comes too late: forges do not keep the order, and a later push that stands on this one was handled
- * before it. Not when it goes on from where the branch was last: then somebody has set the branch back.
+ * Not late is a push that goes on from where the branch was last, or whose commit the branch has been at before: then
+ * somebody has set the branch back, and maybe a push between was lost.
  */
-export async function isLate(manager: EntityManager, appId: string, push: Push): Promise<boolean> {
-  if (push.sha === null || !push.saysBefore) return false
-  const { passed, follows } = await pastOf(manager, appId, push)
-  return passed && !follows
+export async function latenessOf(manager: EntityManager, appId: string, push: Push): Promise<Lateness> {
+  if (push.sha === null || !push.saysBefore) return { isLate: false, passedIn: [] }
+  const { passed, follows, known, passedIn } = await pastOf(manager, appId, push)
+  return { isLate: passed && !follows && !known, passedIn }
 }
 
 /**
@@ -145,19 +153,36 @@ export async function goOnAgain(
   return pushes.length > 0
 }
 
-/** Whether a push stood on this one, and whether this one goes on from where its branch or tag was last. */
-async function pastOf(
-  manager: EntityManager,
-  appId: string,
-  push: Push,
-): Promise<{ passed: boolean; follows: boolean }> {
-  const [row] = await manager.query<{ passed: boolean; follows: boolean }[]>(
-    `SELECT coalesce(bool_or(decision->>'before' = $3), false) AS passed,
-            (array_agg(decision->>'sha' ORDER BY number DESC, place DESC)
-              FILTER (WHERE NOT (decision->'isLate')::boolean))[1] IS NOT DISTINCT FROM $4 AS follows
-       FROM webhook_delivery, jsonb_array_elements(decisions) WITH ORDINALITY AS decided (decision, place)
-      WHERE app_id = $1 AND redelivery_of IS NULL AND decision->>'ref' = $2`,
+interface Past {
+  /** A push that was handled stands on this one. */
+  readonly passed: boolean
+  /** This one goes on from where its branch or tag was last. */
+  readonly follows: boolean
+  /** Its branch or tag has been at its commit before. */
+  readonly known: boolean
+  /** Stages that have deployed something since the first push was handled that stands on this one. */
+  readonly passedIn: readonly string[]
+}
+
+/** What the log says of a push. A forge's test delivery, whose commit is its `before`, stands on nothing. */
+async function pastOf(manager: EntityManager, appId: string, push: Push): Promise<Past> {
+  const [row] = await manager.query<[Past]>(
+    `WITH RECURSIVE past AS (
+       SELECT number, place, decision->>'before' AS before, decision->>'sha' AS sha, decision->>'stage' AS stage,
+              (decision->'isLate')::boolean AS late, decision->>'deploymentId' IS NOT NULL AS deployed
+         FROM webhook_delivery, jsonb_array_elements(decisions) WITH ORDINALITY AS decided (decision, place)
+        WHERE app_id = $1 AND redelivery_of IS NULL AND decision->>'ref' = $2
+     ), later AS (
+       SELECT number, sha FROM past WHERE before = $3 AND sha IS DISTINCT FROM before
+       UNION SELECT past.number, past.sha FROM past JOIN later ON past.before = later.sha
+     ), passing AS (SELECT min(number) AS number FROM later)
+     SELECT passing.number IS NOT NULL AS passed,
+            (SELECT sha FROM past WHERE NOT late ORDER BY past.number DESC, place DESC LIMIT 1)
+              IS NOT DISTINCT FROM $4 AS follows,
+            EXISTS (SELECT FROM past WHERE sha = $3 AND NOT late) AS known,
+            ARRAY(SELECT stage FROM past WHERE deployed AND past.number >= passing.number) AS "passedIn"
+       FROM passing`,
     [appId, push.ref, push.sha, push.before],
   )
-  return row ?? { passed: false, follows: false }
+  return row
 }

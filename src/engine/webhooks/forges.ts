@@ -1,4 +1,5 @@
 import { Forge } from '../../entities/webhook-delivery.js'
+import { formPayload } from './payloads.js'
 import {
   hashOf,
   header,
@@ -36,10 +37,12 @@ const RULES: readonly ForgeRules[] = [
     events: ['x-gitea-event', 'x-forgejo-event'],
     isGenuine: (headers, secret, body) => {
       const own = header(headers, 'x-forgejo-signature') ?? header(headers, 'x-gitea-signature')
-      if (own !== null) return isHmac(own, secret, body)
-      return isPrefixedHmac(header(headers, 'x-hub-signature-256'), secret, body)
+      const signed = payloadIn(headers, body)
+      if (own !== null) return isHmac(own, secret, signed)
+      return isPrefixedHmac(header(headers, 'x-hub-signature-256'), secret, signed)
     },
-    keys: signedBody('x-gitea-delivery', 'x-forgejo-delivery'),
+    keys: (headers, body) =>
+      signedBody('x-gitea-delivery', 'x-forgejo-delivery')(headers, payloadIn(headers, body)),
   },
   {
     forge: Forge.GITHUB,
@@ -104,6 +107,12 @@ export function recognise(headers: Headers): Recognised {
 
 function firstOf(headers: Headers, names: readonly string[]): string | null {
   return names.map((name) => header(headers, name)).find((value) => value !== null) ?? null
+}
+
+/** What Gitea signs: the JSON, also where it is sent in a form. */
+function payloadIn(headers: Headers, body: Buffer): Buffer {
+  const payload = formPayload(header(headers, 'content-type') ?? '', body)
+  return payload === null ? body : Buffer.from(payload)
 }
 
 /** The body is what is signed: it counts, whatever id it comes under. */

@@ -42,10 +42,17 @@ export function readEvent(forge: Forge, event: string, contentType: string, body
 const pushed = (...pushes: readonly Push[]): ForgeEvent => ({ kind: 'push', pushes })
 const other = (what: string): ForgeEvent => ({ kind: 'other', what })
 
-/** JSON, or a form whose field `payload` holds it, as GitHub and Gitea send it when they are asked to. */
+/** The JSON in the field `payload` of a form, as GitHub and Gitea send it when they are asked to. Null: there is none. */
+export function formPayload(contentType: string, body: Buffer): string | null {
+  return isForm(contentType) ? new URLSearchParams(body.toString('utf8')).get('payload') : null
+}
+
+function isForm(contentType: string): boolean {
+  return /^application\/x-www-form-urlencoded\b/i.test(contentType)
+}
+
 function readJson(contentType: string, body: Buffer): unknown {
-  const isForm = /^application\/x-www-form-urlencoded\b/i.test(contentType)
-  const text = isForm ? new URLSearchParams(body.toString('utf8')).get('payload') : body.toString('utf8')
+  const text = isForm(contentType) ? formPayload(contentType, body) : body.toString('utf8')
   if (text === null) throw new UnreadableError('the form has no field "payload"')
   let payload: unknown
   try {
