@@ -21,7 +21,8 @@ for (const kind of ['real', 'fake'] as const) {
     const written: string[] = []
     const output: BuildOutput = {
       line: (text) => void written.push(text),
-      bytes: (source, bytes) => Promise.resolve(void written.push(`${source} ${bytes.toString()}`)),
+      bytes: (_step, source, bytes) => Promise.resolve(void written.push(`${source} ${bytes.toString()}`)),
+      ended: () => undefined,
     }
     before(async () => {
       engines = await openEngines()

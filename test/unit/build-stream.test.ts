@@ -25,7 +25,8 @@ function trace(...fields: readonly Field[]): object {
 }
 
 const vertex = (...fields: readonly Field[]): object => trace([1, encode(...fields)])
-const log = (stream: number, text: string): object => trace([3, encode([1, 'a'], [3, stream], [4, text])])
+const log = (stream: number, text: string, step = 'a'): object =>
+  trace([3, encode([1, step], [3, stream], [4, text])])
 const TIME = encode([1, 1_790_000_000])
 const ID = `sha256:${'a'.repeat(64)}`
 const IMAGE = { aux: { ID } }
@@ -47,10 +48,11 @@ function followTo(written: string[], bytes: Buffer, size: number): Promise<strin
   }
   return followBuild(pieces(), {
     line: (text) => void written.push(`line ${text}`),
-    bytes: async (source, some) => {
+    bytes: async (_step, source, some) => {
       await new Promise((resolve) => setImmediate(resolve))
       written.push(`${source} ${some.toString()}`)
     },
+    ended: () => undefined,
   })
 }
 
@@ -207,6 +209,33 @@ describe('a BuildKit build', () => {
     const half = (bytes: Buffer) => trace([3, encode([1, 'a'], [3, 1], [4, bytes])])
     const messages = [half(euro.subarray(0, 1)), half(euro.subarray(1)), log(1, '\n'), { error: 'boom' }]
     assert.deepEqual((await failure(messages)).lastLines, ['€'])
+  })
+
+  test('keeps apart the lines of steps that run at the same time', async () => {
+    const messages = [
+      log(1, 'secret to', 'a'),
+      log(1, 'other\n', 'b'),
+      log(2, 'warn', 'a'),
+      log(1, 'ken\n', 'a'),
+      vertex([1, 'a'], [3, 'RUN a'], [5, TIME], [6, TIME]),
+      log(1, 'end', 'b'),
+      { error: 'boom' },
+    ]
+    assert.deepEqual((await failure(messages)).lastLines, ['other', 'secret token', 'warn', 'end'])
+  })
+
+  test('leaves out a line whole that is too long for its last lines', async () => {
+    const long = 'x'.repeat(40_000)
+    const messages = [
+      log(1, `a\n${long}`),
+      log(1, long),
+      log(1, 'token'),
+      log(1, '\nb\n'),
+      log(1, long + long),
+    ]
+    const said = '[a line of more than 64 KiB]'
+    const { lastLines } = await failure([...messages, { error: 'boom' }])
+    assert.deepEqual(lastLines, ['a', said, 'b', said])
   })
 
   test('whose trace cannot be read is no success', async () => {

@@ -31,7 +31,7 @@ describe('a fake engine', () => {
 
   function build(tag = 'shop:1', signal = SIGNAL, text = 'hello') {
     const context = Readable.from([writeTar(webApp(text, ['echo grün und 💚']))])
-    const output = { line: () => undefined, bytes: () => Promise.resolve() }
+    const output = { line: () => undefined, bytes: () => Promise.resolve(), ended: () => undefined }
     const plain = { noCache: false, target: null, args: {}, platform: null, secrets: new Map() }
     return port.build({ context, dockerfile: 'Dockerfile', tag, labels: {}, ...plain, output }, signal)
   }

@@ -93,6 +93,20 @@ describe('the redactor', () => {
     )
   })
 
+  test('masks the password of a URL where it stands alone, and with its user', () => {
+    const secret = 'postgres://app:s3cret%2Fpass@db:5432/shop'
+    assertRedacted([secret], 'app on db:5432/shop', 'app on db:5432/shop')
+    for (const password of ['s3cret%2Fpass', 's3cret/pass']) {
+      assertRedacted([secret], `{ password: '${password}' }`, `{ password: '${MASK}' }`)
+      const basic = Buffer.from(`app:${password}`).toString('base64')
+      assert.ok(!redact([secret], [`Basic ${basic}`]).includes(basic.slice(0, 8)))
+    }
+  })
+
+  test('masks a secret without the blanks around it in every encoding', () => {
+    assertRedacted(['pa"ss\\word\n'], JSON.stringify('pa"ss\\word'), `"${MASK}"`)
+  })
+
   test('masks overlapping secrets as one', () => {
     assertRedacted(['abcdefgh', 'efghijkl'], '<abcdefghijkl>', `<${MASK}>`)
     assertRedacted(['abcabc'], '<abcabcabc>', `<${MASK}>`)

@@ -6,6 +6,11 @@ import { readNdjson } from './ndjson.js'
 
 /** Lines of a failing step that its error carries. */
 const LAST_LINES = 100
+/** UTF-16 units of a line of them. */
+const MAX_LINE_LENGTH = 64 * 1024
+const TOO_LONG = '[a line of more than 64 KiB]'
+/** The classic builder takes one step after another. */
+const CLASSIC = ''
 
 interface BuildMessage {
   readonly stream?: string
@@ -61,15 +66,17 @@ function buildError(message: BuildMessage, steps: Steps): DeployError {
   })
 }
 
-/** Numbers BuildKit's steps as its own command line does, and keeps the last lines of output. */
+/**
+ * Numbers BuildKit's steps as its own command line does, and keeps the last lines of output. Steps go on at the same
+ * time: the pieces of their lines are put together for each alone.
+ */
 class Steps {
   #numbers = new Map<string, number>()
   #seen = new Map<string, Vertex>()
   #done = new Set<string>()
   #last: string[] = []
-  #partial = ''
+  #unfinished = new Map<string, UnfinishedLine>()
   #clipped = false
-  readonly #decoder = new StringDecoder('utf8')
 
   constructor(private readonly output: BuildOutput) {}
 
@@ -77,19 +84,18 @@ class Steps {
     const trace = decodeTrace(bytes)
     for (const vertex of trace.vertexes) this.#vertex(vertex)
     for (const log of trace.logs) {
-      this.#remember(this.#decoder.write(log.bytes))
-      await this.output.bytes(log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
+      await this.#write(log.vertex, log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
       if (!this.#clipped && log.bytes.includes('[output clipped, log limit')) this.#sayClipped()
     }
   }
 
   async classic(text: string): Promise<void> {
-    this.#remember(text)
-    await this.output.bytes('STDOUT', Buffer.from(text))
+    await this.#write(CLASSIC, 'STDOUT', Buffer.from(text))
   }
 
   lastLines(): string[] {
-    return [...this.#last, this.#partial].filter((line) => line !== '').slice(-LAST_LINES)
+    const unfinished = [...this.#unfinished.values()].map((line) => line.text)
+    return [...this.#last, ...unfinished].filter((line) => line !== '').slice(-LAST_LINES)
   }
 
   #vertex(vertex: Vertex): void {
@@ -102,6 +108,7 @@ class Steps {
       this.#numbers.set(vertex.digest, number)
       this.output.line(`#${number} ${vertex.name}`)
     }
+    if (vertex.completed) this.#ended(vertex.digest)
     if (vertex.cached && !before?.cached) this.output.line(`#${number} CACHED`)
     else if (vertex.error && !before?.error) this.output.line(`#${number} ERROR: ${vertex.error}`)
     else if (vertex.completed && !vertex.cached && !this.#done.has(vertex.digest)) {
@@ -110,9 +117,24 @@ class Steps {
     }
   }
 
-  #remember(text: string): void {
-    const lines = (this.#partial + text).split(/\r?\n/)
-    this.#partial = (lines.pop() ?? '').slice(-4096)
+  async #write(step: string, source: 'STDOUT' | 'STDERR', bytes: Buffer): Promise<void> {
+    const key = `${source} ${step}`
+    const line = this.#unfinished.get(key) ?? new UnfinishedLine()
+    this.#unfinished.set(key, line)
+    this.#keep(line.add(bytes))
+    await this.output.bytes(step, source, bytes)
+  }
+
+  #ended(step: string): void {
+    for (const key of [`STDOUT ${step}`, `STDERR ${step}`]) {
+      const line = this.#unfinished.get(key)
+      if (line) this.#keep([line.text])
+      this.#unfinished.delete(key)
+    }
+    this.output.ended(step)
+  }
+
+  #keep(lines: readonly string[]): void {
     this.#last.push(...lines)
     if (this.#last.length > LAST_LINES) this.#last.splice(0, this.#last.length - LAST_LINES)
   }
@@ -122,5 +144,27 @@ class Steps {
     this.output.line(
       'The Docker engine clipped this step’s output. To keep all of it, set BUILDKIT_STEP_LOG_MAX_SIZE=-1 and BUILDKIT_STEP_LOG_MAX_SPEED=-1 in the environment of dockerd, or BUILDER=classic here.',
     )
+  }
+}
+
+/** A step's output since its last newline. */
+class UnfinishedLine {
+  readonly #decoder = new StringDecoder('utf8')
+  #text = ''
+  #isTooLong = false
+
+  /** Gives the lines that end in `bytes`. */
+  add(bytes: Buffer): string[] {
+    const lines = (this.#text + this.#decoder.write(bytes)).split(/\r?\n/)
+    this.#text = lines.pop() ?? ''
+    if (this.#isTooLong && lines.length > 0) lines[0] = TOO_LONG
+    this.#isTooLong = this.#text.length > MAX_LINE_LENGTH || (this.#isTooLong && lines.length === 0)
+    // Left out as a whole: in a part of it a secret, which is masked later, could be a part as well.
+    if (this.#isTooLong) this.#text = ''
+    return lines.map((line) => (line.length > MAX_LINE_LENGTH ? TOO_LONG : line))
+  }
+
+  get text(): string {
+    return this.#isTooLong ? TOO_LONG : this.#text
   }
 }

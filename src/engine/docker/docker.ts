@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream'
 import type { Listening } from './listening.js'
 
-/** What a build writes: a line of the engine, or bytes of the program that a step runs. */
+/** What a build writes: a line of the engine, or bytes of the program that a step runs; steps run at the same time. */
 export interface BuildOutput {
   line(text: string): void
-  bytes(source: 'STDOUT' | 'STDERR', bytes: Buffer): Promise<void>
+  bytes(step: string, source: 'STDOUT' | 'STDERR', bytes: Buffer): Promise<void>
+  /** The step says no more, or begins anew. */
+  ended(step: string): void
 }
 
 export interface BuildRequest {

@@ -15,7 +15,8 @@ export class Redactor {
   #masked = -1
 
   constructor(secrets: readonly string[]) {
-    const long = secrets.filter((secret) => secret.length >= MIN_SECRET_LENGTH)
+    const all = secrets.flatMap((secret) => [secret, secret.trim(), ...credentials(secret)])
+    const long = [...new Set(all)].filter((secret) => secret.length >= MIN_SECRET_LENGTH)
     const needles = long.flatMap(encodings).map((text) => Buffer.from(text).toString('latin1'))
     this.#needles = [...new Set(needles)]
   }
@@ -88,10 +89,28 @@ export class Redactor {
   }
 }
 
+const URL_CREDENTIALS = /[a-z][a-z0-9+.-]*:\/\/([^\s/@:]*):([^\s/]+)@/gi
+
+/** Programs take a database's URL apart: its password alone, and with the user as HTTP's basic credentials have it. */
+function credentials(secret: string): string[] {
+  return [...secret.matchAll(URL_CREDENTIALS)].flatMap(([, user = '', password = '']) => {
+    const plain = [user, password].map(decoded)
+    return [password, `${user}:${password}`, plain[1] ?? '', plain.join(':')]
+  })
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 /** How a secret may turn up in a log: as it is, its longer lines, base64 at each alignment, in JSON, in a URL. */
 function encodings(secret: string): string[] {
   const lines = secret.split(/\r?\n/).filter((line) => line.length >= 8)
-  const texts = [secret, secret.trim(), ...lines, ...base64s(secret), ...jsons(secret), ...urls(secret)]
+  const texts = [secret, ...lines, ...base64s(secret), ...jsons(secret), ...urls(secret)]
   return texts.filter((text) => text.length >= MIN_SECRET_LENGTH)
 }
 

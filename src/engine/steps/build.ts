@@ -82,17 +82,24 @@ function sayBuild(
   }
 }
 
+/** A stream for each step: in the lines of two that go on at once no secret could be recognised. */
 function buildOutput({ log }: Work): { output: BuildOutput; end: () => void } {
-  const stdout = log.output(LogSource.STDOUT)
-  const stderr = log.output(LogSource.STDERR)
-  return {
-    output: {
-      line: (text) => log.system(text),
-      bytes: (from, bytes) => (from === 'STDERR' ? stderr : stdout).write(bytes),
-    },
-    end: () => {
-      stdout.end()
-      stderr.end()
-    },
+  const begin = () => ({ STDOUT: log.output(LogSource.STDOUT), STDERR: log.output(LogSource.STDERR) })
+  const steps = new Map<string, ReturnType<typeof begin>>()
+  const ended = (step: string) => {
+    const streams = steps.get(step)
+    steps.delete(step)
+    streams?.STDOUT.end()
+    streams?.STDERR.end()
   }
+  const output: BuildOutput = {
+    line: (text) => log.system(text),
+    bytes: (step, source, bytes) => {
+      const streams = steps.get(step) ?? begin()
+      steps.set(step, streams)
+      return streams[source].write(bytes)
+    },
+    ended,
+  }
+  return { output, end: () => [...steps.keys()].forEach(ended) }
 }
