@@ -234,6 +234,14 @@ for (const kind of ['real', 'fake'] as const) {
     test('refuses to start an image that is not there', () =>
       assert.rejects(docker().createContainer(request('none', 'nope:x'), SIGNAL), /No such image/))
 
+    test('says that the host has not so many processors', () =>
+      assert.rejects(
+        build('cpus', webApp('x')).then(({ id }) =>
+          docker().createContainer({ ...request('cpus', id), cpus: 4096 }, SIGNAL),
+        ),
+        { code: 'START_FAILED', message: /CPUs/ },
+      ))
+
     test('lists and removes images', async () => {
       await build('listed', script('exit 0'))
       const listed = await docker().listImages(`contract=${engine.mark}`)

@@ -15,8 +15,10 @@ export function addressIn(settings: { Networks: Record<string, { IPAddress: stri
 async function ensureNetwork(docker: Docker): Promise<void> {
   const found = await docker.listNetworks({ filters: { name: [NETWORK] } })
   if (found.some((network) => network.Name === NETWORK)) return
+  // Docker Compose takes over a network with this label, should compose.yaml be used on this host later.
+  const Labels = { 'com.docker.compose.network': 'apps' }
   try {
-    await docker.createNetwork({ Name: NETWORK, Driver: 'bridge', CheckDuplicate: true })
+    await docker.createNetwork({ Name: NETWORK, Driver: 'bridge', CheckDuplicate: true, Labels })
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode !== 409) throw error // another worker made it
   }
@@ -29,8 +31,9 @@ export async function createContainer(
   signal: AbortSignal,
 ): Promise<void> {
   const options = containerOptions(request, NETWORK)
+  const create = () => docker.createContainer(options).catch(refused)
   try {
-    await docker.createContainer(options)
+    await create()
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode !== 409) throw error // the name is free: something else
     const found = await gone(docker.getContainer(request.name).inspect())
@@ -39,8 +42,17 @@ export async function createContainer(
     if (epochOf(labels) > epochOf(request.labels)) throw new LostClaimError(request.name)
     if (found) await gone(docker.getContainer(found.Id).remove({ force: true, v: true }))
     signal.throwIfAborted()
-    await docker.createContainer(options)
+    await create()
   }
+}
+
+/** 400: what was asked for this host cannot give, such as more processors than it has. */
+function refused(error: unknown): never {
+  const { statusCode, message } = error as { statusCode?: number; message?: string }
+  if (statusCode !== 400) throw error
+  throw new DeployError('START_FAILED', `the Docker engine refuses the container: ${message}`, {
+    cause: error,
+  })
 }
 
 function epochOf(labels: ContainerRequest['labels'] | undefined): number {

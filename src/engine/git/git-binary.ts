@@ -182,11 +182,12 @@ function fetchError(request: FetchRequest, result: ProgramResult | null): Error 
     const message = `there is no repository that can be read at ${request.repoUrl}: check the URL, or give this server access`
     return new DeployError('REPO_NOT_FOUND', message, details)
   }
-  return new DeployError(
-    'CLONE_FAILED',
-    `git could not fetch ${request.repoUrl}: ${lines.at(-1) ?? ''}`,
-    details,
-  )
+  const why = /Host key verification failed/i.test(said)
+    ? 'its host key is not among the known hosts of the account that Longshore runs as (ssh-keyscan)'
+    : /Permission denied \(publickey/i.test(said)
+      ? 'it takes no ssh key of the account that Longshore runs as: add one as a deploy key'
+      : (lines.at(-1) ?? '')
+  return new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
 }
 
 async function exists(path: string): Promise<boolean> {

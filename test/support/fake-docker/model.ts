@@ -3,6 +3,9 @@ import type { Program } from './program.js'
 
 export type Labels = Readonly<Record<string, string>>
 export type Json = Readonly<Record<string, unknown>>
+/** Processors of the host that it says it is on. */
+export const CPUS = 2
+
 export type Health = 'starting' | 'healthy' | 'unhealthy'
 
 export interface Healthcheck {

@@ -1,7 +1,7 @@
 import { hasLabels } from './events.js'
 import { ALREADY, DONE, type Engine, json, type Route, route } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
-import { type FakeContainer, type Healthcheck, isRunning, newId, Refused } from './model.js'
+import { CPUS, type FakeContainer, type Healthcheck, isRunning, newId, Refused } from './model.js'
 import { inspectContainer, summarizeContainer } from './render.js'
 import { logsOf } from './logs.js'
 
@@ -16,7 +16,11 @@ interface CreateBody {
   readonly Labels?: Readonly<Record<string, string>> | null
   readonly ExposedPorts?: Readonly<Record<string, unknown>> | null
   readonly Healthcheck?: Healthcheck | null
-  readonly HostConfig?: { readonly NetworkMode?: string; readonly RestartPolicy?: RestartPolicy } | null
+  readonly HostConfig?: {
+    readonly NetworkMode?: string
+    readonly RestartPolicy?: RestartPolicy
+    readonly NanoCpus?: number
+  } | null
 }
 
 interface RestartPolicy {
@@ -85,6 +89,7 @@ async function create(engine: Engine, exchange: Exchange): Promise<Reply> {
   const name = exchange.query.get('name') ?? `fake_${id.slice(0, 8)}`
   checkName(engine, name)
   checkPolicy(body.HostConfig?.RestartPolicy)
+  checkCpus(body.HostConfig?.NanoCpus ?? 0)
   const healthcheck = body.Healthcheck ?? image.healthcheck
   const mode = body.HostConfig?.NetworkMode ?? 'default'
   const container: FakeContainer = {
@@ -135,6 +140,12 @@ function checkPolicy(given: RestartPolicy | undefined): void {
   if (!POLICIES.includes(given?.Name ?? '')) {
     throw new Refused(400, `invalid restart policy '${given?.Name}'`)
   }
+}
+
+function checkCpus(nano: number): void {
+  if (nano <= CPUS * 1e9) return
+  const message = `Range of CPUs is from 0.01 to ${CPUS}.00, as there are only ${CPUS} CPUs available`
+  throw new Refused(400, message)
 }
 
 function checkName(engine: Engine, name: string, says = ''): void {

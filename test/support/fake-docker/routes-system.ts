@@ -1,7 +1,7 @@
 import { type EngineEvent, matches } from './events.js'
 import { type Engine, json, type Route, route } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
-import { isRunning, Refused } from './model.js'
+import { CPUS, isRunning, Refused } from './model.js'
 import { summarizeContainer, summarizeImage } from './render.js'
 
 export const SYSTEM_ROUTES: readonly Route[] = [
@@ -57,7 +57,7 @@ function info(engine: Engine): Reply {
     OperatingSystem: 'Fake',
     OSType: 'linux',
     Architecture: 'x86_64',
-    NCPU: 2,
+    NCPU: CPUS,
     MemTotal: 8 * 1024 ** 3,
     DockerRootDir: '/var/lib/docker',
     Name: 'fake',
