@@ -1,5 +1,5 @@
 import { type DataSource, In, IsNull } from 'typeorm'
-import type { Configuration } from '../entities/configuration.js'
+import type { Configuration, StoredVariable } from '../entities/configuration.js'
 import { Deployment } from '../entities/deployment.js'
 import { badInput, CommandError } from './errors.js'
 
@@ -13,7 +13,10 @@ export interface FieldChange {
   readonly to: string | null
 }
 
-/** A variable that one of two deployments does not have, or has with another value; by fingerprints. */
+/**
+ * A variable that one of two deployments does not have, or has with another value, by fingerprints; equal ones: one of
+ * the two has it for its build alone.
+ */
 export interface VariableChange {
   readonly key: string
   readonly change: ChangeKind
@@ -104,15 +107,20 @@ function diffFields(from: Map<string, string | null>, to: Map<string, string | n
 }
 
 function diffVariables(from: Configuration, to: Configuration): VariableChange[] {
-  const prints = [from, to].map(
-    ({ variables }) => new Map(variables.map(({ key, fingerprint }) => [key, fingerprint])),
-  )
-  const [before = new Map<string, string>(), after = new Map<string, string>()] = prints
+  const [before, after] = [byKey(from), byKey(to)]
   const keys = [...new Set([...before.keys(), ...after.keys()])].sort()
   return keys.flatMap((key) => {
     const [old, current] = [before.get(key) ?? null, after.get(key) ?? null]
-    if (old === current) return []
+    if (old?.fingerprint === current?.fingerprint && isForBuilds(old) === isForBuilds(current)) return []
     const change = old === null ? 'ADDED' : current === null ? 'REMOVED' : 'CHANGED'
-    return [{ key, change, from: old, to: current }]
+    return [{ key, change, from: old?.fingerprint ?? null, to: current?.fingerprint ?? null }]
   })
+}
+
+function byKey({ variables }: Configuration): ReadonlyMap<string, StoredVariable> {
+  return new Map(variables.map((variable) => [variable.key, variable]))
+}
+
+function isForBuilds(variable: StoredVariable | null): boolean {
+  return variable?.buildSecret ?? false
 }

@@ -29,3 +29,20 @@ export async function readConfiguration(database: Queryable, app: App, stage: St
     variables,
   }
 }
+
+/** `present`, but built as an image of the app's was, should it have to be again. */
+export async function asBuilt(
+  database: Queryable,
+  present: Configuration,
+  appId: string,
+  imageId: string,
+): Promise<Configuration> {
+  const [found] = await database.query<{ repoUrl: string; build: Configuration['build'] }[]>(
+    `SELECT configuration -> 'source' ->> 'repoUrl' AS "repoUrl", configuration -> 'build' AS build FROM deployment
+      WHERE app_id = $1 AND image_id = $2 AND configuration ? 'source' ORDER BY generation LIMIT 1`,
+    [appId, imageId],
+  )
+  if (!found) return present
+  const branch = present.source?.branch ?? null
+  return { ...present, source: { repoUrl: found.repoUrl, branch }, build: found.build }
+}

@@ -6,7 +6,7 @@ import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
-import { readConfiguration } from './configuration.js'
+import { asBuilt, readConfiguration } from './configuration.js'
 import { deploy } from './deploy.js'
 import { HandOverError, LostClaimError } from './errors.js'
 import { shareKey } from './instance.js'
@@ -180,7 +180,8 @@ export class Engine {
     const { database, hub, secrets } = this.parts
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
-    const configuration = deployment.configuration ?? (await this.#pinConfiguration(app, stage, claim))
+    const configuration =
+      deployment.configuration ?? (await this.#pinConfiguration(app, stage, deployment, claim))
     const opened = openConfiguration(secrets, stage.id, configuration)
     const options = {
       deploymentId: deployment.id,
@@ -190,14 +191,15 @@ export class Engine {
     }
     const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
     // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.
-    const pinned = { ...app, ...configuration.source }
+    const pinned = { ...app, branch: stage.branch ?? app.branch, ...configuration.source }
     return { claim, deployment, app: pinned, stage, configuration, ...opened, log }
   }
 
-  #pinConfiguration(app: App, stage: Stage, claim: Claim): Promise<Configuration> {
+  #pinConfiguration(app: App, stage: Stage, { imageId }: Deployment, claim: Claim): Promise<Configuration> {
     return this.parts.database.transaction(async (manager) => {
       await shareKey(manager)
-      const configuration = await readConfiguration(manager, app, stage)
+      const present = await readConfiguration(manager, app, stage)
+      const configuration = imageId ? await asBuilt(manager, present, app.id, imageId) : present
       const pinned = { id: claim.deploymentId, epoch: claim.epoch }
       const result = await manager.update(Deployment, pinned, { configuration })
       if (result.affected === 0) throw new LostClaimError(claim.deploymentId)

@@ -59,7 +59,8 @@ interface OwnHosts {
   readonly publicUrl: string
 }
 
-const DOMAIN = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/
+/** At most 249 characters: with `www.` before it, it is a name of DNS as well. */
+const DOMAIN = /^(?=.{4,249}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/
 
 /**
  * A host of the user's: a full domain name, in any script; gives it in lower case and ASCII (IDNA). Names of Longshore's
@@ -68,11 +69,7 @@ const DOMAIN = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?
  */
 export function checkDomain(field: string, host: string, own: OwnHosts): string {
   const { baseDomain } = own
-  const ascii = /^[^\s/:@?#\\%*]{1,253}$/.test(host)
-    ? domainToASCII(host.toLowerCase()).replace(/\.$/, '')
-    : ''
-  if (!DOMAIN.test(ascii))
-    throw badInput(field, `${quote(host)} is not a domain name such as shop.example.com`)
+  const ascii = asciiDomain(field, host)
   const isBelow = [baseDomain, 'localhost'].some((name) => ascii === name || ascii.endsWith(`.${name}`))
   if (isBelow || baseDomain.endsWith(`.${ascii}`)) {
     throw badInput(field, `${quote(ascii)} is Longshore's own: its hosts are named by apps and stages`)
@@ -81,6 +78,22 @@ export function checkDomain(field: string, host: string, own: OwnHosts): string 
     throw badInput(field, `${quote(ascii)} would take the host of Longshore's API (PUBLIC_URL)`)
   }
   return ascii
+}
+
+/** A full domain name in lower case and ASCII, whoever's it is. */
+export function asciiDomain(field: string, host: string): string {
+  const ascii = /^[^\s/:@?#\\%*]{1,253}$/.test(host)
+    ? domainToASCII(host.toLowerCase()).replace(/\.$/, '')
+    : ''
+  if (DOMAIN.test(ascii)) return ascii
+  throw badInput(field, `${quote(host)} is not a domain name such as shop.example.com`)
+}
+
+/** Refuses the name of an app or a stage whose host would be that of Longshore's API. */
+export function checkStageHost(field: string, appName: string, stageName: string, own: OwnHosts): void {
+  const host = stageHost(appName, stageName, own.baseDomain)
+  if (host !== new URL(own.publicUrl).hostname) return
+  throw badInput(field, `${quote(host)} is the host of Longshore's API (PUBLIC_URL); choose another name`)
 }
 
 /** The name with `www.` and the one without it stand for each other: browsers are sent from one to the other. */

@@ -138,10 +138,12 @@ describe('secrets of a stage', () => {
   })
 
   test('and all else that a deployment runs with can be compared, and comes back with a rollback', async () => {
+    await set([{ key: 'PHASED', value: 'the same' }])
     const before = await deployed()
     await set([
       { key: 'GREETING', value: 'hello four' },
       { key: 'ADDED', value: 'new' },
+      { key: 'PHASED', value: 'the same', buildSecret: true },
     ])
     await graphql(port, 'mutation ($id: ID!) { unsetVariables(stageId: $id, keys: ["EXTRA"]) { id } }', {
       id: stageId,
@@ -167,6 +169,7 @@ describe('secrets of a stage', () => {
         ['ADDED', 'ADDED'],
         ['EXTRA', 'REMOVED'],
         ['GREETING', 'CHANGED'],
+        ['PHASED', 'CHANGED'],
       ],
     )
     assert.ok(

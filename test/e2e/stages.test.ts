@@ -61,6 +61,10 @@ describe('stages', () => {
     assert.equal(await page('preview--staged'), 'hello preview from 8080')
     assert.equal(await page('staged'), 'hello production from 8080')
 
+    // What was built is what was built, whatever the app says since.
+    const UPDATE =
+      'mutation ($id: ID!, $target: String) { updateApp(id: $id, input: { target: $target }) { id } }'
+    await graphql(port, UPDATE, { id: appId, target: 'another' })
     const PROMOTE = 'mutation ($id: ID!) { promote(deploymentId: $id, stage: "production") { id trigger } }'
     const { promote } = await graphql<{ promote: { id: string; trigger: string } }>(port, PROMOTE, { id })
     const log = (await followLog(port, promote.id)).map((event) => event.text).join('')
@@ -70,6 +74,22 @@ describe('stages', () => {
     const imageOf = (name: string) =>
       execFileSync('docker', ['inspect', '-f', '{{.Image}}', name], { encoding: 'utf8' })
     assert.equal(imageOf(`staged-${promote.id}`), imageOf(`staged-${id}`))
+    const DIFF =
+      'query ($from: ID!, $to: ID!) { configurationDiff(from: $from, to: $to) { fields { field } } }'
+    const { configurationDiff } = await graphql<{ configurationDiff: { fields: { field: string }[] } }>(
+      port,
+      DIFF,
+      {
+        from: id,
+        to: promote.id,
+      },
+    )
+    // Of the stage, not of the image.
+    assert.deepEqual(
+      configurationDiff.fields.map(({ field }) => field),
+      ['branch'],
+    )
+    await graphql(port, UPDATE, { id: appId, target: null })
 
     const gone = 'mutation ($id: ID!) { deleteStage(id: $id) }'
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: true })

@@ -17,7 +17,7 @@ import { COMMAND_SETTINGS } from '../support/engine.js'
 const { CANCELLED, CLONING, PENDING } = DeploymentStatus
 
 /** A database with the engine's commands on it. */
-async function openEngine() {
+async function openEngine(settings: Partial<typeof COMMAND_SETTINGS> = {}) {
   const opened = new Disposal()
   const { url } = opened.use(await createTestDatabase())
   const database = await openDatabase(url)
@@ -29,7 +29,7 @@ async function openEngine() {
     database,
     wakeups,
     secrets: secrets,
-    settings: COMMAND_SETTINGS,
+    settings: { ...COMMAND_SETTINGS, ...settings },
   })
   return {
     commands,
@@ -197,6 +197,38 @@ describe('cancelDeployment', () => {
     await using engine = await openEngine()
     await assert.rejects(engine.commands.deployments.cancel('nobody'), refusal('NOT_FOUND', 'id'))
   })
+})
+
+test('two changes of an app at once are both kept', async () => {
+  await using engine = await openEngine()
+  for (let round = 0; round < 10; round++) {
+    const { id } = await engine.createApp(`twice-${round}`)
+    const update = (input: object) => engine.commands.apps.update(id, input)
+    await Promise.all([update({ branch: 'next' }), update({ port: 3000 })])
+    const rows = await engine.rows('SELECT branch, port FROM app WHERE id = $1', [id])
+    assert.deepEqual(rows, [{ branch: 'next', port: 3000 }])
+  }
+})
+
+test('a stage that is stopped once more cancels what was asked for in between', async () => {
+  await using engine = await openEngine()
+  const app = await engine.createApp('quiet')
+  const { id } = await engine.commands.stages.create(app.id, 'next', null)
+  await engine.commands.stages.stop(id)
+  await engine.commands.deployments.deploy(app.id, { stage: 'next' })
+  assert.equal((await engine.commands.stages.stop(id)).stopped, true)
+  assert.deepEqual(await engine.rows('SELECT status FROM deployment'), [{ status: CANCELLED }])
+})
+
+test('the host of the API is no app’s, and can be removed from a stage that had it before', async () => {
+  const publicUrl = 'https://deploy.example.com'
+  await using engine = await openEngine({ baseDomain: 'example.com', publicUrl })
+  await assert.rejects(engine.createApp('deploy'), refusal('BAD_USER_INPUT', 'name'))
+  await engine.createApp('shop')
+  await engine.rows(`INSERT INTO domain (host, stage_id) SELECT 'deploy.example.com', id FROM stage`)
+  const [stage] = await engine.rows<{ id: string }>('SELECT id FROM stage')
+  await engine.commands.domains.remove(stage?.id ?? '', 'Deploy.Example.com')
+  assert.deepEqual(await engine.rows('SELECT host FROM domain'), [])
 })
 
 test('an empty text for a stage is no branch, no tags and no path', async () => {

@@ -5,6 +5,7 @@ import { CommandError } from '../../src/engine/errors.js'
 import {
   checkAppName,
   checkPath,
+  checkStageHost,
   checkVariables,
   containerName,
   createId,
@@ -162,6 +163,15 @@ describe('what Longshore names itself', () => {
   test('the production stage has the app’s own host, the others a prefix that no app name can have', () => {
     assert.equal(stageHost('blog', 'production', 'paas.test'), 'blog.paas.test')
     assert.equal(stageHost('blog', 'preview', 'paas.test'), 'preview--blog.paas.test')
+  })
+
+  test('no app or stage takes the host of the API', () => {
+    const own = { baseDomain: 'paas.test', publicUrl: 'https://deploy.paas.test:8443/' }
+    checkStageHost('name', 'blog', 'production', own)
+    checkStageHost('name', 'deploy', 'preview', own)
+    refuses(() => checkStageHost('field', 'deploy', 'production', own), 'deploy')
+    const preview = { ...own, publicUrl: 'https://preview--blog.paas.test' }
+    refuses(() => checkStageHost('field', 'blog', 'preview', preview), 'preview')
   })
 
   test('a deployment has its own address while its container runs', () => {

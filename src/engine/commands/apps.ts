@@ -13,6 +13,7 @@ import {
   checkPort,
   checkRef,
   checkRepoUrl,
+  checkStageHost,
   checkVariables,
   createId,
   type GivenVariable,
@@ -57,6 +58,7 @@ export class AppCommands {
       name: checkAppName('name', command.name),
       ...this.#source(command),
     }
+    checkStageHost('name', app.name, 'production', this.parts.settings)
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
       if (variables.length > 0) await shareKeyToEncrypt(manager, secrets)
@@ -74,7 +76,7 @@ export class AppCommands {
 
   async update(id: string, command: UpdateAppCommand): Promise<App> {
     return this.parts.database.transaction(async (manager) => {
-      const app = await getApp(manager, id)
+      const app = await lockApp(manager, id)
       const buildArgs = Object.entries(app.buildArgs).map(([key, value]) => ({ key, value }))
       const source = this.#source({
         repoUrl: command.repoUrl ?? app.repoUrl,
@@ -148,6 +150,12 @@ export async function getApp(manager: EntityManager, id: string): Promise<App> {
   const app = await manager.findOneBy(App, { id, deletedAt: IsNull() })
   if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
   return app
+}
+
+/** The same, and nobody else changes it until the transaction ends. */
+async function lockApp(manager: EntityManager, id: string): Promise<App> {
+  await manager.query('SELECT id FROM app WHERE id = $1 FOR NO KEY UPDATE', [id])
+  return getApp(manager, id)
 }
 
 async function insertUnique(manager: EntityManager, app: Partial<App> & { name: string }): Promise<void> {

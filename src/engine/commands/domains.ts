@@ -1,7 +1,7 @@
 import { Domain } from '../../entities/domain.js'
 import type { Stage } from '../../entities/stage.js'
 import { badInput, CommandError } from '../errors.js'
-import { checkDomain } from '../names.js'
+import { asciiDomain, checkDomain } from '../names.js'
 import type { CommandParts } from './parts.js'
 import { lockStage } from './stage-lock.js'
 
@@ -38,9 +38,9 @@ export class DomainCommands {
     return stage
   }
 
-  /** A host that is not the stage's counts as removed. */
+  /** A host that is not the stage's counts as removed. One that has become Longshore's own since can be removed, too. */
   async remove(stageId: string, host: string): Promise<Stage> {
-    const name = checkDomain('host', host, this.parts.settings)
+    const name = asciiDomain('host', host)
     const stage = await this.parts.database.transaction(async (manager) => {
       const found = await lockStage(manager, stageId, 'stageId')
       await manager.delete(Domain, { host: name, stageId })

@@ -5,7 +5,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 import { shareKey } from '../instance.js'
-import { checkRef, checkStageName, createId } from '../names.js'
+import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
 import { announceSettled } from '../queue.js'
 import { settle } from '../states.js'
 import { retireServing } from '../steps/route.js'
@@ -31,7 +31,8 @@ export class StageCommands {
       branch: branch ? checkRef('branch', branch) : null,
     }
     return this.parts.database.transaction(async (manager) => {
-      await getApp(manager, appId)
+      const app = await getApp(manager, appId)
+      checkStageHost('name', app.name, values.name, this.parts.settings)
       const result = await manager
         .createQueryBuilder()
         .insert()
@@ -87,14 +88,14 @@ export class StageCommands {
 
   /**
    * The stage answers no more and its containers go; what waits or is under way for it is cancelled. `start` brings
-   * back what served, a new deployment starts the stage as well. A stage that is stopped already is left as it is.
+   * back what served, a new deployment starts the stage as well.
    */
   async stop(id: string): Promise<Stage> {
     const { database, wakeups, settings } = this.parts
     const { stage, changed } = await database.transaction(async (manager) => {
       const found = await lockStage(manager, id)
-      if (found.stopped) return { stage: found, changed: [] }
       const cancelled = await cancelAll(manager, id)
+      if (found.stopped) return { stage: found, changed: cancelled }
       const retired = await retireServing(manager, id, 'the stage was stopped', settings.drainMs)
       const sql = 'UPDATE stage SET stopped = true, route_epoch = route_epoch + 1 WHERE id = $1'
       await manager.query(sql, [id])

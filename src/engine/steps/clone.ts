@@ -10,8 +10,8 @@ import { step, type Tools, type Work } from './context.js'
  * takes the same commit, although the branch may have moved.
  */
 export async function clone(work: Work, tools: Tools, signal: AbortSignal): Promise<Source> {
-  const { app, stage, deployment, log } = work
-  const ref = deployment.commitSha ?? deployment.ref ?? stage.branch ?? app.branch
+  const { app, deployment, log } = work
+  const ref = deployment.commitSha ?? deployment.ref ?? app.branch
   log.system(`Fetching ${app.repoUrl} at ${ref ?? 'its default branch'}`)
   const progress = log.output(LogSource.STDERR)
   const source = await tools.git.fetch(
