@@ -186,7 +186,8 @@ function fetchError(request: FetchRequest, result: ProgramResult | null): Error 
     ? 'its host key is not among the known hosts of the account that Longshore runs as (ssh-keyscan)'
     : /Permission denied \(publickey/i.test(said)
       ? 'it takes no ssh key of the account that Longshore runs as: add one as a deploy key'
-      : (lines.at(-1) ?? '')
+      : // What follows git's first complaint is advice, for a person at a terminal.
+        (lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '')
   return new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
 }
 

@@ -42,10 +42,6 @@ export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'true',
     GIT_SSH_COMMAND: SSH,
-    // A repository of another user may be read where the operator allows file:// at all.
-    ...(settings.allowFileRepos
-      ? { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' }
-      : {}),
   }
 }
 
