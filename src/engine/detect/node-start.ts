@@ -74,14 +74,14 @@ function ofFramework({ scripts, dependencies, development }: Package): readonly 
 }
 
 function linesOf(line: string, { scripts }: Package): string[] {
-  const lines = [line]
+  // What is added to a set while it is gone through is gone through as well.
+  const lines = new Set([line])
   for (const text of lines) {
     for (const [, name = ''] of text.matchAll(/\b(?:npm|pnpm|yarn) (?:run )?([\w:.-]+)/g)) {
-      const called = [`pre${name}`, name, `post${name}`].flatMap((one) => scripts.get(one) ?? [])
-      lines.push(...called.filter((one) => !lines.includes(one)))
+      for (const called of [`pre${name}`, name, `post${name}`]) lines.add(scripts.get(called) ?? line)
     }
   }
-  return lines
+  return [...lines]
 }
 
 /** What is there without any package. */
@@ -95,20 +95,19 @@ const BEFORE = new RegExp(
 /** Whether the start needs what only `devDependencies` have, as far as names tell: better one too many than none. */
 export function needsDevelopment({ lines }: Start, { dependencies, development }: Package): boolean {
   if (development.size === 0) return false
-  const isProvided = (program: string) =>
-    [...dependencies].some(
-      (name) =>
-        name === program ||
-        name.endsWith(`/${program}`) ||
-        name.startsWith(`@${program}/`) ||
-        name.replace(/^@/, '').replace('/', '-') === program,
-    )
+  const provided = new Set([...dependencies].flatMap(programsOf))
   return lines.some((line) => {
     const names = line.match(/(?:@[\w.-]+\/)?[\w.-]+/g) ?? []
     const programs = line.split(/[;&|]+/).map((part) => /^\S*/.exec(part.replace(BEFORE, ''))?.[0] ?? '')
     return (
       names.some((name) => development.has(name)) ||
-      programs.some((program) => !SYSTEM.test(program) && !isProvided(program))
+      programs.some((program) => !SYSTEM.test(program) && !provided.has(program))
     )
   })
+}
+
+/** What programs of a package may be called: `@nestjs/cli` has `nest`, other names tell. */
+function programsOf(name: string): string[] {
+  const [scope = '', inner] = name.replace(/^@/, '').split('/')
+  return inner === undefined ? [name] : [name, inner, scope, `${scope}-${inner}`]
 }

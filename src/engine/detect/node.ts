@@ -51,7 +51,7 @@ export const detectNode: Detector = (tree, images) => {
 function versionOf(tree: Tree, { engine }: Package): string {
   const asked = [tree.texts.get('.nvmrc'), tree.texts.get('.node-version'), engine]
   for (const text of asked) {
-    const version = /^\s*[v^~=]?\s*(\d{1,3})(?:\.[\dx*]+)*\s*$/.exec(text ?? '')?.[1]
+    const version = /^[v^~=]?(\d{1,3})(?:\.[\dx*]+)*$/.exec((text ?? '').trim())?.[1]
     if (version) return version
   }
   return DEFAULT_VERSION

@@ -1,18 +1,19 @@
-import { present, sectionsOf, type Tree } from './recipe.js'
+import { linesOf, present, sectionsOf, type Tree } from './recipe.js'
 
 const VENV = ['RUN python -m venv /venv', 'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH']
 
-/** Lines of a requirements.txt that lead to other files: `-r`, `-e .`, a path, a wheel. */
+/** A line of a requirements.txt that leads to other files: `-r`, `-e .`, a path, a wheel. */
 const LOCAL_REQUIREMENT =
-  /^\s*(?:-[rcef]|--(?:requirement|constraint|editable|find-links)|\.|[^#:;@\n]*(?:\/|\.(?:whl|zip|gz)\b))|\bfile:/m
+  /^(?:-[rcef]|--(?:requirement|constraint|editable|find-links)|\.|[^#:;@]*(?:\/|\.(?:whl|zip|gz)\b))|\bfile:/
 /** Packages of the repository, and what a build finds out from its files. */
-const LOCAL_PROJECT = /\b(?:path|workspace)\s*=|\bfile:|^dynamic\s*=/m
+const LOCAL_PROJECT = /\b(?:path|workspace)\s*=|\bfile:|^dynamic[ \t]*=/m
 
 /** Lines that put packages into /venv, in a layer that stays while the manifest does, if that is all they need. */
 export function installation(tree: Tree): string[] {
   const requirements = tree.texts.get('requirements.txt')
   if (requirements !== undefined) {
-    const copy = LOCAL_REQUIREMENT.test(requirements) ? 'COPY . .' : 'COPY requirements.txt ./'
+    const isLocal = linesOf(requirements).some((line) => LOCAL_REQUIREMENT.test(line))
+    const copy = isLocal ? 'COPY . .' : 'COPY requirements.txt ./'
     return [...VENV, copy, 'RUN pip install --no-cache-dir -r requirements.txt']
   }
   const project = tree.texts.get('pyproject.toml') ?? ''
@@ -56,15 +57,17 @@ function namedPackages(tree: Tree): ReadonlySet<string> {
   const requirements = tree.texts.get('requirements.txt')
   const project = tree.texts.get('pyproject.toml') ?? ''
   const entries =
-    requirements?.split('\n') ??
-    [...sectionsOf(project, '[project]').flatMap(dependencyStrings)].concat(
-      sectionsOf(project, '[tool.poetry.dependencies]').flatMap((section) => section.split('\n')),
-    )
-  return new Set(entries.flatMap((entry) => /^\s*([\w.-]+)/.exec(entry)?.[1]?.toLowerCase() ?? []))
+    requirements !== undefined
+      ? linesOf(requirements)
+      : [
+          ...sectionsOf(project, '[project]').flatMap(dependencyStrings),
+          ...sectionsOf(project, '[tool.poetry.dependencies]').flatMap(linesOf),
+        ]
+  return new Set(entries.flatMap((entry) => /^[\w.-]+/.exec(entry.trim())?.[0].toLowerCase() ?? []))
 }
 
 function dependencyStrings(section: string): string[] {
-  const [, list = ''] = section.split(/^dependencies\s*=\s*\[/m)
+  const [, list = ''] = section.split(/^dependencies[ \t]*=[ \t]*\[/m)
   const found: string[] = []
   for (const [token] of list.matchAll(/#[^\n]*|"[^"\n]*"|'[^'\n]*'|\]/g)) {
     if (token === ']') break

@@ -45,7 +45,7 @@ export const detectPython: Detector = (tree, images) => {
 function versionOf(tree: Tree): string {
   const texts = [tree.texts.get('.python-version'), tree.texts.get('runtime.txt')]
   for (const text of texts) {
-    const version = /^\s*(?:python-)?(3\.\d{1,2})(?:\.\d+)?\s*$/.exec(text ?? '')?.[1]
+    const version = /^(?:python-)?(3\.\d{1,2})(?:\.\d+)?$/.exec((text ?? '').trim())?.[1]
     if (version) return version
   }
   return DEFAULT_VERSION
@@ -69,7 +69,7 @@ function guess(tree: Tree): string | null {
   for (const module of MODULES) {
     const text = tree.texts.get(`${module.replaceAll('.', '/')}.py`) ?? ''
     const [, name, framework] =
-      /^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart|Flask|get_wsgi_application|get_asgi_application)\(/m.exec(
+      /^(\w+)(?:[ \t]*:[ \t]*\w+)?[ \t]*=[ \t]*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart|Flask|get_wsgi_application|get_asgi_application)\(/m.exec(
         text,
       ) ?? []
     if (!name || !framework) continue
@@ -78,7 +78,7 @@ function guess(tree: Tree): string | null {
   }
   const factory =
     present(tree, ['wsgi.py']).length > 0
-      ? /^(application|app)\s*=/m.exec(tree.texts.get('wsgi.py') ?? '')?.[1]
+      ? /^(application|app)[ \t]*=/m.exec(tree.texts.get('wsgi.py') ?? '')?.[1]
       : null
   if (factory) return wsgi(`wsgi:${factory}`)
   const script = present(tree, ['main.py', 'app.py', 'server.py', 'run.py'])[0]

@@ -76,7 +76,16 @@ export function stages(...all: (readonly string[])[]): string {
 
 /** The line of a Procfile that says how the web process is started, as a shell command. */
 export function procfileCommand(tree: Tree): string | null {
-  return /^web:[ \t]*(\S.*?)\s*$/m.exec(tree.texts.get('Procfile') ?? '')?.[1] ?? null
+  const line = linesOf(tree.texts.get('Procfile') ?? '').find((one) => /^web:[ \t]*\S/.test(one))
+  return line?.slice('web:'.length).trimStart() ?? null
+}
+
+/**
+ * The lines of a text, without white space around them. What is read is a stranger's: an expression with `\s*` at an end
+ * of a line, over a text of many lines, would take time by the square of its length.
+ */
+export function linesOf(text: string): string[] {
+  return text.split('\n').map((line) => line.trim())
 }
 
 /** The parts of a TOML text that begin with this header. */

@@ -3,29 +3,16 @@ import type { Tree } from './recipe.js'
 
 /** Folders in which something is looked for. */
 const LOOKED_INTO = ['app', 'cmd', 'dist', 'public', 'src']
+/** JSON: of a part of it nothing can be read. */
+const READ_WHOLE = ['package.json', 'angular.json']
 const READ = [
-  ...[
-    'package.json',
-    'angular.json',
-    '.nvmrc',
-    '.node-version',
-    'Procfile',
-    'go.mod',
-    'Cargo.toml',
-    'rust-toolchain',
-    'rust-toolchain.toml',
-  ],
-  ...[
-    'requirements.txt',
-    'pyproject.toml',
-    'runtime.txt',
-    '.python-version',
-    'manage.py',
-    'app/main.py',
-    'app/__init__.py',
-  ],
+  ...['.nvmrc', '.node-version', 'Procfile', 'go.mod', 'Cargo.toml', 'rust-toolchain', 'rust-toolchain.toml'],
+  ...['requirements.txt', 'pyproject.toml', 'runtime.txt', '.python-version', 'manage.py'],
+  ...['app/main.py', 'app/__init__.py'],
   ...['main.py', 'app.py', 'wsgi.py', 'asgi.py', 'server.py', 'application.py', 'api.py'],
 ]
+/** What tells stands in front; what is longer is not written by hand. */
+const READ_BYTES = 64 * 1024
 const MAX_GO_FILES = 20
 
 /** As much of a folder of a commit as tells how it is built. */
@@ -44,9 +31,12 @@ export async function readTree(source: Source, folder: string, signal: AbortSign
   const programs = root
     .filter((path) => path.endsWith('.go') && !path.endsWith('_test.go'))
     .slice(0, MAX_GO_FILES)
-  const wanted = [...READ.filter((path) => paths.has(path)), ...programs]
+  const wanted = [...[...READ_WHOLE, ...READ].filter((path) => paths.has(path)), ...programs]
   const texts = await Promise.all(
-    wanted.map(async (path) => [path, await source.read(at(path), signal)] as const),
+    wanted.map(async (path) => {
+      const bytes = READ_WHOLE.includes(path) ? undefined : READ_BYTES
+      return [path, await source.read(at(path), signal, bytes)] as const
+    }),
   )
   return { paths, texts: new Map(texts) }
 }

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { found, json } from '../support/detected.js'
+
+const MIB = 1024 * 1024
+/** Generous: what takes time by the square of a length takes minutes. */
+const SOON_MS = 2_000
+
+const long = (piece: string) => piece.repeat(Math.ceil(MIB / piece.length))
+const scripts = (texts: Record<string, string>) => json({ scripts: texts, devDependencies: { x: '1' } })
+const many = Array.from({ length: 20_000 }, (_, index) => `s${index}`)
+
+/** Texts on which expressions that go back and forth do so for long. */
+const PIECES = ['\n', ' ', 'a', '1.', '@', '"', '\na = ', 'web: a\n', '[[bin]]\n']
+const ENDS = ['', 'x', '\n!']
+const STARTS: Record<string, readonly string[]> = {
+  'requirements.txt': ['', 'flask', '-'],
+  'pyproject.toml': [
+    '',
+    '[project]\ndependencies',
+    '[project]\ndependencies = [',
+    '[tool.poetry.dependencies]\na',
+  ],
+  '.python-version': ['', '3.1'],
+  'runtime.txt': ['', 'python-3.1'],
+  'manage.py': ['', `DJANGO_SETTINGS_MODULE'`, `DJANGO_SETTINGS_MODULE', 'a.`],
+  'main.py': ['', 'app', 'app =', 'app: x'],
+  'wsgi.py': ['', 'application'],
+  '.nvmrc': ['', 'v', '20'],
+  'go.mod': ['', 'module ', 'module a', 'replace a =>'],
+  'main.go': ['', 'package'],
+  'Cargo.toml': ['', '[package]\nname', '[package]\nname = "a', 'autobins'],
+  'rust-toolchain': ['', 'channel', '1.1'],
+  Procfile: ['', 'web: ', 'web: a', 'web: A=', 'web: env A="', 'web: npm run '],
+}
+const BESIDE: Record<string, Record<string, string>> = {
+  Procfile: { 'go.mod': 'module x', 'main.go': 'package main' },
+  '.nvmrc': { 'package.json': json({ main: 'index.js' }), 'index.js': '' },
+  'main.go': { 'go.mod': 'module x' },
+  'rust-toolchain': { 'Cargo.toml': '[package]\nname = "a"\n' },
+}
+
+describe('a file of 1 MiB is read in no time', () => {
+  for (const [path, starts] of Object.entries(STARTS)) {
+    test(`as ${path}`, () => {
+      for (const start of starts) {
+        for (const piece of PIECES) {
+          for (const end of ENDS) {
+            const text = `${start}${long(piece)}${end}`
+            soon({ ...BESIDE[path], [path]: text }, json([start, piece, end]))
+          }
+        }
+      }
+    })
+  }
+
+  test('as package.json', () => {
+    for (const piece of [...PIECES, 'npm run a ', 'A=b ', ' && ', 'env ', 'vite ', '@a']) {
+      for (const end of ENDS) {
+        soon({ 'package.json': scripts({ start: long(piece) + end, a: 'b' }) }, json(['start', piece, end]))
+        soon(
+          { 'package.json': json({ main: 'a.js', engines: { node: long(piece) + end } }), 'a.js': '' },
+          piece,
+        )
+      }
+    }
+    const names = Object.fromEntries(many.map((name) => [name, '1']))
+    const calls = Object.fromEntries(many.map((name, index) => [name, `npm run s${index + 1}`]))
+    const start = { start: 'npm run s0' }
+    soon({ 'package.json': json({ scripts: { ...calls, ...start }, devDependencies: { x: '1' } }) }, 'calls')
+    const line = { start: many.map((name) => `x${name}`).join(';') }
+    soon(
+      { 'package.json': json({ scripts: line, dependencies: names, devDependencies: { x: '1' } }) },
+      'names',
+    )
+  })
+
+  test('as angular.json', () => {
+    const files = { 'package.json': scripts({ build: 'x' }) }
+    for (const piece of PIECES) {
+      const options = { outputPath: long(piece) }
+      soon(
+        { ...files, 'angular.json': json({ projects: { a: { architect: { build: { options } } } } }) },
+        piece,
+      )
+    }
+  })
+})
+
+function soon(files: Record<string, string>, what: string): void {
+  const before = performance.now()
+  found(files)
+  assert.ok(performance.now() - before < SOON_MS, what)
+}
