@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { filterContext } from '../../src/engine/docker/build-context.js'
+import { checkIgnoreFile } from '../../src/engine/docker/ignore-file.js'
 
 interface Entry {
   readonly name: string
@@ -80,6 +81,16 @@ function gitArchive(
 
 const LONG = `${'folder/'.repeat(20)}${'n'.repeat(120)}é.txt`
 
+test('a line of an ignore file that is no pattern is named', () => {
+  const check = (text: string) => checkIgnoreFile(text, 'web/.dockerignore')
+  check('# [comment\n\n*.md\nc++\n(a\n!b{\na]\n**/x\\[\n[a-z]')
+  for (const line of ['a[', '[z-a]', '!x/[b'])
+    assert.throws(() => check(`node_modules\r\n${line}\r\n*.md`), {
+      code: 'DOCKERIGNORE_INVALID',
+      message: new RegExp(`^line 2 of web/\\.dockerignore is not a pattern: ".{${line.length}}"`),
+    })
+})
+
 describe('the build context', () => {
   test('without an ignore file is passed on byte for byte', async () => {
     const tar = await tarOf(['Dockerfile', 'a/b.txt', LONG])
@@ -98,6 +109,23 @@ describe('the build context', () => {
       'secret/k',
     ]
     assert.deepEqual(await kept(names, ignore), ['Dockerfile', 'README.md', 'src/x.ts'])
+  })
+
+  test('takes characters of names for themselves, escaped or not', async () => {
+    const names = [
+      'app/(internal)/x',
+      'app/internal/x',
+      'third_party/c++/x',
+      'a{1}b',
+      'aab',
+      'x|y',
+      'x',
+      'c+d',
+      'ccd',
+    ]
+    const ignore = 'app/(internal)\nthird_party/c++\n!third_party/c++/keep\na{1}b\nx|y\nc[+]d\n'
+    assert.deepEqual(await kept(names, ignore), ['app/internal/x', 'aab', 'x', 'ccd'])
+    assert.deepEqual(await kept(['a(b', 'a(c', 'a*d', 'axd'], 'a\\(b\na\\*d\r\na(c'), ['axd'])
   })
 
   test('keeps the Dockerfile and the ignore files even where they are named', async () => {

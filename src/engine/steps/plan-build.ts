@@ -1,6 +1,7 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
 import { DEFAULT_DOCKERFILE, withArguments } from '../detect/recipe.js'
 import { readTree } from '../detect/tree.js'
+import { checkIgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source } from '../git/git.js'
 import type { Tools, Work } from './context.js'
@@ -38,6 +39,7 @@ export async function planBuild(
   }
   const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
   const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal)
+  if (ignoreFile !== undefined) checkIgnoreFile(ignore ?? '', ignoreFile)
   const dockerfile = kinds.get(at(dockerfilePath))
   if (dockerfile === 'file') return { ignore, written: new Map() }
   if (dockerfile === undefined && dockerfilePath === DEFAULT_DOCKERFILE) {
