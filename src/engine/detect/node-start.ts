@@ -1,6 +1,8 @@
 import type { Manager } from './node-managers.js'
-import type { Package } from './package-json.js'
-import { ASSIGNMENT, type Problem, procfileCommand, type Tree } from './recipe.js'
+import { isDevelopment } from './node-development.js'
+import { isExport } from './node-pages.js'
+import { type Package, uses } from './package-json.js'
+import { ASSIGNMENT, present, type Problem, procfileCommand, type Tree } from './recipe.js'
 
 /** What the container runs. */
 export interface Start {
@@ -9,18 +11,16 @@ export interface Start {
   readonly lines: readonly string[]
 }
 
-/** Servers of pages under development, which are no way to serve them to others. */
-const DEVELOPMENT =
-  /^(?:react-scripts start|vue-cli-service serve|ng serve|astro dev|gatsby develop|parcel(?! build)|vite(?! (?:build|preview))|vite preview(?!.*--port)|nuxi (?:dev|preview)|nuxt(?! (?:start|build|generate)))(?=\s|$)/
-
 /** Null: there is nothing that runs; what a build makes are pages. */
 export function startOf(tree: Tree, found: Package, manager: Manager): Start | Problem | null {
-  const line = procfileCommand(tree)
-  const script = line === null ? startScript(found) : calledScript(line, found)
+  const asked = procfileCommand(tree)
+  const line = asked !== null && isForPages(asked, tree, found) ? null : asked
+  const script = line === null ? startScript(tree, found) : calledScript(line, found)
   if (script !== null) return ofScript(script, found, manager)
-  const made = line === null ? ofFramework(found) : null
-  if (made && 'problem' in made) return made
-  const file = [found.main ?? '', 'server.js', 'index.js', 'app.js'].find((name) => tree.paths.has(name))
+  const made = line === null ? ofFramework(tree, found) : null
+  if (made !== null && typeof made === 'object' && 'problem' in made) return made
+  // What was asked for shows pages: a file beside it, such as src/index.js, is a part of them.
+  const file = asked !== null || found.scripts.has('start') ? undefined : programFile(tree, found)
   const command = line ?? made ?? (file === undefined ? null : ['node', file])
   if (command === null) return null
   return { command, lines: linesOf(typeof command === 'string' ? command : command.join(' '), found) }
@@ -31,14 +31,27 @@ export function saysStart(tree: Tree, found: Package): boolean {
   const line = procfileCommand(tree) ?? ''
   if (/\b(?:python3?|gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/.test(line)) return false
   if (/\b(?:node|npm|npx|pnpm|yarn) /.test(line)) return true
-  return startScript(found) !== null || tree.paths.has(found.main ?? '')
+  return startScript(tree, found) !== null || tree.paths.has(found.main ?? '')
+}
+
+function programFile(tree: Tree, { main }: Package): string | undefined {
+  const named = main !== null && /\.[cm]?js$/.test(main) ? [main] : []
+  return present(tree, [...named, 'server.js', 'index.js', 'app.js'])[0]
+}
+
+/** Whether a line only shows what the build makes as pages, which are served without it. */
+function isForPages(line: string, tree: Tree, found: Package): boolean {
+  if (!found.scripts.has('build')) return false
+  return isDevelopment(line, found.scripts) || (isExport(tree, found) && /\bnext start\b/.test(line))
 }
 
 /** `start` of NestJS compiles what it starts; `start:prod` is for here. */
-function startScript({ scripts }: Package): string | null {
-  if (scripts.has('start:prod')) return 'start:prod'
-  const start = scripts.get('start')
-  return start === undefined || (DEVELOPMENT.test(start) && scripts.has('build')) ? null : 'start'
+function startScript(tree: Tree, found: Package): string | null {
+  const isUsable = (name: string) => {
+    const text = found.scripts.get(name)
+    return text !== undefined && !isForPages(text, tree, found)
+  }
+  return ['start:prod', 'start'].find(isUsable) ?? null
 }
 
 /** The script's name where a line does no more than to call it. */
@@ -60,13 +73,13 @@ function ofScript(name: string, found: Package, manager: Manager): Start {
 }
 
 /** Frameworks whose build makes a program, and whose templates have no script that starts it. */
-function ofFramework({ scripts, dependencies, development }: Package): readonly string[] | Problem | null {
-  const uses = (name: string) => dependencies.has(name) || development.has(name)
-  const build = scripts.get('build')
+function ofFramework(tree: Tree, found: Package): readonly string[] | string | Problem | null {
+  const build = found.scripts.get('build')
   if (build === undefined) return null
-  if (uses('nuxt')) return /\bgenerate\b/.test(build) ? null : ['node', '.output/server/index.mjs']
-  if (!uses('@sveltejs/kit') || uses('@sveltejs/adapter-static')) return null
-  if (uses('@sveltejs/adapter-node')) return ['node', 'build']
+  if (uses(found, 'next')) return isExport(tree, found) ? null : 'next start'
+  if (uses(found, 'nuxt')) return /\bgenerate\b/.test(build) ? null : ['node', '.output/server/index.mjs']
+  if (!uses(found, '@sveltejs/kit') || uses(found, '@sveltejs/adapter-static')) return null
+  if (uses(found, '@sveltejs/adapter-node')) return ['node', 'build']
   return {
     problem:
       'SvelteKit needs an adapter that makes a program or pages: use @sveltejs/adapter-node, or @sveltejs/adapter-static, in its configuration',
@@ -93,8 +106,11 @@ const BEFORE = new RegExp(
 )
 
 /** Whether the start needs what only `devDependencies` have, as far as names tell: better one too many than none. */
-export function needsDevelopment({ lines }: Start, { dependencies, development }: Package): boolean {
+export function needsDevelopment(tree: Tree, { lines }: Start, found: Package): boolean {
+  const { dependencies, development } = found
   if (development.size === 0) return false
+  // `next start` reads its configuration, with TypeScript where that is its language.
+  if (uses(found, 'next') && present(tree, ['next.config.ts', 'next.config.mts']).length > 0) return true
   const provided = new Set([...dependencies].flatMap(programsOf))
   return lines.some((line) => {
     const names = line.match(/(?:@[\w.-]+\/)?[\w.-]+/g) ?? []

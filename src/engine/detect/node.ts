@@ -61,7 +61,7 @@ function program(tree: Tree, found: Package, manager: Manager, image: string, st
   const isCalled = start.lines.some((line) => new RegExp(`\\b${manager.name}\\b`).test(line))
   const kept = isCalled && manager.isFetched ? [`ENV COREPACK_HOME=${COREPACK}`] : []
   const [from = '', ...build] = buildStage(tree, found, manager, image)
-  const prune = manager.prune === null || needsDevelopment(start, found) ? [] : [`RUN ${manager.prune}`]
+  const prune = manager.prune === null || needsDevelopment(tree, start, found) ? [] : [`RUN ${manager.prune}`]
   const bins = typeof start.command === 'string' ? ' PATH=/app/node_modules/.bin:$PATH' : ''
   const run = [
     `FROM ${image}`,

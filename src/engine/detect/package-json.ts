@@ -38,6 +38,10 @@ export function readPackage(text: string): Package | null {
   }
 }
 
+export function uses({ dependencies, development }: Package, name: string): boolean {
+  return dependencies.has(name) || development.has(name)
+}
+
 export function parseObject(text: string): Record<string, unknown> | null {
   try {
     const json = JSON.parse(text) as unknown

@@ -1,4 +1,5 @@
 import type { Source } from '../git/git.js'
+import { NEXT_CONFIGURATION } from './node-pages.js'
 import type { Tree } from './recipe.js'
 
 /** Folders in which something is looked for. */
@@ -7,6 +8,7 @@ const LOOKED_INTO = ['app', 'cmd', 'dist', 'public', 'src']
 const READ_WHOLE = ['package.json', 'angular.json']
 const READ = [
   ...['.nvmrc', '.node-version', 'Procfile', 'go.mod', 'Cargo.toml', 'rust-toolchain', 'rust-toolchain.toml'],
+  ...NEXT_CONFIGURATION,
   ...['requirements.txt', 'pyproject.toml', 'runtime.txt', '.python-version', 'manage.py'],
   ...['app/main.py', 'app/__init__.py'],
   ...['main.py', 'app.py', 'wsgi.py', 'asgi.py', 'server.py', 'application.py', 'api.py'],

@@ -1,0 +1,69 @@
+import { ASSIGNMENT } from './recipe.js'
+
+/** Programs that serve pages under development when they are told to. */
+const WHEN_TOLD = new Map<string, readonly string[]>([
+  ...['react-scripts', 'react-app-rewired', 'craco', 'docusaurus', 'expo'].map(
+    (name) => [name, ['start']] as const,
+  ),
+  ...['vue-cli-service', 'ng', 'ionic', 'webpack', 'webpack-cli', 'rspack'].map(
+    (name) => [name, ['serve']] as const,
+  ),
+  ...['astro', 'rsbuild', 'vitepress', 'vuepress', 'remix', 'react-router'].map(
+    (name) => [name, ['dev']] as const,
+  ),
+  ['gatsby', ['develop', 'dev']],
+  ['gridsome', ['develop']],
+  ['nuxi', ['dev', 'preview']],
+])
+/** Programs that do so unless they are told something else. */
+const UNLESS_TOLD = new Map<string, readonly string[]>([
+  ['vite', ['build', 'optimize', 'preview']],
+  ['parcel', ['build']],
+  ['next', ['build', 'start', 'export', 'lint', 'info']],
+  ['nuxt', ['build', 'start', 'generate']],
+  ['webpack-dev-server', []],
+])
+const MANAGERS = ['npm', 'pnpm', 'yarn', 'bun']
+/** Options by which a manager calls a script of another package than this one. */
+const ELSEWHERE = /^(?:--prefix|--cwd|--dir|--filter|--workspace|-[CFw])\b/
+
+const WORD = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g
+/** A word before the program's: what starts it, that program's options, and variables. */
+const BEFORE = new RegExp(
+  String.raw`^(?:exec|env|npx|bunx|cross-env|cross-env-shell|dotenv|env-cmd|-.*|\.env.*|${ASSIGNMENT})$`,
+)
+
+type Scripts = ReadonlyMap<string, string>
+
+/**
+ * Whether a line starts a server of pages under development, itself or by a script that it calls: no way to serve them
+ * to others.
+ */
+export function isDevelopment(line: string, scripts: Scripts, seen = new Set<string>()): boolean {
+  let isHere = true
+  return line.split(/[;&|]+/).some((part) => {
+    const words = part.match(WORD) ?? []
+    const first = words.findIndex((word) => !BEFORE.test(word))
+    const called = first < 0 ? [] : words.slice(first)
+    if (called[0] === 'cd') isHere = false
+    if (!MANAGERS.includes(called[0] ?? '')) return serves(called)
+    const rest = called.slice(1)
+    if (!isHere || rest.some((word) => ELSEWHERE.test(word))) return false
+    const [name = '', ...more] = rest.filter((word) => !/^(?:run|run-script|exec|dlx|-.*)$/.test(word))
+    const script = scripts.get(name)
+    if (script === undefined) return serves([name, ...more])
+    return !seen.has(name) && isDevelopment(script, scripts, seen.add(name))
+  })
+}
+
+function serves(called: readonly string[]): boolean {
+  // `node --some-option node_modules/…/bin/ng.js serve` is `ng serve`.
+  const file = called[0] === 'node' ? called.findIndex((word) => /^[^-].*\bnode_modules\//.test(word)) : 0
+  const [path = '', ...words] = called.slice(Math.max(file, 0))
+  const program = path.slice(path.lastIndexOf('/') + 1).replace(/(?:\.[cm]?js|@[\w.-]+)$/, '')
+  if (program === 'eleventy') return words.some((word) => /^--(?:serve|watch)$/.test(word))
+  if (program === 'vite' && words.includes('preview')) return !words.some((word) => word.startsWith('--port'))
+  const told = WHEN_TOLD.get(program)
+  if (told) return told.some((word) => words.includes(word))
+  return UNLESS_TOLD.get(program)?.every((word) => !words.includes(word)) ?? false
+}
