@@ -23,15 +23,16 @@ export function startOf(tree: Tree, found: Package, manager: Manager): Start | P
   const file = asked !== null || found.scripts.has('start') ? undefined : programFile(tree, found)
   const command = line ?? made ?? (file === undefined ? null : ['node', file])
   if (command === null) return null
-  return { command, lines: linesOf(typeof command === 'string' ? command : command.join(' '), found) }
+  return { command, lines: calledLines(typeof command === 'string' ? command : command.join(' '), found) }
 }
 
 /** Whether it is Node.js that is started, by the Procfile, a script or a file that is there. */
 export function saysStart(tree: Tree, found: Package): boolean {
   const line = procfileCommand(tree) ?? ''
   if (/\b(?:python3?|gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/.test(line)) return false
-  if (/\b(?:node|npm|npx|pnpm|yarn) /.test(line)) return true
-  return startScript(tree, found) !== null || tree.paths.has(found.main ?? '')
+  if (/\b(?:node|npm|npx|pnpm|yarn|bun|bunx) /.test(line)) return true
+  const isFile = !found.scripts.has('start') && tree.paths.has(found.main ?? '')
+  return isFile || startScript(tree, found) !== null
 }
 
 function programFile(tree: Tree, { main }: Package): string | undefined {
@@ -56,7 +57,7 @@ function startScript(tree: Tree, found: Package): string | null {
 
 /** The script's name where a line does no more than to call it. */
 function calledScript(line: string, { scripts }: Package): string | null {
-  const name = /^(?:exec )?(?:npm|pnpm|yarn) (?:run )?([\w:.-]+)$/.exec(line)?.[1] ?? ''
+  const name = /^(?:exec )?(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)$/.exec(line)?.[1] ?? ''
   return scripts.has(name) ? name : null
 }
 
@@ -64,7 +65,7 @@ function calledScript(line: string, { scripts }: Package): string | null {
 function ofScript(name: string, found: Package, manager: Manager): Start {
   const text = found.scripts.get(name) ?? ''
   const throughNpm = `npm run ${name}`
-  const lines = linesOf(throughNpm, found)
+  const lines = calledLines(throughNpm, found)
   if (found.scripts.has(`pre${name}`) || found.scripts.has(`post${name}`))
     return { command: throughNpm.split(' '), lines }
   const file = /^node ([\w./-]+)$/.exec(text)?.[1]
@@ -86,11 +87,12 @@ function ofFramework(tree: Tree, found: Package): readonly string[] | string | P
   }
 }
 
-function linesOf(line: string, { scripts }: Package): string[] {
+/** A line, and the lines of all scripts that it calls. */
+export function calledLines(line: string, { scripts }: Package): string[] {
   // What is added to a set while it is gone through is gone through as well.
   const lines = new Set([line])
   for (const text of lines) {
-    for (const [, name = ''] of text.matchAll(/\b(?:npm|pnpm|yarn) (?:run )?([\w:.-]+)/g)) {
+    for (const [, name = ''] of text.matchAll(/\b(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)/g)) {
       for (const called of [`pre${name}`, name, `post${name}`]) lines.add(scripts.get(called) ?? line)
     }
   }
@@ -99,10 +101,10 @@ function linesOf(line: string, { scripts }: Package): string[] {
 
 /** What is there without any package. */
 const SYSTEM =
-  /^(?:node|npm|pnpm|yarn|sh|bash|cd|cp|echo|env|exit|export|false|mkdir|printf|rm|set|sleep|test|true|.*\/.*)?$/
+  /^(?:node|npm|pnpm|yarn|bun|sh|bash|cd|cp|echo|env|exit|export|false|mkdir|printf|rm|set|sleep|test|true|.*\/.*)?$/
 /** What stands before a program that it calls. */
 const BEFORE = new RegExp(
-  String.raw`^\s*(?:(?:exec|env|npx|cross-env|dotenv|--|${ASSIGNMENT})(?:\s+|$))*(?:(?:\./)?node_modules/\.bin/)?`,
+  String.raw`^\s*(?:(?:exec|env|npx|bunx|cross-env|dotenv|--|${ASSIGNMENT})(?:\s+|$))*(?:(?:\./)?node_modules/\.bin/)?`,
 )
 
 /** Whether the start needs what only `devDependencies` have, as far as names tell: better one too many than none. */
