@@ -51,6 +51,13 @@ export function ownFolder(): string[] {
   return [`RUN mkdir -p /app && chown ${USER} /app`, 'WORKDIR /app']
 }
 
+/** Packages of Debian, in images that are of it: slim ones lack them. */
+export function debianPackages(names: readonly string[]): string[] {
+  if (names.length === 0) return []
+  const install = `apt-get update && apt-get install -y --no-install-recommends ${names.join(' ')}`
+  return [`RUN if command -v apt-get >/dev/null; then ${install} && rm -rf /var/lib/apt/lists/*; fi`]
+}
+
 /** The end of each Dockerfile: who runs what, on which port. */
 export function runs(port: number, command: readonly string[] | string): string[] {
   const list = typeof command === 'string' ? ['sh', '-c', inPlaceOfShell(command)] : command

@@ -3,12 +3,13 @@ import { NEXT_CONFIGURATION } from './node-pages.js'
 import type { Tree } from './recipe.js'
 
 /** Folders in which something is looked for. */
-const LOOKED_INTO = ['app', 'cmd', 'dist', 'public', 'src']
+const LOOKED_INTO = ['app', 'cmd', 'dist', 'prisma', 'public', 'src']
 /** JSON: of a part of it nothing can be read. */
 const READ_WHOLE = ['package.json', 'angular.json']
 const READ = [
   ...['.nvmrc', '.node-version', 'Procfile', 'go.mod', 'Cargo.toml', 'rust-toolchain', 'rust-toolchain.toml'],
   ...NEXT_CONFIGURATION,
+  'pnpm-lock.yaml',
   ...['requirements.txt', 'pyproject.toml', 'runtime.txt', '.python-version', 'manage.py'],
   ...['app/main.py', 'app/__init__.py'],
   ...['main.py', 'app.py', 'wsgi.py', 'asgi.py', 'server.py', 'application.py', 'api.py'],
