@@ -1,5 +1,6 @@
 import type { Source } from '../git/git.js'
 import { NEXT_CONFIGURATION } from './node-pages.js'
+import { djangoPackage } from './python-django.js'
 import type { Tree } from './recipe.js'
 
 /** Folders in which something is looked for. */
@@ -17,6 +18,7 @@ const READ = [
 /** What tells stands in front; what is longer is not written by hand. */
 const READ_BYTES = 64 * 1024
 const MAX_GO_FILES = 20
+const MAX_SETTINGS = 20
 
 /** As much of a folder of a commit as tells how it is built. */
 export async function readTree(source: Source, folder: string, signal: AbortSignal): Promise<Tree> {
@@ -34,12 +36,22 @@ export async function readTree(source: Source, folder: string, signal: AbortSign
   const programs = root
     .filter((path) => path.endsWith('.go') && !path.endsWith('_test.go'))
     .slice(0, MAX_GO_FILES)
-  const wanted = [...[...READ_WHOLE, ...READ].filter((path) => paths.has(path)), ...programs]
-  const texts = await Promise.all(
-    wanted.map(async (path) => {
-      const bytes = READ_WHOLE.includes(path) ? undefined : READ_BYTES
-      return [path, await source.read(at(path), signal, bytes)] as const
-    }),
+  const read = async (wanted: readonly string[]) =>
+    Promise.all(
+      wanted.map(async (path) => {
+        const bytes = READ_WHOLE.includes(path) ? undefined : READ_BYTES
+        return [path, await source.read(at(path), signal, bytes)] as const
+      }),
+    )
+  const texts = new Map(
+    await read([...[...READ_WHOLE, ...READ].filter((path) => paths.has(path)), ...programs]),
   )
-  return { paths, texts: new Map(texts) }
+  const django = djangoPackage(texts.get('manage.py'))?.replaceAll('.', '/')
+  if (django !== undefined) {
+    const places = [`${django}/`, `${django}/settings/`]
+    const beside = await Promise.all(places.map((place) => list(place, at(place.slice(0, -1)))))
+    const settings = beside.flat().filter((path) => /\/settings(?:\/\w+)?\.py$/.test(path))
+    for (const [path, text] of await read(settings.slice(0, MAX_SETTINGS))) texts.set(path, text)
+  }
+  return { paths, texts }
 }
