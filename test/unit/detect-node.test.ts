@@ -48,7 +48,7 @@ describe('Node.js is detected', () => {
       'FROM busybox:stable',
       'USER 65534:65534',
     ])
-    assert.match(dockerfile, /E404:\/www\/index\.html/)
+    assert.match(dockerfile, /^RUN for page in 404\.html index\.html; do /m)
   })
 
   test('Create React App, whose start script is for development', () => {

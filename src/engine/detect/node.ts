@@ -44,7 +44,7 @@ export const detectNode: Detector = (tree, images) => {
     const folder = pagesOf(tree, found)
     const build = [...buildStage(tree, found, manager, image), checkPages(folder)]
     const copies = [`COPY --from=build /app/${folder}/ /www/`, WITHOUT_HIDDEN]
-    return { ...recipe, dockerfile: stages(build, ...servesFiles(images, copies, 'index.html')) }
+    return { ...recipe, dockerfile: stages(build, ...servesFiles(images, copies, ['index.html'])) }
   }
   return {
     problem:
