@@ -33,27 +33,29 @@ const BEFORE = new RegExp(
   String.raw`^(?:exec|env|npx|bunx|cross-env|cross-env-shell|dotenv|env-cmd|-.*|\.env.*|${ASSIGNMENT})$`,
 )
 
-type Scripts = ReadonlyMap<string, string>
-
 /**
  * Whether a line starts a server of pages under development, itself or by a script that it calls: no way to serve them
  * to others.
  */
-export function isDevelopment(line: string, scripts: Scripts, seen = new Set<string>()): boolean {
-  let isHere = true
-  return line.split(/[;&|]+/).some((part) => {
-    const words = part.match(WORD) ?? []
-    const first = words.findIndex((word) => !BEFORE.test(word))
-    const called = first < 0 ? [] : words.slice(first)
-    if (called[0] === 'cd') isHere = false
-    if (!MANAGERS.includes(called[0] ?? '')) return serves(called)
-    const rest = called.slice(1)
-    if (!isHere || rest.some((word) => ELSEWHERE.test(word))) return false
-    const [name = '', ...more] = rest.filter((word) => !/^(?:run|run-script|exec|dlx|-.*)$/.test(word))
-    const script = scripts.get(name)
-    if (script === undefined) return serves([name, ...more])
-    return !seen.has(name) && isDevelopment(script, scripts, seen.add(name))
-  })
+export function isDevelopment(line: string, scripts: ReadonlyMap<string, string>): boolean {
+  // What is added to a set while it is gone through is gone through as well.
+  const lines = new Set([line])
+  for (const one of lines) {
+    let isHere = true
+    for (const part of one.split(/[;&|]+/)) {
+      const words = part.match(WORD) ?? []
+      const first = words.findIndex((word) => !BEFORE.test(word))
+      const called = first < 0 ? [] : words.slice(first)
+      if (called[0] === 'cd') isHere = false
+      const byManager = MANAGERS.includes(called[0] ?? '') ? called.slice(1) : null
+      if (byManager && (!isHere || byManager.some((word) => ELSEWHERE.test(word)))) continue
+      const named = byManager?.filter((word) => !/^(?:run|run-script|exec|dlx|-.*)$/.test(word)) ?? called
+      const script = byManager ? scripts.get(named[0] ?? '') : undefined
+      if (script !== undefined) lines.add(script)
+      else if (serves(named)) return true
+    }
+  }
+  return false
 }
 
 function serves(called: readonly string[]): boolean {
