@@ -164,6 +164,9 @@ describe('the start of Node.js', () => {
     ]) {
       for (const scripts of [{ build }, { build, start: 'next dev' }, { build, start: 'next start -p 80' }])
         has(of(scripts, config, 'next.config.mjs'), ['COPY --from=build /app/out/ /www/'])
+      const started = { scripts: { build, start: 'next start' }, dependencies: { next: '15' } }
+      const files = { 'next.config.js': config, Procfile: 'web: npm start' }
+      has(dockerfileOf(started, files), ['COPY --from=build /app/out/ /www/'])
       has(of({ build, start: 'node server.js' }, config), ['CMD ["node","server.js"]'])
     }
     has(of({ build: 'next build && next export' }), ['COPY --from=build /app/out/ /www/'])

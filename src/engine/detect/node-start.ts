@@ -1,5 +1,5 @@
-import type { Manager } from './node-managers.js'
 import { isDevelopment } from './node-development.js'
+import type { Manager } from './node-managers.js'
 import { isExport } from './node-pages.js'
 import { type Package, uses } from './package-json.js'
 import { ASSIGNMENT, present, type Problem, procfileCommand, type Tree } from './recipe.js'
@@ -43,7 +43,8 @@ function programFile(tree: Tree, { main }: Package): string | undefined {
 /** Whether a line only shows what the build makes as pages, which are served without it. */
 function isForPages(line: string, tree: Tree, found: Package): boolean {
   if (!found.scripts.has('build')) return false
-  return isDevelopment(line, found.scripts) || (isExport(tree, found) && /\bnext start\b/.test(line))
+  if (isDevelopment(line, found.scripts)) return true
+  return isExport(tree, found) && calledLines(line, found).some((one) => /\bnext start\b/.test(one))
 }
 
 /** `start` of NestJS compiles what it starts; `start:prod` is for here. */
