@@ -10,7 +10,6 @@ import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { filterContext } from '../../src/engine/docker/build-context.js'
-import { checkIgnoreFile } from '../../src/engine/docker/ignore-file.js'
 
 interface Entry {
   readonly name: string
@@ -80,16 +79,6 @@ function gitArchive(
 }
 
 const LONG = `${'folder/'.repeat(20)}${'n'.repeat(120)}é.txt`
-
-test('a line of an ignore file that is no pattern is named', () => {
-  const check = (text: string) => checkIgnoreFile(text, 'web/.dockerignore')
-  check('# [comment\n\n*.md\nc++\n(a\n!b{\na]\n**/x\\[\n[a-z]')
-  for (const line of ['a[', '[z-a]', '!x/[b'])
-    assert.throws(() => check(`node_modules\r\n${line}\r\n*.md`), {
-      code: 'DOCKERIGNORE_INVALID',
-      message: new RegExp(`^line 2 of web/\\.dockerignore is not a pattern: ".{${line.length}}"`),
-    })
-})
 
 describe('the build context', () => {
   test('without an ignore file is passed on byte for byte', async () => {

@@ -1,7 +1,7 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
 import { DEFAULT_DOCKERFILE, type Tree, withArguments, withSecrets } from '../detect/recipe.js'
 import { readTree } from '../detect/tree.js'
-import { checkIgnoreFile, ignoreRules } from '../docker/ignore-file.js'
+import { checkIgnoreFile, ignoreRules, MAX_IGNORE_BYTES } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source } from '../git/git.js'
 import type { Tools, Work } from './context.js'
@@ -38,7 +38,7 @@ export async function planBuild(
     work.log.system('Submodules are not fetched: their folders are empty in the build')
   }
   const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
-  const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal)
+  const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal, MAX_IGNORE_BYTES + 1)
   if (ignoreFile !== undefined) checkIgnoreFile(ignore ?? '', ignoreFile)
   const dockerfile = kinds.get(at(dockerfilePath))
   if (dockerfile === 'file') return { ignore, written: new Map() }
