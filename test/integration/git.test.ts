@@ -125,7 +125,7 @@ describe('the git port', () => {
 
   test('lists folders of many entries to their first, and reads the beginning of a long file', async () => {
     const long = 'a name of such a length that all of them are a long list'
-    const many = Array.from({ length: 5_000 }, (_, index) => [`pages/z${long}${index}`, ''])
+    const many = Array.from({ length: 5_000 }, (_, index): [string, string] => [`pages/z${long}${index}`, ''])
     repository.commit({
       ...Object.fromEntries(many),
       'pages/index.html': '',
