@@ -49,7 +49,7 @@ export function killTree(child: ChildProcess, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** How a program ended. `stdout` and `stderr` hold at most the last `keepBytes` of each. */
+/** How a program ended. `stdout` and `stderr` hold at most `keepBytes` of each: the last ones, or those of `keep`. */
 export interface ProgramResult {
   readonly exitCode: number | null
   readonly signal: NodeJS.Signals | null
@@ -63,6 +63,8 @@ export interface RunOptions {
   readonly input?: string
   readonly onStderr?: (bytes: Buffer) => void
   readonly keepBytes?: number
+  /** Which bytes of `stdout` are kept, where there are more than `keepBytes`. */
+  readonly keep?: 'first' | 'last'
   readonly deathSignal?: 'KILL' | 'INT'
 }
 
@@ -86,7 +88,7 @@ export async function runProgram(
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const keepBytes = options.keepBytes ?? 256 * 1024
-  const stdout = new Tail(keepBytes)
+  const stdout = options.keep === 'first' ? new Head(keepBytes) : new Tail(keepBytes)
   const stderr = new Tail(keepBytes)
   child.stdout?.on('data', (bytes: Buffer) => stdout.push(bytes))
   child.stderr?.on('data', (bytes: Buffer) => {
@@ -134,6 +136,26 @@ export function killWhenAborted(child: ChildProcess, signal: AbortSignal | undef
 async function killRest(child: ChildProcess): Promise<void> {
   // Not until the group is gone: a process that nobody has reaped yet is in it as well.
   for (let look = 0; look < 5 && killTree(child, 'SIGKILL'); look++) await sleep(LOOK_MS)
+}
+
+class Head {
+  #chunks: Buffer[] = []
+  #missing: number
+
+  constructor(limit: number) {
+    this.#missing = limit
+  }
+
+  push(bytes: Buffer): void {
+    if (this.#missing === 0) return
+    const kept = bytes.subarray(0, this.#missing)
+    this.#chunks.push(kept)
+    this.#missing -= kept.length
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8')
+  }
 }
 
 class Tail {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { get } from 'node:http'
+import { get, type IncomingHttpHeaders } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { BaseImages, noPython } from '../support/base-images.js'
 import { createApp, followLog, readDeployment } from '../support/client.js'
@@ -61,17 +61,22 @@ describe('a repository without a Dockerfile', () => {
       requires: true,
       packages: { '': manifest },
     }
-    const input = { buildArgs: [{ key: 'GREETING', value: 'hello' }] }
+    const secret = 'known-to-the-build-4711'
+    const input = {
+      buildArgs: [{ key: 'GREETING', value: 'hello' }],
+      variables: [{ key: 'TOKEN', value: secret, buildSecret: true }],
+    }
     const files = {
       'package.json': JSON.stringify(manifest),
       'package-lock.json': JSON.stringify(lock),
-      'build.js': `require('node:fs').writeFileSync('built.txt', process.env.GREETING)`,
+      'build.js': `require('node:fs').writeFileSync('built.txt', process.env.GREETING + ' ' + process.env.TOKEN.length)`,
       'server.js': NODE_SERVER,
       '.env': 'SECRET=1',
     }
     const log = await deployed('node', files, input)
-    assert.match(log, /RUN CI=true npm ci/)
-    assert.equal(await page('node'), 'hello as 1000')
+    assert.match(log, /^ {4}RUN --mount=type=secret,id=TOKEN export TOKEN=.* CI=true npm ci$/m)
+    assert.match(log, /^Not sent to the build: \.env\. /m)
+    assert.equal(await page('node'), `hello ${secret.length} as 1000`)
     const [id] = (await installation.containers()).filter((name) => name.startsWith('node-'))
     const sent = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
       '\n',
@@ -123,6 +128,7 @@ describe('a repository without a Dockerfile', () => {
     const files = {
       'site/index.html': text,
       'site/404.html': 'not here',
+      'site/a/module.mjs': 'export {}',
       'site/.htpasswd': 'x',
       'site/a/.htpasswd': 'x',
       'site/a/.env': 'x',
@@ -140,14 +146,16 @@ describe('a repository without a Dockerfile', () => {
         path,
       )
     }
-    const encoding = await new Promise((resolve, reject) => {
-      const headers = { host: 'files.localhost', 'accept-encoding': 'gzip' }
-      get({ host: '127.0.0.1', port: installation.routerPort, headers, agent: false }, (answer) => {
-        answer.resume()
-        resolve(answer.headers['content-encoding'])
-      }).on('error', reject)
-    })
-    assert.equal(encoding, 'gzip')
+    const headersOf = (path: string) =>
+      new Promise<IncomingHttpHeaders>((resolve, reject) => {
+        const headers = { host: 'files.localhost', 'accept-encoding': 'gzip' }
+        get({ host: '127.0.0.1', port: installation.routerPort, path, headers, agent: false }, (answer) => {
+          answer.resume()
+          resolve(answer.headers)
+        }).on('error', reject)
+      })
+    assert.equal((await headersOf('/'))['content-encoding'], 'gzip')
+    assert.equal((await headersOf('/a/module.mjs'))['content-type'], 'text/javascript')
   })
 
   test('that nobody knows says what was looked for', async () => {

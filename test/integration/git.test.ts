@@ -123,6 +123,22 @@ describe('the git port', () => {
     for (const path of ['none', 'way', 'a.txt']) assert.equal((await source.list(path, NEVER)).size, 0, path)
   })
 
+  test('lists folders of many entries to their first, and reads the beginning of a long file', async () => {
+    const long = 'a name of such a length that all of them are a long list'
+    const many = Array.from({ length: 5_000 }, (_, index): [string, string] => [`pages/z${long}${index}`, ''])
+    repository.commit({
+      ...Object.fromEntries(many),
+      'pages/index.html': '',
+      'long.txt': `start${'x'.repeat(1100 * 1024)}`,
+    })
+    const source = await fetch(null)
+    const pages = await source.list('pages', NEVER)
+    assert.equal(pages.size, 5_001)
+    assert.equal(pages.get('index.html'), 'file')
+    assert.equal(await source.read('long.txt', NEVER, 6), 'startx')
+    assert.match(await source.read('long.txt', NEVER), /^startx+$/)
+  })
+
   test('serves several deployments of one repository at once', async () => {
     const commits = Array.from({ length: 4 }, (_, index) => repository.commit({ 'a.txt': `${index}` }))
     const git = port()

@@ -100,6 +100,23 @@ describe('the build context', () => {
     assert.deepEqual(await kept(names, ignore), ['Dockerfile', 'README.md', 'src/x.ts'])
   })
 
+  test('takes characters of names for themselves, escaped or not', async () => {
+    const names = [
+      'app/(internal)/x',
+      'app/internal/x',
+      'third_party/c++/x',
+      'a{1}b',
+      'aab',
+      'x|y',
+      'x',
+      'c+d',
+      'ccd',
+    ]
+    const ignore = 'app/(internal)\nthird_party/c++\n!third_party/c++/keep\na{1}b\nx|y\nc[+]d\n'
+    assert.deepEqual(await kept(names, ignore), ['app/internal/x', 'aab', 'x', 'ccd'])
+    assert.deepEqual(await kept(['a(b', 'a(c', 'a*d', 'axd'], 'a\\(b\na\\*d\r\na(c'), ['axd'])
+  })
+
   test('keeps the Dockerfile and the ignore files even where they are named', async () => {
     const names = ['Dockerfile', '.dockerignore', 'Dockerfile.dockerignore', 'other', 'sub/Dockerfile']
     assert.deepEqual(await kept(names, '*'), names.slice(0, 3))

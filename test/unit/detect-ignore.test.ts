@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
+import { ignoreRules } from '../../src/engine/docker/ignore-file.js'
 import { has, json, recipe } from '../support/detected.js'
 
-/** The library that filters the context. */
-const dockerignore = createRequire(import.meta.url)('@balena/dockerignore') as (options: object) => {
-  add(patterns: string): { ignores(path: string): boolean }
-}
-
 function sent(files: Record<string, string>, paths: readonly string[]): string[] {
-  const matcher = dockerignore({ ignorecase: false }).add(recipe(files).ignore.join('\n'))
+  const matcher = ignoreRules(recipe(files).ignore.join('\n'))
   return paths.filter((path) => !matcher.ignores(path))
 }
 

@@ -7,6 +7,47 @@ function dockerfileOf(manifest: object, files: Record<string, string> = {}): str
 }
 
 const PRUNE = /^RUN npm prune/m
+const PAGES = /COPY --from=build \/app\/(?:dist|build|out)\/ \/www\//
+
+const DEVELOPMENT = [
+  ...['vite', 'vite --host', 'vite dev', 'vite preview', 'npx vite@5', 'yarn vite', 'vite serve --port 80'],
+  ...['ng serve', 'parcel index.html', 'parcel', 'docusaurus start', 'astro dev', 'nuxt dev', 'nuxi preview'],
+  ...[
+    'react-scripts start',
+    'react-scripts --openssl-legacy-provider start',
+    'PORT=3006 react-scripts start',
+  ],
+  ...[
+    'cross-env X=1 Y="a b" react-scripts start',
+    'craco start',
+    'react-app-rewired start',
+    'env A=1 craco start',
+  ],
+  ...['npm run dev', 'yarn dev', 'pnpm run develop', 'npm run develop -- --open', 'npm run -s dev'],
+  ...[
+    'webpack serve --mode development',
+    'webpack-dev-server --hot',
+    'webpack-cli serve',
+    'eleventy --serve',
+  ],
+  ...['npx @11ty/eleventy --serve', 'vue-cli-service serve', 'gatsby develop -H 0.0.0.0', 'next dev', 'next'],
+  ...[
+    'dotenv -e .env.local -- vite',
+    'node --max-old-space-size=99 ./node_modules/@angular/cli/bin/ng.js serve',
+  ],
+  ...['./node_modules/.bin/ng serve', 'npm run css & react-scripts start', 'echo a && vite'],
+]
+const PRODUCTION = [
+  ...['vite-node a.ts', 'vite build && node a.js', 'parcel build && node a.js', 'vite preview --port $PORT'],
+  ...['next start', 'nuxt start', 'node vite', 'node server.js dev', 'npm run loop', 'npm run elsewhere'],
+  ...[
+    'npm run dev --prefix server',
+    'npm --workspace api run dev',
+    'cd server && npm run dev',
+    'gatsby serve',
+  ],
+  ...['serve -s build', 'NODE_ENV=production node .', 'webpack && node a.js', 'constructor', 'eleventy', ';'],
+]
 
 describe('the start of Node.js', () => {
   test('of NestJS is start:prod, for which nothing is compiled again', () => {
@@ -84,11 +125,59 @@ describe('the start of Node.js', () => {
   })
 
   test('is no server for development, but only that', () => {
-    const pages = /COPY --from=build \/app\/dist\/ \/www\//
-    for (const start of ['vite', 'vite --host', 'vite dev', 'vite preview', 'ng serve', 'parcel index.html'])
-      assert.match(dockerfileOf({ scripts: { start, build: 'x' } }), pages, start)
-    for (const start of ['vite-node a.ts', 'vite build && node a.js', 'parcel build && node a.js'])
-      assert.doesNotMatch(dockerfileOf({ scripts: { start, build: 'x' } }), pages, start)
+    const scripts = { build: 'x', dev: 'vite', develop: 'npm run dev', loop: 'npm run loop' }
+    for (const start of DEVELOPMENT) {
+      assert.match(dockerfileOf({ scripts: { ...scripts, start } }), PAGES, start)
+      assert.doesNotMatch(dockerfileOf({ scripts: { start } }), PAGES, 'there is nothing else')
+    }
+    for (const start of PRODUCTION)
+      assert.doesNotMatch(dockerfileOf({ scripts: { ...scripts, start } }), PAGES, start)
+  })
+
+  test('is no file of the pages that a server for development shows', () => {
+    const scripts = { start: 'react-scripts start', build: 'react-scripts build' }
+    const manifest = { scripts, main: 'src/index.js' }
+    const files = { 'src/index.js': '', 'index.js': '' }
+    assert.match(dockerfileOf(manifest, files), PAGES)
+    for (const line of ['npm start', 'react-scripts start', 'exec npm run start'])
+      assert.match(dockerfileOf(manifest, { ...files, Procfile: `web: ${line}` }), PAGES, line)
+    has(dockerfileOf(manifest, { ...files, Procfile: 'web: node index.js' }), [
+      'CMD ["sh","-c","exec node index.js"]',
+    ])
+  })
+
+  test('is a file of JavaScript, if it is named by `main`', () => {
+    has(dockerfileOf({ main: './lib/a.mjs' }, { 'lib/a.mjs': '' }), ['CMD ["node","lib/a.mjs"]'])
+    assert.match(problem({ 'package.json': json({ main: 'a.ts' }), 'a.ts': '' }), /no "start" script/)
+  })
+
+  test('of Next.js is its own server, or pages where it exports those', () => {
+    const of = (scripts: object, config = '', name = 'next.config.js') =>
+      dockerfileOf({ scripts, dependencies: { next: '15' } }, { [name]: config })
+    const build = 'next build'
+    for (const scripts of [{ build }, { build, start: 'next dev' }, { build, start: 'next -p 3001' }])
+      has(of(scripts, '// output: "export"'), ['CMD ["sh","-c","exec next start"]'])
+    for (const config of [
+      `{ output: 'export' }`,
+      'a,\n  "output": "export",',
+      `x.output = 1, {output:\`export\`}`,
+    ]) {
+      for (const scripts of [{ build }, { build, start: 'next dev' }, { build, start: 'next start -p 80' }])
+        has(of(scripts, config, 'next.config.mjs'), ['COPY --from=build /app/out/ /www/'])
+      const started = { scripts: { build, start: 'next start' }, dependencies: { next: '15' } }
+      const files = { 'next.config.js': config, Procfile: 'web: npm start' }
+      has(dockerfileOf(started, files), ['COPY --from=build /app/out/ /www/'])
+      has(of({ build, start: 'node server.js' }, config), ['CMD ["node","server.js"]'])
+    }
+    has(of({ build: 'next build && next export' }), ['COPY --from=build /app/out/ /www/'])
+  })
+
+  test('of Next.js keeps TypeScript, which reads its configuration', () => {
+    const scripts = { build: 'next build', start: 'next start' }
+    const manifest = { scripts, dependencies: { next: '15' }, devDependencies: { typescript: '5' } }
+    for (const name of ['next.config.ts', 'next.config.mts'])
+      assert.doesNotMatch(dockerfileOf(manifest, { [name]: '' }), PRUNE)
+    assert.match(dockerfileOf(manifest, { 'next.config.mjs': '' }), PRUNE)
   })
 })
 

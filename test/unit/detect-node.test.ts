@@ -48,7 +48,7 @@ describe('Node.js is detected', () => {
       'FROM busybox:stable',
       'USER 65534:65534',
     ])
-    assert.match(dockerfile, /E404:\/www\/index\.html/)
+    assert.match(dockerfile, /^RUN for page in 404\.html index\.html; do /m)
   })
 
   test('Create React App, whose start script is for development', () => {
@@ -84,7 +84,10 @@ describe('Node.js is detected', () => {
     ['20.x', '20'],
     ['^20.9.0', '20'],
     ['>=18', '22'],
-    ['18 || 20', '22'],
+    ['18 || 20', '20'],
+    ['>=24', '24'],
+    ['>=16 <19', '18'],
+    ['^99 || ^98', '22'],
     ['lts/*', '22'],
     ['20; RUN x', '22'],
   ] as const) {

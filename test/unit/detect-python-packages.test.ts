@@ -12,8 +12,8 @@ function dockerfileOf(files: Record<string, string>): string {
 
 describe('packages of Python', () => {
   test('of uv and of Poetry, with a lock file and without', () => {
-    const uv = 'RUN uv sync --frozen --no-dev --no-install-project --no-cache --active'
-    const poetry = 'RUN poetry install --only main --no-root --no-interaction'
+    const uv = 'RUN uv sync --frozen --no-dev --no-cache --active --no-install-project'
+    const poetry = 'RUN poetry install --only main --no-interaction --no-root'
     has(dockerfileOf({ 'pyproject.toml': PROJECT, 'uv.lock': '' }), ['COPY pyproject.toml uv.lock ./', uv])
     has(dockerfileOf({ 'pyproject.toml': '[tool.poetry]', 'poetry.lock': '' }), [
       'COPY pyproject.toml poetry.lock ./',
@@ -36,6 +36,20 @@ describe('packages of Python', () => {
     for (const more of ['[tool.setuptools]\npackages = ["x"]\n', '[project.scripts]\nx = "x:main"\n'])
       has(dockerfileOf({ 'pyproject.toml': PROJECT + BUILD + more }), lines)
     has(dockerfileOf({ 'pyproject.toml': PROJECT + BUILD, 'src/x/__init__.py': '' }), lines)
+  })
+
+  test('of uv and of Poetry are installed with a project that is a package', () => {
+    const uv = { 'pyproject.toml': `${PROJECT}${BUILD}[project.scripts]\nx = "x:main"\n`, 'uv.lock': '' }
+    has(dockerfileOf(uv), ['COPY . .', 'RUN uv sync --frozen --no-dev --no-cache --active --no-editable'])
+    const poetry = '[tool.poetry]\nname = "My-App"\n[build-system]\nrequires = ["poetry-core"]\n'
+    const whole = ['COPY . .', 'RUN poetry install --only main --no-interaction']
+    const alone = ['COPY pyproject.toml ./', 'RUN poetry install --only main --no-interaction --no-root']
+    const of = (text: string, more = {}) => dockerfileOf({ 'pyproject.toml': text, ...more })
+    has(of(poetry, { 'my_app/__init__.py': '' }), whole)
+    has(of(poetry, { 'src/my_app/__init__.py': '' }), whole)
+    has(of(poetry.replace('[build', 'packages = [{ include = "lib" }]\n[build')), whole)
+    has(of(poetry), alone)
+    has(of(poetry.replace('[build', 'package-mode = false\n[build'), { 'my_app/a.py': '' }), alone)
   })
 
   for (const line of [
@@ -115,5 +129,48 @@ describe('a server of Python', () => {
     has(of('python -m waitress --port=$PORT app:app'), [install('waitress')])
     has(of('./x && exec daphne a.asgi:application'), [install('daphne')])
     assert.doesNotMatch(of('python app.py'), /-m pip install/)
+  })
+})
+
+describe('what packages of Python need of Debian', () => {
+  const of = (files: Record<string, string>) => {
+    const found = dockerfileOf(files).matchAll(/apt-get install -y --no-install-recommends (.*?) && rm/g)
+    return [...found].map(([, names]) => names)
+  }
+  const requirements = (text: string) => of({ 'requirements.txt': text })
+
+  test('is there where they are compiled, and their libraries where they run', () => {
+    assert.deepEqual(requirements('flask\nPsycopg2==2.9\n'), ['build-essential libpq-dev', 'libpq5'])
+    assert.deepEqual(requirements('mysqlclient'), [
+      'build-essential default-libmysqlclient-dev pkg-config',
+      'libmariadb3',
+    ])
+    assert.deepEqual(requirements('uWSGI>=2'), ['build-essential'])
+    const project = '[tool.poetry.dependencies]\npsycopg2 = "^2"\nx = { git = "https://x.org/x.git" }\n'
+    assert.deepEqual(of({ 'pyproject.toml': project }), [
+      'build-essential libpq-dev ca-certificates git',
+      'libpq5',
+    ])
+  })
+
+  test('is git where a package is a repository', () => {
+    for (const line of [
+      'git+https://x.org/a.git',
+      'a @ git+https://x.org/a.git@v1',
+      '-e git+ssh://x/a#egg=a',
+    ])
+      assert.deepEqual(requirements(`flask\n${line}\n`), ['ca-certificates git'])
+  })
+
+  test('is nothing else', () => {
+    for (const text of [
+      'psycopg2-binary',
+      'psycopg2_binary',
+      '# psycopg2',
+      'flask # git+x',
+      'gitpython',
+      'a==1',
+    ])
+      assert.deepEqual(requirements(text), [], text)
   })
 })

@@ -55,6 +55,35 @@ describe('Python is detected', () => {
     ])
   })
 
+  test('a Django project that puts static files somewhere: they are collected, if that is possible', () => {
+    const manage = (module: string) => `os.environ.setdefault('DJANGO_SETTINGS_MODULE', '${module}')`
+    const collect = /^RUN python manage\.py collectstatic --noinput \|\| echo .*$/m
+    const of = (module: string, path: string, text: string, more = {}) =>
+      recipe({ 'requirements.txt': 'Django', 'manage.py': manage(module), [path]: text, ...more }).dockerfile
+    const root = 'import os\nSTATIC_ROOT = BASE_DIR / "static"\n'
+    const lines = of('mysite.settings', 'mysite/settings.py', root).split('\n')
+    const at = lines.findIndex((line) => collect.test(line))
+    assert.ok(at > lines.indexOf('USER 1000:1000'), 'what it makes is of the user that the program runs as')
+    assert.match(of('a.b.settings.production', 'a/b/settings/base.py', root), collect)
+    for (const text of ['# STATIC_ROOT = x', 'STATIC_URL = "a"', ''])
+      assert.doesNotMatch(of('mysite.settings', 'mysite/settings.py', text), collect)
+    assert.doesNotMatch(of('mysite.settings', 'other/settings.py', root), collect)
+    const Procfile = 'web: python manage.py collectstatic --noinput && gunicorn mysite.wsgi'
+    assert.doesNotMatch(of('mysite.settings', 'mysite/settings.py', root, { Procfile }), collect)
+  })
+
+  for (const [text, version] of [
+    ['[project]\nname = "x"\nrequires-python = ">=3.9,<3.12"\n', '3.11'],
+    ['[project]\nrequires-python = ">=3.14"\n', '3.14'],
+    ["[tool.poetry.dependencies]\npython = '^3.10'\n", '3.13'],
+    ['[tool.poetry.dependencies]\npython = "~3.10"\n', '3.10'],
+    ['[tool.x]\nrequires-python = "3.9"\n', '3.13'],
+    ['[project]\nrequires-python = "==2.7"\n', '3.13'],
+  ] as const) {
+    test(`version of ${JSON.stringify(text)} is ${version}`, () =>
+      has(recipe({ 'pyproject.toml': text, 'main.py': '' }).dockerfile, [`FROM python:${version}-slim`]))
+  }
+
   test('a Procfile says how it is started, also in two steps', () => {
     const files = { 'requirements.txt': '', Procfile: 'release: x\nweb: gunicorn hello:app --log-file -\n' }
     has(recipe(files).dockerfile, ['CMD ["sh","-c","exec gunicorn hello:app --log-file -"]'])

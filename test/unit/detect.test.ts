@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { COLLECT_LIBRARIES } from '../../src/engine/detect/go.js'
-import { withArguments } from '../../src/engine/detect/recipe.js'
+import { withArguments, withSecrets } from '../../src/engine/detect/recipe.js'
 import { found, has, json, problem, recipe } from '../support/detected.js'
 
 /** A C library other than GNU's has no C++ library of this name beside it. */
@@ -136,7 +136,36 @@ describe('a static site is detected', () => {
     assert.equal(recipe({ ...page, 'requirements.txt': '', 'main.py': '' }).language, 'Python')
   })
 
-  test('also where something beside it cannot be started', () => {
+  test('nor where one stands there that cannot be started: its source would be published', () => {
+    const page = { 'index.html': '', 'package.json': json({ devDependencies: {} }) }
+    assert.match(problem({ ...page, 'requirements.txt': 'mkdocs', 'tool.py': '' }), /Python/)
+    assert.match(problem({ ...page, 'go.mod': 'module x', 'lib.go': 'package lib' }), /go\.mod/)
+    assert.match(problem({ 'dist/index.html': '', 'Cargo.toml': '[workspace]' }), /Cargo\.toml/)
+  })
+
+  test('nor where it is a template of Jekyll', () => {
+    for (const path of ['_layouts/a.html', '_posts/a.md', 'Gemfile']) {
+      assert.match(problem({ '_config.yml': '', 'index.html': '', [path]: '' }), /Jekyll/)
+      assert.match(problem({ '_config.yml': '', [path]: '' }), /Jekyll/)
+    }
+    assert.equal(recipe({ '_config.yml': '', 'index.html': '' }).language, 'a static site')
+  })
+
+  test('with types of files that servers do not know, and its own page for what is missing', () => {
+    const { dockerfile } = recipe({ 'index.html': '' })
+    for (const type of [
+      '.mjs:text/javascript',
+      '.wasm:application/wasm',
+      '.webmanifest:application/manifest+json',
+    ])
+      assert.ok(
+        /^RUN printf '%s\\n' (.*) > \/httpd\.conf$/m.exec(dockerfile)?.[1]?.split(' ').includes(type),
+        type,
+      )
+    assert.match(dockerfile, /^RUN for page in 404\.html; do if test -f "\/www\/\$page"; then /m)
+  })
+
+  test('also where a package beside it cannot be started', () => {
     assert.equal(
       recipe({ 'index.html': '', 'package.json': json({ devDependencies: {} }) }).language,
       'a static site',
@@ -186,6 +215,25 @@ test('build arguments are declared where something is built', () => {
   ])
   assert.equal(withArguments(dockerfile, ['A']).match(/^ARG/gm)?.length, 1)
   assert.equal(withArguments(dockerfile, []), dockerfile)
+})
+
+test('build secrets are known to the steps of the stage that builds, and to no other', () => {
+  const { dockerfile } = recipe({ 'package.json': json({ scripts: { build: 'x' } }) })
+  const sealed = withSecrets(withArguments(dockerfile, ['C']), ['A', 'B_1', 'no name', 'x;y', '1a'])
+  const before = '--mount=type=secret,id=A --mount=type=secret,id=B_1'
+  const exports = 'export A="$(cat /run/secrets/A)" && export B_1="$(cat /run/secrets/B_1)" &&'
+  has(sealed, [
+    'FROM node:22-slim AS build',
+    'ARG C',
+    `RUN ${before} ${exports} CI=true npm install`,
+    `RUN ${before} ${exports} npm run build`,
+    'FROM busybox:stable AS site',
+    'RUN rm -f /www/Dockerfile /www/.dockerignore',
+  ])
+  const [build = '', ...others] = sealed.split(/^(?=FROM )/m)
+  assert.equal(build.match(/^RUN /gm)?.length, build.match(/^RUN --mount/gm)?.length)
+  assert.doesNotMatch(others.join(''), /secret/)
+  assert.equal(withSecrets(dockerfile, []), dockerfile)
 })
 
 test('nothing that a repository says becomes a line of the Dockerfile', () => {

@@ -140,6 +140,13 @@ describe('running a program', { skip: process.platform !== 'linux' }, () => {
     assert.deepEqual([stdout, stderr], ['6789', 'ghij'])
   })
 
+  test('gives the first bytes of a long output where those are wanted', async () => {
+    const script = 'echo start; head -c 3000000 /dev/zero | tr "\\0" x'
+    const { stdout } = await shell(script, { keepBytes: 100_000, keep: 'first' })
+    assert.equal(stdout.length, 100_000)
+    assert.match(stdout, /^start\nx+$/)
+  })
+
   test('does not start where the signal is aborted already', async () => {
     const file = join(scratch, 'started')
     await assert.rejects(shell(`touch ${file}`, {}, AbortSignal.abort(new Error('too late'))), /too late/)

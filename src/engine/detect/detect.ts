@@ -25,10 +25,13 @@ export const LOOKED_FOR =
 /** How a folder without a Dockerfile can be built; null when nothing in it is known. A pure function. */
 export function detect(tree: Tree, images: BaseImages): Recipe | Problem | null {
   let problem: Problem | null = null
+  let ofProgram: Problem | null = null
   for (const detector of inOrder(tree)) {
     const found = detector(tree, images)
-    if (found && 'dockerfile' in found) return found
+    // The files of a program that cannot be started are not for everybody, whatever page lies beside them.
+    if (found && 'dockerfile' in found) return (detector === detectStatic && ofProgram) || found
     problem ??= found
+    if (PROGRAMS.includes(detector)) ofProgram ??= found
   }
   return problem
 }

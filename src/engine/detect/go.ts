@@ -1,6 +1,7 @@
 import {
   ASSIGNMENT,
   type Detector,
+  linesOf,
   NEVER_SENT,
   ownFolder,
   present,
@@ -36,7 +37,7 @@ export const detectGo: Detector = (tree, images) => {
   }
   const module = tree.texts.get('go.mod') ?? ''
   // A replacement by a folder of the repository is read for the list of packages as well.
-  const together = tree.paths.has('vendor/') || /=>\s*\.{0,2}\//.test(module)
+  const together = tree.paths.has('vendor/') || /=>[ \t]*\.{0,2}\//.test(module)
   const manifests = present(tree, ['go.mod', 'go.sum']).join(' ')
   // It is C, of which a program without cgo has only an error.
   const isLinked = /\bgo-sqlite3\b/.test(module)
@@ -61,8 +62,9 @@ function programOf(tree: Tree): string | null {
   const isMain = ([path, text]: [string, string]) => /^[^/]+\.go$/.test(path) && /^package main\b/m.test(text)
   if ([...tree.texts].some(isMain)) return '.'
   const names = [...tree.paths].flatMap((path) => /^cmd\/([\w.-]+)\/$/.exec(path)?.[1] ?? [])
-  const module = /^module\s+\S*?([\w.-]+)\s*$/m.exec(tree.texts.get('go.mod') ?? '')?.[1] ?? ''
-  const usual = [module, 'server', 'web', 'api', 'app', 'main'].find((name) => names.includes(name))
+  const module = linesOf(tree.texts.get('go.mod') ?? '').find((line) => /^module[ \t]/.test(line)) ?? ''
+  const own = module.slice(Math.max(module.lastIndexOf('/'), module.lastIndexOf(' ')) + 1)
+  const usual = [own, 'server', 'web', 'api', 'app', 'main'].find((name) => names.includes(name))
   const name = names.length === 1 ? names[0] : usual
   return name === undefined ? null : `./cmd/${name}`
 }

@@ -3,7 +3,7 @@ import { present, type Tree } from './recipe.js'
 
 /** How a package manager installs, runs a script, and takes away what only the build needs. */
 export interface Manager {
-  readonly name: 'npm' | 'pnpm' | 'yarn'
+  readonly name: 'npm' | 'pnpm' | 'yarn' | 'bun'
   /** What it reads beside package.json. */
   readonly files: readonly string[]
   /** What a stage needs that calls it. */
@@ -22,13 +22,16 @@ const LAST_WITH_COREPACK = 24
 const LAST_WITH_YARN = 25
 
 export function managerOf(tree: Tree, { packageManager }: Package, image: string): Manager {
-  if (packageManager.startsWith('pnpm') || tree.paths.has('pnpm-lock.yaml')) return pnpm(tree, image)
+  if (packageManager.startsWith('pnpm') || tree.paths.has('pnpm-lock.yaml')) return pnpm(tree, packageManager)
   if (packageManager.startsWith('yarn') || tree.paths.has('yarn.lock')) {
     // Yarn from version 2 on is another program than Yarn 1, which images bring along.
     const isModern = /^yarn@[2-9]/.test(packageManager) || tree.paths.has('.yarnrc.yml')
     return isModern ? modernYarn(tree, image) : classicYarn(tree, image)
   }
   const lock = present(tree, ['package-lock.json', 'npm-shrinkwrap.json'])
+  const bunLock = present(tree, ['bun.lock', 'bun.lockb'])
+  if (packageManager.startsWith('bun') || (bunLock.length > 0 && lock.length === 0))
+    return bun(bunLock, packageManager)
   return {
     name: 'npm',
     files: ['package-lock.json', 'npm-shrinkwrap.json', '.npmrc'],
@@ -40,16 +43,49 @@ export function managerOf(tree: Tree, { packageManager }: Package, image: string
   }
 }
 
-function pnpm(tree: Tree, image: string): Manager {
+/** By npm, not by corepack: that takes the newest where none is named, which the corepack of Node.js 22 cannot start. */
+function pnpm(tree: Tree, packageManager: string): Manager {
   const frozen = tree.paths.has('pnpm-lock.yaml') ? ' --frozen-lockfile' : ''
+  const version = versionIn('pnpm', packageManager) ?? pnpmVersion(tree)
   return {
     name: 'pnpm',
     files: ['pnpm-lock.yaml', 'pnpm-workspace.yaml', '.npmrc'],
-    setup: [corepack(image)],
-    isFetched: true,
+    setup: [`RUN npm install --global pnpm@${version}`],
+    isFetched: false,
     install: `CI=true pnpm install${frozen}`,
     // Before 8.15.6 `pnpm prune` always runs scripts, some of which call what it has just taken away.
     prune: `CI=true pnpm install${frozen} --prod --ignore-scripts`,
+    ignore: [],
+  }
+}
+
+/** The version in `name@version+hash`, where it is one. */
+function versionIn(name: string, packageManager: string): string | null {
+  const [wanted = ''] = packageManager.split('+')
+  if (!wanted.startsWith(`${name}@`)) return null
+  return /^\d+(?:\.\d+){0,2}(?:-[\w.]+)?$/.exec(wanted.slice(name.length + 1))?.[0] ?? null
+}
+
+/** The newest that reads the lock file as it is. One that has its settings in pnpm-workspace.yaml is pnpm 10. */
+function pnpmVersion(tree: Tree): string {
+  const lock = tree.texts.get('pnpm-lock.yaml') ?? ''
+  const format = /^lockfileVersion:[ \t]*['"]?(\d+)/m.exec(lock)?.[1]
+  if (format === '5') return '7'
+  if (format === '6') return '8'
+  return format === '9' && !tree.paths.has('pnpm-workspace.yaml') ? '9' : '10'
+}
+
+/** It never takes away what is there; a script of its package that npm may leave out puts it where it is called. */
+function bun(lock: readonly string[], packageManager: string): Manager {
+  const version = versionIn('bun', packageManager) ?? '1'
+  const finish = '{ bun --version || node "$(npm root --global)/bun/install.js"; }'
+  return {
+    name: 'bun',
+    files: ['bun.lock', 'bun.lockb', 'bunfig.toml', '.npmrc'],
+    setup: [`RUN npm install --global bun@${version} && ${finish}`],
+    isFetched: false,
+    install: `CI=true bun install${lock.length > 0 ? ' --frozen-lockfile' : ''}`,
+    prune: null,
     ignore: [],
   }
 }

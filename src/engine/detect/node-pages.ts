@@ -1,15 +1,31 @@
-import { objectOf, type Package, parseObject, stringOf } from './package-json.js'
-import type { Tree } from './recipe.js'
+import { objectOf, type Package, parseObject, stringOf, uses } from './package-json.js'
+import { linesOf, present, type Tree } from './recipe.js'
 
 /** Where the build of a site puts its pages. */
-export function pagesOf(tree: Tree, { dependencies, development }: Package): string {
-  const uses = (name: string) => dependencies.has(name) || development.has(name)
-  if (uses('react-scripts')) return 'build'
-  if (uses('gatsby')) return 'public'
-  if (uses('@11ty/eleventy')) return '_site'
-  if (uses('@docusaurus/core') || uses('@sveltejs/kit')) return 'build'
-  if (uses('nuxt')) return '.output/public'
-  return angularPages(tree.texts.get('angular.json') ?? '') ?? 'dist'
+export function pagesOf(tree: Tree, found: Package): string {
+  if (isExport(tree, found)) return 'out'
+  const [, folder] = FOLDERS.find(([name]) => uses(found, name)) ?? []
+  return folder ?? angularPages(tree.texts.get('angular.json') ?? '') ?? 'dist'
+}
+
+const FOLDERS = [
+  ['react-scripts', 'build'],
+  ['gatsby', 'public'],
+  ['@11ty/eleventy', '_site'],
+  ['@docusaurus/core', 'build'],
+  ['@sveltejs/kit', 'build'],
+  ['nuxt', '.output/public'],
+] as const
+
+export const NEXT_CONFIGURATION = ['js', 'mjs', 'cjs', 'ts', 'mts'].map((ending) => `next.config.${ending}`)
+
+/** Whether the build of Next.js makes pages instead of a program, as far as the text of its configuration tells. */
+export function isExport(tree: Tree, found: Package): boolean {
+  if (!uses(found, 'next')) return false
+  const lines = present(tree, NEXT_CONFIGURATION).flatMap((path) => linesOf(tree.texts.get(path) ?? ''))
+  const isSaid = (line: string) =>
+    !/^(?:\/[/*]|\*)/.test(line) && /\boutput['"]?[ \t]*:[ \t]*['"`]export['"`]/.test(line)
+  return lines.some(isSaid) || /\bnext export\b/.test(found.scripts.get('build') ?? '')
 }
 
 /** A folder is the one of pages by its index.html: a wrong guess is the build's error, not an empty site. */

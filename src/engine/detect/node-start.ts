@@ -1,6 +1,8 @@
+import { isDevelopment } from './node-development.js'
 import type { Manager } from './node-managers.js'
-import type { Package } from './package-json.js'
-import { ASSIGNMENT, type Problem, procfileCommand, type Tree } from './recipe.js'
+import { isExport } from './node-pages.js'
+import { type Package, uses } from './package-json.js'
+import { ASSIGNMENT, present, type Problem, procfileCommand, type Tree } from './recipe.js'
 
 /** What the container runs. */
 export interface Start {
@@ -9,41 +11,54 @@ export interface Start {
   readonly lines: readonly string[]
 }
 
-/** Servers of pages under development, which are no way to serve them to others. */
-const DEVELOPMENT =
-  /^(?:react-scripts start|vue-cli-service serve|ng serve|astro dev|gatsby develop|parcel(?! build)|vite(?! (?:build|preview))|vite preview(?!.*--port)|nuxi (?:dev|preview)|nuxt(?! (?:start|build|generate)))(?=\s|$)/
-
 /** Null: there is nothing that runs; what a build makes are pages. */
 export function startOf(tree: Tree, found: Package, manager: Manager): Start | Problem | null {
-  const line = procfileCommand(tree)
-  const script = line === null ? startScript(found) : calledScript(line, found)
+  const asked = procfileCommand(tree)
+  const line = asked !== null && isForPages(asked, tree, found) ? null : asked
+  const script = line === null ? startScript(tree, found) : calledScript(line, found)
   if (script !== null) return ofScript(script, found, manager)
-  const made = line === null ? ofFramework(found) : null
-  if (made && 'problem' in made) return made
-  const file = [found.main ?? '', 'server.js', 'index.js', 'app.js'].find((name) => tree.paths.has(name))
+  const made = line === null ? ofFramework(tree, found) : null
+  if (made !== null && typeof made === 'object' && 'problem' in made) return made
+  // What was asked for shows pages: a file beside it, such as src/index.js, is a part of them.
+  const file = asked !== null || found.scripts.has('start') ? undefined : programFile(tree, found)
   const command = line ?? made ?? (file === undefined ? null : ['node', file])
   if (command === null) return null
-  return { command, lines: linesOf(typeof command === 'string' ? command : command.join(' '), found) }
+  return { command, lines: calledLines(typeof command === 'string' ? command : command.join(' '), found) }
 }
 
 /** Whether it is Node.js that is started, by the Procfile, a script or a file that is there. */
 export function saysStart(tree: Tree, found: Package): boolean {
   const line = procfileCommand(tree) ?? ''
   if (/\b(?:python3?|gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/.test(line)) return false
-  if (/\b(?:node|npm|npx|pnpm|yarn) /.test(line)) return true
-  return startScript(found) !== null || tree.paths.has(found.main ?? '')
+  if (/\b(?:node|npm|npx|pnpm|yarn|bun|bunx) /.test(line)) return true
+  const isFile = !found.scripts.has('start') && tree.paths.has(found.main ?? '')
+  return isFile || startScript(tree, found) !== null
+}
+
+function programFile(tree: Tree, { main }: Package): string | undefined {
+  const named = main !== null && /\.[cm]?js$/.test(main) ? [main] : []
+  return present(tree, [...named, 'server.js', 'index.js', 'app.js'])[0]
+}
+
+/** Whether a line only shows what the build makes as pages, which are served without it. */
+function isForPages(line: string, tree: Tree, found: Package): boolean {
+  if (!found.scripts.has('build')) return false
+  if (isDevelopment(line, found.scripts)) return true
+  return isExport(tree, found) && calledLines(line, found).some((one) => /\bnext start\b/.test(one))
 }
 
 /** `start` of NestJS compiles what it starts; `start:prod` is for here. */
-function startScript({ scripts }: Package): string | null {
-  if (scripts.has('start:prod')) return 'start:prod'
-  const start = scripts.get('start')
-  return start === undefined || (DEVELOPMENT.test(start) && scripts.has('build')) ? null : 'start'
+function startScript(tree: Tree, found: Package): string | null {
+  const isUsable = (name: string) => {
+    const text = found.scripts.get(name)
+    return text !== undefined && !isForPages(text, tree, found)
+  }
+  return ['start:prod', 'start'].find(isUsable) ?? null
 }
 
 /** The script's name where a line does no more than to call it. */
 function calledScript(line: string, { scripts }: Package): string | null {
-  const name = /^(?:exec )?(?:npm|pnpm|yarn) (?:run )?([\w:.-]+)$/.exec(line)?.[1] ?? ''
+  const name = /^(?:exec )?(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)$/.exec(line)?.[1] ?? ''
   return scripts.has(name) ? name : null
 }
 
@@ -51,7 +66,7 @@ function calledScript(line: string, { scripts }: Package): string | null {
 function ofScript(name: string, found: Package, manager: Manager): Start {
   const text = found.scripts.get(name) ?? ''
   const throughNpm = `npm run ${name}`
-  const lines = linesOf(throughNpm, found)
+  const lines = calledLines(throughNpm, found)
   if (found.scripts.has(`pre${name}`) || found.scripts.has(`post${name}`))
     return { command: throughNpm.split(' '), lines }
   const file = /^node ([\w./-]+)$/.exec(text)?.[1]
@@ -60,55 +75,58 @@ function ofScript(name: string, found: Package, manager: Manager): Start {
 }
 
 /** Frameworks whose build makes a program, and whose templates have no script that starts it. */
-function ofFramework({ scripts, dependencies, development }: Package): readonly string[] | Problem | null {
-  const uses = (name: string) => dependencies.has(name) || development.has(name)
-  const build = scripts.get('build')
+function ofFramework(tree: Tree, found: Package): readonly string[] | string | Problem | null {
+  const build = found.scripts.get('build')
   if (build === undefined) return null
-  if (uses('nuxt')) return /\bgenerate\b/.test(build) ? null : ['node', '.output/server/index.mjs']
-  if (!uses('@sveltejs/kit') || uses('@sveltejs/adapter-static')) return null
-  if (uses('@sveltejs/adapter-node')) return ['node', 'build']
+  if (uses(found, 'next')) return isExport(tree, found) ? null : 'next start'
+  if (uses(found, 'nuxt')) return /\bgenerate\b/.test(build) ? null : ['node', '.output/server/index.mjs']
+  if (!uses(found, '@sveltejs/kit') || uses(found, '@sveltejs/adapter-static')) return null
+  if (uses(found, '@sveltejs/adapter-node')) return ['node', 'build']
   return {
     problem:
       'SvelteKit needs an adapter that makes a program or pages: use @sveltejs/adapter-node, or @sveltejs/adapter-static, in its configuration',
   }
 }
 
-function linesOf(line: string, { scripts }: Package): string[] {
-  const lines = [line]
+/** A line, and the lines of all scripts that it calls. */
+export function calledLines(line: string, { scripts }: Package): string[] {
+  // What is added to a set while it is gone through is gone through as well.
+  const lines = new Set([line])
   for (const text of lines) {
-    for (const [, name = ''] of text.matchAll(/\b(?:npm|pnpm|yarn) (?:run )?([\w:.-]+)/g)) {
-      const called = [`pre${name}`, name, `post${name}`].flatMap((one) => scripts.get(one) ?? [])
-      lines.push(...called.filter((one) => !lines.includes(one)))
+    for (const [, name = ''] of text.matchAll(/\b(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)/g)) {
+      for (const called of [`pre${name}`, name, `post${name}`]) lines.add(scripts.get(called) ?? line)
     }
   }
-  return lines
+  return [...lines]
 }
 
 /** What is there without any package. */
 const SYSTEM =
-  /^(?:node|npm|pnpm|yarn|sh|bash|cd|cp|echo|env|exit|export|false|mkdir|printf|rm|set|sleep|test|true|.*\/.*)?$/
+  /^(?:node|npm|pnpm|yarn|bun|sh|bash|cd|cp|echo|env|exit|export|false|mkdir|printf|rm|set|sleep|test|true|.*\/.*)?$/
 /** What stands before a program that it calls. */
 const BEFORE = new RegExp(
-  String.raw`^\s*(?:(?:exec|env|npx|cross-env|dotenv|--|${ASSIGNMENT})(?:\s+|$))*(?:(?:\./)?node_modules/\.bin/)?`,
+  String.raw`^\s*(?:(?:exec|env|npx|bunx|cross-env|dotenv|--|${ASSIGNMENT})(?:\s+|$))*(?:(?:\./)?node_modules/\.bin/)?`,
 )
 
 /** Whether the start needs what only `devDependencies` have, as far as names tell: better one too many than none. */
-export function needsDevelopment({ lines }: Start, { dependencies, development }: Package): boolean {
+export function needsDevelopment(tree: Tree, { lines }: Start, found: Package): boolean {
+  const { dependencies, development } = found
   if (development.size === 0) return false
-  const isProvided = (program: string) =>
-    [...dependencies].some(
-      (name) =>
-        name === program ||
-        name.endsWith(`/${program}`) ||
-        name.startsWith(`@${program}/`) ||
-        name.replace(/^@/, '').replace('/', '-') === program,
-    )
+  // `next start` reads its configuration, with TypeScript where that is its language.
+  if (uses(found, 'next') && present(tree, ['next.config.ts', 'next.config.mts']).length > 0) return true
+  const provided = new Set([...dependencies].flatMap(programsOf))
   return lines.some((line) => {
     const names = line.match(/(?:@[\w.-]+\/)?[\w.-]+/g) ?? []
     const programs = line.split(/[;&|]+/).map((part) => /^\S*/.exec(part.replace(BEFORE, ''))?.[0] ?? '')
     return (
       names.some((name) => development.has(name)) ||
-      programs.some((program) => !SYSTEM.test(program) && !isProvided(program))
+      programs.some((program) => !SYSTEM.test(program) && !provided.has(program))
     )
   })
+}
+
+/** What programs of a package may be called: `@nestjs/cli` has `nest`, other names tell. */
+function programsOf(name: string): string[] {
+  const [scope = '', inner] = name.replace(/^@/, '').split('/')
+  return inner === undefined ? [name] : [name, inner, scope, `${scope}-${inner}`]
 }

@@ -1,8 +1,10 @@
 import { type Manager, managerOf } from './node-managers.js'
 import { checkPages, pagesOf } from './node-pages.js'
+import { generatesClient, usesPrisma } from './node-prisma.js'
 import { needsDevelopment, type Start, startOf } from './node-start.js'
 import { type Package, readPackage } from './package-json.js'
 import {
+  debianPackages,
   type Detector,
   NEVER_SENT,
   ownFolder,
@@ -14,9 +16,12 @@ import {
   withVersion,
 } from './recipe.js'
 import { servesFiles, WITHOUT_HIDDEN } from './static.js'
+import { firstWithin } from './versions.js'
 
 const PORT = 3000
 const DEFAULT_VERSION = '22'
+/** In the order in which they are taken: those that get corrections for long, and of them those that most is tried with. */
+const VERSIONS = [DEFAULT_VERSION, '24', '20', '18', '16', '14', '26', '25', '23', '21', '19', '17']
 /** Where corepack puts the package managers that it fetches, if they are needed in the run stage as well. */
 const COREPACK = '/opt/corepack'
 
@@ -39,7 +44,7 @@ export const detectNode: Detector = (tree, images) => {
     const folder = pagesOf(tree, found)
     const build = [...buildStage(tree, found, manager, image), checkPages(folder)]
     const copies = [`COPY --from=build /app/${folder}/ /www/`, WITHOUT_HIDDEN]
-    return { ...recipe, dockerfile: stages(build, ...servesFiles(images, copies, 'index.html')) }
+    return { ...recipe, dockerfile: stages(build, ...servesFiles(images, copies, ['index.html'])) }
   }
   return {
     problem:
@@ -47,24 +52,24 @@ export const detectNode: Detector = (tree, images) => {
   }
 }
 
-/** Major versions only, where one is named: `20`, `v20.11.1`, `20.x`, `^20.9`. A range is met by the default. */
+/** Where no version is named: the first that a range of `engines` admits, newer ones where none of these is. */
 function versionOf(tree: Tree, { engine }: Package): string {
   const asked = [tree.texts.get('.nvmrc'), tree.texts.get('.node-version'), engine]
   for (const text of asked) {
-    const version = /^\s*[v^~=]?\s*(\d{1,3})(?:\.[\dx*]+)*\s*$/.exec(text ?? '')?.[1]
+    const version = /^[v^~=]?(\d{1,3})(?:\.[\dx*]+)*$/.exec((text ?? '').trim())?.[1]
     if (version) return version
   }
-  return DEFAULT_VERSION
+  return firstWithin(engine, VERSIONS) ?? DEFAULT_VERSION
 }
 
 function program(tree: Tree, found: Package, manager: Manager, image: string, start: Start): string {
-  const isCalled = start.lines.some((line) => new RegExp(`\\b${manager.name}\\b`).test(line))
+  const isCalled = start.lines.some((line) => new RegExp(`\\b${manager.name}x?\\b`).test(line))
   const kept = isCalled && manager.isFetched ? [`ENV COREPACK_HOME=${COREPACK}`] : []
   const [from = '', ...build] = buildStage(tree, found, manager, image)
-  const prune = manager.prune === null || needsDevelopment(start, found) ? [] : [`RUN ${manager.prune}`]
   const bins = typeof start.command === 'string' ? ' PATH=/app/node_modules/.bin:$PATH' : ''
   const run = [
     `FROM ${image}`,
+    ...debianPackages(usesPrisma(found) ? ['openssl'] : []),
     ...(isCalled ? [...kept, ...manager.setup] : []),
     ...kept.map(() => `COPY --from=build --chown=${USER} ${COREPACK} ${COREPACK}`),
     ...ownFolder(),
@@ -72,7 +77,13 @@ function program(tree: Tree, found: Package, manager: Manager, image: string, st
     `COPY --from=build --chown=${USER} /app ./`,
     ...runs(PORT, start.command),
   ]
-  return stages([from, ...kept, ...build, ...prune], run)
+  return stages([from, ...kept, ...build, ...pruning(tree, found, manager, start)], run)
+}
+
+/** Managers but npm take away the client that Prisma has put between the packages. */
+function pruning(tree: Tree, found: Package, manager: Manager, start: Start): string[] {
+  const isKept = needsDevelopment(tree, start, found) || (usesPrisma(found) && manager.name !== 'npm')
+  return manager.prune === null || isKept ? [] : [`RUN ${manager.prune}`]
 }
 
 function buildStage(tree: Tree, found: Package, manager: Manager, image: string): string[] {
@@ -80,13 +91,20 @@ function buildStage(tree: Tree, found: Package, manager: Manager, image: string)
   // Where an installation reads files it needs them all; else packages are a layer that stays.
   const together =
     found.readsFiles ||
+    usesPrisma(found) ||
     present(tree, ['.yarn/', 'pnpm-workspace.yaml', '.pnpmfile.cjs', '.pnpmfile.mjs']).length > 0
   const manifests = ['package.json', ...present(tree, manager.files)].join(' ')
+  const system = [
+    ...(usesPrisma(found) ? ['openssl'] : []),
+    ...(found.readsGit ? ['ca-certificates', 'git'] : []),
+  ]
   return [
     `FROM ${image} AS build`,
+    ...debianPackages(system),
     ...manager.setup,
     'WORKDIR /app',
     ...(together ? ['COPY . .', install] : [`COPY ${manifests} ./`, install, 'COPY . .']),
+    ...(generatesClient(tree, found) ? ['RUN npx prisma generate'] : []),
     ...(found.scripts.has('build') ? [`RUN ${manager.name} run build`] : []),
   ]
 }

@@ -9,7 +9,13 @@ export interface Package {
   readonly engine: string
   /** Whether an installation reads files of the repository: its own scripts, workspaces, patches, local packages. */
   readonly readsFiles: boolean
+  /** Whether an installation calls git. */
+  readonly readsGit: boolean
 }
+
+/** A version that is a repository: by a scheme, as `owner/name`, or an address that ends as one. */
+const GIT =
+  /^(?:git[+:@]|github:|gitlab:|bitbucket:|gist:|[\w-]+\/[\w.-]+(?:#|$)|https?:\/\/[^#]*\.git(?:#|$))/
 
 /** Null: it is not a JSON object. */
 export function readPackage(text: string): Package | null {
@@ -35,7 +41,12 @@ export function readPackage(text: string): Package | null {
       json.workspaces !== undefined ||
       objectOf(json.pnpm).patchedDependencies !== undefined ||
       versions.some((version) => /^(?:(?:file|link|portal|patch):|[.~]{0,2}\/)/.test(version)),
+    readsGit: versions.some((version) => GIT.test(version)),
   }
+}
+
+export function uses({ dependencies, development }: Package, name: string): boolean {
+  return dependencies.has(name) || development.has(name)
 }
 
 export function parseObject(text: string): Record<string, unknown> | null {

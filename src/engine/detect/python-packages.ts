@@ -1,37 +1,54 @@
-import { present, sectionsOf, type Tree } from './recipe.js'
+import { linesOf, present, sectionsOf, type Tree } from './recipe.js'
 
 const VENV = ['RUN python -m venv /venv', 'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH']
 
-/** Lines of a requirements.txt that lead to other files: `-r`, `-e .`, a path, a wheel. */
+/** A line of a requirements.txt that leads to other files: `-r`, `-e .`, a path, a wheel. */
 const LOCAL_REQUIREMENT =
-  /^\s*(?:-[rcef]|--(?:requirement|constraint|editable|find-links)|\.|[^#:;@\n]*(?:\/|\.(?:whl|zip|gz)\b))|\bfile:/m
+  /^(?:-[rcef]|--(?:requirement|constraint|editable|find-links)|\.|[^#:;@]*(?:\/|\.(?:whl|zip|gz)\b))|\bfile:/
 /** Packages of the repository, and what a build finds out from its files. */
-const LOCAL_PROJECT = /\b(?:path|workspace)\s*=|\bfile:|^dynamic\s*=/m
+const LOCAL_PROJECT = /\b(?:path|workspace)\s*=|\bfile:|^dynamic[ \t]*=/m
 
 /** Lines that put packages into /venv, in a layer that stays while the manifest does, if that is all they need. */
 export function installation(tree: Tree): string[] {
   const requirements = tree.texts.get('requirements.txt')
   if (requirements !== undefined) {
-    const copy = LOCAL_REQUIREMENT.test(requirements) ? 'COPY . .' : 'COPY requirements.txt ./'
+    const isLocal = linesOf(requirements).some((line) => LOCAL_REQUIREMENT.test(line))
+    const copy = isLocal ? 'COPY . .' : 'COPY requirements.txt ./'
     return [...VENV, copy, 'RUN pip install --no-cache-dir -r requirements.txt']
   }
   const project = tree.texts.get('pyproject.toml') ?? ''
-  const copy = LOCAL_PROJECT.test(project)
-    ? 'COPY . .'
-    : `COPY ${present(tree, ['pyproject.toml', 'uv.lock', 'poetry.lock']).join(' ')} ./`
-  const by = (tool: string, install: string) => [
+  const manifests = `COPY ${present(tree, ['pyproject.toml', 'uv.lock', 'poetry.lock']).join(' ')} ./`
+  const by = (tool: string, install: string, isWhole = LOCAL_PROJECT.test(project)) => [
     `RUN pip install --no-cache-dir ${tool}`,
     ...VENV,
-    copy,
+    isWhole ? 'COPY . .' : manifests,
     `RUN ${install}`,
   ]
-  if (tree.paths.has('uv.lock'))
-    return by('uv', 'uv sync --frozen --no-dev --no-install-project --no-cache --active')
-  if (tree.paths.has('poetry.lock') || /^\[tool\.poetry\b/m.test(project))
-    return by('poetry', 'poetry install --only main --no-root --no-interaction')
+  if (tree.paths.has('uv.lock')) {
+    const sync = 'uv sync --frozen --no-dev --no-cache --active'
+    return isPackage(tree, project)
+      ? by('uv', `${sync} --no-editable`, true)
+      : by('uv', `${sync} --no-install-project`)
+  }
+  if (tree.paths.has('poetry.lock') || /^\[tool\.poetry\b/m.test(project)) {
+    const install = 'poetry install --only main --no-interaction'
+    return isPoetryPackage(tree, project) ? by('poetry', install, true) : by('poetry', `${install} --no-root`)
+  }
   if (isPackage(tree, project)) return [...VENV, 'COPY . .', 'RUN pip install --no-cache-dir .']
   // Files side by side are no package: building one fails. They run where they are.
   return /^\[project\]/m.test(project) ? by('uv', 'uv pip install --no-cache -r pyproject.toml') : VENV
+}
+
+/** By Poetry's own rule: it fails where it finds no folder or file of the project's name. */
+function isPoetryPackage(tree: Tree, project: string): boolean {
+  const own = [...sectionsOf(project, '[tool.poetry]'), ...sectionsOf(project, '[project]')].join('\n')
+  if (!/^\[build-system\]/m.test(project) || /^package-mode[ \t]*=[ \t]*false/m.test(own)) return false
+  const name = /^name[ \t]*=[ \t]*["']([\w.-]+)["']/m.exec(own)?.[1] ?? ''
+  const module = name.toLowerCase().replace(/[.-]+/g, '_')
+  return (
+    /^packages[ \t]*=/m.test(own) ||
+    present(tree, [`${module}/`, `${module}.py`, `src/${module}/`]).length > 0
+  )
 }
 
 /** Whether it says how a package is made of it, or needs to be one for its commands. */
@@ -51,20 +68,23 @@ export function missingServers(tree: Tree, command: string): string[] {
   return [...new Set([...called].flatMap(([, name = '']) => (names.has(name) ? [] : [name])))]
 }
 
-/** Those of requirements.txt and pyproject.toml that are installed for sure: no extras, no groups, no comments. */
-function namedPackages(tree: Tree): ReadonlySet<string> {
+/** Those of requirements.txt and pyproject.toml that are installed for sure: no extras, no groups, no comments. As `a-b`. */
+export function namedPackages(tree: Tree): ReadonlySet<string> {
   const requirements = tree.texts.get('requirements.txt')
   const project = tree.texts.get('pyproject.toml') ?? ''
   const entries =
-    requirements?.split('\n') ??
-    [...sectionsOf(project, '[project]').flatMap(dependencyStrings)].concat(
-      sectionsOf(project, '[tool.poetry.dependencies]').flatMap((section) => section.split('\n')),
-    )
-  return new Set(entries.flatMap((entry) => /^\s*([\w.-]+)/.exec(entry)?.[1]?.toLowerCase() ?? []))
+    requirements !== undefined
+      ? linesOf(requirements)
+      : [
+          ...sectionsOf(project, '[project]').flatMap(dependencyStrings),
+          ...sectionsOf(project, '[tool.poetry.dependencies]').flatMap(linesOf),
+        ]
+  const names = entries.flatMap((entry) => /^[\w.-]+/.exec(entry.trim())?.[0] ?? [])
+  return new Set(names.map((name) => name.toLowerCase().replace(/[._-]+/g, '-')))
 }
 
 function dependencyStrings(section: string): string[] {
-  const [, list = ''] = section.split(/^dependencies\s*=\s*\[/m)
+  const [, list = ''] = section.split(/^dependencies[ \t]*=[ \t]*\[/m)
   const found: string[] = []
   for (const [token] of list.matchAll(/#[^\n]*|"[^"\n]*"|'[^'\n]*'|\]/g)) {
     if (token === ']') break

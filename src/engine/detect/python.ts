@@ -1,19 +1,27 @@
+import { COLLECT_STATIC, collectsStatic, djangoPackage } from './python-django.js'
 import { installation, missingServers } from './python-packages.js'
+import { systemPackages } from './python-system.js'
 import {
+  debianPackages,
   type Detector,
+  linesOf,
   NEVER_SENT,
   ownFolder,
   present,
   procfileCommand,
   runs,
+  sectionsOf,
   stages,
   type Tree,
   USER,
   withVersion,
 } from './recipe.js'
+import { firstWithin } from './versions.js'
 
 const PORT = 8000
 const DEFAULT_VERSION = '3.13'
+/** In the order in which they are taken where a range admits them. */
+const VERSIONS = [DEFAULT_VERSION, '3.14', '3.12', '3.11', '3.10', '3.9', '3.8', '3.7']
 const MANIFESTS = ['requirements.txt', 'uv.lock', 'poetry.lock', 'pyproject.toml', 'Pipfile']
 const BIND = '0.0.0.0:$PORT'
 
@@ -37,7 +45,7 @@ export const detectPython: Detector = (tree, images) => {
   return {
     language: 'Python',
     because: because.length > 0 ? because : present(tree, ['main.py', 'app.py', 'wsgi.py']),
-    dockerfile: stages(buildStage(tree, image, command), runStage(image, command)),
+    dockerfile: stages(buildStage(tree, image, command), runStage(tree, image, command)),
     ignore: [...NEVER_SENT, '**/__pycache__', '**/*.pyc', '.venv', 'venv'],
   }
 }
@@ -45,21 +53,29 @@ export const detectPython: Detector = (tree, images) => {
 function versionOf(tree: Tree): string {
   const texts = [tree.texts.get('.python-version'), tree.texts.get('runtime.txt')]
   for (const text of texts) {
-    const version = /^\s*(?:python-)?(3\.\d{1,2})(?:\.\d+)?\s*$/.exec(text ?? '')?.[1]
+    const version = /^(?:python-)?(3\.\d{1,2})(?:\.\d+)?$/.exec((text ?? '').trim())?.[1]
     if (version) return version
   }
-  return DEFAULT_VERSION
+  return firstWithin(rangeIn(tree.texts.get('pyproject.toml') ?? ''), VERSIONS) ?? DEFAULT_VERSION
+}
+
+function rangeIn(project: string): string {
+  const valueOf = (header: string, key: string) => {
+    const line =
+      sectionsOf(project, header)
+        .flatMap(linesOf)
+        .find((one) => one.startsWith(key)) ?? ''
+    return /^[\w-]+[ \t]*=[ \t]*["']([^"']*)["']/.exec(line)?.[1]
+  }
+  return valueOf('[project]', 'requires-python') ?? valueOf('[tool.poetry.dependencies]', 'python') ?? ''
 }
 
 /** The command that starts it. */
 function startOf(tree: Tree): string | null {
   const line = procfileCommand(tree)
   if (line) return line
-  const django = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"](\w+(?:\.\w+)*)\.settings\b/.exec(
-    tree.texts.get('manage.py') ?? '',
-  )?.[1]
-  if (django) return wsgi(`${django}.wsgi`)
-  return guess(tree)
+  const django = djangoPackage(tree.texts.get('manage.py'))
+  return django === null ? guess(tree) : wsgi(`${django}.wsgi`)
 }
 
 /** Where frameworks' examples put the application, in the order in which it is looked for. */
@@ -69,7 +85,7 @@ function guess(tree: Tree): string | null {
   for (const module of MODULES) {
     const text = tree.texts.get(`${module.replaceAll('.', '/')}.py`) ?? ''
     const [, name, framework] =
-      /^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart|Flask|get_wsgi_application|get_asgi_application)\(/m.exec(
+      /^(\w+)(?:[ \t]*:[ \t]*\w+)?[ \t]*=[ \t]*(?:\w+\.)?(FastAPI|Starlette|Litestar|Quart|Flask|get_wsgi_application|get_asgi_application)\(/m.exec(
         text,
       ) ?? []
     if (!name || !framework) continue
@@ -78,7 +94,7 @@ function guess(tree: Tree): string | null {
   }
   const factory =
     present(tree, ['wsgi.py']).length > 0
-      ? /^(application|app)\s*=/m.exec(tree.texts.get('wsgi.py') ?? '')?.[1]
+      ? /^(application|app)[ \t]*=/m.exec(tree.texts.get('wsgi.py') ?? '')?.[1]
       : null
   if (factory) return wsgi(`wsgi:${factory}`)
   const script = present(tree, ['main.py', 'app.py', 'server.py', 'run.py'])[0]
@@ -97,6 +113,7 @@ function buildStage(tree: Tree, image: string, command: string): string[] {
   const servers = missingServers(tree, command)
   return [
     `FROM ${image} AS build`,
+    ...debianPackages(systemPackages(tree).build),
     'WORKDIR /app',
     ...installation(tree),
     ...(servers.length === 0
@@ -105,13 +122,15 @@ function buildStage(tree: Tree, image: string, command: string): string[] {
   ]
 }
 
-function runStage(image: string, command: string): string[] {
+function runStage(tree: Tree, image: string, command: string): string[] {
+  const collects = collectsStatic(tree) && !command.includes('collectstatic')
   return [
     `FROM ${image}`,
+    ...debianPackages(systemPackages(tree).run),
     'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1',
     ...ownFolder(),
     'COPY --from=build /venv /venv',
     `COPY --chown=${USER} . .`,
-    ...runs(PORT, command),
+    ...runs(PORT, command, collects ? [COLLECT_STATIC] : []),
   ]
 }

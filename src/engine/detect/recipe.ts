@@ -29,7 +29,7 @@ export type Detector = (tree: Tree, images: BaseImages) => Recipe | Problem | nu
 export const DEFAULT_DOCKERFILE = 'Dockerfile'
 
 /** To be counted up with what is written: images of before are built again. */
-export const RECIPE_VERSION = 1
+export const RECIPE_VERSION = 2
 
 /** User and group that programs run as: the one that images of the field have for it. */
 export const USER = '1000:1000'
@@ -51,10 +51,31 @@ export function ownFolder(): string[] {
   return [`RUN mkdir -p /app && chown ${USER} /app`, 'WORKDIR /app']
 }
 
-/** The end of each Dockerfile: who runs what, on which port. */
-export function runs(port: number, command: readonly string[] | string): string[] {
+/** Packages of Debian, in images that are of it: slim ones lack them. */
+export function debianPackages(names: readonly string[]): string[] {
+  if (names.length === 0) return []
+  const install = `apt-get update && apt-get install -y --no-install-recommends ${names.join(' ')}`
+  return [`RUN if command -v apt-get >/dev/null; then ${install} && rm -rf /var/lib/apt/lists/*; fi`]
+}
+
+/**
+ * The end of each Dockerfile: who runs what, on which port.
+ *
+ * @param steps what is still to be done, by the program's own user: it may write to what it makes
+ */
+export function runs(
+  port: number,
+  command: readonly string[] | string,
+  steps: readonly string[] = [],
+): string[] {
   const list = typeof command === 'string' ? ['sh', '-c', inPlaceOfShell(command)] : command
-  return [`ENV HOME=/app PORT=${port}`, `USER ${USER}`, `EXPOSE ${port}`, `CMD ${JSON.stringify(list)}`]
+  return [
+    `ENV HOME=/app PORT=${port}`,
+    `USER ${USER}`,
+    ...steps,
+    `EXPOSE ${port}`,
+    `CMD ${JSON.stringify(list)}`,
+  ]
 }
 
 /** `NAME=value` before a command, as the source of an expression. */
@@ -76,7 +97,16 @@ export function stages(...all: (readonly string[])[]): string {
 
 /** The line of a Procfile that says how the web process is started, as a shell command. */
 export function procfileCommand(tree: Tree): string | null {
-  return /^web:[ \t]*(\S.*?)\s*$/m.exec(tree.texts.get('Procfile') ?? '')?.[1] ?? null
+  const line = linesOf(tree.texts.get('Procfile') ?? '').find((one) => /^web:[ \t]*\S/.test(one))
+  return line?.slice('web:'.length).trimStart() ?? null
+}
+
+/**
+ * The lines of a text, without white space around them. What is read is a stranger's: an expression with `\s*` at an end
+ * of a line, over a text of many lines, would take time by the square of its length.
+ */
+export function linesOf(text: string): string[] {
+  return text.split('\n').map((line) => line.trim())
 }
 
 /** The parts of a TOML text that begin with this header. */
@@ -88,4 +118,19 @@ export function sectionsOf(text: string, header: string): string[] {
 export function withArguments(dockerfile: string, names: readonly string[]): string {
   const lines = names.map((name) => `\nARG ${name}`).join('')
   return dockerfile.replace(/^FROM .* AS build$/m, (from) => `${from}${lines}`)
+}
+
+/**
+ * Build secrets are in the environment of the stage that compiles, one step after the other: in no argument, layer or
+ * history. Only BuildKit reads such a Dockerfile.
+ */
+export function withSecrets(dockerfile: string, names: readonly string[]): string {
+  const known = names.filter((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+  const mounts = known.map((name) => `--mount=type=secret,id=${name} `).join('')
+  const exports = known.map((name) => `export ${name}="$(cat /run/secrets/${name})" && `).join('')
+  const isOfBuild = (stage: string) => /^FROM .* AS build\n/.test(stage)
+  return dockerfile
+    .split(/^(?=FROM )/m)
+    .map((stage) => (isOfBuild(stage) ? stage.replace(/^RUN /gm, () => `RUN ${mounts}${exports}`) : stage))
+    .join('')
 }

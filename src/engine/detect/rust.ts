@@ -34,7 +34,7 @@ export const detectRust: Detector = (tree, images) => {
 /** Of several programs the package's own, which is in src/main.rs or has its name. */
 function programOf(tree: Tree, manifest: string): string | null {
   const valueOf = (text: string, key: string) =>
-    new RegExp(`^${key}\\s*=\\s*"([\\w./-]+)"`, 'm').exec(text)?.[1]
+    new RegExp(`^${key}[ \\t]*=[ \\t]*"([\\w./-]+)"`, 'm').exec(text)?.[1]
   const nameOf = (text: string, key = 'name') => /^[\w-]+$/.exec(valueOf(text, key) ?? '')?.[0] ?? null
   const [own = ''] = sectionsOf(manifest, '[package]')
   const chosen = nameOf(own, 'default-run')
@@ -43,7 +43,7 @@ function programOf(tree: Tree, manifest: string): string | null {
   const main = programs.find((text) => valueOf(text, 'path') === 'src/main.rs')
   if (main !== undefined) return nameOf(main)
   const name = nameOf(own)
-  const isFound = tree.paths.has('src/main.rs') && !/^autobins\s*=\s*false/m.test(own)
+  const isFound = tree.paths.has('src/main.rs') && !/^autobins[ \t]*=[ \t]*false/m.test(own)
   if (isFound || programs.some((text) => nameOf(text) === name)) return name
   if (programs.length > 1) return null
   return programs[0] === undefined ? name : nameOf(programs[0])
@@ -51,7 +51,7 @@ function programOf(tree: Tree, manifest: string): string | null {
 
 function versionOf(tree: Tree): string {
   const text = tree.texts.get('rust-toolchain.toml') ?? tree.texts.get('rust-toolchain') ?? ''
-  return /^(?:channel\s*=\s*)?"?(1\.\d{1,3})(?:\.\d+)?"?\s*$/m.exec(text)?.[1] ?? '1'
+  return /^(?:channel[ \t]*=[ \t]*)?"?(1\.\d{1,3})(?:\.\d+)?"?[ \t\r]*$/m.exec(text)?.[1] ?? '1'
 }
 
 /** One program in src/main.rs and nothing that runs before it. */

@@ -1,19 +1,35 @@
 import type { BaseImages } from '../../config.js'
-import { type Detector, NEVER_SENT, stages } from './recipe.js'
+import { type Detector, NEVER_SENT, present, stages } from './recipe.js'
 
 const PORT = 8080
 /** What busybox' httpd sends compressed where a `.gz` lies beside it. */
 const COMPRESSED = ['html', 'css', 'js', 'mjs', 'json', 'svg', 'xml', 'txt', 'map', 'wasm']
 
+/** Beside those that every busybox' httpd knows, some of which have an older name there. */
+const TYPES = {
+  ...{ html: 'text/html', css: 'text/css', js: 'text/javascript', mjs: 'text/javascript', txt: 'text/plain' },
+  ...{ json: 'application/json', map: 'application/json', webmanifest: 'application/manifest+json' },
+  ...{ xml: 'text/xml', wasm: 'application/wasm', pdf: 'application/pdf', svg: 'image/svg+xml' },
+  ...{ webp: 'image/webp', avif: 'image/avif', ico: 'image/x-icon', mp4: 'video/mp4', webm: 'video/webm' },
+  ...{ woff: 'font/woff', woff2: 'font/woff2', ttf: 'font/ttf', otf: 'font/otf' },
+}
+
 /** Files that are served as they are: an index.html in the root, in `public/` or in `dist/`. */
 export const detectStatic: Detector = (tree, images) => {
+  const isJekyll =
+    tree.paths.has('_config.yml') &&
+    present(tree, ['_layouts/', '_includes/', '_posts/', 'Gemfile']).length > 0
+  if (isJekyll) {
+    return {
+      problem: 'it is a site of Jekyll, which is not built here: add a Dockerfile that builds it',
+    }
+  }
   const folder = ['', 'public/', 'dist/'].find((path) => tree.paths.has(`${path}index.html`))
   if (folder === undefined) return null
-  const notFound = tree.paths.has(`${folder}404.html`) ? '404.html' : null
   return {
     language: 'a static site',
     because: [`${folder}index.html`],
-    dockerfile: stages(...servesFiles(images, [`COPY ${folder || '.'} /www/`], notFound)),
+    dockerfile: stages(...servesFiles(images, [`COPY ${folder || '.'} /www/`], [])),
     // Hidden files are nobody's business; what certificates and browsers ask for is.
     ignore: [
       ...NEVER_SENT,
@@ -31,22 +47,25 @@ export const WITHOUT_HIDDEN = `RUN find /www -name '.*' ! -name .well-known -pru
 /**
  * Stages that serve what `copies` puts into /www.
  *
- * @param notFound the page for an address that does not exist, below /www
+ * @param instead what is sent for an address that does not exist, below /www, where the site has no 404.html
  */
 export function servesFiles(
   images: BaseImages,
   copies: readonly string[],
-  notFound: string | null,
+  instead: readonly string[],
 ): string[][] {
   const names = COMPRESSED.map((ending) => `-name '*.${ending}'`).join(' -o ')
-  const settings = notFound === null ? '' : `E404:/www/${notFound}\\n`
+  const types = Object.entries(TYPES).map(([ending, type]) => `.${ending}:${type}`)
+  const pages = ['404.html', ...instead].join(' ')
+  const choose = `if test -f "/www/$page"; then echo "E404:/www/$page" >> /httpd.conf; break; fi`
   return [
     [
       `FROM ${images.static} AS site`,
       ...copies,
       'RUN rm -f /www/Dockerfile /www/.dockerignore',
       `RUN find /www -type f \\( ${names} \\) -exec gzip -9 -k {} \\;`,
-      `RUN printf '${settings}' > /httpd.conf`,
+      `RUN printf '%s\\n' ${types.join(' ')} > /httpd.conf`,
+      `RUN for page in ${pages}; do ${choose}; done`,
     ],
     [
       `FROM ${images.static}`,

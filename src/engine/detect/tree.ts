@@ -1,32 +1,24 @@
 import type { Source } from '../git/git.js'
+import { NEXT_CONFIGURATION } from './node-pages.js'
+import { djangoPackage } from './python-django.js'
 import type { Tree } from './recipe.js'
 
 /** Folders in which something is looked for. */
-const LOOKED_INTO = ['app', 'cmd', 'dist', 'public', 'src']
+const LOOKED_INTO = ['app', 'cmd', 'dist', 'prisma', 'public', 'src']
+/** JSON: of a part of it nothing can be read. */
+const READ_WHOLE = ['package.json', 'angular.json']
 const READ = [
-  ...[
-    'package.json',
-    'angular.json',
-    '.nvmrc',
-    '.node-version',
-    'Procfile',
-    'go.mod',
-    'Cargo.toml',
-    'rust-toolchain',
-    'rust-toolchain.toml',
-  ],
-  ...[
-    'requirements.txt',
-    'pyproject.toml',
-    'runtime.txt',
-    '.python-version',
-    'manage.py',
-    'app/main.py',
-    'app/__init__.py',
-  ],
+  ...['.nvmrc', '.node-version', 'Procfile', 'go.mod', 'Cargo.toml', 'rust-toolchain', 'rust-toolchain.toml'],
+  ...NEXT_CONFIGURATION,
+  'pnpm-lock.yaml',
+  ...['requirements.txt', 'pyproject.toml', 'runtime.txt', '.python-version', 'manage.py'],
+  ...['app/main.py', 'app/__init__.py'],
   ...['main.py', 'app.py', 'wsgi.py', 'asgi.py', 'server.py', 'application.py', 'api.py'],
 ]
+/** What tells stands in front; what is longer is not written by hand. */
+const READ_BYTES = 64 * 1024
 const MAX_GO_FILES = 20
+const MAX_SETTINGS = 20
 
 /** As much of a folder of a commit as tells how it is built. */
 export async function readTree(source: Source, folder: string, signal: AbortSignal): Promise<Tree> {
@@ -44,9 +36,22 @@ export async function readTree(source: Source, folder: string, signal: AbortSign
   const programs = root
     .filter((path) => path.endsWith('.go') && !path.endsWith('_test.go'))
     .slice(0, MAX_GO_FILES)
-  const wanted = [...READ.filter((path) => paths.has(path)), ...programs]
-  const texts = await Promise.all(
-    wanted.map(async (path) => [path, await source.read(at(path), signal)] as const),
+  const read = async (wanted: readonly string[]) =>
+    Promise.all(
+      wanted.map(async (path) => {
+        const bytes = READ_WHOLE.includes(path) ? undefined : READ_BYTES
+        return [path, await source.read(at(path), signal, bytes)] as const
+      }),
+    )
+  const texts = new Map(
+    await read([...[...READ_WHOLE, ...READ].filter((path) => paths.has(path)), ...programs]),
   )
-  return { paths, texts: new Map(texts) }
+  const django = djangoPackage(texts.get('manage.py'))?.replaceAll('.', '/')
+  if (django !== undefined) {
+    const places = [`${django}/`, `${django}/settings/`]
+    const beside = await Promise.all(places.map((place) => list(place, at(place.slice(0, -1)))))
+    const settings = beside.flat().filter((path) => /\/settings(?:\/\w+)?\.py$/.test(path))
+    for (const [path, text] of await read(settings.slice(0, MAX_SETTINGS))) texts.set(path, text)
+  }
+  return { paths, texts }
 }

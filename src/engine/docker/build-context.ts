@@ -1,16 +1,6 @@
-import { createRequire } from 'node:module'
 import { Transform, type TransformCallback } from 'node:stream'
+import { ignoreRules } from './ignore-file.js'
 import { tarEntry } from './tar-entry.js'
-
-// A CommonJS module whose types say otherwise.
-const dockerignore = createRequire(import.meta.url)('@balena/dockerignore') as (options: {
-  ignorecase: boolean
-}) => Matcher
-
-interface Matcher {
-  add(patterns: string): Matcher
-  ignores(path: string): boolean
-}
 
 const BLOCK = 512
 const HARD_LINK = '1'.charCodeAt(0)
@@ -27,10 +17,10 @@ export function filterContext(
   dockerfile: string,
   written: ReadonlyMap<string, string> = new Map(),
 ): Transform {
-  const matcher = ignoreFile === null ? null : dockerignore({ ignorecase: false }).add(ignoreFile)
+  const rules = ignoreFile === null ? null : ignoreRules(ignoreFile)
   const always = new Set([dockerfile, '.dockerignore', `${dockerfile}.dockerignore`])
   const first = [...written].map(([path, text]) => tarEntry(path, text))
-  return new TarFilter((path) => always.has(path) || !matcher?.ignores(path), Buffer.concat(first))
+  return new TarFilter((path) => always.has(path) || !rules?.ignores(path), Buffer.concat(first))
 }
 
 class TarFilter extends Transform {

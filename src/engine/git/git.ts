@@ -20,10 +20,10 @@ export interface Source {
   readonly commitMessage: string
   /** What is at paths below the repository's root (`.` is the root itself), without following symbolic links. */
   kindsOf(paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
-  /** What is in a folder, by name; empty when there is no such folder. */
+  /** What is in a folder, by name, of 8 MiB of it; empty when there is no such folder. */
   list(folder: string, signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
-  /** Content of a file of at most 1 MiB. */
-  read(path: string, signal: AbortSignal): Promise<string>
+  /** The first bytes of a file, 1 MiB where nothing else is said. */
+  read(path: string, signal: AbortSignal, bytes?: number): Promise<string>
   /** All files below `folder` as an uncompressed tar, as committed; errors destroy the stream. */
   archive(folder: string, signal: AbortSignal): Readable
 }

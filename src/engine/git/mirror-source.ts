@@ -4,6 +4,9 @@ import { DeployError } from '../errors.js'
 import type { EntryKind, Source } from './git.js'
 import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
 
+/** Bytes of a folder's list: tens of thousands of entries, in the order of their names. */
+const LISTED = 8 * 1024 * 1024
+
 /** The commit that `ref` of a bare repository names, with its files at hand. */
 export async function sourceOf(
   mirror: string,
@@ -21,6 +24,10 @@ export async function sourceOf(
     throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
   }
   const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
+  const output = async (args: readonly string[], keepBytes: number, stop: AbortSignal) => {
+    const options = { env: gitEnvironment(settings), keepBytes, keep: 'first' } as const
+    return (await runProgram('git', gitArguments(['-C', mirror, ...args]), options, stop)).stdout
+  }
   return {
     commitSha,
     commitMessage: (subject ?? '').slice(0, 200),
@@ -31,13 +38,8 @@ export async function sourceOf(
       const kinds = kindsIn((await runGit(settings, args, stop)).stdout).set('.', 'folder')
       return new Map([...kinds].filter(([path]) => paths.includes(path)))
     },
-    list: async (folder, stop) =>
-      kindsIn((await runGit(settings, ['-C', mirror, 'ls-tree', '-z', tree(folder)], stop)).stdout),
-    read: async (path, stop) => {
-      const options = { env: gitEnvironment(settings) }
-      const args = gitArguments(['-C', mirror, 'cat-file', 'blob', tree(path)])
-      return (await runProgram('git', args, { ...options, keepBytes: 1024 * 1024 }, stop)).stdout
-    },
+    list: async (folder, stop) => kindsIn(await output(['ls-tree', '-z', tree(folder)], LISTED, stop)),
+    read: (path, stop, bytes = 1024 * 1024) => output(['cat-file', 'blob', tree(path)], bytes, stop),
     archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
   }
 }

@@ -1,6 +1,7 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
-import { DEFAULT_DOCKERFILE, withArguments } from '../detect/recipe.js'
+import { DEFAULT_DOCKERFILE, type Tree, withArguments, withSecrets } from '../detect/recipe.js'
 import { readTree } from '../detect/tree.js'
+import { checkIgnoreFile, ignoreRules, MAX_IGNORE_BYTES } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source } from '../git/git.js'
 import type { Tools, Work } from './context.js'
@@ -37,7 +38,8 @@ export async function planBuild(
     work.log.system('Submodules are not fetched: their folders are empty in the build')
   }
   const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
-  const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal)
+  const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal, MAX_IGNORE_BYTES + 1)
+  if (ignoreFile !== undefined) checkIgnoreFile(ignore ?? '', ignoreFile)
   const dockerfile = kinds.get(at(dockerfilePath))
   if (dockerfile === 'file') return { ignore, written: new Map() }
   if (dockerfile === undefined && dockerfilePath === DEFAULT_DOCKERFILE) {
@@ -48,7 +50,7 @@ export async function planBuild(
 }
 
 async function detected(
-  { configuration, log }: Work,
+  { configuration, buildSecrets, log }: Work,
   source: Source,
   ignore: string | null,
   tools: Tools,
@@ -64,13 +66,26 @@ async function detected(
     )
   }
   // Their names are of a grammar without white space (build-options.ts).
-  const dockerfile = withArguments(found.dockerfile, Object.keys(configuration.build.args).sort())
+  const names = Object.keys(configuration.build.args).sort()
+  const dockerfile = withSecrets(withArguments(found.dockerfile, names), [...buildSecrets.keys()].sort())
   log.system(`No Dockerfile: this is ${found.language} (${found.because.join(', ')}), built with this one:`)
   log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
-  return {
+  const plan = {
     ignore: [...found.ignore, ignore ?? ''].join('\n'),
     written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]),
   }
+  sayNotSent(tree, plan.ignore, log)
+  return plan
+}
+
+/** A build that reads such a file works elsewhere, and here without the values: silently, if nobody says so. */
+function sayNotSent(tree: Tree, ignore: string, log: Work['log']): void {
+  const rules = ignoreRules(ignore)
+  const names = [...tree.paths].filter((path) => /^\.env(?:\.[\w.-]+)?$/.test(path) && rules.ignores(path))
+  if (names.length === 0) return
+  log.system(
+    `Not sent to the build: ${names.sort().join(', ')}. What it needs of them are buildArgs or variables with buildSecret; or take a file back by a line such as "!${names[0]}" in .dockerignore`,
+  )
 }
 
 function describe(kind: EntryKind | undefined): string {
