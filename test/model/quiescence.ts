@@ -34,7 +34,7 @@ export async function comeToRest(world: World): Promise<void> {
   let before = ''
   for (let round = 0; ; round++) {
     // What goes on while a round begins can hold what the round needs (one keeper reconciles at a time).
-    const wasBusy = isAtWork(world)
+    const wasBusy = isAtWork(world) || (await isReserved(world))
     await goRound(world, round)
     await world.check()
     const state = await stateOf(world)

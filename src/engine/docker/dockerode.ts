@@ -4,6 +4,7 @@ import { InfrastructureError } from '../errors.js'
 import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
+import { listenToConnections } from './connections.js'
 import { addressIn, createContainer, hasLabels, lastLines, startContainer } from './containers.js'
 import { openLogs } from './container-logs.js'
 import type {
@@ -45,6 +46,7 @@ export class Dockerode implements DockerPort {
   constructor(private readonly options: DockerodeOptions) {
     this.#docker = connect(options.dockerHost)
     failBrokenAnswers(this.#docker)
+    listenToConnections(this.#docker)
     const isLocal = options.dockerHost.startsWith('unix://')
     this.#limiter = new BuildLimiter({ ...options, isLocal }, async () => (await this.#about()).MemTotal)
   }

@@ -1,0 +1,19 @@
+import type Docker from 'dockerode'
+import { Agent } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
+
+/** As the agent that Node.js uses where none is named. */
+const KEPT = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as const
+
+/**
+ * Gives a client connections that never fail without anybody listening. A call that is aborted when its answer has
+ * arrived and is not read yet (a build is cancelled while its last lines are stored) destroys its connection with an
+ * error, and Node.js 20 takes its own listener away before that is said: nobody else listens, and the process ends.
+ */
+export function listenToConnections({ modem }: Docker): void {
+  const client = modem as { agent?: Agent; readonly protocol?: string }
+  const agent = client.protocol === 'https' ? new TlsAgent(KEPT) : new Agent(KEPT)
+  const create = agent.createConnection.bind(agent)
+  agent.createConnection = (...args) => create(...args)?.on('error', () => undefined)
+  client.agent = agent
+}

@@ -1,0 +1,29 @@
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { UNLIMITED } from '../support/docker-engines.js'
+import { FakeDocker } from '../support/fake-docker/fake-docker.js'
+import { writeTar } from '../support/fake-docker/tar.js'
+import { webApp } from '../support/repository.js'
+
+const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets: new Map<string, string>() }
+
+/** An error that nobody listens for ends the process, and here the test. */
+test('a build that is cancelled while what it wrote is stored ends, and nothing else does', async () => {
+  await using docker = await FakeDocker.start()
+  const options = { dockerHost: docker.host, buildSilenceMs: 10_000, dockerTimeoutMs: 10_000, ...UNLIMITED }
+  const port = new Dockerode({ ...options, builder: 'classic' })
+  for (let round = 0; round < 30; round++) {
+    const abort = new AbortController()
+    const output = {
+      line: () => undefined,
+      bytes: () => Promise.resolve(abort.abort(new Error('cancelled'))),
+      ended: () => undefined,
+    }
+    const context = Readable.from([writeTar(webApp(`text ${round}`, ['echo hello']))])
+    const request = { context, dockerfile: 'Dockerfile', tag: 'shop:1', labels: {}, ...PLAIN, output }
+    await port.build(request, abort.signal).catch(() => undefined)
+    await turn()
+  }
+})
