@@ -113,6 +113,7 @@ describe('the headers that an app gets', () => {
         'x-forwarded-for': '127.0.0.1',
         'x-forwarded-host': 'blog.paas.test:8000',
         'x-forwarded-proto': 'http',
+        'x-real-ip': '127.0.0.1',
       },
     )
   })
@@ -128,7 +129,7 @@ describe('the headers that an app gets', () => {
     ]
     const proxy = ['Proxy-Authorization: Basic x', 'Proxy-Authenticate: Basic']
     const headers = forwardedHeaders(await received([HOST, ...connection, ...hops, ...proxy]))
-    const own = ['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-stays']
+    const own = ['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'x-stays']
     assert.deepEqual(Object.keys(headers).sort(), own)
   })
 
@@ -182,6 +183,7 @@ describe('the head of an upgrade', () => {
       'x-forwarded-for: 127.0.0.1',
       'x-forwarded-host: blog.paas.test:8000',
       'x-forwarded-proto: http',
+      'x-real-ip: 127.0.0.1',
     ])
   })
 })

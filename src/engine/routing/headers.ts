@@ -13,6 +13,12 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
+/**
+ * Belong to the message, whatever Connection names: without what says where a body ends, an app takes the body for the
+ * next request.
+ */
+const NEVER_OF_HOP = new Set(['host', 'content-length', 'transfer-encoding'])
+
 /** Whether it came over TLS. */
 export function isSecure(incoming: IncomingMessage): boolean {
   return incoming.socket instanceof TLSSocket
@@ -23,8 +29,7 @@ export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders
   const named = namedIn(incoming.headers.connection)
   const headers: IncomingHttpHeaders = {}
   for (const [name, value] of Object.entries(incoming.headers)) {
-    const isOfHop = HOP_BY_HOP.has(name) || (named.has(name) && name !== 'host')
-    if (!isForwarded(name) && !isOfHop) headers[name] = value
+    if (!isForwarded(name) && !HOP_BY_HOP.has(name) && !named.has(name)) headers[name] = value
   }
   return { ...headers, ...forwarded(incoming) }
 }
@@ -38,14 +43,21 @@ export function upgradeHead(incoming: IncomingMessage): string {
   return `${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Who asked for what is said by this router alone. */
+/**
+ * Who asked for what is said by this router alone. Apps behind CGI, WSGI, Rack or PHP cannot tell `X_Forwarded_For` from
+ * `X-Forwarded-For`, so neither do we.
+ */
 function isForwarded(name: string): boolean {
-  return name === 'forwarded' || name.startsWith('x-forwarded-')
+  if (!name.startsWith('x') && name !== 'forwarded') return false
+  const spelled = name.replace(/[^a-z0-9]/g, '-')
+  return name === 'forwarded' || spelled === 'x-real-ip' || spelled.startsWith('x-forwarded-')
 }
 
 function forwarded(incoming: IncomingMessage): Record<string, string> {
+  const client = incoming.socket.remoteAddress ?? ''
   return {
-    'x-forwarded-for': incoming.socket.remoteAddress ?? '',
+    'x-real-ip': client,
+    'x-forwarded-for': client,
     'x-forwarded-host': incoming.headers.host ?? '',
     'x-forwarded-proto': isSecure(incoming) ? 'https' : 'http',
   }
@@ -64,5 +76,6 @@ export function answerHeaders(raw: readonly string[]): string[] {
 
 /** Names of headers that a Connection header declares to be of this hop. */
 function namedIn(connection: string | undefined): Set<string> {
-  return new Set((connection ?? '').toLowerCase().split(/\s*,\s*/))
+  const names = (connection ?? '').toLowerCase().split(/\s*,\s*/)
+  return new Set(names.filter((name) => !NEVER_OF_HOP.has(name)))
 }

@@ -45,6 +45,7 @@ export function createTls(handlers: Handlers, find: (host: string) => SecureCont
 }
 
 function handled(server: Server, handlers: Handlers): Server {
+  server.maxHeadersCount = 0 // their size is bounded; Node.js would hide those after the 2,000th, a Content-Length too
   server.on('request', (incoming, response) => handlers.request(incoming, response))
   server.on('upgrade', (incoming, socket, head) => handlers.upgrade(incoming, socket, head))
   return server.on('clientError', (error, socket) => refuse(error, socket))
