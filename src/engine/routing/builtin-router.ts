@@ -12,6 +12,7 @@ import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
 import type { Router } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
+import { Turns } from './turns.js'
 import { upgrade } from './upgrade.js'
 
 export interface BuiltinRouterOptions {
@@ -46,6 +47,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #certificates: Certificates | null = null
   readonly #agent = new Agent({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: 0 })
   readonly #inFlight = new InFlight()
+  readonly #turns = new Turns()
   readonly #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => undefined
@@ -96,6 +98,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   apply(): Promise<void> {
     const reading = this.#reading.then(async () => {
       this.#hosts = hostsOf(await readRoutes(this.database, this.options.baseDomain))
+      this.#turns.keepOnly(new Set([...this.#hosts.targets.values()].map(({ deploymentId }) => deploymentId)))
     })
     this.#reading = reading.catch(() => undefined)
     return reading
@@ -152,7 +155,9 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     if (location !== null) response.writeHead(308, { location }).end()
     else if (target) {
       const targetNow = () => this.#hosts.targets.get(host)
-      forward(incoming, response, { target, targetNow, agent: this.#agent, inFlight: this.#inFlight })
+      forward(incoming, response, {
+        ...{ target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns },
+      })
     } else errorPage(response, 404, incoming.headers.host ?? '')
   }
 
@@ -168,7 +173,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     }
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    upgrade(incoming, socket, head, { target, inFlight: this.#inFlight })
+    upgrade(incoming, socket, head, { target, inFlight: this.#inFlight, turns: this.#turns })
   }
 
   /** Where a request for the host is sent instead; null: it is answered here. */

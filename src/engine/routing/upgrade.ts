@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { upgradeHead } from './headers.js'
 import type { InFlight } from './in-flight.js'
-import { nextAddress } from './turns.js'
 import type { Target } from './table.js'
+import type { Turns } from './turns.js'
 
 const CONNECT_MS = 5_000
 
@@ -13,10 +13,14 @@ export function upgrade(
   incoming: IncomingMessage,
   socket: Duplex,
   head: Buffer,
-  { target, inFlight }: { readonly target: Target; readonly inFlight: InFlight },
+  {
+    target,
+    inFlight,
+    turns,
+  }: { readonly target: Target; readonly inFlight: InFlight; readonly turns: Turns },
 ): void {
   const leave = inFlight.enter(target.deploymentId)
-  const upstream = connect({ host: nextAddress(target), port: target.port })
+  const upstream = connect({ host: turns.take(target, new Set()), port: target.port })
   upstream.setTimeout(CONNECT_MS, () => upstream.destroy())
   socket.once('close', () => {
     leave()
