@@ -158,7 +158,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       forward(incoming, response, {
         ...{ target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns },
       })
-    } else errorPage(response, 404, incoming.headers.host ?? '')
+    } else errorPage(incoming, response, 404)
   }
 
   #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -38,8 +38,8 @@ export interface Outcome {
   answered(answer: IncomingMessage): void
   /** The app answered 101: what follows is another protocol. */
   upgraded(answer: IncomingMessage, socket: Socket, head: Buffer): void
-  /** Nobody took it, or answered it. */
-  failed(): void
+  /** 400: it cannot be sent. 502: nobody took it, or answered it. */
+  failed(status: 400 | 502): void
 }
 
 /**
@@ -68,6 +68,7 @@ export class Exchange {
 
   send(): void {
     const outgoing = this.#start()
+    if (!outgoing) return this.#end(() => this.outcome.failed(400))
     this.#outgoing = outgoing
     let isConnected = false
     outgoing.once('socket', (socket) =>
@@ -101,7 +102,7 @@ export class Exchange {
   #fail(isConnected: boolean, wasIdle: boolean): void {
     if (this.#isOver) return
     const isLast = this.#tries >= this.#target.addresses.length + MORE_TRIES
-    if (isLast || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed())
+    if (isLast || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
     // An idle connection that was closed says nothing about a new one.
     if (!wasIdle) this.#tried.add(this.#host)
     this.#follow()
@@ -120,16 +121,21 @@ export class Exchange {
     if (target.addresses.every((address) => this.#tried.has(address))) this.#tried.clear()
   }
 
-  #start(): ClientRequest {
+  /** Null: Node.js has a stricter idea of what may be sent than of what may be received. */
+  #start(): ClientRequest | null {
     this.#host = this.way.turns.take(this.#target, this.#tried)
     this.#tries += 1
-    return request({
-      ...this.#connection(),
-      method: this.incoming.method,
-      path: this.incoming.url,
-      headers: this.plan.headers,
-      setHost: false,
-    })
+    try {
+      return request({
+        ...this.#connection(),
+        method: this.incoming.method,
+        path: this.incoming.url,
+        headers: this.plan.headers,
+        setHost: false,
+      })
+    } catch {
+      return null
+    }
   }
 
   #connection() {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errorPage } from './error-page.js'
 import { Exchange, type Way } from './exchange.js'
-import { answerHeaders, forwardedHeaders } from './headers.js'
+import { forwardedHeaders } from './headers.js'
+import { relay } from './relay.js'
 
 /** May be sent again: they change nothing (RFC 9110, 9.2.1), and have no body that would be gone. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -18,18 +19,13 @@ export function forward(incoming: IncomingMessage, response: ServerResponse, way
     hasBody: withBody,
     repeatable: !withBody && SAFE.has(incoming.method ?? ''),
   }
-  const fail = () => errorPage(response, 502, incoming.headers.host ?? '')
   const exchange = new Exchange(incoming, way, plan, {
-    answered(answer) {
-      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, answerHeaders(answer.rawHeaders))
-      answer.pipe(response)
-      answer.on('error', () => response.destroy())
-    },
+    answered: (answer) => relay(answer, incoming, response),
     upgraded(_answer, socket) {
       socket.destroy() // nobody asked it to
-      fail()
+      errorPage(incoming, response, 502)
     },
-    failed: fail,
+    failed: (status) => errorPage(incoming, response, status),
   })
   response.once('close', () => exchange.close())
   exchange.send()
