@@ -152,6 +152,26 @@ describe('the router', () => {
     await idle()
   })
 
+  test('answers HTTP/1.0 without chunks, and ends the connection after an answer without a length', async () => {
+    handle = (incoming, response) => {
+      if (incoming.url === '/length') response.setHeader('content-length', 5)
+      response.write('whole')
+      response.end()
+    }
+    for (const [path, lines] of [
+      ['/', []],
+      ['/', ['Connection: keep-alive']],
+      ['/length', []],
+    ] as const) {
+      const socket = connect(router.port(), '127.0.0.1')
+      socket.write(`GET ${path} HTTP/1.0\r\n${[`Host: ${HOST}`, ...lines].join('\r\n')}\r\n\r\n`)
+      const answer = await text(socket)
+      assert.match(answer, /^HTTP\/1\.1 200 OK\r\n([^]*\r\n)?Connection: close\r\n\r\nwhole$/i)
+      assert.doesNotMatch(answer, /transfer-encoding/i)
+    }
+    await idle()
+  })
+
   test('removes the headers of one hop both ways, also those that Connection names', async () => {
     const sent = {
       Connection: 'close, X-Hop',

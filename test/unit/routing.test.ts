@@ -203,7 +203,14 @@ describe('the headers of an answer', () => {
       '',
     ]
     assert.deepEqual(answerHeaders(raw), ['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'X-A', ''])
-    for (const name of ['Proxy-Authenticate', 'TE', 'Trailer', 'Upgrade', 'Proxy-Connection']) {
+    for (const name of [
+      'Proxy-Authenticate',
+      'Transfer-Encoding',
+      'TE',
+      'Trailer',
+      'Upgrade',
+      'Proxy-Connection',
+    ]) {
       assert.deepEqual(answerHeaders([name, 'x']), [], name)
     }
   })

@@ -63,14 +63,20 @@ function forwarded(incoming: IncomingMessage): Record<string, string> {
   }
 }
 
-/** An answer's headers for the client, without those of the connection to the app. Name, value, name, value, … */
+/**
+ * An answer's headers for the client, without those of the connection to the app, of which one is how it was cut into
+ * pieces: Node.js cuts it anew, as the client understands it. Name, value, name, value, …
+ */
 export function answerHeaders(raw: readonly string[]): string[] {
   const pairs: [name: string, value: string][] = []
   for (let at = 0; at + 1 < raw.length; at += 2) pairs.push([raw[at] ?? '', raw[at + 1] ?? ''])
   const connection = pairs.filter(([name]) => name.toLowerCase() === 'connection').map(([, value]) => value)
   const named = namedIn(connection.join(','))
   return pairs
-    .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
+    .filter(([name]) => {
+      const lower = name.toLowerCase()
+      return !HOP_BY_HOP.has(lower) && lower !== 'transfer-encoding' && !named.has(lower)
+    })
     .flat()
 }
 

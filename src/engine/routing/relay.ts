@@ -12,6 +12,8 @@ export function relay(answer: IncomingMessage, incoming: IncomingMessage, respon
     return errorPage(incoming, response, 502)
   }
   answer.pipe(response)
+  // Node.js keeps a head until the body begins, and a stream of events may take its time.
+  if (answer.headers['content-length'] === undefined) setImmediate(() => response.flushHeaders())
   answer.on('error', () => response.destroy())
   response.on('error', () => undefined) // it closes as well, and that counts
 }
