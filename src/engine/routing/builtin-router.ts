@@ -5,7 +5,7 @@ import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups.js'
 import { Certificates } from './certificates.js'
-import { errorPage, isErrorPage } from './error-page.js'
+import { errorPage, isErrorPage, redirect } from './error-page.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
@@ -152,7 +152,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     const host = hostOf(incoming)
     const location = this.#redirect(host, incoming)
     const target = this.#hosts.targets.get(host)
-    if (location !== null) response.writeHead(308, { location }).end()
+    if (location !== null) redirect(incoming, response, location)
     else if (target) {
       const targetNow = () => this.#hosts.targets.get(host)
       forward(incoming, response, {

@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { announceEnd, endAfterRequest } from './early-end.js'
 
 const TEXTS = {
   400: ['Not a request', 'No app could be asked this.'],
@@ -30,6 +31,7 @@ export function errorPage(
 min-height:100vh;margin:0}main{max-width:32rem;padding:2rem}h1{font-size:1.5rem;margin:0 0 .5rem}
 p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;border-radius:.25rem}</style>
 <main><h1>${title}</h1><p><code>${escapeHtml(host.slice(0, 253))}</code></p><p>${text}</p><p>${status} · Longshore</p></main></html>`
+  announceEnd(incoming, response)
   // An answer of an app that was refused may have left its words for the status.
   response.writeHead(status, STATUS_CODES[status], {
     'content-type': 'text/html; charset=utf-8',
@@ -37,7 +39,15 @@ p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;bord
     'cache-control': 'no-store',
     [MARK]: String(status),
   })
-  response.end(body)
+  response.write(body)
+  endAfterRequest(incoming, response)
+}
+
+/** Sends the client elsewhere. */
+export function redirect(incoming: IncomingMessage, response: ServerResponse, location: string): void {
+  announceEnd(incoming, response)
+  response.writeHead(308, { Location: location })
+  endAfterRequest(incoming, response)
 }
 
 function escapeHtml(text: string): string {

@@ -6,6 +6,7 @@ import {
   request,
 } from 'node:http'
 import type { Socket } from 'node:net'
+import { AppSocket } from './app-socket.js'
 import type { InFlight } from './in-flight.js'
 import type { Target } from './table.js'
 import type { Turns } from './turns.js'
@@ -141,6 +142,7 @@ export class Exchange {
   #connection() {
     const { port } = this.#target
     const host = this.#host
+    if (this.plan.hasBody) return { createConnection: () => new AppSocket().connect(port, host) }
     // An idle connection may be closed by the app in the moment it is used: only what may be sent again uses one.
     return { host, port, agent: this.plan.repeatable ? this.way.agent : false }
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { hasBody } from './early-end.js'
 import { errorPage } from './error-page.js'
 import { Exchange, type Way } from './exchange.js'
 import { forwardedHeaders } from './headers.js'
@@ -29,8 +30,4 @@ export function forward(incoming: IncomingMessage, response: ServerResponse, way
   })
   response.once('close', () => exchange.close())
   exchange.send()
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
