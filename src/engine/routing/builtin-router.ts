@@ -6,6 +6,7 @@ import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups.js'
 import { Certificates } from './certificates.js'
 import { errorPage, isErrorPage, redirect } from './error-page.js'
+import type { Way } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
@@ -13,7 +14,7 @@ import { close, createHttp, createTls, type Handlers, listen, portOf } from './l
 import type { Router } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
 import { Turns } from './turns.js'
-import { upgrade } from './upgrade.js'
+import { type Handshake, upgrade } from './upgrade.js'
 
 export interface BuiltinRouterOptions {
   readonly host: string
@@ -60,7 +61,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   ) {
     const handlers: Handlers = {
       request: (incoming, response) => this.#request(incoming, response),
-      upgrade: (incoming, socket, head) => this.#upgrade(incoming, socket, head),
+      upgrade: (handshake) => this.#upgrade(handshake),
     }
     this.#server = createHttp(handlers)
     if (!options.tls) return
@@ -149,31 +150,30 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   #request(incoming: IncomingMessage, response: ServerResponse): void {
-    const host = hostOf(incoming)
-    const location = this.#redirect(host, incoming)
-    const target = this.#hosts.targets.get(host)
-    if (location !== null) redirect(incoming, response, location)
-    else if (target) {
-      const targetNow = () => this.#hosts.targets.get(host)
-      forward(incoming, response, {
-        ...{ target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns },
-      })
-    } else errorPage(incoming, response, 404)
+    const way = this.#wayOf(incoming, response)
+    if (way) forward(incoming, response, way)
   }
 
-  #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy())
-    const host = hostOf(incoming)
-    const target = this.#hosts.targets.get(host)
-    if (!target) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
-    const location = this.#redirect(host, incoming)
-    if (location !== null) {
-      const lines = ['HTTP/1.1 308 Permanent Redirect', `Location: ${location}`, 'Connection: close']
-      return void socket.end(`${lines.join('\r\n')}\r\n\r\n`)
-    }
+  #upgrade(handshake: Handshake): void {
+    const { incoming, response, socket } = handshake
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    upgrade(incoming, socket, head, { target, inFlight: this.#inFlight, turns: this.#turns })
+    const way = this.#wayOf(incoming, response)
+    if (way) upgrade(handshake, way)
+  }
+
+  /** Null: it was answered here. */
+  #wayOf(incoming: IncomingMessage, response: ServerResponse): Way | null {
+    const host = hostOf(incoming)
+    const location = this.#redirect(host, incoming)
+    const target = this.#hosts.targets.get(host)
+    if (location === null && target) {
+      const targetNow = () => this.#hosts.targets.get(host)
+      return { target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns }
+    }
+    if (location === null) errorPage(incoming, response, 404)
+    else redirect(incoming, response, location)
+    return null
   }
 
   /** Where a request for the host is sent instead; null: it is answered here. */

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls'
 /** Belong to one connection, not to the request (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -32,15 +33,6 @@ export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders
     if (!isForwarded(name) && !HOP_BY_HOP.has(name) && !named.has(name)) headers[name] = value
   }
   return { ...headers, ...forwarded(incoming) }
-}
-
-/** The request line and headers of an upgrade, for a raw connection to the app. */
-export function upgradeHead(incoming: IncomingMessage): string {
-  const own = Object.entries(incoming.headers).filter(([name]) => !isForwarded(name))
-  const lines = [...own, ...Object.entries(forwarded(incoming))].flatMap(([name, value]) =>
-    [value ?? []].flat().map((one) => `${name}: ${one}`),
-  )
-  return `${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
 /**
