@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { createId } from '../../src/engine/names.js'
@@ -116,6 +116,60 @@ describe('the router', () => {
     assert.equal(headers['x-forwarded-proto'], 'http')
     assert.equal(headers['x-forwarded-port'], undefined)
     assert.equal(headers.forwarded, undefined)
+  })
+
+  test('cannot be told otherwise by another spelling, which apps behind CGI, WSGI and Rack read as the same', async () => {
+    const headers = await headersFor({
+      ...{ X_Forwarded_For: '6.6.6.6', 'X-Forwarded_Host': 'evil', 'x.forwarded.proto': 'https' },
+      ...{ 'X-Real-IP': '6.6.6.6', X_Real_IP: '6.6.6.6', 'X_Forwarded-Port': '1', For_Warded: 'stays' },
+    })
+    const names = Object.keys(headers).filter((name) => /forwarded|real/.test(name))
+    assert.deepEqual(names.sort(), ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'])
+    assert.equal(headers['x-real-ip'], '127.0.0.1')
+    assert.equal(headers.for_warded, 'stays')
+  })
+
+  test('keeps the frame of a body that Connection names: what follows it is no request of its own', async () => {
+    const seen: string[] = []
+    handle = (incoming, response) => {
+      seen.push(`${incoming.method} ${incoming.url}`)
+      void text(incoming).then((body) => response.end(body))
+    }
+    const hidden = 'GET /hidden HTTP/1.1\r\nHost: evil\r\n\r\n'
+    for (const frame of [
+      ['Connection: close, Content-Length', `Content-Length: ${hidden.length}`],
+      ['Connection: close, Transfer-Encoding', 'Transfer-Encoding: chunked'],
+      // More headers than Node.js shows.
+      ['Connection: close', ...Array<string>(2_100).fill('A: b'), `Content-Length: ${hidden.length}`],
+    ]) {
+      const socket = connect(router.port(), '127.0.0.1')
+      const isChunked = frame.at(-1)?.startsWith('Transfer')
+      const body = isChunked ? `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n` : hidden
+      socket.write(`DELETE / HTTP/1.1\r\nHost: ${HOST}\r\n${frame.join('\r\n')}\r\n\r\n${body}`)
+      assert.ok((await text(socket)).includes('GET /hidden'))
+    }
+    assert.deepEqual(seen, ['DELETE /', 'DELETE /', 'DELETE /'])
+    await idle()
+  })
+
+  test('answers HTTP/1.0 without chunks, and ends the connection after an answer without a length', async () => {
+    handle = (incoming, response) => {
+      if (incoming.url === '/length') response.setHeader('content-length', 5)
+      response.write('whole')
+      response.end()
+    }
+    for (const [path, lines] of [
+      ['/', []],
+      ['/', ['Connection: keep-alive']],
+      ['/length', []],
+    ] as const) {
+      const socket = connect(router.port(), '127.0.0.1')
+      socket.write(`GET ${path} HTTP/1.0\r\n${[`Host: ${HOST}`, ...lines].join('\r\n')}\r\n\r\n`)
+      const answer = await text(socket)
+      assert.match(answer, /^HTTP\/1\.1 200 OK\r\n([^]*\r\n)?Connection: close\r\n\r\nwhole$/i)
+      assert.doesNotMatch(answer, /transfer-encoding/i)
+    }
+    await idle()
   })
 
   test('removes the headers of one hop both ways, also those that Connection names', async () => {

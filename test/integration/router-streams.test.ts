@@ -104,6 +104,21 @@ describe('streams through the router', () => {
     assert.ok(sent >= 256)
   })
 
+  test('hands the head of an answer on before there is a body', async () => {
+    let begin: () => void = () => undefined
+    handle = (_incoming, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+      begin = () => response.end('late')
+    }
+    const outgoing = ask({ headers: { host: HOST } }).end()
+    const [answer] = (await once(outgoing, 'response', { signal: AbortSignal.timeout(5_000) })) as [
+      IncomingMessage,
+    ]
+    begin()
+    assert.equal(await text(answer), 'late')
+    await idle()
+  })
+
   test('lets server-sent events through one by one', async () => {
     const open: ServerResponse[] = []
     handle = (_incoming, response) => {

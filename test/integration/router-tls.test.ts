@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { connect } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { Disposal } from '../../src/disposal.js'
 import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
 import { Certificates } from '../../src/engine/routing/certificates.js'
@@ -80,6 +80,18 @@ describe('TLS of the built-in router', () => {
     assert.equal(none, 404, 'a wildcard makes no app')
     const answer = await fetchUpgrade(router.port(), HOST)
     assert.match(answer, /^HTTP\/1.1 308 .*\r\nLocation: https:\/\/shop\.test\.example:\d+\/\r\n/)
+  })
+
+  test('keeps a connection over which another protocol than WebSocket was offered', async () => {
+    const socket = connectTls({ port: router.tlsPort(), servername: HOST, rejectUnauthorized: false })
+    const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n'
+    socket.write(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n${offer}\r\n`)
+    const [first] = (await once(socket, 'data')) as [Buffer]
+    assert.match(first.toString(), /^HTTP\/1\.1 200 OK\r\n/)
+    socket.write(`GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`)
+    const rest = await text(socket)
+    assert.match(rest, /HTTP\/1\.1 200 OK\r\n[^]*"x-forwarded-proto":"https"/)
+    assert.doesNotMatch(first.toString() + rest, /h2c/)
   })
 
   test('serves the counterpart of a domain as well', async () => {

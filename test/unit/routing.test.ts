@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { answerHeaders, forwardedHeaders, upgradeHead } from '../../src/engine/routing/headers.js'
+import { answerHeaders, forwardedHeaders } from '../../src/engine/routing/headers.js'
 import { containerLabels, forbiddenLabels, ownLabels } from '../../src/engine/routing/labels.js'
+import { asksForWebSocket, headWithoutOffer } from '../../src/engine/routing/offers.js'
 
 describe('the labels of a container', () => {
   const request = {
@@ -90,7 +91,7 @@ async function received(
 ): Promise<IncomingMessage> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
-  socket.write(`GET /path?q=1 HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+  socket.write(`GET /path?q=1 HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   const [incoming] = (await once(server, event)) as [IncomingMessage]
   sockets.push(socket, incoming.socket)
   return incoming
@@ -113,6 +114,7 @@ describe('the headers that an app gets', () => {
         'x-forwarded-for': '127.0.0.1',
         'x-forwarded-host': 'blog.paas.test:8000',
         'x-forwarded-proto': 'http',
+        'x-real-ip': '127.0.0.1',
       },
     )
   })
@@ -128,7 +130,7 @@ describe('the headers that an app gets', () => {
     ]
     const proxy = ['Proxy-Authorization: Basic x', 'Proxy-Authenticate: Basic']
     const headers = forwardedHeaders(await received([HOST, ...connection, ...hops, ...proxy]))
-    const own = ['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-stays']
+    const own = ['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'x-stays']
     assert.deepEqual(Object.keys(headers).sort(), own)
   })
 
@@ -162,27 +164,34 @@ describe('the headers that an app gets', () => {
   })
 })
 
-describe('the head of an upgrade', () => {
-  test('is the client’s request with its upgrade headers, and nothing forged', async () => {
-    const lines = [
+describe('an offer to upgrade', () => {
+  const offer = (lines: readonly string[]) => received([HOST, ...lines], 'upgrade')
+
+  test('asks for a WebSocket by a token in any case, with GET, HTTP/1.1 and no body', async () => {
+    for (const value of ['websocket', 'WebSocket', 'h2c , WEBSOCKET', 'websocket,h2c']) {
+      assert.equal(asksForWebSocket(await offer(['Connection: Upgrade', `Upgrade: ${value}`])), true, value)
+    }
+    for (const value of ['h2c', 'websockets', 'x-websocket', 'websocket/13']) {
+      assert.equal(asksForWebSocket(await offer(['Connection: Upgrade', `Upgrade: ${value}`])), false, value)
+    }
+    const body = ['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 1']
+    assert.equal(asksForWebSocket(await offer(body)), false)
+  })
+
+  test('is taken out of the head of a request, of which the rest stays as it was sent', async () => {
+    const own = ['Cookie: a=1', 'COOKIE: b=2', 'X-E: \xe9', 'Content-Length: 3']
+    const connection = ['Connection: Upgrade, X-Hop', 'connection: HTTP2-Settings, keep-alive']
+    const incoming = await offer([...connection, 'Upgrade: h2c', 'HTTP2-Settings: AAA', ...own])
+    assert.deepEqual(headWithoutOffer(incoming).toString('latin1').split('\r\n'), [
+      'GET /path?q=1 HTTP/1.1',
       HOST,
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Key: abc==',
-      'X-Forwarded-For: 6.6.6.6',
-    ]
-    const waiting = received(lines, 'upgrade')
-    const head = upgradeHead(await waiting)
-    assert.ok(head.startsWith('GET /path?q=1 HTTP/1.1\r\n') && head.endsWith('\r\n\r\n'))
-    assert.deepEqual(head.trimEnd().split('\r\n').slice(1).sort(), [
-      'connection: Upgrade',
-      'host: blog.paas.test:8000',
-      'sec-websocket-key: abc==',
-      'upgrade: websocket',
-      'x-forwarded-for: 127.0.0.1',
-      'x-forwarded-host: blog.paas.test:8000',
-      'x-forwarded-proto: http',
+      ...own,
+      'Connection: X-Hop, keep-alive',
+      '',
+      '',
     ])
+    const bare = headWithoutOffer(await offer(['Connection: Upgrade', 'Upgrade: h2c'])).toString()
+    assert.equal(bare, `GET /path?q=1 HTTP/1.1\r\n${HOST}\r\n\r\n`)
   })
 })
 
@@ -201,7 +210,14 @@ describe('the headers of an answer', () => {
       '',
     ]
     assert.deepEqual(answerHeaders(raw), ['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'X-A', ''])
-    for (const name of ['Proxy-Authenticate', 'TE', 'Trailer', 'Upgrade', 'Proxy-Connection']) {
+    for (const name of [
+      'Proxy-Authenticate',
+      'Transfer-Encoding',
+      'TE',
+      'Trailer',
+      'Upgrade',
+      'Proxy-Connection',
+    ]) {
       assert.deepEqual(answerHeaders([name, 'x']), [], name)
     }
   })

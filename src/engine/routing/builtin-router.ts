@@ -5,14 +5,16 @@ import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups.js'
 import { Certificates } from './certificates.js'
-import { errorPage, isErrorPage } from './error-page.js'
+import { errorPage, isErrorPage, redirect } from './error-page.js'
+import type { Way } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
 import type { Router } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
-import { upgrade } from './upgrade.js'
+import { Turns } from './turns.js'
+import { type Handshake, upgrade } from './upgrade.js'
 
 export interface BuiltinRouterOptions {
   readonly host: string
@@ -46,6 +48,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #certificates: Certificates | null = null
   readonly #agent = new Agent({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: 0 })
   readonly #inFlight = new InFlight()
+  readonly #turns = new Turns()
   readonly #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => undefined
@@ -58,7 +61,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   ) {
     const handlers: Handlers = {
       request: (incoming, response) => this.#request(incoming, response),
-      upgrade: (incoming, socket, head) => this.#upgrade(incoming, socket, head),
+      upgrade: (handshake) => this.#upgrade(handshake),
     }
     this.#server = createHttp(handlers)
     if (!options.tls) return
@@ -96,6 +99,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   apply(): Promise<void> {
     const reading = this.#reading.then(async () => {
       this.#hosts = hostsOf(await readRoutes(this.database, this.options.baseDomain))
+      this.#turns.keepOnly(new Set([...this.#hosts.targets.values()].map(({ deploymentId }) => deploymentId)))
     })
     this.#reading = reading.catch(() => undefined)
     return reading
@@ -146,29 +150,30 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   #request(incoming: IncomingMessage, response: ServerResponse): void {
-    const host = hostOf(incoming)
-    const location = this.#redirect(host, incoming)
-    const target = this.#hosts.targets.get(host)
-    if (location !== null) response.writeHead(308, { location }).end()
-    else if (target) {
-      const targetNow = () => this.#hosts.targets.get(host)
-      forward(incoming, response, { target, targetNow, agent: this.#agent, inFlight: this.#inFlight })
-    } else errorPage(response, 404, incoming.headers.host ?? '')
+    const way = this.#wayOf(incoming, response)
+    if (way) forward(incoming, response, way)
   }
 
-  #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy())
-    const host = hostOf(incoming)
-    const target = this.#hosts.targets.get(host)
-    if (!target) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
-    const location = this.#redirect(host, incoming)
-    if (location !== null) {
-      const lines = ['HTTP/1.1 308 Permanent Redirect', `Location: ${location}`, 'Connection: close']
-      return void socket.end(`${lines.join('\r\n')}\r\n\r\n`)
-    }
+  #upgrade(handshake: Handshake): void {
+    const { incoming, response, socket } = handshake
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    upgrade(incoming, socket, head, { target, inFlight: this.#inFlight })
+    const way = this.#wayOf(incoming, response)
+    if (way) upgrade(handshake, way)
+  }
+
+  /** Null: it was answered here. */
+  #wayOf(incoming: IncomingMessage, response: ServerResponse): Way | null {
+    const host = hostOf(incoming)
+    const location = this.#redirect(host, incoming)
+    const target = this.#hosts.targets.get(host)
+    if (location === null && target) {
+      const targetNow = () => this.#hosts.targets.get(host)
+      return { target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns }
+    }
+    if (location === null) errorPage(incoming, response, 404)
+    else redirect(incoming, response, location)
+    return null
   }
 
   /** Where a request for the host is sent instead; null: it is answered here. */

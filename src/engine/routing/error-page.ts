@@ -1,6 +1,8 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { announceEnd, endAfterRequest } from './early-end.js'
 
 const TEXTS = {
+  400: ['Not a request', 'No app could be asked this.'],
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
   502: [
     'The app does not answer',
@@ -15,8 +17,13 @@ export function isErrorPage(headers: IncomingHttpHeaders): boolean {
   return headers[MARK] !== undefined
 }
 
-/** Answers in the router's own name: a small page, or plain words for programs. Closes nothing. */
-export function errorPage(response: ServerResponse, status: 404 | 502, host: string): void {
+/** Answers in the router's own name: a small page, or plain words for programs. */
+export function errorPage(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  status: 400 | 404 | 502,
+): void {
+  const host = incoming.headers.host ?? ''
   const [title, text] = TEXTS[status]
   const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${status} ${title}</title>
@@ -24,12 +31,23 @@ export function errorPage(response: ServerResponse, status: 404 | 502, host: str
 min-height:100vh;margin:0}main{max-width:32rem;padding:2rem}h1{font-size:1.5rem;margin:0 0 .5rem}
 p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;border-radius:.25rem}</style>
 <main><h1>${title}</h1><p><code>${escapeHtml(host.slice(0, 253))}</code></p><p>${text}</p><p>${status} · Longshore</p></main></html>`
-  response.writeHead(status, {
+  announceEnd(incoming, response)
+  // An answer of an app that was refused may have left its words for the status.
+  response.writeHead(status, STATUS_CODES[status], {
     'content-type': 'text/html; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     [MARK]: String(status),
   })
-  response.end(body)
+  response.write(body)
+  endAfterRequest(incoming, response)
+}
+
+/** Sends the client elsewhere. */
+export function redirect(incoming: IncomingMessage, response: ServerResponse, location: string): void {
+  announceEnd(incoming, response)
+  response.writeHead(308, { Location: location })
+  endAfterRequest(incoming, response)
 }
 
 function escapeHtml(text: string): string {

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls'
 /** Belong to one connection, not to the request (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -12,6 +13,12 @@ const HOP_BY_HOP = new Set([
   'trailer',
   'upgrade',
 ])
+
+/**
+ * Belong to the message, whatever Connection names: without what says where a body ends, an app takes the body for the
+ * next request.
+ */
+const NEVER_OF_HOP = new Set(['host', 'content-length', 'transfer-encoding'])
 
 /** Whether it came over TLS. */
 export function isSecure(incoming: IncomingMessage): boolean {
@@ -23,46 +30,50 @@ export function forwardedHeaders(incoming: IncomingMessage): IncomingHttpHeaders
   const named = namedIn(incoming.headers.connection)
   const headers: IncomingHttpHeaders = {}
   for (const [name, value] of Object.entries(incoming.headers)) {
-    const isOfHop = HOP_BY_HOP.has(name) || (named.has(name) && name !== 'host')
-    if (!isForwarded(name) && !isOfHop) headers[name] = value
+    if (!isForwarded(name) && !HOP_BY_HOP.has(name) && !named.has(name)) headers[name] = value
   }
   return { ...headers, ...forwarded(incoming) }
 }
 
-/** The request line and headers of an upgrade, for a raw connection to the app. */
-export function upgradeHead(incoming: IncomingMessage): string {
-  const own = Object.entries(incoming.headers).filter(([name]) => !isForwarded(name))
-  const lines = [...own, ...Object.entries(forwarded(incoming))].flatMap(([name, value]) =>
-    [value ?? []].flat().map((one) => `${name}: ${one}`),
-  )
-  return `${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
-}
-
-/** Who asked for what is said by this router alone. */
+/**
+ * Who asked for what is said by this router alone. Apps behind CGI, WSGI, Rack or PHP cannot tell `X_Forwarded_For` from
+ * `X-Forwarded-For`, so neither do we.
+ */
 function isForwarded(name: string): boolean {
-  return name === 'forwarded' || name.startsWith('x-forwarded-')
+  if (!name.startsWith('x') && name !== 'forwarded') return false
+  const spelled = name.replace(/[^a-z0-9]/g, '-')
+  return name === 'forwarded' || spelled === 'x-real-ip' || spelled.startsWith('x-forwarded-')
 }
 
 function forwarded(incoming: IncomingMessage): Record<string, string> {
+  const client = incoming.socket.remoteAddress ?? ''
   return {
-    'x-forwarded-for': incoming.socket.remoteAddress ?? '',
+    'x-real-ip': client,
+    'x-forwarded-for': client,
     'x-forwarded-host': incoming.headers.host ?? '',
     'x-forwarded-proto': isSecure(incoming) ? 'https' : 'http',
   }
 }
 
-/** An answer's headers for the client, without those of the connection to the app. Name, value, name, value, … */
+/**
+ * An answer's headers for the client, without those of the connection to the app, of which one is how it was cut into
+ * pieces: Node.js cuts it anew, as the client understands it. Name, value, name, value, …
+ */
 export function answerHeaders(raw: readonly string[]): string[] {
   const pairs: [name: string, value: string][] = []
   for (let at = 0; at + 1 < raw.length; at += 2) pairs.push([raw[at] ?? '', raw[at + 1] ?? ''])
   const connection = pairs.filter(([name]) => name.toLowerCase() === 'connection').map(([, value]) => value)
   const named = namedIn(connection.join(','))
   return pairs
-    .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
+    .filter(([name]) => {
+      const lower = name.toLowerCase()
+      return !HOP_BY_HOP.has(lower) && lower !== 'transfer-encoding' && !named.has(lower)
+    })
     .flat()
 }
 
 /** Names of headers that a Connection header declares to be of this hop. */
 function namedIn(connection: string | undefined): Set<string> {
-  return new Set((connection ?? '').toLowerCase().split(/\s*,\s*/))
+  const names = (connection ?? '').toLowerCase().split(/\s*,\s*/)
+  return new Set(names.filter((name) => !NEVER_OF_HOP.has(name)))
 }

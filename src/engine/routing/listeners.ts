@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
+import { answerOn, asksForWebSocket, endWith, headWithoutOffer } from './offers.js'
+import type { Handshake } from './upgrade.js'
 
 /** A client has this long for the head of its request. */
 const HEADERS_MS = 60_000
@@ -13,27 +16,30 @@ const KEEP_ALIVE_MS = 75_000
 /** More is answered with 431. */
 const MAX_HEADER_BYTES = 32 * 1024
 const STOP_MS = 2_000
-const LIMITS = {
+const OPTIONS = {
   headersTimeout: HEADERS_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
   requestTimeout: 0,
   maxHeaderSize: MAX_HEADER_BYTES,
+  /** Of Node.js 24.9; an older one knows no such option, and comes to us with every offer. */
+  shouldUpgradeCallback: asksForWebSocket,
 }
 
 /** What a port leads to. */
 export interface Handlers {
   request(incoming: IncomingMessage, response: ServerResponse): void
-  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** A client asks for a WebSocket. */
+  upgrade(handshake: Handshake): void
 }
 
 export function createHttp(handlers: Handlers): Server {
-  return handled(createServer(LIMITS), handlers)
+  return handled(createServer(OPTIONS), handlers, 'connection')
 }
 
 /** Chooses the certificate by the name that the client asks for; without one for it there is no connection. */
 export function createTls(handlers: Handlers, find: (host: string) => SecureContext | null): Server {
   const server = createTlsServer({
-    ...LIMITS,
+    ...OPTIONS,
     SNICallback: (host, answer) => {
       const context = find(host.toLowerCase())
       if (context) answer(null, context)
@@ -41,12 +47,26 @@ export function createTls(handlers: Handlers, find: (host: string) => SecureCont
     },
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
-  return handled(server, handlers)
+  return handled(server, handlers, 'secureConnection')
 }
 
-function handled(server: Server, handlers: Handlers): Server {
+function handled(server: Server, handlers: Handlers, begin: 'connection' | 'secureConnection'): Server {
+  server.maxHeadersCount = 0 // their size is bounded; Node.js would hide those after the 2,000th, a Content-Length too
   server.on('request', (incoming, response) => handlers.request(incoming, response))
-  server.on('upgrade', (incoming, socket, head) => handlers.upgrade(incoming, socket, head))
+  server.on('upgrade', (incoming, duplex, head) => {
+    const socket = duplex as Socket
+    const response = answerOn(socket, incoming)
+    if (!response) return void socket.destroy()
+    if (asksForWebSocket(incoming)) {
+      endWith(response, socket)
+      return handlers.upgrade({ incoming, response, socket, head })
+    }
+    // Any other offer may be ignored: the connection begins anew with a request that makes none, so that whatever
+    // follows, a body or further requests, is read as ever.
+    response.detachSocket(socket)
+    socket.unshift(Buffer.concat([headWithoutOffer(incoming), head]))
+    server.emit(begin, socket)
+  })
   return server.on('clientError', (error, socket) => refuse(error, socket))
 }
 

@@ -1,9 +1,20 @@
 import type { Target } from './table.js'
 
-let turn = 0
+/** Whose turn it is among the replicas of each deployment. */
+export class Turns {
+  readonly #next = new Map<string, number>()
 
-/** Replicas take turns. */
-export function nextAddress({ addresses }: Target): string {
-  turn = (turn + 1) % Number.MAX_SAFE_INTEGER
-  return addresses[turn % addresses.length] ?? ''
+  /** Each first try takes a turn; a further one goes to the next replica that was not tried, while there is one. */
+  take({ deploymentId, addresses }: Target, tried: ReadonlySet<string>): string {
+    const turn = this.#next.get(deploymentId) ?? 0
+    const inOrder = (at: number) => addresses[(turn + at) % addresses.length] ?? ''
+    if (tried.size === 0) this.#next.set(deploymentId, (turn + 1) % addresses.length)
+    for (let at = 0; at < addresses.length; at++) if (!tried.has(inOrder(at))) return inOrder(at)
+    return inOrder(0)
+  }
+
+  /** Forgets deployments that get no more requests. */
+  keepOnly(deploymentIds: ReadonlySet<string>): void {
+    for (const id of this.#next.keys()) if (!deploymentIds.has(id)) this.#next.delete(id)
+  }
 }

@@ -1,33 +1,63 @@
-import type { IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { upgradeHead } from './headers.js'
-import type { InFlight } from './in-flight.js'
-import { nextAddress } from './turns.js'
-import type { Target } from './table.js'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { errorPage } from './error-page.js'
+import { Exchange, type Way } from './exchange.js'
+import { answerHeaders, forwardedHeaders } from './headers.js'
+import { relay } from './relay.js'
 
-const CONNECT_MS = 5_000
+/** A client asks for a WebSocket. */
+export interface Handshake {
+  readonly incoming: IncomingMessage
+  /** Answers in any other way, and ends the connection; it has the socket until it is detached. */
+  readonly response: ServerResponse
+  readonly socket: Socket
+  /** What the client has sent already of the other protocol. */
+  readonly head: Buffer
+}
 
-/** Connects a WebSocket, or another protocol that is upgraded to, with the target, byte for byte. */
-export function upgrade(
-  incoming: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  { target, inFlight }: { readonly target: Target; readonly inFlight: InFlight },
-): void {
-  const leave = inFlight.enter(target.deploymentId)
-  const upstream = connect({ host: nextAddress(target), port: target.port })
-  upstream.setTimeout(CONNECT_MS, () => upstream.destroy())
-  socket.once('close', () => {
-    leave()
-    upstream.destroy()
+/**
+ * Asks the target for a WebSocket, and connects it with the client, byte for byte, once the app has agreed. Whatever
+ * else the app answers is an ordinary answer, after which the connection ends: nothing that follows gets to the app.
+ */
+export function upgrade({ incoming, response, socket, head }: Handshake, way: Way): void {
+  const headers = { ...forwardedHeaders(incoming), connection: 'Upgrade', upgrade: 'websocket' }
+  const plan = { headers, hasBody: false, repeatable: false }
+  const exchange = new Exchange(incoming, way, plan, {
+    answered(answer) {
+      socket.resume()
+      relay(answer, incoming, response)
+    },
+    upgraded(answer, upstream, upstreamHead) {
+      socket.off('end', giveUp)
+      response.detachSocket(socket)
+      socket.write(switching(answer), 'latin1')
+      socket.write(upstreamHead)
+      upstream.write(head)
+      join(socket, upstream)
+    },
+    failed(status) {
+      socket.resume()
+      errorPage(incoming, response, status)
+    },
   })
-  upstream.once('connect', () => {
-    upstream.setTimeout(0)
-    upstream.write(upgradeHead(incoming))
-    upstream.write(head)
-    socket.pipe(upstream).pipe(socket)
-  })
-  upstream.once('error', () => socket.end('HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n'))
-  upstream.once('close', () => socket.destroy())
+  // Before the app has agreed, a connection that is half closed serves nothing.
+  const giveUp = () => socket.destroy()
+  socket.once('end', giveUp)
+  socket.once('close', () => exchange.close())
+  exchange.send()
+}
+
+function join(socket: Socket, upstream: Socket): void {
+  upstream.on('error', () => upstream.destroy())
+  upstream.once('close', () => socket.destroySoon()) // what the app said last may still be on its way
+  socket.once('close', () => upstream.destroy())
+  socket.pipe(upstream).pipe(socket)
+}
+
+/** The head of the app's 101. */
+function switching({ rawHeaders, headers }: IncomingMessage): string {
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${headers.upgrade}`]
+  const own = answerHeaders(rawHeaders)
+  for (let at = 0; at < own.length; at += 2) lines.push(`${own[at]}: ${own[at + 1]}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
 }
