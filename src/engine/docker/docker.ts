@@ -56,6 +56,12 @@ export interface ContainerState {
   readonly address: string | null
 }
 
+/** How a container ended. */
+export interface ContainerEnd {
+  readonly exitCode: number
+  readonly outOfMemory: boolean
+}
+
 export interface ImageSummary {
   readonly id: string
   /** `repository:tag`; empty when others have taken its names. */
@@ -122,6 +128,8 @@ export interface Docker {
   /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
   startContainer(name: string, signal: AbortSignal): Promise<void>
   findContainer(name: string): Promise<ContainerState | null>
+  /** How a container ended last that the engine has started again. Null: it has not ended, or that is long ago. */
+  lastEnd(name: string): Promise<ContainerEnd | null>
   /** From now on the engine starts it again whenever it ends. */
   keepRunning(name: string, signal: AbortSignal): Promise<void>
   /** Last lines of what it wrote, oldest first. */
