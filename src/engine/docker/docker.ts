@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { Listening } from './listening.js'
 
+/** The bridge that all containers of apps are on. */
+export const NETWORK = 'longshore'
+
 /** What a build writes: a line of the engine, or bytes of the program that a step runs. */
 export interface BuildOutput {
   line(text: string): void

@@ -10,7 +10,7 @@ import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
-import type { Router } from './router.js'
+import type { Router, Trial } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
 import { upgrade } from './upgrade.js'
 
@@ -102,7 +102,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   /** A real request over the port that everybody uses. */
-  reaches(host: string, path: string, timeoutMs: number): Promise<boolean> {
+  reaches({ host, path, timeoutMs }: Trial): Promise<boolean> {
     return new Promise((resolve) => {
       const asked = this.#ask(host, path)
       const timer = setTimeout(() => finish(true), timeoutMs) // the app is slow, but it was reached
