@@ -27,11 +27,12 @@ const POLL_MS = 5_000
 
 interface Hosts {
   readonly targets: ReadonlyMap<string, Target>
+  readonly starting: ReadonlySet<string>
   readonly redirects: ReadonlyMap<string, string>
   readonly current: ReadonlyMap<string, { readonly deploymentId: string | null; readonly epoch: number }>
 }
 
-const NOTHING: Hosts = { targets: new Map(), redirects: new Map(), current: new Map() }
+const NOTHING: Hosts = { targets: new Map(), starting: new Set(), redirects: new Map(), current: new Map() }
 
 /**
  * The reverse proxy in the process: HTTP and WebSocket, streaming both ways, host by host as the routing table says.
@@ -153,14 +154,17 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     else if (target) {
       const targetNow = () => this.#hosts.targets.get(host)
       forward(incoming, response, { target, targetNow, agent: this.#agent, inFlight: this.#inFlight })
-    } else errorPage(response, 404, incoming.headers.host ?? '')
+    } else errorPage(response, this.#hosts.starting.has(host) ? 503 : 404, incoming.headers.host ?? '')
   }
 
   #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
     const host = hostOf(incoming)
     const target = this.#hosts.targets.get(host)
-    if (!target) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
+    if (!target) {
+      const status = this.#hosts.starting.has(host) ? '503 Service Unavailable' : '404 Not Found'
+      return void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+    }
     const location = this.#redirect(host, incoming)
     if (location !== null) {
       const lines = ['HTTP/1.1 308 Permanent Redirect', `Location: ${location}`, 'Connection: close']
@@ -196,6 +200,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
 
 function hostsOf(stages: readonly StageRoutes[]): Hosts {
   const targets = new Map<string, Target>()
+  const starting = new Set(stages.flatMap((stage) => stage.starting))
   const redirects = new Map<string, string>()
   const current = new Map<string, { deploymentId: string | null; epoch: number }>()
   for (const stage of stages) {
@@ -204,7 +209,7 @@ function hostsOf(stages: readonly StageRoutes[]): Hosts {
     for (const [host, to] of stage.redirects) redirects.set(host, to)
     current.set(stage.stageId, { deploymentId: stage.current?.deploymentId ?? null, epoch: stage.routeEpoch })
   }
-  return { targets, redirects, current }
+  return { targets, starting, redirects, current }
 }
 
 /** Without port and final dot, in lower case. */

@@ -6,6 +6,10 @@ const TEXTS = {
     'The app does not answer',
     'It is deployed, but its container refused the connection. Try again shortly.',
   ],
+  503: [
+    'The app is being started',
+    'It is deployed, and answers here when its containers run. Try again shortly.',
+  ],
 } as const
 
 /** Tells the router's own answers from those of apps. */
@@ -16,7 +20,7 @@ export function isErrorPage(headers: IncomingHttpHeaders): boolean {
 }
 
 /** Answers in the router's own name: a small page, or plain words for programs. Closes nothing. */
-export function errorPage(response: ServerResponse, status: 404 | 502, host: string): void {
+export function errorPage(response: ServerResponse, status: keyof typeof TEXTS, host: string): void {
   const [title, text] = TEXTS[status]
   const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${status} ${title}</title>

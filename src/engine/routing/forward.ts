@@ -15,7 +15,7 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 interface Way {
   readonly target: Target
-  /** Where the host leads by now: a container that was made again has another address. */
+  /** Where the host leads by now: a container that was made again has another address, and its old one may be another's. */
   readonly targetNow: () => Target | undefined
   readonly agent: Agent
   readonly inFlight: InFlight
@@ -46,9 +46,9 @@ function send(
     answer.once('error', () => response.destroy())
   })
   outgoing.once('error', () => {
+    const target = way.targetNow()
     if (response.headersSent || response.destroyed) response.destroy()
-    else if (repeatable && attempt < MAX_TRIES) {
-      const target = way.targetNow() ?? way.target
+    else if (target && repeatable && attempt < MAX_TRIES) {
       send(incoming, response, { ...way, target }, repeatable, attempt + 1)
     } else errorPage(response, 502, incoming.headers.host ?? '')
   })
