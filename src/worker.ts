@@ -1,6 +1,8 @@
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
+import { forgetMoved } from './engine/addresses.js'
 import { CommitStatuses } from './engine/commit-status.js'
+import type { Docker } from './engine/docker/docker.js'
 import { Dockerode } from './engine/docker/dockerode.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
@@ -30,8 +32,11 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
   const opened = new Disposal()
   try {
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
+    const docker = new Dockerode({ ...config, warn: (message) => logger.warn(message) })
+    // Before anything is routed: the machine may have been started anew since the addresses were stored.
+    await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
-    const tools = createTools(core, router)
+    const tools = createTools(core, docker, router)
     const presence = opened.use(new Presence(database, tools.docker, config.workerId))
     await presence.start()
     for (const repeated of [
@@ -81,13 +86,13 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
   return router
 }
 
-function createTools(core: Core, router: Router): Tools {
-  const { config, database, wakeups, instanceId, logger } = core
+function createTools(core: Core, docker: Docker, router: Router): Tools {
+  const { config, database, wakeups, instanceId } = core
   return {
     database,
     wakeups,
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
-    docker: new Dockerode({ ...config, warn: (message) => logger.warn(message) }),
+    docker,
     router,
     reach: createFailpoint(config.failpoint),
     settings: { ...config, instanceId },

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../logger.js'
+import { forgetMoved } from './addresses.js'
 import { ifAlone } from './advisory-lock.js'
 import { planReconcile, type ReconcileAction, type ReconcileRow } from './reconcile-plan.js'
 import { Rounds } from './rounds.js'
@@ -141,6 +142,7 @@ export class Reconciler implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const events = await this.tools.docker.containerEvents(label, signal)
+        await this.#forgetMoved()
         this.#rounds.now()
         for await (const _event of events) this.#soon()
       } catch (error) {
@@ -149,6 +151,13 @@ export class Reconciler implements AsyncDisposable {
       }
       await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined)
     }
+  }
+
+  /** Nobody has told what happened while there was no connection: first of all nothing is routed to others' containers. */
+  async #forgetMoved(): Promise<void> {
+    const { docker, wakeups, router, settings } = this.tools
+    const parts = { database: this.database, docker, wakeups, logger: this.logger }
+    if (await forgetMoved(parts, settings.instanceId)) await router.apply().catch(() => undefined)
   }
 
   #soon(): void {

@@ -4,10 +4,11 @@ import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 import type { Logger } from '../logger.js'
+import { type Failure, lastWords } from './last-words.js'
 import type { Queryable } from './logs/store.js'
 import { whileReserved } from './reservation.js'
 import type { SecretBox } from './secrets.js'
-import { transition } from './states.js'
+import { type StatusPatch, transition } from './states.js'
 import { ownContainers } from './steps/containers.js'
 import { step, type Tools } from './steps/context.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './steps/retire.js'
@@ -31,40 +32,48 @@ interface Pair {
   readonly before: Deployment
 }
 
+interface Return extends Pair {
+  readonly failure: Failure
+  /** Of the container that failed; read while the version before is woken, as it is removed when traffic is back. */
+  readonly lastLines: Promise<readonly string[]>
+}
+
 /** SQL: the deployment `d` has a successor that could still fail. */
 const SUCCESSOR_RUNS = `EXISTS (SELECT 1 FROM deployment next WHERE next.replaced_id = d.id AND next.status = 'RUNNING')`
 
 /**
  * Sends a stage's traffic back to the deployment that served before a failed one, which becomes ROLLED_BACK with the
- * reason. The kept containers are started first and have to answer. At most once: what it goes back to is not watched.
+ * reason, its exit code and last lines. The kept containers are started first and have to answer. At most once: what it goes back to is not watched.
  *
  * @returns false where there is nothing to go back to: no version before it, the same image, or it does not come up
  */
 export async function returnTraffic(
   failedId: string,
-  why: string,
+  failure: Failure,
   parts: Parts,
   signal: AbortSignal,
 ): Promise<boolean> {
   const pair = await readPair(parts.database, failedId)
   if (!pair) return false
-  const outcome = await comeBack(pair, why, parts, signal)
-  if (outcome === 'returned') await announce(pair, why, parts, signal)
+  const lastLines = lastWords(failure, pair.failed, parts.tools.docker, parts.secrets)
+  const wanted = { ...pair, failure, lastLines }
+  const outcome = await comeBack(wanted, parts, signal)
+  if (outcome === 'returned') await announce(wanted, parts, signal)
   return outcome !== 'does not come up'
 }
 
 /** `overtaken`: a newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees. */
 type Outcome = 'returned' | 'overtaken' | 'does not come up'
 
-async function comeBack(pair: Pair, why: string, parts: Parts, signal: AbortSignal): Promise<Outcome> {
-  const { before } = pair
+async function comeBack(wanted: Return, parts: Parts, signal: AbortSignal): Promise<Outcome> {
+  const { before } = wanted
   const { database, tools } = parts
   // What is still draining runs and needs no waking.
-  if (before.addresses !== null) return answerAgain(pair, why, parts, signal)
+  if (before.addresses !== null) return answerAgain(wanted, parts, signal)
   let outcome: Outcome = 'overtaken'
   try {
     const sleeper = { id: before.id, needed: SUCCESSOR_RUNS }
-    const work = (reserved: AbortSignal) => answerAgain(pair, why, parts, reserved)
+    const work = (reserved: AbortSignal) => answerAgain(wanted, parts, reserved)
     outcome = (await whileReserved(database, sleeper, signal, work))?.result ?? outcome
   } finally {
     // The reconciler stops what was woken for nothing.
@@ -74,8 +83,8 @@ async function comeBack(pair: Pair, why: string, parts: Parts, signal: AbortSign
 }
 
 /** Waits until the version before answers, then moves the traffic. */
-async function answerAgain(pair: Pair, why: string, parts: Parts, signal: AbortSignal): Promise<Outcome> {
-  const { app, stage, before } = pair
+async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): Promise<Outcome> {
+  const { app, stage, before, failure } = wanted
   const { database, tools, secrets, logger } = parts
   // Not the image's own check: traffic has nowhere to go until its first finding.
   const patience = { seconds: waitSeconds(before), ownCheck: false }
@@ -87,17 +96,22 @@ async function answerAgain(pair: Pair, why: string, parts: Parts, signal: AbortS
     return null
   })
   if (!addresses) return 'does not come up'
-  const reason = `rolled back to ${before.id}: ${why}`
+  const error = {
+    error_code: 'ROLLED_BACK',
+    error_phase: DeploymentStatus.RUNNING,
+    error_message: `rolled back to ${before.id}: ${failure.why}`,
+    error_exit_code: failure.exitCode,
+    error_last_lines: await wanted.lastLines,
+  }
   const returned = await step(tools, 'return', () =>
-    database.transaction((manager) => switchBack(manager, pair, addresses, reason, drainMs(tools))),
+    database.transaction((manager) => switchBack(manager, wanted, addresses, error, drainMs(tools))),
   )
   return returned ? 'returned' : 'overtaken'
 }
 
 /** Traffic has moved: the router is told, and the failed version goes when it has answered what it was asked. */
 async function announce(
-  { app, failed, before }: Pair,
-  why: string,
+  { app, failed, before, failure: { why } }: Return,
   { tools, logger }: Parts,
   signal: AbortSignal,
 ): Promise<void> {
@@ -133,7 +147,7 @@ async function switchBack(
   manager: Queryable,
   { failed, before }: Pair,
   addresses: readonly string[],
-  reason: string,
+  error: StatusPatch & { readonly error_message: string },
   drain: number,
 ): Promise<boolean> {
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [failed.stageId])
@@ -146,15 +160,9 @@ async function switchBack(
   )
   if (rows.length === 0) return false
   const { ROLLED_BACK, RUNNING } = DeploymentStatus
-  const gone = {
-    finished_at: new Date(),
-    watch_until: null,
-    addresses: null,
-    error_code: 'ROLLED_BACK',
-    error_phase: RUNNING,
-    error_message: reason,
-  }
-  await transition(manager, { deploymentId: failed.id, epoch: failed.epoch }, ROLLED_BACK, reason, gone)
+  const gone = { finished_at: new Date(), watch_until: null, addresses: null, ...error }
+  const failing = { deploymentId: failed.id, epoch: failed.epoch }
+  await transition(manager, failing, ROLLED_BACK, error.error_message, gone)
   // By the database's clock, as everything that other processes go by.
   await manager.query('UPDATE deployment SET drain_until = now() + make_interval(secs => $2) WHERE id = $1', [
     failed.id,

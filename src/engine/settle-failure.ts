@@ -11,7 +11,7 @@ import {
   LostClaimError,
   SupersededError,
 } from './errors.js'
-import { cleanLine } from './logs/lines.js'
+import { cleanLine, cleanLines } from './logs/lines.js'
 import type { LogWriter } from './logs/writer.js'
 import { announceSettled } from './queue.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
@@ -112,14 +112,12 @@ function endingOf(
   }
   const error = describe(reason, logger)
   const message = cleanLine(mask(error.message))
-  // Together: a secret of several lines is one.
-  const lastLines = error.lastLines.length === 0 ? [] : mask(error.lastLines.join('\n')).split('\n')
   const patch = {
     error_code: error.code,
     error_phase: error.phase ?? phase,
     error_message: message,
     error_exit_code: error.exitCode,
-    error_last_lines: lastLines.map(cleanLine),
+    error_last_lines: cleanLines(error.lastLines, mask),
   }
   return { status: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
 }

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm'
 import type { Configuration } from '../entities/configuration.js'
 import type { Logger } from '../logger.js'
 import { ask, chooseProbe } from './health.js'
+import { type Failure, howItEnded } from './last-words.js'
 import { returnTraffic } from './return-traffic.js'
 import { Rounds } from './rounds.js'
 import type { SecretBox } from './secrets.js'
@@ -11,6 +12,13 @@ import type { Tools } from './steps/context.js'
 const EVERY_MS = 1_000
 /** An app that fails its probe this often in a row is unhealthy. */
 const UNHEALTHY_AFTER = 3
+
+/** No container of it failed: its last lines would tell nothing. */
+const UNCONFIRMED: Failure = {
+  why: 'the router does not send traffic to it',
+  container: null,
+  exitCode: null,
+}
 
 interface Watched {
   readonly id: string
@@ -100,11 +108,11 @@ export class Watcher implements AsyncDisposable {
     // What is not confirmed is not over: what served before still may.
     if (one.over && since === null) return this.#end(one)
     const late = since !== null && since >= this.tools.settings.confirmMs
-    const why = late ? 'the router does not send traffic to it' : await this.#failure(one)
-    if (why === null) return
-    this.logger.warn('a new version fails', { deployment: one.id, why })
+    const failure = late ? UNCONFIRMED : await this.#failure(one)
+    if (failure === null) return
+    this.logger.warn('a new version fails', { deployment: one.id, why: failure.why })
     const { database, tools, secrets, logger } = this
-    await returnTraffic(one.id, why, { database, tools, secrets, logger }, this.#stopping.signal)
+    await returnTraffic(one.id, failure, { database, tools, secrets, logger }, this.#stopping.signal)
   }
 
   /** For how many ms the router has been told to send traffic to it and does not; null: it does, or does not say. */
@@ -120,22 +128,22 @@ export class Watcher implements AsyncDisposable {
     return performance.now() - since
   }
 
-  async #failure(one: Watched): Promise<string | null> {
+  async #failure(one: Watched): Promise<Failure | null> {
     const names = containerNames(one.appName, one.id, one.configuration.replicas)
     const found = await Promise.all(names.map((name) => this.#fails(name, one)))
-    return found.find((why) => why !== null) ?? null
+    return found.find((failure) => failure !== null) ?? null
   }
 
-  async #fails(name: string, { port, configuration: { health } }: Watched): Promise<string | null> {
-    const state = await this.tools.docker.findContainer(name)
+  async #fails(name: string, { port, configuration: { health } }: Watched): Promise<Failure | null> {
+    const { docker } = this.tools
+    const state = await docker.findContainer(name)
     if (!state) return null // removed by hand: the reconciler makes it again
-    if (state.outOfMemory) return 'it used more memory than its limit (OOM)'
-    if (state.restarts > 0) return `it ended and was started again (exit code ${state.exitCode})`
-    if (!state.running) return `it ended with exit code ${state.exitCode}`
+    if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
     const finding = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
-    return finding.hopeless || failures >= UNHEALTHY_AFTER ? `it became unhealthy: ${finding.why}` : null
+    if (!finding.hopeless && failures < UNHEALTHY_AFTER) return null
+    return { why: `it became unhealthy: ${finding.why}`, container: name, exitCode: null }
   }
 
   async #end({ id, stageId }: Watched): Promise<void> {

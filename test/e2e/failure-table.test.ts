@@ -4,6 +4,7 @@ import { after, before, describe, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { followLog, graphql, readDeployment } from '../support/client.js'
+import { SET } from '../support/mutations.js'
 import { BASE_IMAGE, slowStep, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 import { scripted, SERVE, serving, STUBBORN } from '../support/serving.js'
@@ -174,6 +175,21 @@ describe('the failure table', { concurrency: true }, () => {
     assert.deepEqual((await historyOf(installation, next.id)).slice(-2), ['RUNNING', 'ROLLED_BACK'])
     await until(SOON_MS, async () => (await containersOf('crashing')).length === 1)
     assert.deepEqual(await containersOf('crashing'), [`crashing-${app.first}`])
+  })
+
+  test('watch: what ends is rolled back with its exit code and its last lines, secrets masked', async () => {
+    await using app = await serving(installation, 'telling', webApp('old'))
+    const variables = [{ key: 'DATABASE', value: 'postgres://app:hunter2-hunter2@db' }]
+    await graphql(port, SET, { id: app.stageId, v: variables })
+    // Docker starts it again: most of the time it runs when the watcher looks.
+    const script = 'busybox httpd -p 8080 -h /www; sleep 2; echo "cannot reach $DATABASE"; exit 3'
+    const next = await app.next(scripted(script, 'new'))
+    assert.equal(next.end, 'RUNNING', next.log)
+    await is(next.id, 'ROLLED_BACK')
+    const { error } = await readDeployment(port, next.id)
+    assert.deepEqual([error?.code, error?.phase, error?.exitCode], ['ROLLED_BACK', 'RUNNING', 3])
+    assert.match(error?.message ?? '', /ended and was started again \(exit code 3\)$/)
+    assert.deepEqual([...new Set(error?.lastLines)], ['cannot reach [REDACTED]'])
   })
 
   test('watch: traffic goes back to a version that ignores SIGTERM while that is being stopped', async (t) => {

@@ -97,6 +97,17 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
     assert.deepEqual([...seen.pages], ['two'])
   })
 
+  test('a Traefik that is not on the network of the apps: nothing is switched to what it does not reach', async () => {
+    gateway.isCutOff = true
+    const next = await app.next(webApp('unreached'))
+    gateway.isCutOff = false
+    const { error } = await readDeployment(installation.port, next.id)
+    assert.deepEqual([next.end, error?.code], ['FAILED', 'ROUTER_UNREACHABLE'])
+    assert.match(error?.message ?? '', /is Traefik on the Docker network "longshore"\?/)
+    assert.equal((await readDeployment(installation.port, serves)).status, 'RUNNING')
+    assert.equal((await ask(HOST)).body, 'two')
+  })
+
   test('a Traefik that is away: nothing is switched to what cannot be reached, and nothing taken back', async () => {
     await gateway[Symbol.asyncDispose]()
     const next = await app.next(webApp('four'))

@@ -22,7 +22,7 @@ describe('a deployment that is held at', () => {
 
   for (const place of HELD_AT) {
     test(`${place}: is cancelled by a notification and leaves nothing`, async () => {
-      const held = hold(scene, place)
+      const held = await hold(scene, place)
       scene.repository.commit(webApp(`cancelled at ${place}`))
       const id = await scene.deploy(app)
       await held.reached(id)
@@ -39,7 +39,7 @@ describe('a deployment that is held at', () => {
     })
 
     test(`${place}: ends with its stage's stop, and what served comes back with its start`, async () => {
-      const held = hold(scene, place)
+      const held = await hold(scene, place)
       scene.repository.commit(webApp(`stopped at ${place}`))
       const id = await scene.deploy(app)
       await held.reached(id)
@@ -58,7 +58,7 @@ describe('a deployment that is held at', () => {
 
     test(`${place}: goes with its app`, async () => {
       const other = await scene.app(`gone-${place}`)
-      const held = hold(scene, place)
+      const held = await hold(scene, place)
       const id = await scene.deploy(other)
       await held.reached(id)
       const deleted = scene.own.commands.apps.delete(other.id)
@@ -74,7 +74,7 @@ describe('a deployment that is held at', () => {
   }
 
   test('build, while what serves is restarted: the restart makes it superfluous, and nothing is left', async () => {
-    const held = hold(scene, 'build')
+    const held = await hold(scene, 'build')
     const id = await scene.deploy(app)
     await held.reached(id)
     const builds = scene.docker.builds.finished

@@ -53,7 +53,7 @@ describe('a database that', () => {
   test('does not answer: who cannot renew its lease gives up before it ends, and begins again', async () => {
     await using scene = await Scene.open()
     const worker = await scene.worker({ LEASE_SECONDS: '4' })
-    const held = hold(scene, 'build')
+    const held = await hold(scene, 'build')
     const id = await scene.deploy(await scene.app('patient'))
     await held.reached(id)
     const aborted = scene.docker.builds.aborted
@@ -142,7 +142,7 @@ describe('without any notification', () => {
     const log = await followLog(port, deploymentId)
     assert.equal(log.at(-1)?.end?.status, 'RUNNING')
     assert.ok(performance.now() - startedAt < 5_000, 'a poll of the queue and one of the log')
-    const held = hold(scene, 'build')
+    const held = await hold(scene, 'build')
     scene.repository.commit({ 'www/index.html': 'built anew' })
     const second = await deploy(port, appId)
     await held.reached(second)

@@ -33,7 +33,8 @@ async function replaced(scene: Scene): Promise<Replacement> {
   const failed = await scene.deploy(app)
   await until(10_000, () => dying.child.signalCode === 'SIGKILL')
   const tools = await toolsOf(scene)
-  const back = () => returnTraffic(failed, 'it failed', partsOf(scene, tools), new AbortController().signal)
+  const failure = { why: 'it failed', container: `steady-${failed}`, exitCode: null }
+  const back = () => returnTraffic(failed, failure, partsOf(scene, tools), new AbortController().signal)
   return {
     ...{ before, tools, back },
     isBack: async () => {

@@ -18,7 +18,7 @@ describe('a worker that is asked to stop', () => {
     await scene.worker()
     const { app } = await scene.serving('steady')
     for (const place of HELD_AT) {
-      const held = hold(scene, place)
+      const held = await hold(scene, place)
       scene.repository.commit(webApp(place))
       const id = await scene.deploy(app)
       await held.reached(id)
@@ -52,7 +52,7 @@ describe('a worker that is asked to stop', () => {
   test('twice: ends at once, and the next worker takes up what it left', async () => {
     await using scene = await Scene.open()
     const worker = await scene.worker({ STOP_GRACE_SECONDS: '60' })
-    const held = hold(scene, 'build')
+    const held = await hold(scene, 'build')
     const id = await scene.deploy(await scene.app('hasty'))
     await held.reached(id)
     worker.child.kill('SIGTERM')

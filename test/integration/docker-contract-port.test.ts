@@ -209,6 +209,17 @@ for (const kind of ['real', 'fake'] as const) {
       await docker().removeContainer(wanted.name, 1)
     })
 
+    test('tells how a container ended that runs again', async () => {
+      const { id } = await build('again', script('sleep 1; exit 3'))
+      const wanted = request('again', id)
+      await run(wanted)
+      assert.equal(await docker().lastEnd(wanted.name), null)
+      await docker().keepRunning(wanted.name, SIGNAL)
+      await until(10_000, async () => ((await docker().findContainer(wanted.name))?.restarts ?? 0) > 0)
+      assert.deepEqual(await docker().lastEnd(wanted.name), { exitCode: 3, outOfMemory: false })
+      await docker().removeContainer(wanted.name, 1)
+    })
+
     test('lists containers by label', async () => {
       const { id } = await build('web', webApp('hello'))
       const wanted = request('listed', id)

@@ -74,20 +74,6 @@ describe('mirrors that something went wrong with', () => {
     assert.equal((await port().fetch(request('two'), NEVER)).commitSha, head)
   })
 
-  test('the lock of a process that lives is waited for; that of a dead one is taken over', async () => {
-    const dead = execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }).trim()
-    leave(`${mirror}.lock`, dead)
-    assert.ok((await port().fetch(request('one'), NEVER)).commitSha)
-    assert.equal(existsSync(`${mirror}.lock`), false)
-
-    leave(`${mirror}.lock`, String(process.pid))
-    await assert.rejects(port({ timeoutMs: 300 }).fetch(request('two'), NEVER), codeIs('CLONE_TIMEOUT'))
-    assert.equal(existsSync(`${mirror}.lock`), true, 'a lock that is held is nobody else’s to remove')
-    const waiting = port().fetch(request('three'), NEVER)
-    rmSync(`${mirror}.lock`)
-    assert.ok((await waiting).commitSha)
-  })
-
   test('a fetch that is broken off at any point of its transfer leaves the mirror usable and unlocked', async () => {
     for (let file = 0; file < 120; file++) {
       writeFileSync(join(repository.folder, `large-${file}`), randomBytes(60_000))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -9,6 +9,7 @@ import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { DeployError } from '../../src/engine/errors.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
+import { ownIdentity } from '../../src/engine/git/process-identity.js'
 import { TestRepository } from '../support/repository.js'
 
 const NEVER = new AbortController().signal
@@ -163,8 +164,10 @@ describe('the git port', () => {
     await assert.rejects(fetch(null, port(), breaking.signal), /broken off/)
     const mirror = readdirSync(join(dataDir, 'mirrors')).find((name) => name.endsWith('.git'))
     assert.ok(mirror)
-    const dead = execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }).trim()
-    writeFileSync(join(dataDir, 'mirrors', `${mirror}.lock`), dead)
+    const pid = Number(execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }))
+    const lock = join(dataDir, 'mirrors', `${mirror}.lock`)
+    mkdirSync(lock)
+    writeFileSync(join(lock, 'dead'), JSON.stringify({ ...(await ownIdentity()), pid }))
     writeFileSync(join(dataDir, 'mirrors', mirror, 'shallow.lock'), '')
     assert.equal((await fetch(null)).commitSha, head)
   })

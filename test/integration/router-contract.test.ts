@@ -74,6 +74,10 @@ function contract(open: Open): void {
   })
   after(() => opened[Symbol.asyncDispose]())
 
+  const reaches = (id: string, path = '/') => {
+    const host = `shop-${id}.test.example`
+    return routed.router.reaches({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
+  }
   const ask = (host: string, path?: string) => askHost(routed.port, host, path)
   const becomes = (host: string, body: string) =>
     until(LATEST_MS, async () => (await ask(host)).body.startsWith(body))
@@ -85,7 +89,7 @@ function contract(open: Open): void {
     await routed.router.apply()
     await becomes(`shop-${fresh}.test.example`, 'new')
     await isGone(HOST)
-    assert.equal(await routed.router.reaches(`shop-${fresh}.test.example`, '/', 2_000), true)
+    assert.equal(await reaches(fresh), true)
     assert.equal(await routed.router.confirms(shop.stageId, fresh), false)
   })
 
@@ -154,7 +158,6 @@ function contract(open: Open): void {
       response.end(incoming.url === '/none' ? '404 page not found\n' : 'come back later')
     })
     await routed.router.apply()
-    const reaches = (id: string, path = '/') => routed.router.reaches(`shop-${id}.test.example`, path, 2_000)
     await until(LATEST_MS, () => reaches(rude))
     assert.equal(await reaches(shut), false)
     assert.equal(await reaches('nobody'), false)

@@ -145,6 +145,25 @@ describe('a switch of traffic', () => {
     }
   })
 
+  test('a version whose containers are being started answers 503 at its hosts, and no other address is tried', async () => {
+    await using shop = await openShop()
+    const id = await shop.add((incoming) => incoming.socket.destroy())
+    await shop.switchTo(id)
+    await shop.router.apply()
+    const own = `shop-${id}.test.example`
+    assert.equal((await fetchHost(shop.router.port(), own)).status, 502)
+    await shop.database.query('UPDATE deployment SET addresses = NULL')
+    await shop.router.apply()
+    for (const host of [HOST, own]) {
+      const { status, body } = await fetchHost(shop.router.port(), host)
+      assert.deepEqual([status, /is being started/.test(body)], [503, true], host)
+    }
+    assert.equal(await shop.router.confirms('another', id), false)
+    await shop.database.query('UPDATE stage SET stopped = true')
+    await shop.router.apply()
+    assert.equal((await fetchHost(shop.router.port(), HOST)).status, 404)
+  })
+
   test('1,000 requests on kept connections during 10 switches: none fails, each is answered by one version', async () => {
     await using shop = await openShop()
     const versions: string[] = []

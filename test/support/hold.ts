@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { withMirrorLock } from '../../src/engine/git/mirror-lock.js'
 import type { Scene } from './scene.js'
 
 /** Where a deployment can be held. */
@@ -30,7 +31,7 @@ export interface Hold {
 }
 
 /** Holds every deployment that comes to `place` until it is released. */
-export function hold(scene: Scene, place: HeldAt): Hold {
+export async function hold(scene: Scene, place: HeldAt): Promise<Hold> {
   if (place !== 'clone') {
     const gate = scene.docker.hold(PATHS[place])
     return { reached: () => gate.until(), release: () => gate.release() }
@@ -38,8 +39,10 @@ export function hold(scene: Scene, place: HeldAt): Hold {
   // The mirror's lock is held by a process that lives: this one.
   const hash = createHash('sha256').update(scene.repository.url).digest('hex').slice(0, 32)
   const root = join(scene.installation.dataDir, 'mirrors')
-  const path = join(root, `${hash}.git.lock`)
   mkdirSync(root, { recursive: true })
-  writeFileSync(path, String(process.pid))
-  return { reached: (id) => scene.reaches(id, 'CLONING'), release: () => rmSync(path, { force: true }) }
+  const release = await new Promise<() => void>((resolve, reject) => {
+    const untilReleased = () => new Promise<void>((released) => resolve(released))
+    withMirrorLock(join(root, `${hash}.git`), AbortSignal.timeout(10_000), untilReleased).catch(reject)
+  })
+  return { reached: (id) => scene.reaches(id, 'CLONING'), release }
 }

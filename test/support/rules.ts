@@ -217,6 +217,7 @@ function stageOf(one: Input, app: string, domains: readonly string[]): StageRout
     hosts: [stageHost(app, one.stage, one.base), ...domains],
     redirects: new Map(domains.map((host) => [`www.${host}`, one.to] as const)),
     current: target,
+    starting: [],
     deployments: [{ host: `${containerName(app, one.id)}.${one.base}`, target }],
   }
 }

@@ -82,6 +82,8 @@ export interface Dynamic {
 export interface StandIn extends Gateway {
   /** From the first look at which it has a router for the host it follows the files no more: it has hung up. */
   stopFollowingAt(host: string): void
+  /** It is on no network that the apps are on: what it sends to them is lost, and it waits. */
+  isCutOff: boolean
 }
 
 /**
@@ -96,12 +98,17 @@ export async function startStandIn(folder: string): Promise<StandIn> {
     if (last !== null && hasHost(dynamic, last)) kept = dynamic
     return dynamic
   }
-  return { ...(await serve(read)), stopFollowingAt: (host) => (last = host) }
+  const isCutOff = () => standIn.isCutOff
+  const gateway = await serve(read, isCutOff)
+  const standIn: StandIn = { ...gateway, isCutOff: false, stopFollowingAt: (host) => (last = host) }
+  return standIn
 }
 
 /** A gateway that routes, and answers its API, by what is read for each request. */
-export async function serve(read: () => Dynamic): Promise<Gateway> {
-  const web = createServer((incoming, response) => route(read(), incoming, response))
+export async function serve(read: () => Dynamic, isCutOff = () => false): Promise<Gateway> {
+  const web = createServer((incoming, response) => {
+    if (!isCutOff()) route(read(), incoming, response)
+  })
   const api = createServer((incoming, response) => answerApi(read(), incoming, response))
   const [port, apiPort] = [await listen(web), await listen(api)]
   return {

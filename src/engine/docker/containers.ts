@@ -3,9 +3,7 @@ import { DeployError, LostClaimError } from '../errors.js'
 import { EPOCH_LABEL } from '../names.js'
 import { gone } from './calls.js'
 import { containerOptions } from './container-options.js'
-import type { ContainerRequest } from './docker.js'
-
-const NETWORK = 'longshore'
+import { type ContainerRequest, NETWORK } from './docker.js'
 
 /** The container's address on the bridge that all containers of apps are on. */
 export function addressIn(settings: { Networks: Record<string, { IPAddress: string }> }): string | null {

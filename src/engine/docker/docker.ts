@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { Listening } from './listening.js'
 
+/** The bridge that all containers of apps are on. */
+export const NETWORK = 'longshore'
+
 /** What a build writes: a line of the engine, or bytes of the program that a step runs; steps run at the same time. */
 export interface BuildOutput {
   line(text: string): void
@@ -56,6 +59,12 @@ export interface ContainerState {
   readonly health: 'starting' | 'healthy' | 'unhealthy' | null
   /** On Longshore's network; null while it has none. */
   readonly address: string | null
+}
+
+/** How a container ended. */
+export interface ContainerEnd {
+  readonly exitCode: number
+  readonly outOfMemory: boolean
 }
 
 export interface ImageSummary {
@@ -124,6 +133,8 @@ export interface Docker {
   /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
   startContainer(name: string, signal: AbortSignal): Promise<void>
   findContainer(name: string): Promise<ContainerState | null>
+  /** How a container ended last that the engine has started again. Null: it has not ended, or that is long ago. */
+  lastEnd(name: string): Promise<ContainerEnd | null>
   /** From now on the engine starts it again whenever it ends. */
   keepRunning(name: string, signal: AbortSignal): Promise<void>
   /** Last lines of what it wrote, oldest first. */

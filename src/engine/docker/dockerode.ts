@@ -9,6 +9,7 @@ import { addressIn, createContainer, hasLabels, lastLines, startContainer } from
 import { openLogs } from './container-logs.js'
 import type {
   BuildRequest,
+  ContainerEnd,
   ContainerEvent,
   ContainerLogsQuery,
   ContainerOutput,
@@ -19,7 +20,7 @@ import type {
   Docker as DockerPort,
   Image,
 } from './docker.js'
-import { readEvents } from './events.js'
+import { lastEnd, readEvents } from './events.js'
 import { buildImage, findImage } from './images.js'
 import { type Listening, listeningOf } from './listening.js'
 
@@ -118,6 +119,10 @@ export class Dockerode implements DockerPort {
       health: healthOf(found.State.Health?.Status),
       address: addressIn(found.NetworkSettings),
     }
+  }
+
+  lastEnd(name: string): Promise<ContainerEnd | null> {
+    return this.#call(() => lastEnd(this.#docker, name))
   }
 
   async keepRunning(name: string, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
-import type { ContainerEvent } from './docker.js'
+import type Docker from 'dockerode'
+import type { ContainerEnd, ContainerEvent } from './docker.js'
 import { readNdjson } from './ndjson.js'
 
 interface EventMessage {
@@ -14,4 +15,21 @@ export async function* readEvents(stream: NodeJS.ReadableStream): AsyncGenerator
     const labels = message.Actor?.Attributes ?? {}
     yield { action, name: labels.name ?? '', labels }
   }
+}
+
+/**
+ * A container that runs again has no exit code of its own any more, but the engine remembers its newest events: 256 of
+ * all containers.
+ */
+export async function lastEnd(docker: Docker, name: string): Promise<ContainerEnd | null> {
+  const filters = { type: ['container' as const], container: [name], event: ['die' as const, 'oom' as const] }
+  const until = Date.now() / 1000
+  let exitCode: number | null = null
+  let outOfMemory = false
+  for await (const { action, labels } of readEvents(await docker.getEvents({ filters, since: 0, until }))) {
+    if (action === 'oom') outOfMemory = true
+    // A label of the image may stand in its place.
+    else if (/^\d{1,3}$/.test(labels.exitCode ?? '')) exitCode = Number(labels.exitCode)
+  }
+  return exitCode === null ? null : { exitCode, outOfMemory }
 }

@@ -113,6 +113,11 @@ export function boundedLine(line: string, isCut = false): string {
   return cleanLine(kept) + (isCut || length < visible.length ? CUT : '')
 }
 
+/** A program's last lines for storage and display. `mask` is asked once: a secret of several lines is one. */
+export function cleanLines(lines: readonly string[], mask: (text: string) => string): string[] {
+  return lines.length === 0 ? [] : mask(lines.join('\n')).split('\n').map(cleanLine)
+}
+
 /** One line for storage and display; also used for messages that quote a program's output. */
 export function cleanLine(line: string): string {
   return line

@@ -11,7 +11,7 @@ import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
-import type { Router } from './router.js'
+import type { Router, Trial } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
 import { Turns } from './turns.js'
 import { type Handshake, upgrade } from './upgrade.js'
@@ -29,11 +29,12 @@ const POLL_MS = 5_000
 
 interface Hosts {
   readonly targets: ReadonlyMap<string, Target>
+  readonly starting: ReadonlySet<string>
   readonly redirects: ReadonlyMap<string, string>
   readonly current: ReadonlyMap<string, { readonly deploymentId: string | null; readonly epoch: number }>
 }
 
-const NOTHING: Hosts = { targets: new Map(), redirects: new Map(), current: new Map() }
+const NOTHING: Hosts = { targets: new Map(), starting: new Set(), redirects: new Map(), current: new Map() }
 
 /**
  * The reverse proxy in the process: HTTP and WebSocket, streaming both ways, host by host as the routing table says.
@@ -106,7 +107,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   /** A real request over the port that everybody uses. */
-  reaches(host: string, path: string, timeoutMs: number): Promise<boolean> {
+  reaches({ host, path, timeoutMs }: Trial): Promise<boolean> {
     return new Promise((resolve) => {
       const asked = this.#ask(host, path)
       const timer = setTimeout(() => finish(true), timeoutMs) // the app is slow, but it was reached
@@ -171,7 +172,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       const targetNow = () => this.#hosts.targets.get(host)
       return { target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns }
     }
-    if (location === null) errorPage(incoming, response, 404)
+    if (location === null) errorPage(incoming, response, this.#hosts.starting.has(host) ? 503 : 404)
     else redirect(incoming, response, location)
     return null
   }
@@ -201,6 +202,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
 
 function hostsOf(stages: readonly StageRoutes[]): Hosts {
   const targets = new Map<string, Target>()
+  const starting = new Set(stages.flatMap((stage) => stage.starting))
   const redirects = new Map<string, string>()
   const current = new Map<string, { deploymentId: string | null; epoch: number }>()
   for (const stage of stages) {
@@ -209,7 +211,7 @@ function hostsOf(stages: readonly StageRoutes[]): Hosts {
     for (const [host, to] of stage.redirects) redirects.set(host, to)
     current.set(stage.stageId, { deploymentId: stage.current?.deploymentId ?? null, epoch: stage.routeEpoch })
   }
-  return { targets, redirects, current }
+  return { targets, starting, redirects, current }
 }
 
 /** Without port and final dot, in lower case. */

@@ -8,6 +8,10 @@ const TEXTS = {
     'The app does not answer',
     'It is deployed, but its container refused the connection. Try again shortly.',
   ],
+  503: [
+    'The app is being started',
+    'It is deployed, and answers here when its containers run. Try again shortly.',
+  ],
 } as const
 
 /** Tells the router's own answers from those of apps. */
@@ -21,7 +25,7 @@ export function isErrorPage(headers: IncomingHttpHeaders): boolean {
 export function errorPage(
   incoming: IncomingMessage,
   response: ServerResponse,
-  status: 400 | 404 | 502,
+  status: keyof typeof TEXTS,
 ): void {
   const host = incoming.headers.host ?? ''
   const [title, text] = TEXTS[status]

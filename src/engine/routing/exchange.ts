@@ -19,7 +19,7 @@ const MORE_TRIES = 2
 /** Where requests for a host go, and what they share. */
 export interface Way {
   readonly target: Target
-  /** Where the host leads by now: a container that was made again has another address. */
+  /** Where the host leads by now: a container that was made again has another address, and its old one may be another's. */
   readonly targetNow: () => Target | undefined
   readonly agent: Agent
   readonly inFlight: InFlight
@@ -103,16 +103,16 @@ export class Exchange {
   #fail(isConnected: boolean, wasIdle: boolean): void {
     if (this.#isOver) return
     const isLast = this.#tries >= this.#target.addresses.length + MORE_TRIES
-    if (isLast || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
+    const target = this.way.targetNow()
+    if (!target || isLast || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
     // An idle connection that was closed says nothing about a new one.
     if (!wasIdle) this.#tried.add(this.#host)
-    this.#follow()
+    this.#follow(target)
     this.send()
   }
 
   /** The host may lead elsewhere by now; whoever drains that deployment has to wait for this request. */
-  #follow(): void {
-    const target = this.way.targetNow() ?? this.#target
+  #follow(target: Target): void {
     if (target.deploymentId !== this.#target.deploymentId) {
       this.#leave()
       this.#leave = this.way.inFlight.enter(target.deploymentId)

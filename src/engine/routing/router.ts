@@ -1,3 +1,13 @@
+/** A request that is tried to see whether it gets through. */
+export interface Trial {
+  readonly host: string
+  readonly path: string
+  readonly timeoutMs: number
+  /** Where the containers that it is to get to answer past the router. */
+  readonly addresses: readonly string[]
+  readonly port: number
+}
+
 /**
  * What carries requests to containers. The database says where they go (table.ts); a router is a projection of it,
  * made again at any time, and never goes back to an older `route_epoch` of a stage.
@@ -9,8 +19,8 @@ export interface Router {
    * @throws Error when the database, or the place where the router reads from, is away
    */
   apply(): Promise<void>
-  /** Whether a request for `host` gets through the router to a container, whatever the container answers. */
-  reaches(host: string, path: string, timeoutMs: number): Promise<boolean>
+  /** Whether a request gets through the router to a container, whatever the container answers. */
+  reaches(trial: Trial): Promise<boolean>
   /** Whether the stage's traffic goes to the deployment. Null: nobody can tell, as when the router is away. */
   confirms(stageId: string, deploymentId: string): Promise<boolean | null>
   /** Requests under way for a deployment; null: this router cannot tell. */

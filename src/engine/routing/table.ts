@@ -22,6 +22,8 @@ export interface StageRoutes {
   readonly redirects: ReadonlyMap<string, string>
   /** What the hosts answer with; null while nothing serves. */
   readonly current: Target | null
+  /** Hosts of what has the stage's traffic while its containers are being started. */
+  readonly starting: readonly string[]
   /** Each deployment's own host, while its containers run. */
   readonly deployments: readonly { readonly host: string; readonly target: Target }[]
 }
@@ -32,12 +34,15 @@ interface Row {
   stage: string
   route_epoch: string
   current_deployment_id: string | null
+  starting: boolean
   domains: string[]
   targets: Target[]
 }
 
 const ROWS = `
   SELECT s.id, a.name AS app, s.name AS stage, s.route_epoch, s.current_deployment_id,
+         EXISTS (SELECT 1 FROM deployment d WHERE d.id = s.current_deployment_id AND d.addresses IS NULL
+                    AND d.status IN ('RUNNING', 'RETIRED') AND NOT s.stopped) AS starting,
          ARRAY(SELECT host FROM domain WHERE stage_id = s.id ORDER BY host) AS domains,
          (SELECT coalesce(json_agg(json_build_object('deploymentId', d.id, 'addresses', d.addresses, 'port', d.port)), '[]')
             FROM deployment d WHERE d.stage_id = s.id AND d.addresses IS NOT NULL
@@ -53,19 +58,21 @@ const ROWS = `
 export async function readRoutes(database: Queryable, baseDomain: string): Promise<StageRoutes[]> {
   const rows = await database.query<Row[]>(ROWS)
   const owned = new Set(rows.flatMap((row) => row.domains))
-  return rows.map((row) => ({
-    stageId: row.id,
-    appName: row.app,
-    stageName: row.stage,
-    routeEpoch: Number(row.route_epoch),
-    hosts: [stageHost(row.app, row.stage, baseDomain), ...row.domains],
-    redirects: redirectsOf(row.domains, owned),
-    current: row.targets.find(({ deploymentId }) => deploymentId === row.current_deployment_id) ?? null,
-    deployments: row.targets.map((target) => ({
-      host: `${containerName(row.app, target.deploymentId)}.${baseDomain}`,
-      target,
-    })),
-  }))
+  return rows.map((row) => {
+    const hosts = [stageHost(row.app, row.stage, baseDomain), ...row.domains]
+    const hostOf = (deploymentId: string) => `${containerName(row.app, deploymentId)}.${baseDomain}`
+    return {
+      stageId: row.id,
+      appName: row.app,
+      stageName: row.stage,
+      routeEpoch: Number(row.route_epoch),
+      hosts,
+      redirects: redirectsOf(row.domains, owned),
+      current: row.targets.find(({ deploymentId }) => deploymentId === row.current_deployment_id) ?? null,
+      starting: row.starting ? [...hosts, hostOf(row.current_deployment_id ?? '')] : [],
+      deployments: row.targets.map((target) => ({ host: hostOf(target.deploymentId), target })),
+    }
+  })
 }
 
 /** A domain's counterpart with or without `www.`, unless that is somebody's domain itself. */

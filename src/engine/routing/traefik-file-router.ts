@@ -4,7 +4,7 @@ import type { Logger } from '../../logger.js'
 import type { Queryable } from '../logs/store.js'
 import type { Wakeups } from '../wakeups.js'
 import { RouteFiles } from './route-files.js'
-import type { Router } from './router.js'
+import type { Router, Trial } from './router.js'
 import { readRoutes, type StageRoutes } from './table.js'
 import { dynamicFile, epochOf, expectedOf, type TraefikEntries } from './traefik-dynamic.js'
 import { obeys, reachesThrough } from './traefik-gateway.js'
@@ -70,8 +70,8 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     return this.#waiting
   }
 
-  reaches(host: string, path: string, timeoutMs: number): Promise<boolean> {
-    return reachesThrough(this.options.url, host, path, timeoutMs)
+  reaches(trial: Trial): Promise<boolean> {
+    return reachesThrough(this.options.url, trial)
   }
 
   /**

@@ -1,4 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
+import { isIPv6 } from 'node:net'
+import type { Trial } from './router.js'
 import { type Expected, MARK } from './traefik-dynamic.js'
 
 const API_MS = 2_000
@@ -20,19 +22,27 @@ interface Answer {
 }
 
 /**
- * Whether a request to Traefik for `host` gets to a container: an answer that is not in Traefik's own words. An app
- * that takes longer than `timeoutMs` is slow, but was reached, as far as anybody can tell.
+ * Whether a request to Traefik gets to a container: an answer that is not in Traefik's own words. An app that takes
+ * longer than the time is slow, but was reached, as far as anybody can tell; unless its containers answer in time past
+ * Traefik.
  */
-export async function reachesThrough(
-  url: string,
-  host: string,
-  path: string,
-  timeoutMs: number,
-): Promise<boolean> {
+export async function reachesThrough(url: string, trial: Trial): Promise<boolean> {
+  const { host, path, timeoutMs } = trial
   const answer = await ask(new URL(url), path, { host }, timeoutMs).catch(() => null)
-  if (answer === null || answer === 'late') return answer === 'late'
+  if (answer === null) return false
+  if (answer === 'late') return !(await answersInTime(trial))
   if (answer.status === 404 && answer.marked) return true
   return !OWN_WORDS[answer.status]?.includes(answer.body.trim())
+}
+
+/** A Traefik that is on another network than the apps is not refused: bridges drop what it sends, and it waits. */
+async function answersInTime({ host, path, timeoutMs, addresses, port }: Trial): Promise<boolean> {
+  const urls = addresses.map(
+    (address) => new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
+  )
+  const asked = urls.map((url) => ask(url, path, { host }, timeoutMs).catch(() => 'late' as const))
+  const answers = await Promise.all(asked)
+  return answers.length > 0 && !answers.includes('late')
 }
 
 /**

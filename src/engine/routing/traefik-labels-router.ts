@@ -1,4 +1,4 @@
-import type { Router } from './router.js'
+import type { Router, Trial } from './router.js'
 import { reachesThrough } from './traefik-gateway.js'
 
 /**
@@ -14,8 +14,8 @@ export class TraefikLabelsRouter implements Router {
     return Promise.resolve()
   }
 
-  reaches(host: string, path: string, timeoutMs: number): Promise<boolean> {
-    return this.url === null ? Promise.resolve(true) : reachesThrough(this.url, host, path, timeoutMs)
+  reaches(trial: Trial): Promise<boolean> {
+    return this.url === null ? Promise.resolve(true) : reachesThrough(this.url, trial)
   }
 
   confirms(): Promise<null> {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { ask, chooseProbe, type Finding, type Probe } from '../health.js'
-import { cleanLine } from '../logs/lines.js'
+import { cleanLines } from '../logs/lines.js'
 import type { Tools, Work } from './context.js'
 
 /** A container of the deployment and the port that it is to answer on. */
@@ -112,8 +112,7 @@ async function listeningHint({ container, port }: Candidate, tools: Tools): Prom
 
 async function readLastLines(work: Work, { container }: Candidate, tools: Tools): Promise<string[]> {
   const lines = await tools.docker.lastLines(container, LAST_LINES)
-  const text = work.log.mask(lines.join('\n'))
-  const clean = text === '' ? [] : text.split('\n').map(cleanLine)
+  const clean = cleanLines(lines, (text) => work.log.mask(text))
   for (const line of clean) work.log.system(`| ${line}`)
   return clean
 }

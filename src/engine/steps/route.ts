@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../entities/deployment-status.js'
+import { NETWORK } from '../docker/docker.js'
 import { CancelledError, DeployError, LostClaimError } from '../errors.js'
 import type { Queryable } from '../logs/store.js'
 import type { LogRemainder } from '../logs/writer.js'
@@ -36,7 +37,7 @@ export async function route(
   signal: AbortSignal,
 ): Promise<Replaced | null> {
   await Promise.all([
-    step(tools, 'reach', () => untilReached(work, tools, signal)),
+    step(tools, 'reach', () => untilReached(work, started, tools, signal)),
     step(tools, 'keep-running', () =>
       Promise.all(started.containers.map((name) => tools.docker.keepRunning(name, signal))),
     ),
@@ -55,20 +56,31 @@ export async function route(
 }
 
 /** The address was recorded before: the router shows the deployment's own host. */
-async function untilReached(work: Work, tools: Tools, signal: AbortSignal): Promise<void> {
+async function untilReached(
+  work: Work,
+  { addresses, port }: Started,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<void> {
   const host = `${containerName(work.app.name, work.deployment.id)}.${tools.settings.baseDomain}`
   const path = work.configuration.health.path ?? '/'
+  const trial = { host, path, timeoutMs: REACH_MS, addresses, port }
   const until = performance.now() + tools.settings.confirmMs
   tools.wakeups.notify('route', work.stage.id)
   for (;;) {
     await tools.router.apply().catch(() => undefined)
-    if (await tools.router.reaches(host, path, REACH_MS)) return
+    if (await tools.router.reaches(trial)) return
     if (performance.now() > until) {
-      const message = `the router does not get through to ${host} although the container answers: see the server's log and the router's`
+      const message = `the router does not get through to ${host} although the container answers: ${advice(tools)}`
       throw new DeployError('ROUTER_UNREACHABLE', message)
     }
     await sleep(ROUTER_LOOK_MS, undefined, { signal })
   }
+}
+
+function advice({ settings: { router } }: Tools): string {
+  const logs = "see the server's log and the router's"
+  return router.startsWith('traefik') ? `is Traefik on the Docker network "${NETWORK}"? If so, ${logs}` : logs
 }
 
 async function switchTraffic(

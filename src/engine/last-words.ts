@@ -1,0 +1,60 @@
+import type { Deployment } from '../entities/deployment.js'
+import { bounded } from './docker/calls.js'
+import type { ContainerState, Docker } from './docker/docker.js'
+import { cleanLines } from './logs/lines.js'
+import { Redactor } from './logs/redactor.js'
+import type { SecretBox } from './secrets.js'
+import { openConfiguration } from './variables.js'
+
+/** Why a version that serves fails. */
+export interface Failure {
+  readonly why: string
+  /** Which of its containers shows it; null: the fault is not in a container. */
+  readonly container: string | null
+  /** Null: the container has not ended, or nobody knows any more. */
+  readonly exitCode: number | null
+}
+
+const LAST_LINES = 100
+/** Traffic fails meanwhile: it goes back without them rather than later. */
+const READ_MS = 1_000
+
+/** Tells how a container ended that does not run, or that the engine has started again: then it is asked about it. */
+export async function howItEnded(container: string, state: ContainerState, docker: Docker): Promise<Failure> {
+  const end = state.running ? await soon(docker.lastEnd(container), null) : state
+  const exitCode = end?.exitCode ?? null
+  const failure = (why: string) => ({ why, container, exitCode })
+  if (state.outOfMemory || end?.outOfMemory) return failure('it used more memory than its limit (OOM)')
+  const code = `exit code ${exitCode ?? 'unknown'}`
+  return failure(state.restarts > 0 ? `it ended and was started again (${code})` : `it ended with ${code}`)
+}
+
+/**
+ * What the container that failed wrote last: at most 100 lines, secrets masked. Empty when it cannot be read within a
+ * second, or when it is not known what has to be masked. Never rejects.
+ */
+export async function lastWords(
+  { container }: Failure,
+  failed: Deployment,
+  docker: Docker,
+  secrets: SecretBox,
+): Promise<string[]> {
+  const redactor = redactorFor(failed, secrets)
+  if (container === null || redactor === null) return []
+  const lines = await soon(docker.lastLines(container, LAST_LINES), [])
+  return cleanLines(lines, (text) => redactor.mask(text))
+}
+
+function redactorFor({ stageId, configuration }: Deployment, secrets: SecretBox): Redactor | null {
+  if (configuration === null) return null
+  try {
+    const { variables, buildSecrets } = openConfiguration(secrets, stageId, configuration)
+    return new Redactor([...variables.values(), ...buildSecrets.values()])
+  } catch {
+    return null
+  }
+}
+
+function soon<T>(work: Promise<T>, otherwise: T): Promise<T> {
+  return bounded(work, READ_MS).catch(() => otherwise)
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, test } from 'node:test'
+import type { Deployment } from '../../src/entities/deployment.js'
+import type { ContainerState, Docker } from '../../src/engine/docker/docker.js'
+import { howItEnded, lastWords } from '../../src/engine/last-words.js'
+import { SecretBox } from '../../src/engine/secrets.js'
+import { variablePlace } from '../../src/engine/variables.js'
+
+const RUNS: ContainerState = {
+  ...{ running: true, exitCode: 0, outOfMemory: false, restarts: 1, keptRunning: true },
+  ...{ health: null, address: '10.0.0.2' },
+}
+const never = () => new Promise<never>(() => undefined)
+const docker = (calls: Partial<Docker>) => calls as Docker
+
+describe('how a container ended', () => {
+  const told = async (state: Partial<ContainerState>, lastEnd: Docker['lastEnd'] = never) => {
+    const { why, exitCode } = await howItEnded('web', { ...RUNS, ...state }, docker({ lastEnd }))
+    return [why, exitCode]
+  }
+
+  test('is what it says itself while it does not run', async () => {
+    const ended = { running: false, exitCode: 3 }
+    assert.deepEqual(await told({ ...ended, restarts: 0 }), ['it ended with exit code 3', 3])
+    assert.deepEqual(await told(ended), ['it ended and was started again (exit code 3)', 3])
+    const memory = ['it used more memory than its limit (OOM)', 137]
+    assert.deepEqual(await told({ running: false, exitCode: 137, outOfMemory: true }), memory)
+  })
+
+  test('is what the engine remembers when it runs again, if it does soon', async () => {
+    const end = (outOfMemory: boolean) => () => Promise.resolve({ exitCode: 137, outOfMemory })
+    assert.deepEqual(await told({}, end(false)), ['it ended and was started again (exit code 137)', 137])
+    assert.deepEqual(await told({}, end(true)), ['it used more memory than its limit (OOM)', 137])
+    const unknown = ['it ended and was started again (exit code unknown)', null]
+    assert.deepEqual(await told({}, () => Promise.resolve(null)), unknown)
+    assert.deepEqual(await told({}, () => Promise.reject(new Error('away'))), unknown)
+    assert.deepEqual(await told({}), unknown)
+  })
+})
+
+describe('the last words of a version that failed', () => {
+  const secrets = new SecretBox(randomBytes(32))
+  const secret = 'hunter2-hunter2'
+  const deploymentOf = (box: SecretBox) => {
+    const seal = (key: string) => box.encrypt(secret, variablePlace('stage', key))
+    const variables = [{ key: 'KEY', valueEncrypted: seal('KEY'), buildSecret: false }]
+    return { stageId: 'stage', configuration: { variables } } as unknown as Deployment
+  }
+  const failure = { why: 'it ended', container: 'web', exitCode: 3 }
+  const lines = (lastLines: Docker['lastLines'], box = secrets) =>
+    lastWords(failure, deploymentOf(box), docker({ lastLines }), secrets)
+  const said = () => Promise.resolve([`key=${secret}`, '\x1b]0;title\x07good\x00bye'])
+
+  test('are clean, with secrets masked', async () => {
+    assert.deepEqual(await lines(said), ['key=[REDACTED]', 'good␀bye'])
+  })
+
+  test('are none when the secrets cannot be read, the engine is slow or away, or no container failed', async () => {
+    assert.deepEqual(await lines(said, new SecretBox(randomBytes(32))), [])
+    assert.deepEqual(await lines(never), [])
+    assert.deepEqual(await lines(() => Promise.reject(new Error('away'))), [])
+    const none = { ...failure, container: null }
+    assert.deepEqual(await lastWords(none, deploymentOf(secrets), docker({ lastLines: said }), secrets), [])
+  })
+})
