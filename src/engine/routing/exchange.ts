@@ -104,7 +104,8 @@ export class Exchange {
     if (this.#isOver) return
     const isLast = this.#tries >= this.#target.addresses.length + MORE_TRIES
     const target = this.way.targetNow()
-    if (!target || isLast || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
+    if (!target || isLast || (isConnected && !this.plan.repeatable))
+      return this.#end(() => this.outcome.failed(502))
     // An idle connection that was closed says nothing about a new one.
     if (!wasIdle) this.#tried.add(this.#host)
     this.#follow(target)
