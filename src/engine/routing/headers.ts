@@ -20,6 +20,8 @@ const HOP_BY_HOP = new Set([
  */
 const NEVER_OF_HOP = new Set(['host', 'content-length', 'transfer-encoding'])
 
+const NONE: ReadonlySet<string> = new Set()
+
 /** Whether it came over TLS. */
 export function isSecure(incoming: IncomingMessage): boolean {
   return incoming.socket instanceof TLSSocket
@@ -73,7 +75,8 @@ export function answerHeaders(raw: readonly string[]): string[] {
 }
 
 /** Names of headers that a Connection header declares to be of this hop. */
-function namedIn(connection: string | undefined): Set<string> {
-  const names = (connection ?? '').toLowerCase().split(/\s*,\s*/)
+function namedIn(connection: string | undefined): ReadonlySet<string> {
+  if (!connection) return NONE
+  const names = connection.toLowerCase().split(/\s*,\s*/)
   return new Set(names.filter((name) => !NEVER_OF_HOP.has(name)))
 }
