@@ -63,7 +63,6 @@ for (const kind of ['real', 'fake'] as const) {
     const script = (text: string) => ({
       Dockerfile: `FROM ${BASE_IMAGE}\nCMD ${JSON.stringify(['/bin/busybox', 'sh', '-c', text])}\n`,
     })
-
     test('answers a ping', async () => {
       assert.match(await docker().ping(), /^\d+\.\d+/)
     })
@@ -140,8 +139,8 @@ for (const kind of ['real', 'fake'] as const) {
       const found = await docker().findContainer(wanted.name)
       assert.ok(found?.address)
       assert.deepEqual({ ...found, address: '' }, { ...QUIET, running: true, exitCode: 0, address: '' })
-      const page = await until(5_000, () => fetch(`http://${found.address}:8080/`).catch(() => null))
-      assert.equal(await page.text(), 'hello')
+      const page = () => fetch(`http://${found.address}:8080/`).then((answer) => answer.text())
+      assert.equal(await until(5_000, () => page().catch(() => null)), 'hello')
       await docker().keepRunning(wanted.name, SIGNAL)
       assert.match(JSON.stringify(await engine.inspect(wanted.name)), /"Name":"unless-stopped"/)
       assert.equal((await docker().findContainer(wanted.name))?.keptRunning, true)
@@ -192,7 +191,6 @@ for (const kind of ['real', 'fake'] as const) {
       abort.abort()
       for (const action of ['create', 'start', 'die']) assert.ok(actions.includes(action), actions.join())
     })
-
     test('says where the engine keeps its data', async () => assert.match(await docker().rootFolder(), /^\//))
 
     test('tells of a container that ended, with its code and last lines', async () => {
@@ -232,7 +230,6 @@ for (const kind of ['real', 'fake'] as const) {
       await docker().removeContainer(wanted.name, 1)
       assert.deepEqual(await docker().listContainers('name=listed'), [])
     })
-
     test('what is missing counts as done, or is null', async () => {
       await docker().removeContainer('nope', 1)
       await docker().removeImage('nope:x')
@@ -245,7 +242,10 @@ for (const kind of ['real', 'fake'] as const) {
     test('refuses an image that is not there, and more processors than there are', async () => {
       await assert.rejects(docker().createContainer(request('none', 'nope:x'), SIGNAL), /No such image/)
       const wanted = { ...request('cpus', (await build('cpus', webApp('x'))).id), cpus: 4096 }
-      await assert.rejects(docker().createContainer(wanted, SIGNAL), { code: 'START_FAILED', message: /CPUs/ })
+      await assert.rejects(docker().createContainer(wanted, SIGNAL), {
+        code: 'START_FAILED',
+        message: /CPUs/,
+      })
     })
 
     test('lists and removes images', async () => {
@@ -255,7 +255,6 @@ for (const kind of ['real', 'fake'] as const) {
       await docker().removeImage(tag('listed'))
       assert.equal(await docker().findImage(tag('listed')), null)
     })
-
     test('prunes the build cache', () => docker().pruneBuildCache(1e12))
   })
 }

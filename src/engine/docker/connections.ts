@@ -1,6 +1,7 @@
 import type Docker from 'dockerode'
 import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
+import { inspect } from 'node:util'
 
 /** As the agent that Node.js uses where none is named. */
 const KEPT = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as const
@@ -15,5 +16,7 @@ export function listenToConnections({ modem }: Docker): void {
   const agent = client.protocol === 'https' ? new TlsAgent(KEPT) : new Agent(KEPT)
   const create = agent.createConnection.bind(agent)
   agent.createConnection = (...args) => create(...args)?.on('error', () => undefined)
+  // docker-modem writes out all that a request has, before each: of all connections that takes seconds.
+  Object.defineProperty(agent, inspect.custom, { value: () => 'the connections to the engine' })
   client.agent = agent
 }
