@@ -31,8 +31,9 @@ describe('ROUTER=traefik-labels, the labels read by a stand-in', () => {
   })
   after(async () => {
     await app[Symbol.asyncDispose]()
-    await installation[Symbol.asyncDispose]()
+    // It asks the installation's database which containers there are.
     await gateway[Symbol.asyncDispose]()
+    await installation[Symbol.asyncDispose]()
   })
 
   const ask = (host: string) => fetchHost(gateway.port, host)

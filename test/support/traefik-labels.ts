@@ -18,20 +18,19 @@ interface Container {
  */
 export async function startLabelStandIn(names: () => Promise<string[]>): Promise<Gateway> {
   let dynamic = dynamicOf(inspect(await names()))
-  let looking = false
+  let looking: Promise<void> | null = null
   const look = setInterval(() => {
-    if (looking) return
-    looking = true
-    void names()
-      .then((found) => (dynamic = dynamicOf(inspect(found))))
+    looking ??= names()
+      .then((found) => void (dynamic = dynamicOf(inspect(found))))
       .catch(() => undefined) // one was removed between the two calls
-      .finally(() => (looking = false))
+      .finally(() => (looking = null))
   }, FRESH_MS)
   const gateway = await serve(() => dynamic)
   return {
     ...gateway,
     async [Symbol.asyncDispose]() {
       clearInterval(look)
+      await looking
       await gateway[Symbol.asyncDispose]()
     },
   }
