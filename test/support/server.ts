@@ -93,7 +93,7 @@ export class ServerProcess {
   constructor(env: Readonly<Record<string, string>>) {
     this.roles = env.ROLES ?? 'api,worker'
     const script = `import { main } from ${JSON.stringify(ENTRY)}; await main()`
-    const args = ['--enable-source-maps', '--input-type=module', '--eval', script]
+    const args = ['--input-type=module', '--eval', script]
     this.child = spawn(process.execPath, args, { env: { PATH: process.env.PATH, ...env }, stdio: 'pipe' })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (bytes: Buffer) => (this.output += bytes.toString('utf8')))

@@ -3,7 +3,7 @@ import { tokenize } from './rules.js'
 import { type Dynamic, type Gateway, serve } from './traefik.js'
 
 /** As long as Traefik may take to hear of a container. */
-const FRESH_MS = 100
+const FRESH_MS = 300
 
 interface Container {
   readonly Config: { readonly Labels: Readonly<Record<string, string>> }
