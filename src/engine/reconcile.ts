@@ -50,6 +50,8 @@ export class Reconciler implements AsyncDisposable {
   readonly #stopping = new AbortController()
   /** What is being done, by deployment or container. */
   readonly #busy = new Map<string, Promise<void>>()
+  /** Those whose containers were seen not to run while they were being brought back: maybe it is through with them. */
+  readonly #again = new Set<string>()
   #following: Promise<void> = Promise.resolve()
   #unsubscribe: () => void = () => undefined
   #gathering: NodeJS.Timeout | undefined
@@ -113,13 +115,20 @@ export class Reconciler implements AsyncDisposable {
   /** In the background: an app that does not come up again, or does not end, must not keep the others waiting. */
   #begin(action: ReconcileAction): void {
     const key = action.kind === 'remove' ? action.container : action.deploymentId
-    if (this.#busy.has(key) || this.#stopping.signal.aborted) return
+    if (this.#stopping.signal.aborted) return
+    if (this.#busy.has(key)) {
+      if (action.kind === 'serve') this.#again.add(key)
+      return
+    }
     const doing = this.#carryOut(action)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
         this.logger.warn(FAILED[action.kind], { of: key, error: (error as Error).message })
       })
-      .finally(() => this.#busy.delete(key))
+      .finally(() => {
+        this.#busy.delete(key)
+        if (this.#again.delete(key)) this.#rounds.now()
+      })
     this.#busy.set(key, doing)
   }
 
