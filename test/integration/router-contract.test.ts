@@ -1,91 +1,85 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Disposal } from '../../src/disposal.js'
-import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
-import type { Router } from '../../src/engine/routing/router.js'
-import { TraefikFileRouter } from '../../src/engine/routing/traefik-file-router.js'
-import { createLogger } from '../../src/logger.js'
-import { askHost, openShop, type Shop } from '../support/routing.js'
+import { BASE, type Open, openBuiltin, openLabels, openTraefik, type Routed } from '../support/routers.js'
+import { type Answer, askHost, openShop, type Shop } from '../support/routing.js'
 import { freePort, until } from '../support/server.js'
-import { findTraefik, type Gateway, startStandIn, startTraefik } from '../support/traefik.js'
+import { findTraefik, startStandIn, startTraefik } from '../support/traefik.js'
 
-const HOST = 'shop.test.example'
+const HOST = `shop.${BASE}`
 const LATEST_MS = 5_000
 
-interface Routed {
-  readonly router: Router
-  /** Where requests go in. */
-  readonly port: number
-}
-
-type Open = (shop: Shop, opened: Disposal) => Promise<Routed>
-
-const logger = createLogger('error')
-
-async function openBuiltin({ process }: Shop, opened: Disposal): Promise<Routed> {
-  const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example', tls: null }
-  const router = new BuiltinRouter(process.database, process.wakeups, logger, options)
-  await router.start()
-  opened.use(router)
-  return { router, port: router.port() }
-}
-
-function openTraefik(start: (folder: string) => Promise<Gateway>): Open {
-  return async ({ process }, opened) => {
-    const dir = mkdtempSync(join(tmpdir(), 'longshore-traefik-'))
-    opened.defer(() => rmSync(dir, { recursive: true, force: true }))
-    const { port, api } = opened.use(await start(dir))
-    const router = new TraefikFileRouter(process.database, process.wakeups, logger, {
-      ...{ dir, api, url: `http://127.0.0.1:${port}`, baseDomain: 'test.example', instanceId: 'inst' },
-      ...{ entryPoint: 'web', tlsEntryPoint: 'websecure', certResolver: null },
-    })
-    await router.start()
-    opened.use(router)
-    return { router, port }
-  }
-}
-
-describe('the contract of routers: the built-in one', () => contract(openBuiltin))
+describe('the contract of routers: the built-in one', () => contract(openBuiltin, switching))
 
 describe('the contract of routers: files of Traefik, read by a stand-in', () =>
-  contract(openTraefik(startStandIn)))
+  contract(openTraefik(startStandIn), switching))
+
+describe('the contract of routers: labels of Traefik, read by a stand-in', () =>
+  contract(openLabels, sharing))
 
 describe('the contract of routers: files of Traefik, read by Traefik', () => {
   const file = findTraefik()
-  if (file) contract(openTraefik((folder) => startTraefik(file, folder)))
+  if (file)
+    contract(
+      openTraefik((folder) => startTraefik(file, folder)),
+      switching,
+    )
   else test('needs Traefik', (t) => t.skip('no traefik binary: set TRAEFIK_BIN, or put one on the PATH'))
 })
 
-function contract(open: Open): void {
-  let shop: Shop
-  let routed: Routed
+/** What a test of the contract has; ready when the tests run. */
+interface Scene {
+  readonly shop: Shop
+  readonly routed: Routed
+  readonly old: string
+  readonly fresh: string
+  readonly reaches: (id: string, path?: string) => Promise<boolean>
+  readonly ask: (host: string, path?: string) => Promise<Answer>
+  readonly becomes: (host: string, body: string) => Promise<unknown>
+  readonly isGone: (host: string) => Promise<unknown>
+  /** Where the router says it. */
+  readonly confirmed: (id: string, wanted: boolean) => Promise<unknown>
+}
+
+/** @param ofItsKind what holds of some routers only; before what all have to do */
+function contract(open: Open, ofItsKind: (scene: () => Scene) => void): void {
   const opened = new Disposal()
-  let old = ''
-  let fresh = ''
+  let scene: Scene
 
   before(async () => {
-    shop = opened.use(await openShop())
-    routed = await open(shop, opened)
-    old = await shop.add((incoming, response) => response.end(`old ${incoming.headers.host}${incoming.url}`))
-    fresh = await shop.add((_incoming, response) => response.end('new'))
+    const shop = opened.use(await openShop())
+    const routed = await open(shop, opened)
+    const old = await shop.add((incoming, response) =>
+      response.end(`old ${incoming.headers.host}${incoming.url}`),
+    )
+    const fresh = await shop.add((_incoming, response) => response.end('new'))
+    scene = sceneOf(shop, routed, old, fresh)
   })
   after(() => opened[Symbol.asyncDispose]())
 
-  const reaches = (id: string, path = '/') => {
-    const host = `shop-${id}.test.example`
-    return routed.router.reaches({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
-  }
-  const ask = (host: string, path?: string) => askHost(routed.port, host, path)
-  const becomes = (host: string, body: string) =>
-    until(LATEST_MS, async () => (await ask(host)).body.startsWith(body))
-  const isGone = (host: string) => until(LATEST_MS, async () => (await ask(host)).status === 404)
-  const confirmed = (id: string, wanted: boolean) =>
-    until(LATEST_MS, async () => (await routed.router.confirms(shop.stageId, id)) === wanted)
+  ofItsKind(() => scene)
+  all(() => scene)
+}
 
+function sceneOf(shop: Shop, routed: Routed, old: string, fresh: string): Scene {
+  const ask = (host: string, path?: string) => askHost(routed.port, host, path)
+  return {
+    ...{ shop, routed, old, fresh, ask },
+    reaches(id, path = '/') {
+      const host = `shop-${id}.${BASE}`
+      return routed.router.reaches({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
+    },
+    becomes: (host, body) => until(LATEST_MS, async () => (await ask(host)).body.startsWith(body)),
+    isGone: (host) => until(LATEST_MS, async () => (await ask(host)).status === 404),
+    confirmed: (id, wanted) =>
+      until(LATEST_MS, async () => [wanted, null].includes(await routed.router.confirms(shop.stageId, id))),
+  }
+}
+
+/** Traffic moves in a moment, and nobody else gets it. */
+function switching(scene: () => Scene): void {
   test('a deployment answers at its own host before it gets traffic; the stage does not', async () => {
+    const { shop, routed, fresh, reaches, becomes, isGone } = scene()
     await routed.router.apply()
     await becomes(`shop-${fresh}.test.example`, 'new')
     await isGone(HOST)
@@ -94,6 +88,7 @@ function contract(open: Open): void {
   })
 
   test('the stage goes where the database says, with host, path and query as they were asked', async () => {
+    const { shop, routed, old, fresh, ask, becomes, confirmed } = scene()
     await shop.switchTo(old)
     await routed.router.apply()
     await becomes(HOST, 'old')
@@ -103,6 +98,7 @@ function contract(open: Open): void {
   })
 
   test("a switch moves the stage's traffic, and the version before keeps its own host", async () => {
+    const { shop, routed, old, fresh, ask, becomes, confirmed } = scene()
     await shop.switchTo(fresh)
     await routed.router.apply()
     await becomes(HOST, 'new')
@@ -112,6 +108,7 @@ function contract(open: Open): void {
   })
 
   test('a wake-up is enough', async () => {
+    const { shop, old, fresh, becomes } = scene()
     await shop.switchTo(old)
     shop.process.wakeups.notify('route', shop.stageId)
     await becomes(HOST, 'old')
@@ -121,6 +118,7 @@ function contract(open: Open): void {
   })
 
   test('many calls at once end with what the database says', async () => {
+    const { shop, routed, old, fresh, becomes, confirmed } = scene()
     const calls: Promise<void>[] = []
     for (let turn = 0; turn < 5; turn++) {
       for (const id of [old, fresh]) {
@@ -134,6 +132,7 @@ function contract(open: Open): void {
   })
 
   test('a domain of the user’s answers, and its counterpart sends browsers to it', async () => {
+    const { shop, routed, ask, becomes } = scene()
     await shop.process.database.query(
       `INSERT INTO domain (host, stage_id) VALUES ('www.shop.example', $1), ('kaufen.example', $1)`,
       [shop.stageId],
@@ -151,20 +150,57 @@ function contract(open: Open): void {
     }
   })
 
+  test('an app that says 404 in the words of a Go program, as Traefik does, is reached', async () => {
+    const { shop, routed, reaches, becomes } = scene()
+    const go = await shop.add((_incoming, response) => {
+      response.statusCode = 404
+      response.end('404 page not found\n')
+    })
+    await routed.router.apply()
+    await becomes(`shop-${go}.${BASE}`, '404')
+    assert.equal(await until(LATEST_MS, () => reaches(go)), true)
+  })
+}
+
+/** The weaker promise: versions of a stage share its traffic while they run. */
+function sharing(scene: () => Scene): void {
+  test('a deployment answers at its own host, and at its stage’s with host, path and query as they were asked', async () => {
+    const { old, fresh, reaches, ask, becomes } = scene()
+    await becomes(`shop-${fresh}.${BASE}`, 'new')
+    assert.equal(await reaches(fresh), true)
+    await becomes(`shop-${old}.${BASE}`, `old shop-${old}.${BASE}/`)
+    const bodies = new Set<string>()
+    for (let turn = 0; turn < 8; turn++) bodies.add((await ask(`${HOST}:99`, '/a%2Fb?q=1')).body)
+    assert.deepEqual([...bodies].sort(), ['new', `old ${HOST}:99/a%2Fb?q=1`])
+  })
+
+  test('a version that has ended gets no traffic any more; nobody says when', async () => {
+    const { shop, routed, old, fresh, ask, isGone } = scene()
+    await shop.switchTo(fresh)
+    await shop.process.database.query('UPDATE deployment SET addresses = NULL WHERE id = $1', [old])
+    await isGone(`shop-${old}.${BASE}`)
+    for (let turn = 0; turn < 8; turn++) assert.equal((await ask(HOST)).body, 'new')
+    assert.equal(await routed.router.confirms(shop.stageId, fresh), null)
+  })
+}
+
+/** What every router does. */
+function all(scene: () => Scene): void {
   test('what does not get through to a container is not reached', async () => {
+    const { shop, routed, reaches } = scene()
     const shut = await shop.add(await freePort())
-    const rude = await shop.add((incoming, response) => {
-      response.statusCode = incoming.url === '/none' ? 404 : 503
-      response.end(incoming.url === '/none' ? '404 page not found\n' : 'come back later')
+    const rude = await shop.add((_incoming, response) => {
+      response.statusCode = 503
+      response.end('come back later')
     })
     await routed.router.apply()
     await until(LATEST_MS, () => reaches(rude))
     assert.equal(await reaches(shut), false)
     assert.equal(await reaches('nobody'), false)
-    assert.equal(await reaches(rude, '/none'), true, 'the app says 404 in the words of a Go program')
   })
 
   test('a stage that was stopped and an app that was deleted are gone, and come back', async () => {
+    const { shop, routed, fresh, becomes, isGone, confirmed } = scene()
     for (const [hide, show] of [
       ['UPDATE stage SET stopped = true', 'UPDATE stage SET stopped = false'],
       ['UPDATE app SET deleted_at = now()', 'UPDATE app SET deleted_at = NULL'],
@@ -173,7 +209,7 @@ function contract(open: Open): void {
       await routed.router.apply()
       await isGone(HOST)
       await isGone(`shop-${fresh}.test.example`)
-      assert.equal(await routed.router.confirms(shop.stageId, fresh), false, hide)
+      await confirmed(fresh, false)
       await shop.process.database.query(show)
       await routed.router.apply()
       await becomes(HOST, 'new')
@@ -181,6 +217,7 @@ function contract(open: Open): void {
   })
 
   test('an address that has changed is followed', async () => {
+    const { shop, routed, fresh, becomes, confirmed } = scene()
     const moved = await shop.add((_incoming, response) => response.end('moved'))
     await shop.process.database.query(
       'UPDATE deployment d SET port = m.port FROM deployment m WHERE m.id = $1 AND d.id = $2',

@@ -5,7 +5,8 @@ import { type Dynamic, type Gateway, serve } from './traefik.js'
 /** As long as Traefik may take to hear of a container. */
 const FRESH_MS = 300
 
-interface Container {
+/** What Docker says of a container, as far as Traefik reads it. */
+export interface Container {
   readonly Config: { readonly Labels: Readonly<Record<string, string>> }
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> }
 }
@@ -14,14 +15,14 @@ interface Container {
  * A stand-in for Traefik with its Docker provider: routes by the labels of the containers that run, as far as Longshore
  * writes them. Servers of services of one name are merged; a router that is not the same everywhere is dropped.
  *
- * @param names gives the containers that are to be looked at
+ * @param find gives the containers that run
  */
-export async function startLabelStandIn(names: () => Promise<string[]>): Promise<Gateway> {
-  let dynamic = dynamicOf(inspect(await names()))
+export async function startLabelStandIn(find: () => Promise<Container[]>): Promise<Gateway> {
+  let dynamic = dynamicOf(await find())
   let looking: Promise<void> | null = null
   const look = setInterval(() => {
-    looking ??= names()
-      .then((found) => void (dynamic = dynamicOf(inspect(found))))
+    looking ??= find()
+      .then((found) => void (dynamic = dynamicOf(found)))
       .catch(() => undefined) // one was removed between the two calls
       .finally(() => (looking = null))
   }, FRESH_MS)
@@ -36,7 +37,8 @@ export async function startLabelStandIn(names: () => Promise<string[]>): Promise
   }
 }
 
-function inspect(names: readonly string[]): Container[] {
+/** Containers of the Docker engine, by name. */
+export function inspect(names: readonly string[]): Container[] {
   if (names.length === 0) return []
   return JSON.parse(execFileSync('docker', ['inspect', ...names], { encoding: 'utf8' })) as Container[]
 }
