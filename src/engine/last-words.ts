@@ -16,12 +16,14 @@ export interface Failure {
 }
 
 const LAST_LINES = 100
-/** Traffic fails meanwhile: it goes back without them rather than later. */
-const READ_MS = 1_000
+/** Traffic fails meanwhile: it goes back without the code rather than later. */
+const CODE_MS = 1_000
+/** The lines are read while the version before is being woken. */
+const LINES_MS = 5_000
 
 /** Tells how a container ended that does not run, or that the engine has started again: then it is asked about it. */
 export async function howItEnded(container: string, state: ContainerState, docker: Docker): Promise<Failure> {
-  const end = state.running ? await soon(docker.lastEnd(container), null) : state
+  const end = state.running ? await soon(docker.lastEnd(container), CODE_MS, null) : state
   const exitCode = end?.exitCode ?? null
   const failure = (why: string) => ({ why, container, exitCode })
   if (state.outOfMemory || end?.outOfMemory) return failure('it used more memory than its limit (OOM)')
@@ -30,8 +32,8 @@ export async function howItEnded(container: string, state: ContainerState, docke
 }
 
 /**
- * What the container that failed wrote last: at most 100 lines, secrets masked. Empty when it cannot be read within a
- * second, or when it is not known what has to be masked. Never rejects.
+ * What the container that failed wrote last: at most 100 lines, secrets masked. Empty when it cannot be read within
+ * 5 s, or when it is not known what has to be masked. Never rejects.
  */
 export async function lastWords(
   { container }: Failure,
@@ -41,7 +43,7 @@ export async function lastWords(
 ): Promise<string[]> {
   const redactor = redactorFor(failed, secrets)
   if (container === null || redactor === null) return []
-  const lines = await soon(docker.lastLines(container, LAST_LINES), [])
+  const lines = await soon(docker.lastLines(container, LAST_LINES), LINES_MS, [])
   return cleanLines(lines, (text) => redactor.mask(text))
 }
 
@@ -55,6 +57,6 @@ function redactorFor({ stageId, configuration }: Deployment, secrets: SecretBox)
   }
 }
 
-function soon<T>(work: Promise<T>, otherwise: T): Promise<T> {
-  return bounded(work, READ_MS).catch(() => otherwise)
+function soon<T>(work: Promise<T>, ms: number, otherwise: T): Promise<T> {
+  return bounded(work, ms).catch(() => otherwise)
 }

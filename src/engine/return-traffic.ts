@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
@@ -17,6 +18,8 @@ import { wake } from './wake.js'
 
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
 const MAX_WAIT_SECONDS = 30
+/** The version before answers: so much longer its traffic waits for the last lines of the one that failed. */
+const LINES_WAIT_MS = 1_000
 
 interface Parts {
   readonly database: DataSource
@@ -101,7 +104,7 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
     error_phase: DeploymentStatus.RUNNING,
     error_message: `rolled back to ${before.id}: ${failure.why}`,
     error_exit_code: failure.exitCode,
-    error_last_lines: await wanted.lastLines,
+    error_last_lines: await Promise.race([wanted.lastLines, sleep(LINES_WAIT_MS, [])]),
   }
   const returned = await step(tools, 'return', () =>
     database.transaction((manager) => switchBack(manager, wanted, addresses, error, drainMs(tools))),

@@ -115,7 +115,8 @@ describe('a process that is asked to stop', () => {
     const events = await followLog(port, second)
     assert.equal(events.at(-1)?.end?.status, 'RUNNING')
     assert.match(events.map((event) => event.text).join(''), /Back in the queue: this worker is stopping/)
-    assert.equal((await installation.fetch('stopping.localhost')).body, 'afterwards')
+    // The log may say it a moment before the router has read it.
+    await until(2_000, async () => (await installation.fetch('stopping.localhost')).body === 'afterwards')
     await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
   })
 })
