@@ -72,7 +72,7 @@ async function forget(
   { database, wakeups, logger }: Parts,
 ): Promise<void> {
   const left = addresses.filter((address) => own.has(address))
-  // What drained has ended with its containers. Without addresses, its drain would be somebody's who is to stop or wake it.
+  // What drained has ended with its containers: without addresses, a drain means that somebody is to stop or wake it.
   await database.query(
     `UPDATE deployment d SET addresses = $3,
             drain_until = CASE WHEN d.status = 'RETIRED' AND $3::text[] IS NULL THEN NULL ELSE d.drain_until END

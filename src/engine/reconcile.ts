@@ -42,8 +42,9 @@ interface Row extends ReconcileRow {
 
 /**
  * Makes the Docker engine's containers what the database says, whatever happened to them: at the start, every 30 s,
- * when a stage is stopped or started, when a drain ends, and after each event of a container of ours. A new connection to the engine
- * means a full comparison, because events are not replayed. Touches only what carries this installation's label.
+ * when a stage is stopped or started, when a drain ends, and after each event of a container of ours. A new connection to
+ * the engine means a full comparison, because events are not replayed. Touches only what carries this installation's
+ * label.
  */
 export class Reconciler implements AsyncDisposable {
   readonly #rounds: Rounds
@@ -162,7 +163,7 @@ export class Reconciler implements AsyncDisposable {
     }
   }
 
-  /** Nobody has told what happened while there was no connection: first of all nothing is routed to others' containers. */
+  /** Nobody has told what happened while there was no connection: nothing may be routed to others' containers. */
   async #forgetMoved(): Promise<void> {
     const { docker, wakeups, router, settings } = this.tools
     const parts = { database: this.database, docker, wakeups, logger: this.logger }

@@ -46,7 +46,8 @@ const SUCCESSOR_RUNS = `EXISTS (SELECT 1 FROM deployment next WHERE next.replace
 
 /**
  * Sends a stage's traffic back to the deployment that served before a failed one, which becomes ROLLED_BACK with the
- * reason, its exit code and last lines. The kept containers are started first and have to answer. At most once: what it goes back to is not watched.
+ * reason, its exit code and last lines. The kept containers are started first and have to answer. At most once: what it
+ * goes back to is not watched.
  *
  * @returns false where there is nothing to go back to: no version before it, the same image, or it does not come up
  */

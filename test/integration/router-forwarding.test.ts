@@ -4,11 +4,8 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
-import { createId } from '../../src/engine/names.js'
-import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
-import { Disposal } from '../../src/disposal.js'
-import { createLogger } from '../../src/logger.js'
-import { openProcesses } from '../support/engine.js'
+import type { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
+import { openRouter } from '../support/routers.js'
 import { fetchHost, freePort, until } from '../support/server.js'
 
 const HOST = 'shop.test.example'
@@ -201,37 +198,6 @@ describe('the router', () => {
     assert.equal(answer.headers['x-end'], '2')
   })
 })
-
-/** A router on a database of its own, and one real server that stands for the app's container. */
-async function openRouter() {
-  const opened = new Disposal()
-  const [process] = opened.use(await openProcesses(1)).processes
-  assert.ok(process)
-  const { database, wakeups, commands } = process
-  const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example' }
-  const router = new BuiltinRouter(database, wakeups, createLogger('error'), options)
-  await router.start()
-  opened.use(router)
-  return {
-    router,
-    database,
-    wakeups,
-    /** A running deployment that says to answer at `port`; it gets the traffic of its stage. */
-    async run(name: string, port: number): Promise<string> {
-      const id = createId()
-      const app = await commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git', deploy: false })
-      await database.query(
-        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, addresses, port)
-         SELECT $1, s.app_id, s.id, 'RUNNING', 'MANUAL', ARRAY['127.0.0.1'], $3 FROM stage s WHERE s.app_id = $2`,
-        [id, app.id, port],
-      )
-      await database.query('UPDATE stage SET current_deployment_id = $1 WHERE app_id = $2', [id, app.id])
-      await router.apply()
-      return id
-    },
-    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
-  }
-}
 
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -13,9 +13,8 @@ import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { Disposal } from '../../src/disposal.js'
 import { createId } from '../../src/engine/names.js'
-import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
-import { createLogger } from '../../src/logger.js'
 import { openProcesses } from '../support/engine.js'
+import { startBuiltin } from '../support/routers.js'
 import { fetchHost, until } from '../support/server.js'
 
 const HOST = 'shop.test.example'
@@ -26,10 +25,7 @@ async function openShop() {
   const [process] = opened.use(await openProcesses(1)).processes
   assert.ok(process)
   const { database, wakeups, commands } = process
-  const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example' }
-  const router = new BuiltinRouter(database, wakeups, createLogger('error'), options)
-  await router.start()
-  opened.use(router)
+  const router = await startBuiltin(process, opened)
   const app = await commands.apps.create({
     name: 'shop',
     repoUrl: 'https://git.invalid/x.git',

@@ -52,6 +52,15 @@ describe('what is remembered of pushes', () => {
     return (await rows<{ sha: string }>(sql, appId)).map((row) => row.sha)
   }
 
+  /** A branch is set back, and the same commit is pushed once more; each push counts once. */
+  async function goesBackAndForth(appId: string, push: (facts: PushFacts) => Promise<string>): Promise<void> {
+    for (const facts of [main(1, 2), main(2, 1), main(1, 2)]) {
+      assert.equal(await push(facts), 'DEPLOYED')
+      assert.equal(await push(facts), 'duplicate')
+    }
+    assert.deepEqual(await commitsOf(appId), [sha(2), sha(1), sha(2)])
+  }
+
   test('is the order of each branch that a delivery names', async () => {
     const app = await create()
     await api.commands.stages.create(app.id, 'next', 'next')
@@ -106,11 +115,7 @@ describe('what is remembered of pushes', () => {
       const { 'idempotency-key': _key, 'webhook-id': _id, ...old } = headers as Record<string, string>
       return app.send({ headers: old, body })
     }
-    assert.equal(await push(main(1, 2)), 'DEPLOYED')
-    assert.equal(await push(main(1, 2)), 'duplicate')
-    assert.equal(await push(main(2, 1)), 'DEPLOYED')
-    assert.equal(await push(main(1, 2)), 'DEPLOYED')
-    assert.deepEqual(await commitsOf(app.id), [sha(2), sha(1), sha(2)])
+    await goesBackAndForth(app.id, push)
   })
 
   test('takes a form of Gitea, which signs the JSON in it, and takes it once however it is written', async () => {
@@ -124,11 +129,7 @@ describe('what is remembered of pushes', () => {
 
   test('lets the same commit be pushed again after the branch was set back', async () => {
     const app = await create()
-    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
-    assert.equal(await app.push(main(2, 1)), 'DEPLOYED')
-    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
-    assert.equal(await app.push(main(1, 2)), 'duplicate')
-    assert.deepEqual(await commitsOf(app.id), [sha(2), sha(1), sha(2)])
+    await goesBackAndForth(app.id, app.push)
   })
 
   test('lets no old push be sent again under another id', async () => {

@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Disposal } from '../../src/disposal.js'
-import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
-import { createLogger } from '../../src/logger.js'
+import type { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
+import { startBuiltin } from './routers.js'
 import { openShop, type Shop } from './routing.js'
 import { until } from './server.js'
 
@@ -32,11 +32,8 @@ export interface RawShop extends AsyncDisposable {
 export async function openRawShop(): Promise<RawShop> {
   const opened = new Disposal()
   const shop = opened.use(await openShop())
-  const { database, wakeups } = shop.process
-  const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example' }
-  const router = new BuiltinRouter(database, wakeups, createLogger('error'), options)
-  await router.start()
-  opened.use(router)
+  const { database } = shop.process
+  const router = await startBuiltin(shop.process, opened)
   return {
     router,
     shop,

@@ -1,14 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Disposal } from '../../src/disposal.js'
-import { containerName, stageHost } from '../../src/engine/names.js'
+import { Disposal } from '../../src/disposal.js'
+import { containerName, createId, stageHost } from '../../src/engine/names.js'
 import { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
 import { containerLabels } from '../../src/engine/routing/labels.js'
 import type { Router } from '../../src/engine/routing/router.js'
 import { TraefikFileRouter } from '../../src/engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from '../../src/engine/routing/traefik-labels-router.js'
 import { createLogger } from '../../src/logger.js'
+import { openProcesses, type TestProcess } from './engine.js'
 import type { Shop } from './routing.js'
 import { startLabelStandIn } from './traefik-labels.js'
 import type { Gateway } from './traefik.js'
@@ -28,11 +29,46 @@ const logger = createLogger('error')
 
 /** The one in the process. */
 export async function openBuiltin({ process }: Shop, opened: Disposal): Promise<Routed> {
-  const options = { host: '127.0.0.1', port: 0, baseDomain: BASE, tls: null }
-  const router = new BuiltinRouter(process.database, process.wakeups, logger, options)
-  await router.start()
-  opened.use(router)
+  const router = await startBuiltin(process, opened)
   return { router, port: router.port() }
+}
+
+export async function startBuiltin(
+  { database, wakeups }: TestProcess,
+  opened: Disposal,
+): Promise<BuiltinRouter> {
+  const options = { host: '127.0.0.1', port: 0, baseDomain: BASE, tls: null }
+  const router = new BuiltinRouter(database, wakeups, logger, options)
+  await router.start()
+  return opened.use(router)
+}
+
+/** A built-in router on a database of its own; apps are what the test listens with. */
+export async function openRouter() {
+  const opened = new Disposal()
+  const [process] = opened.use(await openProcesses(1)).processes
+  if (!process) throw new Error('no process')
+  const { database, wakeups, commands } = process
+  const router = await startBuiltin(process, opened)
+  return {
+    router,
+    database,
+    wakeups,
+    /** A running deployment that says to answer at `port`; it gets the traffic of its stage. */
+    async run(name: string, port: number): Promise<string> {
+      const id = createId()
+      const app = await commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git', deploy: false })
+      await database.query(
+        `INSERT INTO deployment (id, app_id, stage_id, status, trigger, addresses, port)
+         SELECT $1, s.app_id, s.id, 'RUNNING', 'MANUAL', ARRAY['127.0.0.1'], $3 FROM stage s WHERE s.app_id = $2`,
+        [id, app.id, port],
+      )
+      await database.query('UPDATE stage SET current_deployment_id = $1 WHERE app_id = $2', [id, app.id])
+      await router.apply()
+      return id
+    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  }
 }
 
 /** Traefik, or what stands in for it, on a folder of its own. */

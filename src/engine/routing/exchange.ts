@@ -19,7 +19,7 @@ const MORE_TRIES = 2
 /** Where requests for a host go, and what they share. */
 export interface Way {
   readonly target: Target
-  /** Where the host leads by now: a container that was made again has another address, and its old one may be another's. */
+  /** Where the host leads by now: a container made again has another address, and its old one may be another's. */
   readonly targetNow: () => Target | undefined
   readonly agent: Agent
   readonly inFlight: InFlight
