@@ -139,6 +139,34 @@ describe('the API', () => {
     await assert.rejects(followLog(port, 'none'), /there is no deployment none/)
   })
 
+  test('what waits has its place in the queue, what does not has none', async () => {
+    const first = '{ deployments(first: 1) { nodes { id queuePosition } } }'
+    const ids: string[] = []
+    for (const name of ['waits-a', 'waits-b']) {
+      const query = `mutation ($input: CreateAppInput!) { createApp(input: $input) ${first} }`
+      const { createApp } = await graphql<{ createApp: { deployments: { nodes: { id: string }[] } } }>(
+        port,
+        query,
+        {
+          input: { name, repoUrl: REPO },
+        },
+      )
+      ids.push(createApp.deployments.nodes[0]?.id ?? '')
+    }
+    const place = async (id: string) => {
+      const query = 'query ($id: ID!) { deployment(id: $id) { queuePosition } }'
+      return (await graphql<{ deployment: { queuePosition: number | null } }>(port, query, { id })).deployment
+        .queuePosition
+    }
+    const places = [await place(ids[0] ?? ''), await place(ids[1] ?? '')]
+    const least = Math.min(...places.map(Number))
+    assert.ok(least >= 1)
+    const cancelled = ids[places.indexOf(least)] ?? ''
+    await graphql(port, 'mutation ($id: ID!) { cancelDeployment(id: $id) { id } }', { id: cancelled })
+    assert.equal(await place(cancelled), null)
+    assert.equal(await place(ids.find((id) => id !== cancelled) ?? ''), Math.max(...places.map(Number)) - 1)
+  })
+
   test('variables are shown by key and fingerprint, never by value', async () => {
     const input = {
       name: 'secretive',

@@ -7,6 +7,7 @@ import type { Deployment } from '../../src/entities/deployment.js'
 import { lockStage } from '../../src/engine/commands/stage-lock.js'
 import { CommandError, LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
+import { Queries } from '../../src/engine/queries.js'
 import { claimNext, sayWaiting } from '../../src/engine/queue.js'
 import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/rescue.js'
 import { settle, transition } from '../../src/engine/states.js'
@@ -26,8 +27,8 @@ describe('the queue', () => {
   after(() => opened[Symbol.asyncDispose]())
   beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
 
-  const claim = (worker = 'worker', leaseMs = 30_000) =>
-    claimNext(process.database, process.wakeups, { workerId: worker, leaseMs, totalConcurrency: null })
+  const claim = (worker = 'worker', totalConcurrency: number | null = null) =>
+    claimNext(process.database, process.wakeups, { workerId: worker, leaseMs: 30_000, totalConcurrency })
   const claimOf = (deployment: Deployment) => ({ deploymentId: deployment.id, epoch: deployment.epoch })
   const fail = (deployment: Deployment) =>
     process.database.transaction((manager) =>
@@ -72,6 +73,46 @@ describe('the queue', () => {
     }
     await Promise.all(Array.from({ length: 8 }, (_, index) => worker(`worker-${index}`)))
     assert.equal(seen.size, 10)
+  })
+
+  test('has no more in flight than the limit over all processes, however many ask', async () => {
+    for (let index = 0; index < 6; index++) await createApp(`app-${index}`)
+    const worker = (name: string) => claim(name, 2)
+    const claims = (await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(worker))).filter(
+      (found) => found !== null,
+    )
+    assert.equal(claims.length, 2)
+    assert.equal(await claim('late', 2), null)
+    await fail(claims[0] as Deployment)
+    assert.ok(await claim('next', 2), 'what has ended makes room')
+    assert.equal(await claim('last', 2), null)
+  })
+
+  test('holds one deployment of a stage in flight by law, whatever a process believes', async () => {
+    const { id } = await createApp('law')
+    const inFlight = await claimed()
+    const second = await process.commands.deployments.deploy(id, {})
+    const believing = process.database.query(`UPDATE deployment SET status = 'CLONING' WHERE id = $1`, [
+      second.id,
+    ])
+    await assert.rejects(believing, /deployment_one_in_flight/)
+    assert.equal((await statuses()).get(inFlight.id), 'CLONING')
+  })
+
+  test('claims in the order of the places that it says', async () => {
+    for (const name of ['one', 'two', 'three']) await createApp(name)
+    const ids = [...(await statuses()).keys()]
+    const places = () => new Queries(process.database).queuePositions(ids)
+    const said = [...(await places())].sort(([, one], [, other]) => one - other)
+    assert.deepEqual(
+      said.map(([, place]) => place),
+      [1, 2, 3],
+    )
+    for (const [id] of said) {
+      assert.equal((await places()).get(id), 1)
+      assert.equal((await claimed()).id, id)
+      assert.equal((await places()).get(id), undefined)
+    }
   })
 
   test('takes the newest of a stage and ends the older ones SUPERSEDED, log and events included', async () => {
@@ -208,34 +249,6 @@ describe('the queue', () => {
     assert.equal((await process.commands.deployments.cancel(id)).status, 'CANCELLED')
     assert.equal(await claim(), null)
     await assert.rejects(process.commands.deployments.cancel(id), codeIs('CONFLICT'))
-  })
-
-  test('answers calls with the same idempotencyKey with one deployment', async () => {
-    const { id } = await createApp('idempotent', false)
-    const calls = Array.from({ length: 10 }, () =>
-      process.commands.deployments.deploy(id, { idempotencyKey: 'same' }),
-    )
-    const ids = new Set((await Promise.all(calls)).map((deployment) => deployment.id))
-    assert.equal(ids.size, 1)
-    assert.notEqual(
-      (await process.commands.deployments.deploy(id, { idempotencyKey: 'other' })).id,
-      [...ids][0],
-    )
-  })
-
-  test('gives a name to one of several who ask for it at the same time', async () => {
-    const calls = await Promise.allSettled(Array.from({ length: 10 }, () => createApp('wanted')))
-    const refused = calls.filter((call) => call.status === 'rejected')
-    assert.equal(refused.length, 9)
-    for (const { reason } of refused) assert.ok(codeIs('CONFLICT')(reason))
-    assert.equal((await statuses()).size, 1)
-  })
-
-  test('is full for a stage with 25 waiting', async () => {
-    const { id } = await createApp('full', false)
-    for (let count = 0; count < 25; count++) await process.commands.deployments.deploy(id, {})
-    await assert.rejects(process.commands.deployments.deploy(id, {}), codeIs('QUEUE_FULL'))
-    assert.equal([...(await statuses()).values()].filter((status) => status === PENDING).length, 25)
   })
 })
 

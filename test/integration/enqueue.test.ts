@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { CommandError } from '../../src/engine/errors.js'
+import { openProcesses, type TestProcess } from '../support/engine.js'
+
+const REPO = 'https://git.invalid/x.git'
+
+describe('a deployment is asked for', () => {
+  let opened: Awaited<ReturnType<typeof openProcesses>>
+  let process: TestProcess
+
+  before(async () => {
+    opened = await openProcesses(1)
+    process = opened.processes[0] as TestProcess
+  })
+  after(() => opened[Symbol.asyncDispose]())
+  beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
+
+  const createApp = (name: string, deploy = true) =>
+    process.commands.apps.create({ name, repoUrl: REPO, deploy })
+  const waiting = async () =>
+    (await process.database.query<unknown[]>(`SELECT 1 FROM deployment WHERE status = 'PENDING'`)).length
+
+  test('once, however often, with the same idempotencyKey', async () => {
+    const { id } = await createApp('idempotent', false)
+    const calls = Array.from({ length: 10 }, () =>
+      process.commands.deployments.deploy(id, { idempotencyKey: 'same' }),
+    )
+    const ids = new Set((await Promise.all(calls)).map((deployment) => deployment.id))
+    assert.equal(ids.size, 1)
+    assert.notEqual(
+      (await process.commands.deployments.deploy(id, { idempotencyKey: 'other' })).id,
+      [...ids][0],
+    )
+  })
+
+  test('with a name that one of several gets who want it at the same time', async () => {
+    const calls = await Promise.allSettled(Array.from({ length: 10 }, () => createApp('wanted')))
+    const refused = calls.filter((call) => call.status === 'rejected')
+    assert.equal(refused.length, 9)
+    for (const { reason } of refused) assert.ok(codeIs('CONFLICT')(reason))
+    assert.equal(await waiting(), 1)
+  })
+
+  test('in vain for a stage with 25 waiting', async () => {
+    const { id } = await createApp('full', false)
+    for (let count = 0; count < 25; count++) await process.commands.deployments.deploy(id, {})
+    await assert.rejects(process.commands.deployments.deploy(id, {}), codeIs('QUEUE_FULL'))
+    assert.equal(await waiting(), 25)
+  })
+})
+
+function codeIs(code: string) {
+  return (error: unknown) => error instanceof CommandError && error.code === code
+}
