@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { HEAD_BYTES, LogCap, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
+import { TAIL_CHUNKS } from '../../src/engine/logs/log-tail.js'
 import type { LogChunkInput } from '../../src/engine/logs/store.js'
 import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
 
@@ -111,6 +112,18 @@ describe('the cap of a log', () => {
     const { chunks } = run([line('x'.repeat(HEAD_BYTES)), ...tail])
     assert.equal(textOf(chunks), textOf(tail))
     for (const { text } of chunks) assert.ok(Buffer.byteLength(text) <= 32 * 1024)
+  })
+
+  test('takes short lines by the million, and its end is bounded by chunks, too', { timeout: 30_000 }, () => {
+    const cap = new LogCap()
+    cap.take(line('x'.repeat(HEAD_BYTES)))
+    const empty = [line('\n'), line('\n', { stream: LogSource.STDERR })]
+    for (let count = 0; count < 3_000_000; count++) cap.take(empty[0] as LogChunkInput)
+    assert.equal(Buffer.byteLength(textOf(cap.remainder(DeploymentStatus.FAILED).chunks)), TAIL_BYTES)
+    for (let count = 0; count < 100_000; count++) cap.take(empty[count % 2] as LogChunkInput)
+    const { chunks, omittedBytes } = cap.remainder(DeploymentStatus.FAILED)
+    assert.equal(chunks.length, TAIL_CHUNKS + 1)
+    assert.equal(omittedBytes + TAIL_CHUNKS, 3_100_000)
   })
 
   test('keeps apart in the tail what came from different sources and phases', () => {

@@ -5,6 +5,9 @@ export interface Queryable {
   query<T>(sql: string, parameters?: unknown[]): Promise<T>
 }
 
+/** Lines are joined to chunks up to this. */
+export const CHUNK_BYTES = 16 * 1024
+
 export interface LogChunkInput {
   readonly at: Date
   readonly phase: DeploymentStatus

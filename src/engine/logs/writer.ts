@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
-import { CHUNK_BYTES, LogCap } from './log-cap.js'
+import { LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
-import { appendChunks, lastSeqOf, type LogChunkInput, type Queryable, type StoredChunk } from './store.js'
+import { appendChunks, CHUNK_BYTES, lastSeqOf, type LogChunkInput, type Queryable, type StoredChunk } from './store.js'
 
 /** Chunks per insert: with full chunks 1 MiB, after which a further insert costs less than a longer wait. */
 const CHUNKS_PER_INSERT = 64

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeploymentPlace, StreamPosition } from '../../entities/runtime-log-viewer.js'
-import { CHUNK_BYTES } from '../logs/log-cap.js'
+import { CHUNK_BYTES } from '../logs/store.js'
 import type { Queryable } from '../logs/store.js'
 import { appendChunks, type ClaimedViewer, readCounts, type RuntimeLogInput, UNREAD_CHUNKS } from './store.js'
 
