@@ -27,7 +27,7 @@ export async function main(): Promise<void> {
   const stopped = firstSignal(logger)
   const opened = new Disposal()
   try {
-    const core = await start(config, logger, opened)
+    const core = await start(config, logger, opened, stopped)
     await Promise.race([stopped, core.failed])
   } catch (error) {
     if (error instanceof WrongKeyError) process.stderr.write(`${error.message}\n`)
@@ -37,13 +37,20 @@ export async function main(): Promise<void> {
   await close(opened, logger, Math.max(STOP_MS, config.stopGraceMs + HAND_OVER_MS))
 }
 
-async function start(config: Config, logger: Logger, opened: Disposal): Promise<OpenCore> {
+async function start(
+  config: Config,
+  logger: Logger,
+  opened: Disposal,
+  stopped: Promise<void>,
+): Promise<OpenCore> {
   const core = opened.use(await openCore(config, logger))
   // Each role is loaded only where it runs: an API process has no Docker client and no git in it.
   if (config.roles.includes('worker')) {
     const { startWorker } = await import('./worker.js')
-    const { routerPort } = opened.use(await startWorker(core))
-    logger.info('worker runs', { router: routerPort ?? 'off', concurrency: config.concurrency })
+    const worker = opened.use(await startWorker(core))
+    // At the signal, not when its turn comes: the API closes first.
+    void stopped.then(() => worker.stopClaiming())
+    logger.info('worker runs', { router: worker.routerPort ?? 'off', concurrency: config.concurrency })
   }
   if (config.roles.includes('api')) {
     const { startApi } = await import('./api.js')

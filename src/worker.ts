@@ -24,6 +24,8 @@ import { Watcher } from './engine/watch.js'
 export interface StartedWorker extends AsyncDisposable {
   /** Where the built-in router listens; null when it is off. */
   readonly routerPort: number | null
+  /** Deployments that wait are another worker's from now on. */
+  stopClaiming(): void
 }
 
 /** Wires Docker, git and the router into an engine and starts it. */
@@ -54,7 +56,11 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
     const engine = new Engine({ database, tools, hub, leases, secrets, logger }, config)
     opened.defer(() => engine.stop())
     engine.start()
-    return { routerPort, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
+    return {
+      routerPort,
+      stopClaiming: () => engine.stopClaiming(),
+      [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+    }
   } catch (error) {
     await opened[Symbol.asyncDispose]()
     throw error

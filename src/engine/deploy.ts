@@ -1,6 +1,7 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { DeployError, HandOverError } from './errors.js'
 import { EPOCH_LABEL, publicUrl, stageHost } from './names.js'
+import { isRetried } from './settle-failure.js'
 import { leaseMarginSeconds, transition } from './states.js'
 import { build } from './steps/build.js'
 import { clone } from './steps/clone.js'
@@ -17,7 +18,7 @@ import { UndoStack } from './undo-stack.js'
  * built before in the same way goes from the clone to the start.
  *
  * Rejects with what went wrong after everything that had been made is removed again; the version that serves is not
- * touched before the last step. Aborting `signal` makes the current step end and reject with the signal's reason.
+ * touched before the last step. Aborting `signal` makes the current step end, and this reject with the signal's reason.
  *
  * @returns the deployment that served before, to be retired
  */
@@ -31,8 +32,12 @@ export async function deploy(
   const undo = new UndoStack(() => mayUndo(work, tools))
   const { baseDomain, publicPort, imagePrefix } = tools.settings
   const url = publicUrl(stageHost(app.name, stage.name, baseDomain), publicPort)
+  let goesOn = false
   try {
-    undo.push(() => tools.docker.removeImage(imageName(imagePrefix, app.name, deployment.id)))
+    // The next attempt uses the image again.
+    undo.push(async () => {
+      if (!goesOn) await tools.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
+    })
     let image = await step(tools, 'reuse', () => reuseImage(work, tools))
     if (!image) {
       undo.push(() => tools.git.release(app.repoUrl, deployment.id))
@@ -56,10 +61,13 @@ export async function deploy(
     await tools.git.release(app.repoUrl, deployment.id).catch(onUndoError)
     return replaced
   } catch (cause) {
-    if (cause instanceof DeployError) cause.phase = work.log.phase
+    // Now, and not after the undo: what is asked meanwhile does not change why it failed.
+    const reason: unknown = signal.aborted ? signal.reason : cause
+    if (reason instanceof DeployError) reason.phase = work.log.phase
     // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
-    if (!(signal.reason instanceof HandOverError)) await undo.run(onUndoError)
-    throw cause
+    goesOn = isRetried(reason, deployment)
+    if (!(reason instanceof HandOverError)) await undo.run(onUndoError)
+    throw reason
   }
 }
 

@@ -79,10 +79,15 @@ export class Engine {
     this.#news.set()
   }
 
-  /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue. */
-  async stop(): Promise<void> {
+  /** Claims nothing more; what is under way goes on. */
+  stopClaiming(): void {
     this.#stopping.abort()
     this.wake()
+  }
+
+  /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue. */
+  async stop(): Promise<void> {
+    this.stopClaiming()
     await this.#loop
     for (const unsubscribe of this.#unsubscribes) unsubscribe()
     const all = Promise.all([...this.#running].map((deployment) => deployment.done))
@@ -165,8 +170,7 @@ export class Engine {
       )
       logger.info('deployment is running', { deployment: deployment.id, app: work.app.name })
       if (replaced) this.#retire(replaced)
-    } catch (error) {
-      const reason: unknown = abort.signal.aborted ? abort.signal.reason : error
+    } catch (reason) {
       await settleFailure(this.parts, deployment, claim, log, reason).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })

@@ -19,10 +19,13 @@ interface RenewedRow {
 
 const STATEMENT_MS = 3_000
 
+// Locked by id, as whoever cancels several locks them: in another order each could wait for the other.
 const RENEW = `
-  UPDATE deployment d SET lease_until = now() + make_interval(secs => $3)
-    FROM unnest($1::text[], $2::int[]) AS held (id, epoch)
-   WHERE d.id = held.id AND d.epoch = held.epoch AND d.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')
+  WITH held AS (
+    SELECT d.id FROM deployment d JOIN unnest($1::text[], $2::int[]) AS asked (id, epoch) USING (id, epoch)
+     WHERE d.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') ORDER BY d.id FOR NO KEY UPDATE OF d
+  )
+  UPDATE deployment d SET lease_until = now() + make_interval(secs => $3) FROM held WHERE d.id = held.id
   RETURNING d.id, d.epoch, d.cancel_requested_at,
             CASE WHEN d.status IN ('CLONING', 'BUILDING') THEN d.superseded_by END AS superseded_by`
 

@@ -16,13 +16,17 @@ const CLAIMABLE = `
      AND NOT EXISTS (SELECT 1 FROM deployment x WHERE x.stage_id = s.id
                       AND x.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING'))`
 
+/** Apps take turns, and so do the stages of one: what has waited longest. */
+const CLAIM_ORDER = `ORDER BY a.last_claim_at, a.id,
+  (SELECT min(p.generation) FROM deployment p WHERE p.stage_id = s.id AND p.status = 'PENDING')`
+
 // One statement: the stage's row is the mutex, the newest pending deployment of the stage wins, older ones end as
 // SUPERSEDED with their log and event. `NOT EXISTS (in flight)` alone was rejected: with skip locked, two workers
 // still claimed the same stage 20 times in 1,000, which only the unique index deployment_one_in_flight refuses for
 // certain. The app's row is locked too: a deletion comes wholly before or wholly after.
 const CLAIM = `
   WITH place AS (
-    ${CLAIMABLE} ORDER BY a.last_claim_at, a.id LIMIT 1 FOR NO KEY UPDATE OF s, a SKIP LOCKED
+    ${CLAIMABLE} ${CLAIM_ORDER} LIMIT 1 FOR NO KEY UPDATE OF s, a SKIP LOCKED
   ), newest AS (
     SELECT d.id, d.app_id, d.stage_id, d.generation, d.epoch + 1 AS epoch, d.attempt + 1 AS attempt
       FROM deployment d JOIN place ON place.id = d.stage_id
@@ -129,8 +133,11 @@ export function announceSettled(wakeups: Wakeups, deploymentId: string): void {
 export async function sayWaiting(database: DataSource, wakeups: Wakeups, reason: string): Promise<void> {
   const ids = await database.transaction(async (manager) => {
     const [rows] = await manager.query<[{ id: string; epoch: number }[], number]>(
-      `UPDATE deployment SET waiting_for = $1 WHERE status = 'PENDING' AND waiting_for IS DISTINCT FROM $1
-       RETURNING id, epoch`,
+      `WITH waiting AS (
+         SELECT id FROM deployment WHERE status = 'PENDING' AND waiting_for IS DISTINCT FROM $1
+          ORDER BY id FOR NO KEY UPDATE
+       )
+       UPDATE deployment d SET waiting_for = $1 FROM waiting WHERE d.id = waiting.id RETURNING d.id, d.epoch`,
       [reason],
     )
     for (const { id, epoch } of rows) {

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm'
 import { DeploymentStatus, LogSource } from '../entities/deployment-status.js'
 import { appendChunks } from './logs/store.js'
 import { announceSettled } from './queue.js'
-import { type Claim, NEXT_STATUSES, recordEvent, settle } from './states.js'
+import { NOW, type Claim, NEXT_STATUSES, recordEvent, settle } from './states.js'
 import type { Wakeups } from './wakeups.js'
 
 /** A deployment whose worker dies this often is not tried again. */
@@ -17,20 +17,42 @@ interface ExpiredRow {
   superseded_by: string | null
 }
 
-/** Gives back, or after {@link MAX_ATTEMPTS} fails, what dead workers hold. Only the database's clock decides. */
+const EXPIRED = `status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') AND lease_until < now()`
+
+/**
+ * Gives back, or after {@link MAX_ATTEMPTS} fails, what dead workers hold, and says how many. Only the database's clock
+ * decides. Each in a transaction of its own: one that cannot be rescued does not keep the others.
+ *
+ * @throws the first error, when all others have been rescued
+ */
 export async function rescueExpired(database: DataSource, wakeups: Wakeups): Promise<number> {
-  const rescued = await database.transaction(async (manager) => {
-    const rows = await manager.query<ExpiredRow[]>(
-      `SELECT id, epoch, status, attempt, cancel_requested_at, superseded_by FROM deployment
-        WHERE status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING') AND lease_until < now()
-        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
-    )
-    for (const row of rows) await rescue(manager, row)
-    return rows.map((row) => row.id)
-  })
-  for (const id of rescued) announceSettled(wakeups, id)
-  if (rescued.length > 0) wakeups.notify('queue', '')
-  return rescued.length
+  const expired = await database.query<{ id: string }[]>(
+    `SELECT id FROM deployment WHERE ${EXPIRED} ORDER BY id`,
+  )
+  const errors: unknown[] = []
+  let rescued = 0
+  for (const { id } of expired) {
+    try {
+      if (!(await database.transaction((manager) => rescueOne(manager, id)))) continue
+      rescued += 1
+      announceSettled(wakeups, id)
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (rescued > 0) wakeups.notify('queue', '')
+  if (errors.length > 0) throw errors[0]
+  return rescued
+}
+
+async function rescueOne(manager: EntityManager, id: string): Promise<boolean> {
+  const rows = await manager.query<ExpiredRow[]>(
+    `SELECT id, epoch, status, attempt, cancel_requested_at, superseded_by FROM deployment
+      WHERE id = $1 AND ${EXPIRED} FOR NO KEY UPDATE SKIP LOCKED`,
+    [id],
+  )
+  for (const row of rows) await rescue(manager, row)
+  return rows.length > 0
 }
 
 async function rescue(manager: EntityManager, row: ExpiredRow): Promise<void> {
@@ -38,7 +60,7 @@ async function rescue(manager: EntityManager, row: ExpiredRow): Promise<void> {
   // First the epoch, so that the worker that is perhaps still there cannot write any more.
   await manager.query('UPDATE deployment SET epoch = $2 WHERE id = $1', [row.id, claim.epoch])
   await manager.query('UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1', [row.id, claim.epoch])
-  const finished = { finished_at: new Date(), addresses: null }
+  const finished = { finished_at: NOW, addresses: null }
   if (row.cancel_requested_at) {
     await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled.' }, finished)
   } else if (row.superseded_by && NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)) {

@@ -9,7 +9,7 @@ import { type Failure, lastWords } from './last-words.js'
 import type { Queryable } from './logs/store.js'
 import { whileReserved } from './reservation.js'
 import type { SecretBox } from './secrets.js'
-import { type StatusPatch, transition } from './states.js'
+import { NOW, type StatusPatch, transition } from './states.js'
 import { ownContainers } from './steps/containers.js'
 import { step, type Tools } from './steps/context.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './steps/retire.js'
@@ -164,7 +164,7 @@ async function switchBack(
   )
   if (rows.length === 0) return false
   const { ROLLED_BACK, RUNNING } = DeploymentStatus
-  const gone = { finished_at: new Date(), watch_until: null, addresses: null, ...error }
+  const gone = { finished_at: NOW, watch_until: null, addresses: null, ...error }
   const failing = { deploymentId: failed.id, epoch: failed.epoch }
   await transition(manager, failing, ROLLED_BACK, error.error_message, gone)
   // By the database's clock, as everything that other processes go by.
@@ -172,7 +172,7 @@ async function switchBack(
     failed.id,
     drain / 1000,
   ])
-  const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: new Date() }
+  const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: NOW }
   const claim = { deploymentId: before.id, epoch: before.epoch }
   await transition(manager, claim, RUNNING, `${failed.id} failed; serving again`, back)
   await pointStageTo(manager, failed.stageId, before.id)

@@ -7,7 +7,7 @@ import type { Logger } from '../logger.js'
 import { rebuildLost } from './commands/enqueue.js'
 import { WANTED, whileReserved } from './reservation.js'
 import type { SecretBox } from './secrets.js'
-import { transition } from './states.js'
+import { NOW, transition } from './states.js'
 import type { Tools } from './steps/context.js'
 import { requestsOf, run, type Sleeper, wake } from './wake.js'
 
@@ -77,7 +77,7 @@ async function record(
     if (rows.length === 0) return false
     if (deployment.status === DeploymentStatus.RETIRED) {
       const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-      const patch = { finished_at: null, drain_until: null, live_at: new Date() }
+      const patch = { finished_at: null, drain_until: null, live_at: NOW }
       await transition(manager, claim, DeploymentStatus.RUNNING, 'the stage was started', patch)
     }
     await manager.update(Deployment, { id: deployment.id, status: DeploymentStatus.RUNNING }, { addresses })

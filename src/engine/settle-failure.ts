@@ -12,24 +12,37 @@ import {
   SupersededError,
 } from './errors.js'
 import { cleanLine, cleanLines } from './logs/lines.js'
-import type { LogWriter } from './logs/writer.js'
+import { appendChunks, type Queryable } from './logs/store.js'
+import type { LogRemainder, LogWriter } from './logs/writer.js'
 import { announceSettled } from './queue.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
-import { type Claim, settle, type StatusPatch } from './states.js'
+import { type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from './states.js'
 import type { Wakeups } from './wakeups.js'
 
 interface Parts {
   readonly database: DataSource
-  readonly tools: { readonly wakeups: Wakeups }
+  readonly tools: { readonly wakeups: Wakeups; readonly settings: { readonly leaseMs: number } }
   readonly logger: Logger
 }
 
 const BACK_OFF_MS = 5_000
-const SETTLE_TRIES = 5
+const HAND_OVER_PATIENCE_MS = 2_000
+const RETRY_MS = [200, 400, 800, 1_600, 3_000] as const
 
 /**
- * Ends or gives back a deployment whose work stopped with `reason`. A fault of the user's ends it, a fault of the
- * surroundings (Docker away, the database away) is tried again, up to {@link MAX_ATTEMPTS} times in all.
+ * Whether a deployment that stopped with `reason` is tried again. A fault of the user's is not; one of the surroundings
+ * (Docker away, the database away) is, up to {@link MAX_ATTEMPTS} times in all.
+ */
+export function isRetried(reason: unknown, deployment: Deployment): boolean {
+  if (reason instanceof HandOverError) return true
+  const isFinal = [DeployError, CancelledError, SupersededError].some((final) => reason instanceof final)
+  return !isFinal && deployment.attempt < MAX_ATTEMPTS
+}
+
+/**
+ * Ends a deployment whose work stopped with `reason`, or gives it back to the queue ({@link isRetried}). While the
+ * database is away it tries for as long as a lease lasts: else a rescuer would take the user's fault for a dead worker
+ * and build it again.
  *
  * @throws LostClaimError when it is another worker's by now
  */
@@ -41,15 +54,18 @@ export async function settleFailure(
   reason: unknown,
 ): Promise<void> {
   if (reason instanceof LostClaimError) throw reason
-  for (let attempt = 1; ; attempt++) {
+  // A process that stops does not wait for a database: the rescuer of another one gives it back.
+  const patienceMs = reason instanceof HandOverError ? HAND_OVER_PATIENCE_MS : parts.tools.settings.leaseMs
+  const startedAt = performance.now()
+  for (let attempt = 0; ; attempt++) {
     try {
       await settleOnce(parts, deployment, claim, log, reason)
       announceSettled(parts.tools.wakeups, deployment.id)
       parts.tools.wakeups.notify('queue', deployment.id)
       return
     } catch (error) {
-      if (error instanceof LostClaimError || attempt >= SETTLE_TRIES) throw error
-      await sleep(200 * attempt) // the database is away; past the lease, the rescuer settles it
+      if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs) throw error
+      await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)])
     }
   }
 }
@@ -62,29 +78,52 @@ async function settleOnce(
   reason: unknown,
 ): Promise<void> {
   const phase = log?.phase ?? DeploymentStatus.CLONING
-  if (reason instanceof HandOverError || isRetried(reason, deployment)) {
-    await log?.flush()
-    const handedOver = reason instanceof HandOverError
-    const delayMs = handedOver ? 0 : BACK_OFF_MS * 2 ** (deployment.attempt - 1) * (0.8 + Math.random() * 0.4)
-    const options = { delayMs, countsAsAttempt: !handedOver }
-    const why = cleanLine(masked(log, (reason as Error).message))
-    await parts.database.transaction((manager) => giveBack(manager, claim, phase, why, options))
-    return
-  }
-  const remainder = log ? await log.remainder() : undefined
-  const before = remainder
-    ? { before: remainder.chunks, omittedBytes: remainder.omittedBytes, expectedSeq: remainder.expectedSeq }
-    : {}
-  const { status, text, patch } = endingOf(reason, phase, (said) => masked(log, said), parts.logger)
-  await parts.database.transaction((manager) =>
-    settle(
-      manager,
-      claim,
-      status,
-      { text, ...before },
-      { finished_at: new Date(), addresses: null, ...patch },
-    ),
+  const rest = log ? await log.remainder() : { chunks: [], omittedBytes: 0 }
+  await parts.database.transaction(async (manager) => {
+    const outcome = await overruled(manager, claim, deployment, reason)
+    if (isRetried(outcome, deployment)) {
+      await appendRest(manager, claim, rest)
+      const why = cleanLine(masked(log, (outcome as Error).message))
+      return giveBack(manager, claim, phase, why, backOff(outcome, deployment))
+    }
+    const { status, text, patch } = endingOf(outcome, phase, (said) => masked(log, said), parts.logger)
+    const words = { text, before: rest.chunks, omittedBytes: rest.omittedBytes }
+    await settle(manager, claim, status, words, { finished_at: NOW, addresses: null, ...patch })
+  })
+}
+
+/** What is asked for while its work stops counts, too: the row is locked, and says it. */
+async function overruled(
+  manager: Queryable,
+  claim: Claim,
+  deployment: Deployment,
+  reason: unknown,
+): Promise<unknown> {
+  const [row] = await manager.query<{ status: DeploymentStatus; cancel_requested_at: Date | null }[]>(
+    'SELECT status, cancel_requested_at FROM deployment WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE',
+    [claim.deploymentId, claim.epoch],
   )
+  if (!row) throw new LostClaimError(claim.deploymentId)
+  if (row.cancel_requested_at && isRetried(reason, deployment)) return new CancelledError('cancelled')
+  // It was too far to make way when it heard of it: back in the queue, the claim of the newer one ends it.
+  const isTooFar = !NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)
+  if (reason instanceof SupersededError && isTooFar)
+    return new HandOverError('a newer deployment takes its place')
+  return reason
+}
+
+/** The kept end of a log that was over its limit: the next attempt begins another. */
+async function appendRest(manager: Queryable, claim: Claim, rest: LogRemainder): Promise<void> {
+  if (rest.chunks.length === 0) return
+  const { chunks, omittedBytes } = rest
+  const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes }
+  const base = await appendChunks(manager, claim.deploymentId, chunks, options)
+  if (base === null) throw new LostClaimError(claim.deploymentId)
+}
+
+function backOff(reason: unknown, { attempt }: Deployment): { delayMs: number; countsAsAttempt: boolean } {
+  if (reason instanceof HandOverError) return { delayMs: 0, countsAsAttempt: false }
+  return { delayMs: BACK_OFF_MS * 2 ** (attempt - 1) * (0.8 + Math.random() * 0.4), countsAsAttempt: true }
 }
 
 /** Without a log nothing has been started yet that could say a secret. */
@@ -120,13 +159,6 @@ function endingOf(
     error_last_lines: cleanLines(error.lastLines, mask),
   }
   return { status: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
-}
-
-function isRetried(reason: unknown, deployment: Deployment): boolean {
-  return (
-    ![DeployError, CancelledError, SupersededError].some((final) => reason instanceof final) &&
-    deployment.attempt < MAX_ATTEMPTS
-  )
 }
 
 function describe(reason: unknown, logger: Logger): DeployError {

@@ -38,8 +38,11 @@ export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly Deploymen
 export const KEPT_FOR_RETURN = `EXISTS (SELECT 1 FROM deployment next
   WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until > now())`
 
-/** Columns that change together with the status, by their SQL names. */
+/** Columns that change together with the status, by their SQL names. A time is {@link NOW}. */
 export type StatusPatch = Readonly<Record<string, unknown>>
+
+/** In a patch: the present, by the database's clock. The workers' own may be hours apart. */
+export const NOW = Symbol('now')
 
 /**
  * Moves a claimed deployment to `to` and records it, in the caller's transaction.
@@ -58,8 +61,14 @@ export async function transition(
     ...patch,
     ...(isSettled(to) ? { lease_owner: null, lease_until: null } : {}),
   }
-  const names = Object.keys(columns)
-  const sets = names.map((name, index) => `, "${name}" = $${index + 6}`).join('')
+  const isNow = (name: string) => columns[name] === NOW
+  const names = Object.keys(columns).filter((name) => !isNow(name))
+  const sets = [
+    ...names.map((name, index) => `, "${name}" = $${index + 6}`),
+    ...Object.keys(columns)
+      .filter(isNow)
+      .map((name) => `, "${name}" = clock_timestamp()`),
+  ].join('')
   const rows = await manager.query<unknown[]>(
     `WITH old AS (SELECT id, status FROM deployment WHERE id = $1 AND epoch = $2 AND status = ANY($3) FOR NO KEY UPDATE),
           new AS (UPDATE deployment d SET status = $4 ${sets} FROM old WHERE d.id = old.id RETURNING d.id)
@@ -75,7 +84,6 @@ export interface LastWords {
   readonly text: string
   readonly before?: readonly LogChunkInput[]
   readonly omittedBytes?: number
-  readonly expectedSeq?: number | null
 }
 
 /**
@@ -94,7 +102,7 @@ export async function settle(
   const last = { at: new Date(), phase: to, stream: LogSource.SYSTEM, text: `${words.text}\n` }
   const base = await appendChunks(manager, claim.deploymentId, [...(words.before ?? []), last], {
     epoch: claim.epoch,
-    expectedSeq: words.expectedSeq ?? null,
+    expectedSeq: null,
     omittedBytes: words.omittedBytes ?? 0,
     end: to,
   })

@@ -42,9 +42,9 @@ describe('readers in the worker and in another process', () => {
   }
 
   async function end(deployment: Deployment, writer: LogWriter): Promise<void> {
-    const { chunks, omittedBytes, expectedSeq } = await writer.remainder()
+    const { chunks, omittedBytes } = await writer.remainder()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const words = { text: 'Failed.', before: chunks, omittedBytes, expectedSeq }
+    const words = { text: 'Failed.', before: chunks, omittedBytes }
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
     worker.wakeups.notify('log', deployment.id)
   }

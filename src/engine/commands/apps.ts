@@ -104,8 +104,12 @@ export class AppCommands {
       const result = await manager.update(App, { id, deletedAt: IsNull() }, { deletedAt: new Date() })
       if (result.affected === 0) return false
       await manager.query(
-        `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())
-          WHERE app_id = $1 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')`,
+        `WITH busy AS (
+           SELECT id FROM deployment WHERE app_id = $1 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')
+            ORDER BY id FOR NO KEY UPDATE
+         )
+         UPDATE deployment d SET cancel_requested_at = coalesce(cancel_requested_at, now())
+           FROM busy WHERE d.id = busy.id`,
         [id],
       )
       return true

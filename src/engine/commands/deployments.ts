@@ -3,7 +3,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { badInput, CommandError } from '../errors.js'
 import { checkRef } from '../names.js'
 import { announceSettled } from '../queue.js'
-import { settle } from '../states.js'
+import { NOW, settle } from '../states.js'
 import { getApp } from './apps.js'
 import type { CommandParts } from './parts.js'
 import { announceQueued, enqueue } from './enqueue.js'
@@ -47,7 +47,7 @@ export class DeploymentCommands {
       if (found.status === DeploymentStatus.PENDING) {
         const words = { text: 'Cancelled before it started.' }
         const claim = { deploymentId: id, epoch: found.epoch }
-        await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: new Date() })
+        await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: NOW })
       } else {
         await manager.update(Deployment, { id }, { cancelRequestedAt: new Date() })
       }

@@ -6,7 +6,7 @@ import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 import { shareKey } from '../instance.js'
 import { createId } from '../names.js'
-import { recordEvent, settle } from '../states.js'
+import { NOW, recordEvent, settle } from '../states.js'
 import type { Wakeups } from '../wakeups.js'
 
 /** Pending deployments per stage; beyond it what somebody asks for is refused, and a push ends the oldest. */
@@ -78,7 +78,7 @@ export async function supersedeOldest(
   for (const older of oldest) {
     const claim = { deploymentId: older.id, epoch: older.epoch }
     const words = { text: `Superseded by the newer deployment ${id}.` }
-    const patch = { superseded_by: id, finished_at: new Date() }
+    const patch = { superseded_by: id, finished_at: NOW }
     await settle(manager, claim, DeploymentStatus.SUPERSEDED, words, patch)
   }
   return oldest.map((older) => older.id)

@@ -7,7 +7,7 @@ import { CommandError } from '../errors.js'
 import { shareKey } from '../instance.js'
 import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
 import { announceSettled } from '../queue.js'
-import { settle } from '../states.js'
+import { NOW, settle } from '../states.js'
 import { retireServing } from '../steps/route.js'
 import { getApp } from './apps.js'
 import { announceQueued, enqueue } from './enqueue.js'
@@ -160,7 +160,7 @@ async function cancelAll(manager: EntityManager, stageId: string): Promise<strin
   for (const { id, epoch } of pending) {
     const words = { text: 'Cancelled: the stage was stopped.' }
     const claim = { deploymentId: id, epoch }
-    await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: new Date() })
+    await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: NOW })
   }
   await manager.query(
     `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())

@@ -4,7 +4,14 @@ import { LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
 import { LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
-import { appendChunks, CHUNK_BYTES, lastSeqOf, type LogChunkInput, type Queryable, type StoredChunk } from './store.js'
+import {
+  appendChunks,
+  CHUNK_BYTES,
+  lastSeqOf,
+  type LogChunkInput,
+  type Queryable,
+  type StoredChunk,
+} from './store.js'
 
 /** Chunks per insert: with full chunks 1 MiB, after which a further insert costs less than a longer wait. */
 const CHUNKS_PER_INSERT = 64
@@ -32,7 +39,6 @@ export interface LogWriterOptions {
 export interface LogRemainder {
   readonly chunks: LogChunkInput[]
   readonly omittedBytes: number
-  readonly expectedSeq: number
 }
 
 /**
@@ -99,8 +105,7 @@ export class LogWriter {
   /** Stores what it can, then gives the kept end of an overlong log to be stored with the last chunk. */
   async remainder(): Promise<LogRemainder> {
     await this.flush()
-    const expectedSeq = this.#lastSeq ?? (await this.#readLastSeq())
-    return { ...this.#cap.remainder(this.phase), expectedSeq }
+    return this.#cap.remainder(this.phase)
   }
 
   /** Stops retrying; what is not stored is given up. */

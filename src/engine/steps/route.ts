@@ -6,7 +6,7 @@ import type { Queryable } from '../logs/store.js'
 import type { LogRemainder } from '../logs/writer.js'
 import { containerName } from '../names.js'
 import { announceSettled } from '../queue.js'
-import { leaseMarginSeconds, recordEvent, settle } from '../states.js'
+import { NOW, leaseMarginSeconds, recordEvent, settle } from '../states.js'
 import { step, type Tools, type Work } from './context.js'
 import type { Started } from './start.js'
 
@@ -95,13 +95,8 @@ async function switchTraffic(
   await mustHold(manager, work, tools.settings.leaseMs)
   const old = await retireServing(manager, stage.id, `replaced by ${deployment.id}`, tools.settings.drainMs)
   await pointStageTo(manager, stage.id, deployment.id)
-  const words = {
-    text: `Running at ${url}`,
-    before: remainder.chunks,
-    omittedBytes: remainder.omittedBytes,
-    expectedSeq: remainder.expectedSeq,
-  }
-  await settle(manager, claim, DeploymentStatus.RUNNING, words, { live_at: new Date() })
+  const words = { text: `Running at ${url}`, before: remainder.chunks, omittedBytes: remainder.omittedBytes }
+  await settle(manager, claim, DeploymentStatus.RUNNING, words, { live_at: NOW })
   // By the database's clock, as everything that other processes go by.
   const watched = `UPDATE deployment SET replaced_id = $2, watch_until = now() + make_interval(secs => $3) WHERE id = $1`
   await manager.query(watched, [deployment.id, old?.deploymentId ?? null, tools.settings.watchMs / 1000])
