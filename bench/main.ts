@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
+import { makeTemplate } from '../test/support/database.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as idle } from './idle.js'
@@ -48,11 +49,16 @@ async function main(args: readonly string[]): Promise<void> {
 
 /** A PostgreSQL of this run's own, unless TEST_DATABASE_URL names a server. */
 async function withDatabase(work: () => Promise<void>): Promise<void> {
-  if (process.env.TEST_DATABASE_URL) return work()
+  const given = process.env.TEST_DATABASE_URL
+  if (given) {
+    await makeTemplate(given)
+    return work()
+  }
   const folder = mkdtempSync(join(tmpdir(), 'longshore-bench-db-'))
   try {
     await using server = await startEmbeddedServer(folder)
     process.env.TEST_DATABASE_URL = server.url
+    await makeTemplate(server.url)
     await work()
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -5,7 +5,7 @@ import { createTestDatabase } from '../support/database.js'
 
 describe('the migrations', () => {
   test('make what the entities describe: nothing is left to change', async () => {
-    await using server = await createTestDatabase()
+    await using server = await createTestDatabase('template0')
     const database = await openDatabase(server.url)
     try {
       const { upQueries } = await database.driver.createSchemaBuilder().log()
@@ -19,7 +19,7 @@ describe('the migrations', () => {
   })
 
   test('run once when several processes open an empty database at the same time', async () => {
-    await using server = await createTestDatabase()
+    await using server = await createTestDatabase('template0')
     const opened = await Promise.all(Array.from({ length: 4 }, () => openDatabase(server.url)))
     const rows = await opened[0]?.query<{ name: string }[]>('SELECT name FROM migration')
     assert.equal(rows?.length, opened[0]?.migrations.length)
@@ -27,7 +27,7 @@ describe('the migrations', () => {
   })
 
   test('can be taken back and run again', async () => {
-    await using server = await createTestDatabase()
+    await using server = await createTestDatabase('template0')
     const database = await createDataSource(server.url).initialize()
     try {
       await database.runMigrations()

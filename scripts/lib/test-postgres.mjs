@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+
+/**
+ * Calls `work` with the URL of a PostgreSQL server for tests: the one of TEST_DATABASE_URL, or else one that is started
+ * for it and removed afterwards. The database that tests copy is on it, migrated.
+ */
+export async function withTestPostgres(work) {
+  const { makeTemplate } = await import('../../dist/test/support/database.js')
+  const given = process.env.TEST_DATABASE_URL
+  if (given) {
+    await makeTemplate(given)
+    return work(given)
+  }
+  const { startEmbeddedServer } = await import('../../dist/src/postgres/embedded-server.js')
+  const folder = mkdtempSync(join(tmpdir(), 'longshore-test-'))
+  const server = await startEmbeddedServer(folder)
+  try {
+    await withoutFsync(server.url)
+    await makeTemplate(server.url)
+    return await work(server.url)
+  } finally {
+    await server[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Only a machine that loses its power would need it: a process that dies loses nothing. */
+async function withoutFsync(url) {
+  await onServer(url, ['ALTER SYSTEM SET fsync = off', 'ALTER SYSTEM SET full_page_writes = off'])
+  await onServer(url, ['SELECT pg_reload_conf()'])
+}
+
+async function onServer(url, statements) {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    for (const statement of statements) await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
