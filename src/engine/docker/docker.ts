@@ -125,9 +125,10 @@ export interface Docker {
   listImages(label: string): Promise<ImageSummary[]>
   /**
    * A created container, not yet started. One of the same name, labels and image is adopted as it is, another one of that
-   * name is replaced. Not restarted when it ends.
+   * name that this installation made is replaced. Not restarted when it ends.
    *
    * @throws LostClaimError when the name is that of a container of a later claim
+   * @throws DeployError START_FAILED when it is that of a container of somebody else's
    */
   createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void>
   /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
@@ -157,6 +158,7 @@ export interface Docker {
    * labels `only`. One that gets the name meanwhile is left alone.
    */
   removeContainer(name: string, graceSeconds: number, only?: ContainerRequest['labels']): Promise<void>
+  /** With the label, made by Longshore, running or not: what others run of an image has its labels too. */
   listContainers(label: string): Promise<ContainerSummary[]>
   /** What happens to containers with a label, until the connection ends or `signal` aborts; nothing is replayed. */
   containerEvents(label: string, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>>

@@ -1,6 +1,7 @@
 import Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { InfrastructureError } from '../errors.js'
+import { EPOCH_LABEL } from '../names.js'
 import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
@@ -178,7 +179,7 @@ export class Dockerode implements DockerPort {
   }
 
   async listContainers(label: string): Promise<ContainerSummary[]> {
-    const query = { all: true, filters: { label: [label] } }
+    const query = { all: true, filters: { label: [label, EPOCH_LABEL] } }
     const found = await this.#ask(() => this.#docker.listContainers(query))
     return found.map((container) => ({
       name: (container.Names[0] ?? '').replace(/^\//, ''),
