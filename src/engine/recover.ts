@@ -4,6 +4,7 @@ import { Rounds } from './rounds.js'
 import { rescueExpired } from './rescue.js'
 import { APP_LABEL } from './routing/labels.js'
 import type { Tools } from './steps/context.js'
+import { ownNames } from './steps/image.js'
 import { STOP_GRACE_SECONDS } from './steps/retire.js'
 
 const EVERY_MS = 5_000
@@ -56,13 +57,14 @@ export class Recoverer implements AsyncDisposable {
   }
 
   async #purge(app: { id: string; repo_url: string }): Promise<void> {
-    const { docker, git } = this.tools
+    const { docker, git, settings } = this.tools
     const label = `${APP_LABEL}=${app.id}`
     const containers = await docker.listContainers(label)
     await Promise.all(containers.map(({ name }) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
     const images = await docker.listImages(label)
     for (const { id, names } of images)
-      for (const name of names.length > 0 ? names : [id]) await docker.removeImage(name)
+      for (const name of names.length > 0 ? ownNames(settings.imagePrefix, names) : [id])
+        await docker.removeImage(name)
     await this.database.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])

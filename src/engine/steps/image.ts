@@ -14,6 +14,14 @@ export function imageName(prefix: string, appName: string, deploymentId: string)
   return `${prefix}-${appName}:${deploymentId}`
 }
 
+/** Those of an image's names that Longshore gave it. A person may have given it others (`docker tag`), to keep. */
+export function ownNames(prefix: string, names: readonly string[]): string[] {
+  return names.filter(
+    (name) =>
+      name.startsWith(`${prefix}-`) && /^[a-z0-9-]+:[a-z][a-z0-9]{11}$/.test(name.slice(prefix.length + 1)),
+  )
+}
+
 /**
  * An image that is there already: the one that an earlier attempt of the deployment finished, or the one of another
  * deployment that this one is to run again. Null: it has to be built.
