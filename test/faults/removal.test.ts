@@ -53,6 +53,9 @@ describe('what is removed', () => {
     assert.equal(scene.docker.image('registry.example/kept:1.0'), first)
     assert.equal(scene.docker.images.has(third.id), false)
 
+    const back = await scene.own.commands.releases.rollback(app.id, 'production', null)
+    assert.equal(back.imageId, scene.docker.image(tagged(1))?.id, 'not to what the restart replaced')
+    await scene.reaches(back.id, 'RUNNING')
     await scene.own.commands.apps.delete(app.id)
     await until(5_000, async () => (await scene.rows('SELECT 1 FROM app')).length === 0)
     assert.deepEqual(tagsOf('kept').sort(), theirs)
