@@ -37,8 +37,9 @@ interface Kept {
 }
 
 /**
- * Frees what nobody needs any more, of this installation's own only: images beyond the last releases of each stage,
- * build cache beyond its bound, logs and webhook deliveries past their time, commits in the mirrors. At the start and every ten minutes.
+ * Frees what nobody needs any more, at the start and every ten minutes: images beyond the last releases of each stage,
+ * logs and webhook deliveries past their time, commits in the mirrors, of this installation's own only; and build cache
+ * beyond its bound, of the whole engine, because nothing says whose it is.
  */
 export class Housekeeper implements AsyncDisposable {
   readonly #rounds: Rounds
