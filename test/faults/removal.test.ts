@@ -62,6 +62,16 @@ describe('what is removed', () => {
     for (const tag of theirs) scene.docker.images.delete(scene.docker.image(tag)?.id ?? '')
   })
 
+  test('is build cache, to make room: who cancels does not wait for that', async () => {
+    await using _worker = await scene.workerHere({ MIN_FREE_DISK_MIB: '1048576' })
+    const prune = scene.docker.hold(/^\/build\/prune\?keep-storage=0$/)
+    const id = await scene.deploy(await scene.app('cramped'))
+    await prune.until()
+    await scene.own.commands.deployments.cancel(id)
+    assert.ok((await scene.reaches(id, 'CANCELLED', 5_000)) < 1_000)
+    prune.release()
+  })
+
   test('are apps, each by itself: one that cannot go holds up neither the others nor a rescue', async () => {
     await using _worker = await scene.workerHere()
     const [stuck, other] = [await scene.serving('stuck'), await scene.serving('other')]
