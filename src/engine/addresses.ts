@@ -57,7 +57,8 @@ export async function forgetMoved(parts: Parts, instanceId: string): Promise<boo
 
 /** Addresses of the containers that run, by deployment. */
 async function readOwn(docker: Docker, instanceId: string): Promise<Map<string, Set<string>>> {
-  const containers = await bounded(docker.listContainers(`${INSTANCE_LABEL}=${instanceId}`), DOCKER_MS)
+  const label = `${INSTANCE_LABEL}=${instanceId}`
+  const containers = await bounded(() => docker.listContainers(label), DOCKER_MS)
   const own = new Map<string, Set<string>>()
   for (const { labels, running, address } of containers) {
     const id = labels[DEPLOYMENT_LABEL] ?? ''

@@ -38,11 +38,11 @@ export async function deploy(
     undo.push(async () => {
       if (!goesOn) await tools.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
     })
-    let image = await step(tools, 'reuse', () => reuseImage(work, tools))
+    let image = await step(tools, 'reuse', () => reuseImage(work, tools, signal))
     if (!image) {
       undo.push(() => tools.git.release(app.repoUrl, deployment.id))
       const source = await step(tools, 'clone', () => clone(work, tools, signal))
-      image = await step(tools, 'find-built', () => findBuilt(work, source.commitSha, tools))
+      image = await step(tools, 'find-built', () => findBuilt(work, source.commitSha, tools, signal))
       if (!image) {
         await enter(work, DeploymentStatus.BUILDING, tools)
         image = await step(tools, 'build', () => build(work, source, tools, signal))

@@ -6,15 +6,20 @@ const MIB = 1024 * 1024
 
 /**
  * Refuses to go on where a disk that a build writes to (the Docker engine's and DATA_DIR's) has less than MIN_FREE_DISK_MIB
- * left: a full disk would take down the apps that serve. First it frees the build cache, which costs only time.
+ * left: a full disk would take down the apps that serve. First it frees the engine's build cache, everybody's, which
+ * costs only time.
  *
  * @throws DeployError DISK_LOW that says which disk and what to free
  */
-export async function checkDisk(tools: Tools, say: (line: string) => void): Promise<void> {
-  if (!(await findLow(tools))) return
+export async function checkDisk(
+  tools: Tools,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await findLow(tools, signal))) return
   say('A disk is nearly full: freeing the build cache')
-  await tools.docker.pruneBuildCache(0)
-  const low = await findLow(tools)
+  await tools.docker.pruneBuildCache(0, signal)
+  const low = await findLow(tools, signal)
   if (!low) return
   const message =
     `${low.path} has ${Math.floor(low.freeBytes / MIB)} MiB left, and a build needs ` +
@@ -23,8 +28,11 @@ export async function checkDisk(tools: Tools, say: (line: string) => void): Prom
   throw new DeployError('DISK_LOW', message)
 }
 
-async function findLow(tools: Tools): Promise<{ path: string; freeBytes: number } | null> {
-  for (const path of [await tools.docker.rootFolder(), tools.settings.dataDir]) {
+async function findLow(
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<{ path: string; freeBytes: number } | null> {
+  for (const path of [await tools.docker.rootFolder(signal), tools.settings.dataDir]) {
     const freeBytes = await freeSpace(path)
     if (freeBytes !== null && freeBytes < tools.settings.minFreeDiskBytes) return { path, freeBytes }
   }

@@ -18,6 +18,7 @@ export type Probe =
 const CONNECT_MS = 1_000
 /** A version that ran before comes up soon. */
 const WAIT_MS = 50
+const NOBODY_WAITS = 'nobody waits for the answer any more'
 
 /** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
 export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
@@ -32,33 +33,44 @@ export interface Finding {
   readonly why: string
 }
 
-/** Asks once; never rejects. */
+/** Asks once. Rejects with the reason of `signal` when that aborts, and else never. */
 export async function ask(
   probe: Probe,
   state: ContainerState,
   port: number,
   timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<Finding> {
   if (probe.kind === 'image') {
     const well = state.health === 'healthy'
     return { well, hopeless: state.health === 'unhealthy', why: `its HEALTHCHECK says ${state.health}` }
   }
   if (state.address === null) return { well: false, hopeless: false, why: 'it has no address' }
+  signal.throwIfAborted()
   const why =
     probe.kind === 'tcp'
-      ? await tryConnect(state.address, port, Math.min(timeoutMs, CONNECT_MS))
-      : await tryGet(state.address, port, probe.path, timeoutMs)
+      ? await tryConnect(state.address, port, Math.min(timeoutMs, CONNECT_MS), signal)
+      : await tryGet(state.address, port, probe.path, timeoutMs, signal)
+  signal.throwIfAborted()
   return { well: why === null, hopeless: false, why: why ?? '' }
 }
 
 /** Null: something accepts connections there. */
-function tryConnect(host: string, port: number, timeoutMs: number): Promise<string | null> {
+function tryConnect(
+  host: string,
+  port: number,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: timeoutMs })
     const finish = (answer: string | null) => {
+      signal.removeEventListener('abort', leave)
       socket.destroy()
       resolve(answer)
     }
+    const leave = () => finish(NOBODY_WAITS)
+    signal.addEventListener('abort', leave)
     socket.once('connect', () => finish(null))
     socket.once('timeout', () => finish(`port ${port} did not answer within ${timeoutMs / 1000} s`))
     socket.once('error', () => finish(`nothing listens on port ${port}`))
@@ -66,15 +78,24 @@ function tryConnect(host: string, port: number, timeoutMs: number): Promise<stri
 }
 
 /** Null: the answer's status is 200 to 399. The whole answer has to begin within the time. */
-function tryGet(host: string, port: number, path: string, timeoutMs: number): Promise<string | null> {
+function tryGet(
+  host: string,
+  port: number,
+  path: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<string | null> {
   return new Promise((resolve) => {
     const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
     const asked = request({ host, port, path, headers, agent: false })
     const finish = (answer: string | null) => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', leave)
       asked.destroy()
       resolve(answer)
     }
+    const leave = () => finish(NOBODY_WAITS)
+    signal.addEventListener('abort', leave)
     const timer = setTimeout(
       () => finish(`GET ${path} did not answer within ${timeoutMs / 1000} s`),
       timeoutMs,
@@ -110,10 +131,10 @@ export async function untilWellAgain(
   const { health } = configuration
   const until = performance.now() + seconds * 1000
   for (;;) {
-    const state = await docker.findContainer(name)
+    const state = await docker.findContainer(name, signal)
     if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
     const probe = chooseProbe(health, ownCheck ? state : { ...state, health: null })
-    const { well, why } = await ask(probe, state, port, health.timeoutSeconds * 1000)
+    const { well, why } = await ask(probe, state, port, health.timeoutSeconds * 1000, signal)
     if (well) return state.address
     if (performance.now() > until) throw new Error(`${name} is not well: ${why}`)
     await sleep(WAIT_MS, undefined, { signal })

@@ -6,6 +6,7 @@ import { Rounds } from './rounds.js'
 import { INSTANCE_LABEL } from './routing/labels.js'
 import { KEPT_FOR_RETURN } from './states.js'
 import type { Tools } from './steps/context.js'
+import { ownNames } from './steps/image.js'
 import { cleanDeliveries } from './webhooks/delivery-log.js'
 
 /** Looking at a large build cache costs the engine seconds. */
@@ -15,14 +16,19 @@ const HOUSEKEEPING_LOCK = 7_305_516_995
 /** A log partition is waited for this long; whoever reads a log holds it. The next round tries again. */
 const LOCK_TIMEOUT = '2s'
 
-/** Deployments whose image is needed: under way, serving, or among the last releases of their stage. */
+/**
+ * Deployments whose image is needed: under way, serving, or the newest of one of the last images that were released in
+ * their stage. A restart releases no other image, and nobody goes back to what was rolled back.
+ */
 const KEPT = `
-  SELECT id, image, image_id AS "imageId" FROM (
-    SELECT d.id, d.status, d.image, d.image_id, s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN} AS current,
-           row_number() OVER (PARTITION BY d.stage_id, d.live_at IS NULL ORDER BY d.live_at DESC) AS place, d.live_at
-      FROM deployment d JOIN stage s ON s.id = d.stage_id) kept
-   WHERE current OR status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')
-      OR (live_at IS NOT NULL AND place <= $1 + 1)`
+  WITH released AS (
+    SELECT DISTINCT ON (stage_id, image_id) id, stage_id, live_at FROM deployment
+     WHERE live_at IS NOT NULL AND status <> 'ROLLED_BACK' ORDER BY stage_id, image_id, live_at DESC),
+  placed AS (SELECT id, row_number() OVER (PARTITION BY stage_id ORDER BY live_at DESC) AS place FROM released)
+  SELECT d.id, d.image, d.image_id AS "imageId"
+    FROM deployment d JOIN stage s ON s.id = d.stage_id LEFT JOIN placed p ON p.id = d.id
+   WHERE s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN} OR p.place <= $1 + 1
+      OR d.status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')`
 
 interface Kept {
   readonly id: string
@@ -31,8 +37,9 @@ interface Kept {
 }
 
 /**
- * Frees what nobody needs any more, of this installation's own only: images beyond the last releases of each stage,
- * build cache beyond its bound, logs and webhook deliveries past their time, commits in the mirrors. At the start and every ten minutes.
+ * Frees what nobody needs any more, at the start and every ten minutes: images beyond the last releases of each stage,
+ * logs and webhook deliveries past their time, commits in the mirrors, of this installation's own only; and build cache
+ * beyond its bound, of the whole engine, because nothing says whose it is.
  */
 export class Housekeeper implements AsyncDisposable {
   readonly #rounds: Rounds
@@ -87,7 +94,8 @@ export class Housekeeper implements AsyncDisposable {
       // The build of a worker that had lost its claim has taken the name.
       for (const name of wanted) if (!names.includes(name)) await docker.tagImage(id, name)
       const isNameless = names.length === 0 && wanted.length === 0
-      const unneeded = names.filter((name) => !ids.has(name.slice(name.lastIndexOf(':') + 1)))
+      const own = ownNames(settings.imagePrefix, names)
+      const unneeded = own.filter((name) => !ids.has(name.slice(name.lastIndexOf(':') + 1)))
       for (const name of isNameless ? [id] : unneeded) {
         await docker.removeImage(name)
         this.logger.info('removed an image that no release needs', { image: name })

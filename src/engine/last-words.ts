@@ -58,5 +58,5 @@ function redactorFor({ stageId, configuration }: Deployment, secrets: SecretBox)
 }
 
 function soon<T>(work: Promise<T>, ms: number, otherwise: T): Promise<T> {
-  return bounded(work, ms).catch(() => otherwise)
+  return bounded(() => work, ms).catch(() => otherwise)
 }

@@ -47,9 +47,13 @@ export function checkHealthPath(field: string, path: string): string {
   throw badInput(field, `${quote(path)} is not a path such as /health`)
 }
 
+/** By which this installation's containers and images are told from everybody else's. */
+export const INSTANCE_LABEL = 'longshore.instance'
+
 /**
  * Which claim of a deployment made a container. One of a later claim is never replaced, stopped or removed by whoever
- * held an earlier one, however late its calls come.
+ * held an earlier one, however late its calls come. No image has it, and a container has the labels of its image: one
+ * without it is somebody else's, who runs an image of ours.
  */
 export const EPOCH_LABEL = 'longshore.epoch'
 

@@ -28,7 +28,7 @@ export type ReconcileAction =
   | { readonly kind: 'remove'; readonly deploymentId: string; readonly container: string }
 
 /**
- * Compares the containers that carry this installation's label with the database. Pure: what it sees is all it knows.
+ * Compares the containers that this installation made with the database. Pure: what it sees is all it knows.
  * Containers of deployments that wait or are under way are left alone; their worker replaces or removes them.
  */
 export function planReconcile(

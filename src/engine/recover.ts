@@ -4,6 +4,7 @@ import { Rounds } from './rounds.js'
 import { rescueExpired } from './rescue.js'
 import { APP_LABEL } from './routing/labels.js'
 import type { Tools } from './steps/context.js'
+import { ownNames } from './steps/image.js'
 import { STOP_GRACE_SECONDS } from './steps/retire.js'
 
 const EVERY_MS = 5_000
@@ -12,10 +13,10 @@ const PURGE_LOCK = 7_305_516_992
 
 /**
  * Every five seconds, and when the queue changes: takes back claims whose lease has ended, and finishes the deletion
- * of apps. Every worker does it.
+ * of apps. Every worker does it. A removal may take minutes, and no claim waits for it.
  */
 export class Recoverer implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #rounds: readonly Rounds[]
   #unsubscribe: () => void = () => undefined
 
   constructor(
@@ -24,24 +25,26 @@ export class Recoverer implements AsyncDisposable {
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('recovery', everyMs, () => this.#round(), logger)
+    this.#rounds = [
+      new Rounds('recovery', everyMs, () => this.#rescue(), logger),
+      new Rounds('the removal of apps', everyMs, () => this.#purgeDeletedApps(), logger),
+    ]
   }
 
   start(): void {
     // A deletion is announced on the queue; it is not to wait for the next round.
-    this.#unsubscribe = this.tools.wakeups.on('queue', () => this.#rounds.now())
-    this.#rounds.start()
+    this.#unsubscribe = this.tools.wakeups.on('queue', () => this.#rounds.forEach((one) => one.now()))
+    for (const one of this.#rounds) one.start()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe()
-    await this.#rounds[Symbol.asyncDispose]()
+    await Promise.all(this.#rounds.map((one) => one[Symbol.asyncDispose]()))
   }
 
-  async #round(): Promise<void> {
+  async #rescue(): Promise<void> {
     const rescued = await rescueExpired(this.database, this.tools.wakeups)
     if (rescued > 0) this.logger.warn('gave back deployments of a dead worker', { count: rescued })
-    await this.#purgeDeletedApps()
   }
 
   async #purgeDeletedApps(): Promise<void> {
@@ -50,19 +53,25 @@ export class Recoverer implements AsyncDisposable {
          (SELECT 1 FROM deployment d WHERE d.app_id = a.id AND d.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING'))`,
     )
     for (const app of apps) {
-      await this.#purge(app)
-      this.tools.wakeups.notify('app', app.id)
+      try {
+        await this.#purge(app)
+        this.tools.wakeups.notify('app', app.id)
+      } catch (error) {
+        // The others go all the same; the next round tries this one again.
+        this.logger.warn('could not remove an app wholly', { app: app.id, error: (error as Error).message })
+      }
     }
   }
 
   async #purge(app: { id: string; repo_url: string }): Promise<void> {
-    const { docker, git } = this.tools
+    const { docker, git, settings } = this.tools
     const label = `${APP_LABEL}=${app.id}`
     const containers = await docker.listContainers(label)
     await Promise.all(containers.map(({ name }) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
     const images = await docker.listImages(label)
     for (const { id, names } of images)
-      for (const name of names.length > 0 ? names : [id]) await docker.removeImage(name)
+      for (const name of names.length > 0 ? ownNames(settings.imagePrefix, names) : [id])
+        await docker.removeImage(name)
     await this.database.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])

@@ -30,7 +30,7 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
   const found = await readWanted(database, deploymentId)
   if (!found) return
   const { deployment } = found
-  if (!deployment.imageId || !(await tools.docker.findImage(deployment.imageId))) {
+  if (!deployment.imageId || !(await tools.docker.findImage(deployment.imageId, signal))) {
     logger.warn('the image of what serves is gone; building its commit again', { deployment: deploymentId })
     await rebuildLost(database, tools.wakeups, deployment)
     return

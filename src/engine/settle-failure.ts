@@ -165,9 +165,12 @@ function describe(reason: unknown, logger: Logger): DeployError {
   if (reason instanceof DeployError) return reason
   logger.error('a deployment failed for a reason of the server', { error: reason })
   const message = reason instanceof Error ? reason.message : String(reason)
-  const code = reason instanceof InfrastructureError ? reason.code : 'INTERNAL'
+  const { code, cause } = reason instanceof InfrastructureError ? reason : { code: 'INTERNAL', cause: null }
+  // A program's own words, where it was one that failed.
+  const said = cause instanceof DeployError ? { exitCode: cause.exitCode, lastLines: cause.lastLines } : {}
   return new DeployError(
     code,
     `${message} (tried ${MAX_ATTEMPTS} times): see the server's log, then deploy again`,
+    said,
   )
 }

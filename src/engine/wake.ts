@@ -46,7 +46,7 @@ export function wake(
   const { app, deployment } = sleeper
   const { docker } = tools
   const wakeOne = async (name: string) => {
-    const state = await docker.findContainer(name)
+    const state = await docker.findContainer(name, signal)
     // It is within the grace time of its stop, and would be killed as soon as it serves.
     if (state?.running && !state.keptRunning) await docker.stopContainer(name, 0)
     if (!state) await makeAgain(name, requestsOf(sleeper, tools, secrets), docker, signal)
@@ -68,12 +68,12 @@ async function makeAgain(
 
 /** Makes a container run that nobody is about to stop; gives its address. */
 export async function run(request: ContainerRequest, docker: Docker, signal: AbortSignal): Promise<string> {
-  let state = await docker.findContainer(request.name)
+  let state = await docker.findContainer(request.name, signal)
   if (!state?.running || !state.keptRunning) {
     await docker.createContainer(request, signal)
     await docker.startContainer(request.name, signal)
     await docker.keepRunning(request.name, signal)
-    state = await docker.findContainer(request.name)
+    state = await docker.findContainer(request.name, signal)
   }
   if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
   return state.address

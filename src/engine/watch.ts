@@ -136,10 +136,12 @@ export class Watcher implements AsyncDisposable {
 
   async #fails(name: string, { port, configuration: { health } }: Watched): Promise<Failure | null> {
     const { docker } = this.tools
-    const state = await docker.findContainer(name)
+    const { signal } = this.#stopping
+    const state = await docker.findContainer(name, signal)
     if (!state) return null // removed by hand: the reconciler makes it again
     if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
-    const finding = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
+    const probe = chooseProbe(health, state)
+    const finding = await ask(probe, state, port, health.timeoutSeconds * 1000, signal)
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
     if (!finding.hopeless && failures < UNHEALTHY_AFTER) return null

@@ -71,7 +71,8 @@ describe('containers that somebody touched by hand', () => {
     const ours = inspect(name).Config.Labels['longshore.instance']
     const others = ['longshore.instance=somebodyelse', 'longshore.deployment=gone00000000']
     foreign.push(run(`${name}-2`), run('mended-gone00000000', ...others), run('mended'))
-    run('mended-orphan', `longshore.instance=${ours}`, 'longshore.deployment=gone00000001')
+    const orphan = ['longshore.deployment=gone00000001', 'longshore.epoch=1']
+    run('mended-orphan', `longshore.instance=${ours}`, ...orphan)
     await until(REPAIRED_MS, async () => !(await installation.containers()).includes('mended-orphan'))
     assert.deepEqual(
       foreign.filter((id) => !inspect(id).State.Running),

@@ -73,6 +73,18 @@ describe('a deployment that is held at', () => {
     })
   }
 
+  test('check, by an app that takes requests and never answers: is cancelled all the same', async () => {
+    const mute = await scene.app('mute')
+    const patient = `UPDATE stage SET health_path = '/', health_timeout_seconds = 60 WHERE id = $1`
+    await scene.sql.query(patient, [mute.stageId])
+    scene.docker.behaviour = ({ name }) => (name.startsWith('mute-') ? { status: null } : null)
+    const id = await scene.deploy(mute)
+    await until(5_000, async () => (await scene.log(id)).includes('waiting for an answer'))
+    await scene.own.commands.deployments.cancel(id)
+    assert.ok((await scene.reaches(id, 'CANCELLED', 5_000)) < 1_000)
+    await lawsHold(scene)
+  })
+
   test('build, while what serves is restarted: the restart makes it superfluous, and nothing is left', async () => {
     const held = await hold(scene, 'build')
     const id = await scene.deploy(app)

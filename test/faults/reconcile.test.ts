@@ -59,11 +59,17 @@ describe('what serves comes back', () => {
     for (const [name, Labels] of Object.entries(foreign)) {
       assert.equal((await create(http, name, Labels)).status, 201)
     }
+    // As `docker run` of the image that serves: the container has that one's labels.
+    const { imageId = '' } = scene.docker.container(container) ?? {}
+    foreign['looks-around'] = {}
+    assert.equal((await create(http, 'looks-around', {}, imageId)).status, 201)
+    assert.ok(scene.docker.container('looks-around')?.labels['longshore.deployment'])
     await scene.docker.remove(container)
     await until(5_000, () => scene.docker.container(container)?.status === 'running')
     const [{ id: instance } = { id: '' }] = await scene.rows<{ id: string }>('SELECT id FROM instance')
     // One of ours that nothing needs tells that the round is through.
-    assert.equal((await create(http, 'steady-orphan', label(instance))).status, 201)
+    const orphan = { ...label(instance), 'longshore.epoch': '1' }
+    assert.equal((await create(http, 'steady-orphan', orphan)).status, 201)
     await until(5_000, () => scene.docker.container('steady-orphan') === null)
     for (const name of Object.keys(foreign)) {
       assert.ok(scene.docker.container(name), `${name} was removed`)
@@ -104,8 +110,12 @@ describe('what serves comes back', () => {
   })
 })
 
-function create(http: DockerHttp, name: string, Labels: object): Promise<DockerAnswer> {
-  const Image = 'longshore-test/busybox:local'
+function create(
+  http: DockerHttp,
+  name: string,
+  Labels: object,
+  Image = 'longshore-test/busybox:local',
+): Promise<DockerAnswer> {
   return http.call('POST', `/containers/create?name=${name}`, {
     Image,
     Cmd: ['/bin/busybox', 'sleep', '60'],

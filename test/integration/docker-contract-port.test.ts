@@ -54,7 +54,7 @@ for (const kind of ['real', 'fake'] as const) {
       name: `${engine.mark}-${name}`,
       image,
       env: ['PORT=8080'],
-      labels: { ...engine.labels, name },
+      labels: { ...engine.labels, 'longshore.epoch': '1', name },
       memoryBytes: 64 * 1024 * 1024,
       cpus: 0.5,
       pids: 50,

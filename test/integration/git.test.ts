@@ -124,6 +124,16 @@ describe('the git port', () => {
     for (const path of ['none', 'way', 'a.txt']) assert.equal((await source.list(path, NEVER)).size, 0, path)
   })
 
+  test('says so when what was fetched cannot be read, and not that there is no such file', async () => {
+    const source = await fetch(null)
+    const mirror = readdirSync(join(dataDir, 'mirrors')).find((name) => name.endsWith('.git')) ?? ''
+    rmSync(join(dataDir, 'mirrors', mirror, 'objects/pack'), { recursive: true })
+    await assert.rejects(source.kindsOf(['a.txt'], NEVER), {
+      name: 'InfrastructureError',
+      code: 'GIT_FAILED',
+    })
+  })
+
   test('lists folders of many entries to their first, and reads the beginning of a long file', async () => {
     const long = 'a name of such a length that all of them are a long list'
     const many = Array.from({ length: 5_000 }, (_, index): [string, string] => [`pages/z${long}${index}`, ''])

@@ -120,7 +120,8 @@ export async function openEngines(): Promise<Engines> {
   const fake = new EngineUnderTest('fake', docker.host, mark, docker)
   for (const engine of [real, fake]) {
     const found = await engine.call('GET', `/networks/${NETWORK}`)
-    if (found.status === 404) await engine.call('POST', '/networks/create', { Name: NETWORK })
+    if (found.status === 404)
+      await engine.call('POST', '/networks/create', { Name: NETWORK, CheckDuplicate: true })
   }
   const onBoth: Engines['onBoth'] = async (work) => ({ real: await work(real), fake: await work(fake) })
   return {

@@ -202,6 +202,29 @@ describe('a fake engine', () => {
     assert.equal((await port.findContainer('aa'))?.address, address)
   })
 
+  test('hangs: a question that nobody waits for any more does not stay open', async () => {
+    const options = {
+      dockerHost: docker.host,
+      builder: 'auto' as const,
+      buildSilenceMs: 10_000,
+      ...UNLIMITED,
+    }
+    const quick = new Dockerode({ ...options, dockerTimeoutMs: 50 })
+    docker.hang()
+    const asked = docker.calls.length
+    await assert.rejects(quick.findContainer('aa'), { code: 'DOCKER_UNREACHABLE' })
+    const leave = new AbortController()
+    const questions = [port.findContainer('aa', leave.signal), port.findImage('web', leave.signal)]
+    const all = [...questions, port.rootFolder(leave.signal)].map((question) =>
+      assert.rejects(question, /enough/),
+    )
+    await until(1_000, () => docker.calls.length === asked + 4)
+    leave.abort(new Error('enough'))
+    await Promise.all(all)
+    // What the engine says of itself is for everybody who asks.
+    await until(1_000, () => docker.connections <= 1)
+  })
+
   test('starts again with its machine: what is kept running comes back, at other addresses', async () => {
     const before: string[] = []
     for (const name of ['aa', 'bb', 'cc']) before.push(await start(name))

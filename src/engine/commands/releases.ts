@@ -14,8 +14,8 @@ export class ReleaseCommands {
   constructor(private readonly parts: CommandParts) {}
 
   /**
-   * A new deployment of an earlier image with that deployment's configuration. Default: the one that served before
-   * the current.
+   * A new deployment of an earlier image with that deployment's configuration. Default: the last one that served before
+   * the current and ran another image, or with another configuration.
    */
   async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
     const queued = await this.parts.database.transaction(async (manager) => {
@@ -76,6 +76,11 @@ async function releaseBefore(manager: EntityManager, stage: Stage): Promise<Depl
     .createQueryBuilder(Deployment, 'd')
     .where(`d.stageId = :stageId AND d.liveAt IS NOT NULL AND d.status = 'RETIRED' AND d.imageId IS NOT NULL`)
     .andWhere('d.id IS DISTINCT FROM :current')
+    // What a restart has replaced is the current release once more: nobody means that one.
+    .andWhere(
+      `NOT EXISTS (SELECT 1 FROM deployment now WHERE now.id = :current
+         AND now.image_id = d.image_id AND now.configuration IS NOT DISTINCT FROM d.configuration)`,
+    )
     .setParameters({ stageId: stage.id, current: stage.currentDeploymentId })
     .orderBy('d.liveAt', 'DESC')
     .limit(1)

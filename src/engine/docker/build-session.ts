@@ -33,7 +33,7 @@ export async function openBuildSession(
   const id = randomUUID()
   const opening = upgrade(docker, id)
   // Should it come late, nobody is there any more who would close it.
-  const socket = await bounded(opening, timeoutMs, signal).catch((error: unknown) => {
+  const socket = await bounded(() => opening, timeoutMs, signal).catch((error: unknown) => {
     void opening.then((late) => late.destroy()).catch(() => undefined)
     throw error
   })

@@ -22,19 +22,33 @@ export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
   }
 }
 
-/** Gives up after `ms`, or when `signal` aborts: an engine that hangs is one that is away. */
-export async function bounded<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
+/**
+ * Gives up after `ms`, or when `signal` aborts: an engine that hangs is one that is away. The signal that `work` gets
+ * aborts with that: a question that nobody waits for any more is not to stay open.
+ */
+export async function bounded<T>(
+  work: (givenUp: AbortSignal) => Promise<T>,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<T> {
+  signal?.throwIfAborted()
+  const givenUp = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let stop: () => void = () => undefined
   const late = new Promise<never>((_resolve, reject) => {
+    const giveUp = (reason: Error) => {
+      reject(reason)
+      givenUp.abort(reason)
+    }
     const message = `the Docker engine did not answer within ${ms} ms`
-    timer = setTimeout(() => reject(new InfrastructureError('DOCKER_UNREACHABLE', message)), ms)
-    stop = () => reject(signal?.reason as Error)
+    timer = setTimeout(() => giveUp(new InfrastructureError('DOCKER_UNREACHABLE', message)), ms)
+    stop = () => giveUp(signal?.reason as Error)
     signal?.addEventListener('abort', stop, { once: true })
   })
-  work.catch(() => undefined)
+  const working = call(() => work(givenUp.signal))
+  working.catch(() => undefined)
   try {
-    return await Promise.race([call(() => work), late])
+    return await Promise.race([working, late])
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', stop)

@@ -20,3 +20,27 @@ export function listenToConnections({ modem }: Docker): void {
   Object.defineProperty(agent, inspect.custom, { value: () => 'the connections to the engine' })
   client.agent = agent
 }
+
+/**
+ * The same client, whose questions end when `stop` aborts. What changes something goes on at the engine whoever waits for
+ * it: it keeps its connection until it is answered.
+ */
+export function asking(docker: Docker, stop: AbortSignal): Docker {
+  const whole = docker.modem as Modem
+  const modem = Object.create(whole) as Modem
+  modem.dial = (options, callback) => {
+    if (options.method !== 'GET') return whole.dial(options, callback)
+    const abortSignal = options.abortSignal ? AbortSignal.any([options.abortSignal, stop]) : stop
+    whole.dial({ ...options, abortSignal }, callback)
+  }
+  return Object.assign(Object.create(docker) as Docker, { modem })
+}
+
+interface Modem {
+  dial(options: Dialled, callback: unknown): void
+}
+
+interface Dialled {
+  readonly method: string
+  readonly abortSignal?: AbortSignal
+}

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode'
 import { InfrastructureError } from '../errors.js'
 import { bounded, gone } from './calls.js'
+import { asking } from './connections.js'
 import type { ContainerLogsQuery, ContainerOutput } from './docker.js'
 
 const HEADER_BYTES = 8
@@ -22,7 +23,11 @@ export async function openLogs(
   ms: number,
   signal: AbortSignal,
 ): Promise<AsyncIterable<ContainerOutput> | null> {
-  const found = await bounded(gone(docker.getContainer(name).inspect()), ms, signal)
+  const found = await bounded(
+    (givenUp) => gone(asking(docker, givenUp).getContainer(name).inspect()),
+    ms,
+    signal,
+  )
   if (!found) return null
   const options = {
     stdout: true,

@@ -1,6 +1,6 @@
 import type Docker from 'dockerode'
 import { DeployError, LostClaimError } from '../errors.js'
-import { EPOCH_LABEL } from '../names.js'
+import { EPOCH_LABEL, INSTANCE_LABEL } from '../names.js'
 import { gone } from './calls.js'
 import { containerOptions } from './container-options.js'
 import { type ContainerRequest, NETWORK } from './docker.js'
@@ -37,6 +37,7 @@ export async function createContainer(
     const found = await gone(docker.getContainer(request.name).inspect())
     const labels = found?.Config.Labels
     if (found && found.Image === request.image && hasLabels(labels, request.labels)) return
+    if (found && !isOwn(labels, request.labels)) throw taken(request.name, found.Id)
     if (epochOf(labels) > epochOf(request.labels)) throw new LostClaimError(request.name)
     if (found) await gone(docker.getContainer(found.Id).remove({ force: true, v: true }))
     signal.throwIfAborted()
@@ -51,6 +52,16 @@ function refused(error: unknown): never {
   throw new DeployError('START_FAILED', `the Docker engine refuses the container: ${message}`, {
     cause: error,
   })
+}
+
+/** Made by this installation. The epoch tells it from what a person runs of one of its images. */
+function isOwn(found: ContainerRequest['labels'] | undefined, wanted: ContainerRequest['labels']): boolean {
+  return found?.[EPOCH_LABEL] !== undefined && found[INSTANCE_LABEL] === wanted[INSTANCE_LABEL]
+}
+
+function taken(name: string, id: string): DeployError {
+  const message = `the name ${name} is taken by a container that this installation did not make (${id.slice(0, 12)}): rename or remove it (docker rename, docker rm), then deploy again`
+  return new DeployError('START_FAILED', message)
 }
 
 function epochOf(labels: ContainerRequest['labels'] | undefined): number {

@@ -107,32 +107,34 @@ export interface ContainerEvent {
 
 /**
  * A Docker engine, in Longshore's words. Every method rejects with InfrastructureError DOCKER_UNREACHABLE when the
- * engine does not answer within the time that a call may take (DOCKER_TIMEOUT).
+ * engine does not answer within the time that a call may take (DOCKER_TIMEOUT). Aborting a `signal` ends the wait with
+ * the signal's reason.
  */
 export interface Docker {
   /** The engine's version, within 3 s. */
   ping(): Promise<string>
   /** Where the engine keeps images and containers; a path of its own machine. */
-  rootFolder(): Promise<string>
+  rootFolder(signal?: AbortSignal): Promise<string>
   /** Builds and then inspects the image. @throws DeployError BUILD_FAILED with exit code and last lines, OUT_OF_MEMORY, BUILD_SECRETS_NEED_BUILDKIT */
   build(request: BuildRequest, signal: AbortSignal): Promise<Image>
-  findImage(reference: string): Promise<Image | null>
+  findImage(reference: string, signal?: AbortSignal): Promise<Image | null>
   /** Gives an image one more name. False: there is no such image. */
-  tagImage(id: string, reference: string): Promise<boolean>
+  tagImage(id: string, reference: string, signal?: AbortSignal): Promise<boolean>
   /** Takes the name away, and the image with its last name unless a container uses it. */
   removeImage(reference: string): Promise<void>
   /** Images with a label, by any name or none. */
   listImages(label: string): Promise<ImageSummary[]>
   /**
    * A created container, not yet started. One of the same name, labels and image is adopted as it is, another one of that
-   * name is replaced. Not restarted when it ends.
+   * name that this installation made is replaced. Not restarted when it ends.
    *
    * @throws LostClaimError when the name is that of a container of a later claim
+   * @throws DeployError START_FAILED when it is that of a container of somebody else's
    */
   createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void>
   /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
   startContainer(name: string, signal: AbortSignal): Promise<void>
-  findContainer(name: string): Promise<ContainerState | null>
+  findContainer(name: string, signal?: AbortSignal): Promise<ContainerState | null>
   /** How a container ended last that the engine has started again. Null: it has not ended, or that is long ago. */
   lastEnd(name: string): Promise<ContainerEnd | null>
   /** From now on the engine starts it again whenever it ends. */
@@ -157,6 +159,7 @@ export interface Docker {
    * labels `only`. One that gets the name meanwhile is left alone.
    */
   removeContainer(name: string, graceSeconds: number, only?: ContainerRequest['labels']): Promise<void>
+  /** With the label, made by Longshore, running or not: what others run of an image has its labels too. */
   listContainers(label: string): Promise<ContainerSummary[]>
   /** What happens to containers with a label, until the connection ends or `signal` aborts; nothing is replayed. */
   containerEvents(label: string, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>>

@@ -1,10 +1,11 @@
 import Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { InfrastructureError } from '../errors.js'
+import { EPOCH_LABEL } from '../names.js'
 import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
-import { listenToConnections } from './connections.js'
+import { asking, listenToConnections } from './connections.js'
 import { addressIn, createContainer, hasLabels, lastLines, startContainer } from './containers.js'
 import { openLogs } from './container-logs.js'
 import type {
@@ -53,16 +54,16 @@ export class Dockerode implements DockerPort {
   }
 
   async ping(): Promise<string> {
-    return (await bounded(this.#docker.version(), PING_MS)).Version
+    return (await bounded((givenUp) => asking(this.#docker, givenUp).version(), PING_MS)).Version
   }
 
-  async rootFolder(): Promise<string> {
-    return (await this.#about()).DockerRootDir
+  async rootFolder(signal?: AbortSignal): Promise<string> {
+    return (await this.#call(() => this.#about(), signal)).DockerRootDir
   }
 
   /** Remembered: the engine takes long to tell all about itself, and this stays what it is. */
   async #about(): Promise<Machine> {
-    this.#machine ??= this.#ask(() => this.#docker.info()) as Promise<Machine>
+    this.#machine ??= this.#ask((docker) => docker.info()) as Promise<Machine>
     try {
       return await this.#machine
     } catch (error) {
@@ -76,22 +77,22 @@ export class Dockerode implements DockerPort {
     return call(() => buildImage(this.#docker, this.#limiter, this.options, request, signal), signal)
   }
 
-  findImage(reference: string): Promise<Image | null> {
-    return this.#ask(() => findImage(this.#docker, reference))
+  findImage(reference: string, signal?: AbortSignal): Promise<Image | null> {
+    return this.#ask((docker) => findImage(docker, reference), signal)
   }
 
-  async tagImage(id: string, reference: string): Promise<boolean> {
+  async tagImage(id: string, reference: string, signal?: AbortSignal): Promise<boolean> {
     const at = reference.lastIndexOf(':')
     const name = { repo: reference.slice(0, at), tag: reference.slice(at + 1) }
-    return (await this.#call(() => gone(this.#docker.getImage(id).tag(name)))) !== null
+    return (await this.#call((docker) => gone(docker.getImage(id).tag(name)), signal)) !== null
   }
 
   async removeImage(reference: string): Promise<void> {
-    await this.#call(() => goneOrUsed(this.#docker.getImage(reference).remove({ force: true })))
+    await this.#call((docker) => goneOrUsed(docker.getImage(reference).remove({ force: true })))
   }
 
   async listImages(label: string): Promise<ImageSummary[]> {
-    const found = await this.#ask(() => this.#docker.listImages({ filters: { label: [label] } }))
+    const found = await this.#ask((docker) => docker.listImages({ filters: { label: [label] } }))
     return found.map(({ Id, RepoTags }) => ({
       id: Id,
       names: (RepoTags ?? []).filter((name) => !name.startsWith('<none>')),
@@ -99,15 +100,15 @@ export class Dockerode implements DockerPort {
   }
 
   async createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void> {
-    await this.#call(() => createContainer(this.#docker, request, signal), signal)
+    await this.#call((docker) => createContainer(docker, request, signal), signal)
   }
 
   async startContainer(name: string, signal: AbortSignal): Promise<void> {
-    await this.#call(() => startContainer(this.#docker, name), signal)
+    await this.#call((docker) => startContainer(docker, name), signal)
   }
 
-  async findContainer(name: string): Promise<ContainerState | null> {
-    const found = await this.#inspect(name)
+  async findContainer(name: string, signal?: AbortSignal): Promise<ContainerState | null> {
+    const found = await this.#inspect(name, signal)
     if (!found) return null
     return {
       // A container that the engine is about to start again counts as running there.
@@ -122,16 +123,16 @@ export class Dockerode implements DockerPort {
   }
 
   lastEnd(name: string): Promise<ContainerEnd | null> {
-    return this.#call(() => lastEnd(this.#docker, name))
+    return this.#call((docker) => lastEnd(docker, name))
   }
 
   async keepRunning(name: string, signal: AbortSignal): Promise<void> {
     const policy = { RestartPolicy: { Name: KEPT_RUNNING } }
-    await this.#call(() => this.#docker.getContainer(name).update(policy), signal)
+    await this.#call((docker) => docker.getContainer(name).update(policy), signal)
   }
 
   lastLines(name: string, count: number): Promise<string[]> {
-    return this.#call(() => lastLines(this.#docker, name, count))
+    return this.#call((docker) => lastLines(docker, name, count))
   }
 
   containerLogs(
@@ -152,7 +153,7 @@ export class Dockerode implements DockerPort {
     const container = this.#docker.getContainer(id)
     const ms = graceSeconds * 1000 + STOP_MARGIN_MS
     await this.#call(() => gone(container.update({ RestartPolicy: { Name: 'no' } })))
-    await bounded(gone(container.stop({ t: graceSeconds })), Math.max(ms, this.options.dockerTimeoutMs))
+    await bounded(() => gone(container.stop({ t: graceSeconds })), Math.max(ms, this.options.dockerTimeoutMs))
   }
 
   async listeningOn(name: string): Promise<Listening[] | null> {
@@ -173,13 +174,13 @@ export class Dockerode implements DockerPort {
     await this.#call(() => gone(container.remove({ force: true, v: true })))
   }
 
-  #inspect(name: string): Promise<Docker.ContainerInspectInfo | null> {
-    return this.#ask(() => gone(this.#docker.getContainer(name).inspect()))
+  #inspect(name: string, signal?: AbortSignal): Promise<Docker.ContainerInspectInfo | null> {
+    return this.#ask((docker) => gone(docker.getContainer(name).inspect()), signal)
   }
 
   async listContainers(label: string): Promise<ContainerSummary[]> {
-    const query = { all: true, filters: { label: [label] } }
-    const found = await this.#ask(() => this.#docker.listContainers(query))
+    const query = { all: true, filters: { label: [label, EPOCH_LABEL] } }
+    const found = await this.#ask((docker) => docker.listContainers(query))
     return found.map((container) => ({
       name: (container.Names[0] ?? '').replace(/^\//, ''),
       labels: container.Labels,
@@ -191,21 +192,22 @@ export class Dockerode implements DockerPort {
   async containerEvents(label: string, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>> {
     const filters = { label: [label], type: ['container' as const] }
     return readEvents(
-      await this.#call(() => this.#docker.getEvents({ filters, abortSignal: signal }), signal),
+      await this.#call((docker) => docker.getEvents({ filters, abortSignal: signal }), signal),
     )
   }
 
   async pruneBuildCache(keepBytes: number, signal?: AbortSignal): Promise<void> {
     // Not pruneBuilder(): it drops its options, and without a bound the engine frees the whole cache.
-    await bounded(dial(this.#docker, '/build/prune?', { 'keep-storage': keepBytes }), PRUNE_MS, signal)
+    const prune = () => dial(this.#docker, '/build/prune?', { 'keep-storage': keepBytes })
+    await bounded(prune, PRUNE_MS, signal)
   }
 
   /**
    * A call that reads. It is sent once more when the connection breaks: the first call after a restart of the engine
    * may be sent on a connection that is dead already.
    */
-  async #ask<T>(work: () => Promise<T>): Promise<T> {
-    const ask = async () => whole(await this.#call(work))
+  async #ask<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const ask = async () => whole(await this.#call(work, signal))
     try {
       return await ask()
     } catch (error) {
@@ -214,8 +216,10 @@ export class Dockerode implements DockerPort {
     }
   }
 
-  #call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return call(() => bounded(work(), this.options.dockerTimeoutMs, signal), signal)
+  /** `work` asks by the client that it gets: what it asks ends with the wait for it. */
+  #call<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const asked = (givenUp: AbortSignal) => work(asking(this.#docker, givenUp))
+    return call(() => bounded(asked, this.options.dockerTimeoutMs, signal), signal)
   }
 }
 

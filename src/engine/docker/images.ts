@@ -5,6 +5,7 @@ import type { BuildLimiter, LimitedBuild } from './build-limits.js'
 import { type BuildSession, openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
 import { bounded, gone } from './calls.js'
+import { asking } from './connections.js'
 import type { BuildRequest, Image } from './docker.js'
 
 export interface BuildOptions {
@@ -28,8 +29,8 @@ export async function buildImage(
   contextFailed.catch(() => undefined)
   let limited: LimitedBuild | null = null
   try {
-    const isBuildkit = await usesBuildkit(docker, options)
-    limited = await limiter.begin(isBuildkit)
+    const isBuildkit = await usesBuildkit(docker, options, signal)
+    limited = await bounded(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, signal)
     using session = await sessionFor(docker, request, isBuildkit, options, signal)
     const parameters = {
       ...limited.parameters,
@@ -40,7 +41,8 @@ export async function buildImage(
     stream.on('data', () => watchdog.refresh())
     // Not raced with the context: the engine's own words about a broken context come through the stream.
     const id = await followBuild(stream, request.output)
-    const image = await bounded(findImage(docker, request.tag), options.dockerTimeoutMs, signal)
+    const inspect = (givenUp: AbortSignal) => findImage(asking(docker, givenUp), request.tag)
+    const image = await bounded(inspect, options.dockerTimeoutMs, signal)
     if (image) return image
     throw new DeployError('BUILD_FAILED', `the image ${id} was built but is not there: deploy again`)
   } catch (error) {
@@ -121,9 +123,14 @@ function refused(error: unknown, signal: AbortSignal): unknown {
   return new DeployError('BUILD_FAILED', `the Docker engine refused the build: ${message}`, { cause: error })
 }
 
-async function usesBuildkit(docker: Docker, { builder, dockerTimeoutMs }: BuildOptions): Promise<boolean> {
+async function usesBuildkit(
+  docker: Docker,
+  { builder, dockerTimeoutMs }: BuildOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (builder !== 'auto') return builder === 'buildkit'
-  const { ApiVersion, Os } = await bounded(docker.version(), dockerTimeoutMs)
+  const version = (givenUp: AbortSignal) => asking(docker, givenUp).version()
+  const { ApiVersion, Os } = await bounded(version, dockerTimeoutMs, signal)
   const [major = 0, minor = 0] = ApiVersion.split('.').map(Number)
   return Os === 'linux' && (major > 1 || minor >= 39)
 }

@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProgramResult } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
+import { fetchError, isMissingRef } from './fetch-error.js'
 import type { FetchRequest, Git } from './git.js'
 import { type GitSettings, runGit } from './git-command.js'
 import { withMirrorLock } from './mirror-lock.js'
@@ -100,14 +101,13 @@ async function fetchInto(
   signal: AbortSignal,
 ): Promise<void> {
   await createMirror(mirror, settings, signal)
-  let last: ProgramResult | null = null
-  for (const remoteRef of candidates(request.ref)) {
+  const refs = candidates(request.ref)
+  for (const [index, remoteRef] of refs.entries()) {
     const spec = `+${remoteRef}:${refOf(request.deploymentId)}`
-    last = await fetchBounded(mirror, settings, options.maxRepoBytes, request, spec, signal)
-    if (last.exitCode === 0) return
-    if (!/couldn't find remote ref|not our ref|no such ref/i.test(last.stderr)) break
+    const result = await fetchBounded(mirror, settings, options.maxRepoBytes, request, spec, signal)
+    if (result.exitCode === 0) return
+    if (!isMissingRef(result) || index === refs.length - 1) throw fetchError(request, result)
   }
-  throw fetchError(request, last)
 }
 
 /** A name may be a branch or a tag; branches win, as with `git checkout`. */
@@ -168,27 +168,6 @@ async function fetchBounded(
   if (!(await hasDeployments(mirror, settings))) await rm(mirror, { recursive: true, force: true })
   const limit = `${Math.round(maxBytes / 1024 / 1024)} MiB`
   throw new DeployError('REPO_TOO_LARGE', `the repository's commit is over ${limit} (MAX_REPO_MIB)`)
-}
-
-function fetchError(request: FetchRequest, result: ProgramResult | null): Error {
-  const lines = (result?.stderr ?? '').split('\n').filter((line) => line.trim() !== '')
-  const details = { exitCode: result?.exitCode ?? null, lastLines: lines.slice(-10) }
-  const said = lines.join('\n')
-  if (/couldn't find remote ref|not our ref|no such ref/i.test(said)) {
-    const what = request.ref ? `no branch, tag or commit "${request.ref}"` : 'no commit yet'
-    return new DeployError('REF_NOT_FOUND', `the repository has ${what}: ${request.repoUrl}`, details)
-  }
-  if (/not found|does not exist|does not appear to be a git repository|could not read Username/i.test(said)) {
-    const message = `there is no repository that can be read at ${request.repoUrl}: check the URL, or give this server access`
-    return new DeployError('REPO_NOT_FOUND', message, details)
-  }
-  const why = /Host key verification failed/i.test(said)
-    ? 'its host key is not among the known hosts of the account that Longshore runs as (ssh-keyscan)'
-    : /Permission denied \(publickey/i.test(said)
-      ? 'it takes no ssh key of the account that Longshore runs as: add one as a deploy key'
-      : // What follows git's first complaint is advice, for a person at a terminal.
-        (lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '')
-  return new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -33,7 +33,10 @@ export interface Source {
  * several processes, and after a process was killed in the middle of it.
  */
 export interface Git {
-  /** @throws DeployError REPO_NOT_FOUND, REF_NOT_FOUND, CLONE_FAILED, CLONE_TIMEOUT, REPO_TOO_LARGE */
+  /**
+   * @throws DeployError REPO_NOT_FOUND, REF_NOT_FOUND, CLONE_FAILED, CLONE_TIMEOUT, REPO_TOO_LARGE
+   * @throws InfrastructureError CLONE_FAILED when the network, or the server, may be well again in a moment
+   */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<Source>
   /** Lets go of the commit that a deployment fetched. */
   release(repoUrl: string, deploymentId: string): Promise<void>

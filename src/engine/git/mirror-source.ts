@@ -1,6 +1,6 @@
 import { PassThrough, type Readable } from 'node:stream'
-import { ended, killWhenAborted, runProgram, startProgram } from '../../process.js'
-import { DeployError } from '../errors.js'
+import { ended, killWhenAborted, type ProgramResult, runProgram, startProgram } from '../../process.js'
+import { DeployError, InfrastructureError } from '../errors.js'
 import type { EntryKind, Source } from './git.js'
 import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
 
@@ -19,14 +19,14 @@ export async function sourceOf(
     ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%s', `${ref}^{commit}`, '--'],
     signal,
   )
-  const [commitSha, subject] = shown.stdout.split('\n')
+  const [commitSha, subject] = ofEnded(shown).stdout.split('\n')
   if (shown.exitCode !== 0 || !commitSha) {
     throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
   }
   const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
   const output = async (args: readonly string[], keepBytes: number, stop: AbortSignal) => {
     const options = { env: gitEnvironment(settings), keepBytes, keep: 'first' } as const
-    return (await runProgram('git', gitArguments(['-C', mirror, ...args]), options, stop)).stdout
+    return ofEnded(await runProgram('git', gitArguments(['-C', mirror, ...args]), options, stop)).stdout
   }
   return {
     commitSha,
@@ -35,13 +35,26 @@ export async function sourceOf(
       const below = paths.filter((path) => path !== '.')
       // -t: a folder is listed itself, also where something in it is asked for as well.
       const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-t', '-z', commitSha, '--', ...below]
-      const kinds = kindsIn((await runGit(settings, args, stop)).stdout).set('.', 'folder')
+      const listed = ofEnded(await runGit(settings, args, stop))
+      // A path that is not there is no failure of this command.
+      if (listed.exitCode !== 0) throw failed(listed.stderr.trim())
+      const kinds = kindsIn(listed.stdout).set('.', 'folder')
       return new Map([...kinds].filter(([path]) => paths.includes(path)))
     },
     list: async (folder, stop) => kindsIn(await output(['ls-tree', '-z', tree(folder)], LISTED, stop)),
     read: (path, stop, bytes = 1024 * 1024) => output(['cat-file', 'blob', tree(path)], bytes, stop),
     archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
   }
+}
+
+/** What was killed in the middle says nothing of the repository. @throws InfrastructureError GIT_FAILED */
+function ofEnded(result: ProgramResult): ProgramResult {
+  if (result.exitCode === null) throw failed(`it was ended by ${result.signal}`)
+  return result
+}
+
+function failed(why: string): InfrastructureError {
+  return new InfrastructureError('GIT_FAILED', `git could not read what was fetched: ${why}`)
 }
 
 const KINDS = new Map<string, EntryKind>([

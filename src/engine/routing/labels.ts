@@ -1,4 +1,6 @@
-import { EPOCH_LABEL } from '../names.js'
+import { EPOCH_LABEL, INSTANCE_LABEL } from '../names.js'
+
+export { INSTANCE_LABEL }
 
 export interface LabelRequest {
   readonly container: string
@@ -12,8 +14,6 @@ export interface LabelRequest {
   readonly carries: { readonly stageId: string; readonly host: string } | null
 }
 
-/** By which this installation's containers and images are told from everybody else's. */
-export const INSTANCE_LABEL = 'longshore.instance'
 export const APP_LABEL = 'longshore.app'
 export const DEPLOYMENT_LABEL = 'longshore.deployment'
 

@@ -13,7 +13,7 @@ import { planBuild } from './plan-build.js'
 
 /** An image of the commit, built from the repository's files as they were committed. */
 export async function build(work: Work, source: Source, tools: Tools, signal: AbortSignal): Promise<Image> {
-  await checkDisk(tools, (line) => work.log.system(line))
+  await checkDisk(tools, (line) => work.log.system(line), signal)
   const tag = imageName(tools.settings.imagePrefix, work.app.name, work.deployment.id)
   const image = await buildNew(work, source, tag, tools, signal)
   await step(tools, 'accept', () => accept(work, image, tag, tools, source.commitSha))

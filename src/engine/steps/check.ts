@@ -34,33 +34,38 @@ export async function untilHealthy(
 ): Promise<string> {
   const { health } = work.configuration
   const deadline = performance.now() + health.deadlineSeconds * 1000
-  let state = await alive(work, candidate, tools)
+  let state = await alive(work, candidate, tools, signal)
   let inspectedAt = performance.now()
   const probe = chooseProbe(health, state)
   let wellSince: number | null = null
   for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, SLOWEST_PROBE_MS)) {
-    const finding = await ask(probe, state, candidate.port, health.timeoutSeconds * 1000)
+    const finding = await ask(probe, state, candidate.port, health.timeoutSeconds * 1000, signal)
     const now = performance.now()
     wellSince = finding.well ? (wellSince ?? now) : null
     if (wellSince !== null && now - wellSince >= stableMs && state.address !== null) return state.address
     if (finding.hopeless) throw await unhealthy(work, candidate, probe, finding, tools)
     if (now > deadline + (wellSince === null ? 0 : stableMs)) {
-      await alive(work, candidate, tools) // one that has just ended is told as that
+      await alive(work, candidate, tools, signal) // one that has just ended is told as that
       throw await unhealthy(work, candidate, probe, finding, tools)
     }
     await sleep(wellSince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs), undefined, {
       signal,
     })
     if (wellSince !== null || performance.now() - inspectedAt > INSPECT_MS) {
-      state = await alive(work, candidate, tools)
+      state = await alive(work, candidate, tools, signal)
       inspectedAt = performance.now()
     }
   }
 }
 
 /** @throws DeployError when it does not run, or had to be started again; InfrastructureError when somebody took it away */
-async function alive(work: Work, candidate: Candidate, tools: Tools): Promise<ContainerState> {
-  const state = await tools.docker.findContainer(candidate.container)
+async function alive(
+  work: Work,
+  candidate: Candidate,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<ContainerState> {
+  const state = await tools.docker.findContainer(candidate.container, signal)
   if (!state)
     throw new InfrastructureError('CONTAINER_GONE', `the container ${candidate.container} was removed`)
   if (state.running && state.restarts === 0) return state

@@ -14,23 +14,31 @@ export function imageName(prefix: string, appName: string, deploymentId: string)
   return `${prefix}-${appName}:${deploymentId}`
 }
 
+/** Those of an image's names that Longshore gave it. A person may have given it others (`docker tag`), to keep. */
+export function ownNames(prefix: string, names: readonly string[]): string[] {
+  return names.filter(
+    (name) =>
+      name.startsWith(`${prefix}-`) && /^[a-z0-9-]+:[a-z][a-z0-9]{11}$/.test(name.slice(prefix.length + 1)),
+  )
+}
+
 /**
  * An image that is there already: the one that an earlier attempt of the deployment finished, or the one of another
  * deployment that this one is to run again. Null: it has to be built.
  */
-export async function reuseImage(work: Work, tools: Tools): Promise<Image | null> {
+export async function reuseImage(work: Work, tools: Tools, signal: AbortSignal): Promise<Image | null> {
   const { app, deployment } = work
   const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
-  if (deployment.imageId) return useAgain(work, tag, deployment.imageId, tools)
+  if (deployment.imageId) return useAgain(work, tag, tools, signal)
   if (deployment.attempt <= 1) return null
-  const finished = await tools.docker.findImage(tag)
+  const finished = await tools.docker.findImage(tag, signal)
   if (finished?.labels[DEPLOYMENT_LABEL] !== deployment.id) return null
   work.log.system(`Image ${tag} is built already`)
   return accept(work, finished, tag, tools)
 }
 
-async function useAgain(work: Work, tag: string, imageId: string, tools: Tools): Promise<Image | null> {
-  const image = await findAndTag(imageId, tag, tools)
+async function useAgain(work: Work, tag: string, tools: Tools, signal: AbortSignal): Promise<Image | null> {
+  const image = await findAndTag(work.deployment.imageId ?? '', tag, tools, signal)
   if (!image) {
     // The others were asked to run what is there; a restart or a retry may build it again.
     if ([DeploymentTrigger.ROLLBACK, DeploymentTrigger.PROMOTE].includes(work.deployment.trigger)) {
@@ -49,7 +57,12 @@ async function useAgain(work: Work, tag: string, imageId: string, tools: Tools):
  * no build without the cache was asked for. What a step takes from elsewhere (packages) may have changed since: that is
  * what `noCache` is for. A base image that the engine has may be used as it is even then.
  */
-export async function findBuilt(work: Work, commitSha: string, tools: Tools): Promise<Image | null> {
+export async function findBuilt(
+  work: Work,
+  commitSha: string,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<Image | null> {
   const { app, deployment, log } = work
   if (deployment.noCache) return null
   const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
@@ -60,7 +73,7 @@ export async function findBuilt(work: Work, commitSha: string, tools: Tools): Pr
     [app.id, keyOf(work, commitSha, tools), deployment.id],
   )
   for (const imageId of new Set(rows.map((row) => row.imageId))) {
-    const image = await findAndTag(imageId, tag, tools)
+    const image = await findAndTag(imageId, tag, tools, signal)
     if (!image) continue
     log.system(`Commit ${commitSha} with the same build settings is built already: using its image as ${tag}`)
     return accept(work, image, tag, tools, commitSha)
@@ -69,9 +82,14 @@ export async function findBuilt(work: Work, commitSha: string, tools: Tools): Pr
 }
 
 /** Null: it is gone, or goes in this moment. */
-async function findAndTag(imageId: string, tag: string, tools: Tools): Promise<Image | null> {
-  const image = await tools.docker.findImage(imageId)
-  return image && (await tools.docker.tagImage(imageId, tag)) ? image : null
+async function findAndTag(
+  imageId: string,
+  tag: string,
+  { docker }: Tools,
+  signal: AbortSignal,
+): Promise<Image | null> {
+  const image = await docker.findImage(imageId, signal)
+  return image && (await docker.tagImage(imageId, tag, signal)) ? image : null
 }
 
 function keyOf(work: Work, commitSha: string, tools: Tools): string {

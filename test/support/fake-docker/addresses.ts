@@ -35,10 +35,11 @@ export async function listen(
   endpoint: { address: string },
   port: number,
   addresses: Addresses,
-  app: () => { status: number; body: string },
+  app: () => { status: number | null; body: string },
 ): Promise<Listener> {
   const server = createServer((_request, response) => {
     const { status, body } = app()
+    if (status === null) return
     response.writeHead(status, { 'content-type': 'text/html' }).end(body)
   })
   for (let tries = 0; ; tries++) {

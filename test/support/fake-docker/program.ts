@@ -7,8 +7,8 @@ export interface Behaviour {
   readonly listens?: boolean
   /** Default: the PORT variable of the container. */
   readonly port?: number
-  /** Of the app's HTTP answer; default 200. */
-  readonly status?: number
+  /** Of the app's HTTP answer; default 200. Null: it takes requests and never answers. */
+  readonly status?: number | null
   readonly body?: string
   /** It starts to listen after so many milliseconds; default: when it is started. */
   readonly listensAfterMs?: number
@@ -42,7 +42,7 @@ export interface Program {
   /** Its exit code on SIGTERM; null: it pays no heed and has to be killed. */
   readonly termCode: number | null
   readonly stopMs: number
-  readonly status: number
+  readonly status: number | null
   readonly body: string
   readonly health: Health
   readonly healthAfterMs: number
@@ -60,7 +60,7 @@ export function programOf(
     actions: scripted?.actions ?? actionsOf(container, behaviour ?? {}),
     termCode: scripted ? scripted.termCode : 143,
     stopMs: behaviour?.stopMs ?? 0,
-    status: behaviour?.status ?? 200,
+    status: behaviour?.status === undefined ? 200 : behaviour.status,
     body: behaviour?.body ?? image?.body ?? container.image,
     health: behaviour?.health ?? healthOf(container),
     healthAfterMs: behaviour?.healthAfterMs ?? 0,

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { hold } from '../support/hold.js'
+import { lawsHold } from '../support/laws.js'
+import { webApp } from '../support/repository.js'
+import { type AppUnderTest, Scene } from '../support/scene.js'
+import { until } from '../support/server.js'
+
+describe('what is removed', () => {
+  let scene: Scene
+  before(async () => {
+    scene = await Scene.open()
+  })
+  after(() => scene[Symbol.asyncDispose]())
+
+  const tagsOf = (name: string) =>
+    [...scene.docker.images.values()].flatMap(({ tags }) => tags).filter((tag) => tag.includes(name))
+
+  /** What an app has served: four versions, of which the third was rolled back, and a restart of the last one. */
+  async function releases(app: AppUnderTest): Promise<string[]> {
+    const ids: string[] = []
+    for (const text of ['one', 'two', 'three', 'four']) {
+      scene.repository.commit(webApp(text))
+      ids.push(await scene.deploy(app))
+      await scene.reaches(ids.at(-1) ?? '', 'RUNNING')
+    }
+    await scene.sql.query(`UPDATE deployment SET status = 'ROLLED_BACK' WHERE id = $1`, [ids[2]])
+    await scene.own.commands.stages.restart(app.stageId)
+    const newest = 'SELECT id FROM deployment WHERE stage_id = $1 ORDER BY generation DESC LIMIT 1'
+    ids.push((await scene.rows<{ id: string }>(newest, [app.stageId]))[0]?.id ?? '')
+    await scene.reaches(ids.at(-1) ?? '', 'RUNNING')
+    return ids
+  }
+
+  test('are images of no release: restarts and what was rolled back are none, and names of people stay', async () => {
+    let app: AppUnderTest
+    let ids: string[]
+    {
+      await using _worker = await scene.workerHere({ KEEP_RELEASES: '10' })
+      app = await scene.app('kept')
+      ids = await releases(app)
+    }
+    const tagged = (index: number) => `mvp-kept:${ids[index]}`
+    const [first, third] = [scene.docker.image(tagged(0)), scene.docker.image(tagged(2))]
+    assert.ok(first && third)
+    first.tags.push('registry.example/kept:1.0', 'mvp-kept:latest')
+    scene.docker.addImage('team/kept-derived:1', { labels: third.labels })
+    const theirs = ['mvp-kept:latest', 'registry.example/kept:1.0', 'team/kept-derived:1']
+
+    await using _worker = await scene.workerHere({ KEEP_RELEASES: '1' })
+    await until(5_000, () => tagsOf('kept').length <= 5)
+    assert.deepEqual(tagsOf('kept').sort(), [tagged(1), tagged(4), ...theirs].sort())
+    assert.equal(scene.docker.image('registry.example/kept:1.0'), first)
+    assert.equal(scene.docker.images.has(third.id), false)
+
+    const back = await scene.own.commands.releases.rollback(app.id, 'production', null)
+    assert.equal(back.imageId, scene.docker.image(tagged(1))?.id, 'not to what the restart replaced')
+    await scene.reaches(back.id, 'RUNNING')
+    await scene.own.commands.apps.delete(app.id)
+    await until(5_000, async () => (await scene.rows('SELECT 1 FROM app')).length === 0)
+    assert.deepEqual(tagsOf('kept').sort(), theirs)
+    for (const tag of theirs) scene.docker.images.delete(scene.docker.image(tag)?.id ?? '')
+  })
+
+  test('is build cache, to make room: who cancels does not wait for that', async () => {
+    await using _worker = await scene.workerHere({ MIN_FREE_DISK_MIB: '1048576' })
+    const prune = scene.docker.hold(/^\/build\/prune\?keep-storage=0$/)
+    const id = await scene.deploy(await scene.app('cramped'))
+    await prune.until()
+    await scene.own.commands.deployments.cancel(id)
+    assert.ok((await scene.reaches(id, 'CANCELLED', 5_000)) < 1_000)
+    prune.release()
+  })
+
+  test('are apps, each by itself: one that cannot go holds up neither the others nor a rescue', async () => {
+    await using _worker = await scene.workerHere()
+    const [stuck, other] = [await scene.serving('stuck'), await scene.serving('other')]
+    const stop = new RegExp(`^/containers/${scene.docker.container(`stuck-${stuck.deploymentId}`)?.id}/stop`)
+    const stopping = scene.docker.hold(stop)
+    // They wait until the apps are gone.
+    const deleted = [scene.own.commands.apps.delete(stuck.app.id)]
+    await stopping.until()
+    deleted.push(scene.own.commands.apps.delete(other.app.id))
+    await until(
+      5_000,
+      async () => (await scene.rows('SELECT 1 FROM app WHERE deleted_at IS NULL')).length === 1,
+    )
+
+    const held = await hold(scene, 'build')
+    scene.repository.commit(webApp('rescued'))
+    const id = await scene.deploy(await scene.app('rescued'))
+    await held.reached(id)
+    const { epoch } = await scene.deployment(id)
+    await until(5_000, async () => {
+      // As if its worker were dead; it lives, and may renew the lease in between.
+      const dead = 'UPDATE deployment SET lease_until = now() WHERE id = $1 AND epoch = $2'
+      await scene.sql.query(dead, [id, epoch])
+      scene.own.wakeups.notify('queue', id)
+      return (await scene.events(id)).lastIndexOf('PENDING') > 0
+    })
+
+    const fault = scene.docker.fault({ path: stop, kind: 'error500', times: 1_000 })
+    stopping.release('fail')
+    held.release()
+    const left = async () =>
+      (await scene.rows<{ name: string }>('SELECT name FROM app')).map(({ name }) => name)
+    await until(5_000, async () => !(await left()).includes('other'))
+    assert.ok((await left()).includes('stuck'))
+    fault.clear()
+    scene.own.wakeups.notify('queue', id)
+    await until(5_000, async () => !(await left()).includes('stuck'))
+    assert.deepEqual(await Promise.all(deleted), [true, true])
+    await scene.reaches(id, 'RUNNING')
+    await lawsHold(scene)
+  })
+})

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { ContainerRequest } from '../../src/engine/docker/docker.js'
+import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
+
+const SIGNAL = new AbortController().signal
+
+/** What others made beside ours, by Longshore's port: the same on the real engine and on the fake. */
+for (const kind of ['real', 'fake'] as const) {
+  describe(`containers of others on the ${kind} engine`, () => {
+    let engines: Engines
+    let engine: EngineUnderTest
+    let image = ''
+    before(async () => {
+      engines = await openEngines()
+      engine = engines[kind]
+      image = `${engine.mark}:labelled`
+      await engine.build(
+        image,
+        'FROM longshore-test/busybox:local\nLABEL longshore.instance=here\nCMD ["/bin/busybox", "sleep", "300"]\n',
+      )
+    })
+    after(() => engines[Symbol.asyncDispose]())
+
+    const request = (name: string): ContainerRequest => ({
+      name: `${engine.mark}-${name}`,
+      image,
+      env: [],
+      labels: { ...engine.labels, 'longshore.instance': 'here', 'longshore.epoch': '1' },
+      memoryBytes: 64 * 1024 * 1024,
+      cpus: 0.5,
+      pids: 50,
+    })
+    const create = (name: string, labels: object = {}) =>
+      engine.create(`${engine.mark}-${name}`, 'exec busybox sleep 300', { image, labels })
+
+    test('are not listed, though they have the labels of an image of ours', async () => {
+      assert.equal((await create('theirs')).status, 201)
+      assert.equal((await create('ours', { 'longshore.epoch': '1' })).status, 201)
+      const listed = await engine.port('buildkit').listContainers(`contract=${engine.mark}`)
+      assert.deepEqual(
+        listed.map(({ name, labels }) => [name, labels['longshore.instance']]),
+        [[`${engine.mark}-ours`, 'here']],
+      )
+    })
+
+    test('keep their names: a container of ours is refused with what to do', async () => {
+      const others = { 'longshore.instance': 'there', 'longshore.epoch': '9' }
+      for (const [name, labels] of Object.entries({ plain: {}, others })) {
+        await create(name, labels)
+        const before = await engine.inspect(`${engine.mark}-${name}`)
+        const message = new RegExp(`name ${engine.mark}-${name} is taken.*docker rename`)
+        const creating = engine.port('buildkit').createContainer(request(name), SIGNAL)
+        await assert.rejects(creating, { name: 'DeployError', code: 'START_FAILED', message })
+        assert.equal((await engine.inspect(`${engine.mark}-${name}`)).Id, before.Id)
+      }
+    })
+  })
+}
