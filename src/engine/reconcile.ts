@@ -88,6 +88,8 @@ export class Reconciler implements AsyncDisposable {
     await ifAlone(this.database, RECONCILE_LOCK, async () => {
       const { rows, actions } = await this.#look()
       this.#comeBackFor(rows)
+      // Before anything is waited for: the address of what does not run is free, and may be another app's by now.
+      if (actions.some(({ kind }) => kind === 'serve')) await this.#forgetMoved()
       for (const action of actions) this.#begin(action)
     })
   }
@@ -152,6 +154,7 @@ export class Reconciler implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const events = await this.tools.docker.containerEvents(label, signal)
+        // Nobody has told what happened while there was no connection.
         await this.#forgetMoved()
         this.#rounds.now()
         for await (const _event of events) this.#soon()
@@ -163,7 +166,7 @@ export class Reconciler implements AsyncDisposable {
     }
   }
 
-  /** Nobody has told what happened while there was no connection: nothing may be routed to others' containers. */
+  /** Nothing may be routed to others' containers. */
   async #forgetMoved(): Promise<void> {
     const { docker, wakeups, router, settings } = this.tools
     const parts = { database: this.database, docker, wakeups, logger: this.logger }

@@ -23,7 +23,7 @@ interface Parts {
  * makes again from its image what is gone, and tells the router the addresses. A RETIRED one (its stage was stopped
  * and is started) becomes RUNNING when it answers. An image that is gone too is built again from its commit.
  *
- * @throws Error when it does not answer in time; its containers stay, and the engine restarts them
+ * @throws Error when one of them does not answer in time; the containers stay, and the engine restarts them
  */
 export async function serveAgain(deploymentId: string, parts: Parts, signal: AbortSignal): Promise<void> {
   const { database, tools, logger } = parts
@@ -38,8 +38,11 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
     return wakeStage(found, parts, signal)
   const requests = requestsOf(found, tools, parts.secrets)
-  const addresses = Promise.all(requests.map((request) => run(request, tools.docker, signal)))
-  await record(parts, deployment, await addresses)
+  const outcomes = await Promise.allSettled(requests.map((request) => run(request, tools.docker, signal)))
+  const addresses = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  // Of several replicas those serve that run, however long one of them takes.
+  if (addresses.length > 0) await record(parts, deployment, addresses)
+  for (const one of outcomes) if (one.status === 'rejected') throw one.reason
 }
 
 /** Unless it is being stopped, or somebody else is at it: the reconciler comes back when that must have ended. */

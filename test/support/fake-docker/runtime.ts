@@ -30,9 +30,14 @@ export class Runtime {
     private readonly events: Events,
   ) {}
 
-  /** False: it runs already. It listens when this resolves. @throws Refused */
+  /** False: it runs already, or waits for its restart. It listens when this resolves. @throws Refused */
   async start(container: FakeContainer): Promise<boolean> {
-    if (container.status === 'running') return false
+    if (isRunning(container)) return false
+    await this.#begin(container)
+    return true
+  }
+
+  async #begin(container: FakeContainer): Promise<void> {
     this.#cancelRestart(container)
     const networks = container.endpoints.map(({ network }) => this.state.network(network))
     const image = this.state.images.get(container.imageId) ?? null
@@ -56,7 +61,6 @@ export class Runtime {
     this.events.container(container, 'start')
     if (container.healthcheck) void this.#watchHealth(container, program, run.signal)
     await run.begin()
-    return true
   }
 
   /** SIGTERM, then SIGKILL. False: it does not run. */
@@ -220,7 +224,7 @@ export class Runtime {
     container.status = 'restarting'
     const wait = Math.min(this.restartDelayMs * 2 ** container.restartCount, 60_000)
     container.restartCount++
-    const again = () => void this.start(container).catch(ignore)
+    const again = () => void this.#begin(container).catch(ignore)
     this.#restarts.set(container.id, setTimeout(again, wait).unref())
   }
 
