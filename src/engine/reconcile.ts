@@ -16,6 +16,8 @@ const EVERY_MS = 30_000
 /** Events come in bursts: a restart of the engine says one for each container. */
 const GATHER_MS = 200
 const RECONNECT_MS = 1_000
+/** Events after which other containers run, at other addresses or under other names. Others are often our own doing. */
+const CHANGES = ['create', 'start', 'die', 'destroy', 'rename', 'pause', 'unpause']
 /** One worker at a time: any number, the same in all versions. */
 const RECONCILE_LOCK = 7_305_516_994
 
@@ -42,9 +44,9 @@ interface Row extends ReconcileRow {
 
 /**
  * Makes the Docker engine's containers what the database says, whatever happened to them: at the start, every 30 s,
- * when a stage is stopped or started, when a drain ends, and after each event of a container of ours. A new connection to
- * the engine means a full comparison, because events are not replayed. Touches only what carries this installation's
- * label.
+ * when a stage is stopped or started, when a drain ends, and when the engine says that a container of ours has come, gone,
+ * started, ended or changed its name. A new connection to the engine means a full comparison, because events are not
+ * replayed. Touches only what carries this installation's label.
  */
 export class Reconciler implements AsyncDisposable {
   readonly #rounds: Rounds
@@ -157,7 +159,7 @@ export class Reconciler implements AsyncDisposable {
         // Nobody has told what happened while there was no connection.
         await this.#forgetMoved()
         this.#rounds.now()
-        for await (const _event of events) this.#soon()
+        for await (const { action } of events) if (CHANGES.includes(action)) this.#soon()
       } catch (error) {
         if (!signal.aborted)
           this.logger.warn('lost the events of Docker', { error: (error as Error).message })

@@ -72,8 +72,9 @@ export async function run(request: ContainerRequest, docker: Docker, signal: Abo
   if (!state?.running || !state.keptRunning) {
     await docker.createContainer(request, signal)
     await docker.startContainer(request.name, signal)
-    await docker.keepRunning(request.name, signal)
     state = await docker.findContainer(request.name)
+    // One that waits for its restart is kept running already, and is found so again and again.
+    if (!state?.keptRunning) await docker.keepRunning(request.name, signal)
   }
   if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
   return state.address
