@@ -12,6 +12,8 @@ import type { Tools } from './steps/context.js'
 const EVERY_MS = 1_000
 /** An app that fails its probe this often in a row is unhealthy. */
 const UNHEALTHY_AFTER = 3
+/** When the time is over it is looked at once more. Where that cannot be done (Docker away) it is tried for so long. */
+const LAST_LOOK_MS = 600_000
 
 /** No container of it failed: its last lines would tell nothing. */
 const UNCONFIRMED: Failure = {
@@ -40,14 +42,16 @@ const WATCHED = `
 
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
- * becomes unhealthy loses the traffic to the version before it. When the time is over, what was kept for that goes.
- * Every worker watches; the database lets one act.
+ * becomes unhealthy loses the traffic to the version before it. The time ends with a look that finds it well: also after
+ * nobody was there to watch. Then what was kept for a return goes. Every worker watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
   readonly #rounds: Rounds
   /** Probes that failed in a row, by container. */
   readonly #failures = new Map<string, number>()
   readonly #unconfirmedSince = new Map<string, number>()
+  /** Since when this process has wanted to end a watch. */
+  readonly #endingSince = new Map<string, number>()
   readonly #stopping = new AbortController()
   readonly #looking = new Map<string, Promise<void>>()
   #unsubscribe: () => void = () => undefined
@@ -83,7 +87,8 @@ export class Watcher implements AsyncDisposable {
   async round(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
-    for (const id of this.#unconfirmedSince.keys()) if (!ids.has(id)) this.#unconfirmedSince.delete(id)
+    for (const since of [this.#unconfirmedSince, this.#endingSince])
+      for (const id of since.keys()) if (!ids.has(id)) since.delete(id)
     if (watched.length === 0) this.#failures.clear()
     for (const one of watched) this.#begin(one)
   }
@@ -106,13 +111,31 @@ export class Watcher implements AsyncDisposable {
   async #look(one: Watched): Promise<void> {
     const since = await this.#unconfirmedFor(one)
     // What is not confirmed is not over: what served before still may.
-    if (one.over && since === null) return this.#end(one)
+    const isOver = one.over && since === null
+    if (isOver && this.#isLookedAtEnough(one)) return this.#end(one)
     const late = since !== null && since >= this.tools.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
-    if (failure === null) return
-    this.logger.warn('a new version fails', { deployment: one.id, why: failure.why })
+    const goesOn = failure === null ? this.#isInDoubt(one) : await this.#return(one, failure)
+    if (isOver && !goesOn) await this.#end(one)
+  }
+
+  /** False: there is nothing to go back to. */
+  #return({ id }: Watched, failure: Failure): Promise<boolean> {
+    this.logger.warn('a new version fails', { deployment: id, why: failure.why })
     const { database, tools, secrets, logger } = this
-    await returnTraffic(one.id, failure, { database, tools, secrets, logger }, this.#stopping.signal)
+    return returnTraffic(id, failure, { database, tools, secrets, logger }, this.#stopping.signal)
+  }
+
+  /** Where nothing is to be watched, or the last look could not be made for too long. */
+  #isLookedAtEnough({ id }: Watched): boolean {
+    const since = this.#endingSince.get(id) ?? performance.now()
+    this.#endingSince.set(id, since)
+    return this.tools.settings.watchMs === 0 || performance.now() - since > LAST_LOOK_MS
+  }
+
+  /** Whether the last probes of one of its containers have failed, though not often enough yet. */
+  #isInDoubt(one: Watched): boolean {
+    return namesOf(one).some((name) => (this.#failures.get(name) ?? 0) > 0)
   }
 
   /** For how many ms the router has been told to send traffic to it and does not; null: it does, or does not say. */
@@ -129,15 +152,17 @@ export class Watcher implements AsyncDisposable {
   }
 
   async #failure(one: Watched): Promise<Failure | null> {
-    const names = containerNames(one.appName, one.id, one.configuration.replicas)
-    const found = await Promise.all(names.map((name) => this.#fails(name, one)))
+    const found = await Promise.all(namesOf(one).map((name) => this.#fails(name, one)))
     return found.find((failure) => failure !== null) ?? null
   }
 
   async #fails(name: string, { port, configuration: { health } }: Watched): Promise<Failure | null> {
     const { docker } = this.tools
     const state = await docker.findContainer(name)
-    if (!state) return null // removed by hand: the reconciler makes it again
+    if (!state) {
+      this.#failures.delete(name)
+      return null // removed by hand: the reconciler makes it again
+    }
     if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
     const finding = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
@@ -153,4 +178,8 @@ export class Watcher implements AsyncDisposable {
     )
     this.tools.wakeups.notify('stage', stageId)
   }
+}
+
+function namesOf({ appName, id, configuration }: Watched): string[] {
+  return containerNames(appName, id, configuration.replicas)
 }

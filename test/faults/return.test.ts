@@ -18,6 +18,7 @@ import { until } from '../support/server.js'
 /** No worker is up: an app's second version serves and is watched, the one before it runs and waits for its drain. */
 interface Replacement {
   readonly before: string
+  readonly failed: string
   readonly tools: Tools
   /** Tries to send traffic back to the version before. */
   readonly back: () => Promise<boolean>
@@ -36,7 +37,7 @@ async function replaced(scene: Scene): Promise<Replacement> {
   const failure = { why: 'it failed', container: `steady-${failed}`, exitCode: null }
   const back = () => returnTraffic(failed, failure, partsOf(scene, tools), new AbortController().signal)
   return {
-    ...{ before, tools, back },
+    ...{ before, failed, tools, back },
     isBack: async () => {
       await until(20_000, async () => {
         await back()
@@ -132,6 +133,51 @@ test('what a stage served is not stopped when the stage was started again', asyn
   await start()
   await retire({ deploymentId }, tools)
   await servesAgain()
+})
+
+/** No worker is up: a second version serves, its watch is over, and nobody has looked at it since. */
+async function unwatched(scene: Scene) {
+  const { before, failed } = await replaced(scene)
+  await scene.sql.query(`UPDATE deployment SET watch_until = now() - interval '1 hour' WHERE id = $1`, [
+    failed,
+  ])
+  return { before, failed, container: `steady-${failed}` }
+}
+
+test('a version that has ended while no worker was there to watch it is rolled back', async () => {
+  await using scene = await Scene.open()
+  const { before, failed, container } = await unwatched(scene)
+  await scene.docker.crash(container, 3)
+  await using _worker = await scene.workerHere({ WATCH_SECONDS: '1' })
+  await scene.reaches(failed, 'ROLLED_BACK')
+  await scene.reaches(before, 'RUNNING')
+})
+
+test('the watch of one that is well ends, but not without a look: Docker away, a probe that fails', async () => {
+  await using scene = await Scene.open()
+  const { failed, container } = await unwatched(scene)
+  const isOver = async () => (await scene.deployment(failed)).watch_until === null
+  const inspects = new RegExp(`^/containers/${container}/json`)
+  const away = scene.docker.fault({ path: inspects, kind: 'error500', times: 1_000 })
+  await using _worker = await scene.workerHere({ WATCH_SECONDS: '1' })
+  await until(10_000, () => away.hits > 1)
+  assert.equal(await isOver(), false)
+  away.clear()
+  await until(10_000, isOver)
+  assert.equal((await scene.deployment(failed)).status, 'RUNNING')
+})
+
+test('a version that ends in the last second of its watch is rolled back', async () => {
+  await using scene = await Scene.open()
+  const { failed } = await replaced(scene)
+  const container = `steady-${failed}`
+  const looks = () => scene.docker.calls.filter(({ path }) => path === `/containers/${container}/json`).length
+  const before = looks()
+  await using _worker = await scene.workerHere({ WATCH_SECONDS: '600' })
+  await until(10_000, () => looks() > before, 5) // the next one is a second away
+  await scene.docker.crash(container, 3)
+  await scene.sql.query('UPDATE deployment SET watch_until = now() WHERE id = $1', [failed])
+  await scene.reaches(failed, 'ROLLED_BACK')
 })
 
 test('a stage that does not come up leaves nobody out', async () => {
