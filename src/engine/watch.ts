@@ -164,7 +164,10 @@ export class Watcher implements AsyncDisposable {
       return null // removed by hand: the reconciler makes it again
     }
     if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
-    const finding = await ask(chooseProbe(health, state), state, port, health.timeoutSeconds * 1000)
+    const probe = chooseProbe(health, state)
+    // It served before: the engine, or the container, was started anew and its check has not found anything yet.
+    if (probe.kind === 'image' && state.health === 'starting') return null
+    const finding = await ask(probe, state, port, health.timeoutSeconds * 1000)
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
     if (!finding.hopeless && failures < UNHEALTHY_AFTER) return null

@@ -25,11 +25,12 @@ interface Replacement {
   readonly isBack: () => Promise<void>
 }
 
-async function replaced(scene: Scene): Promise<Replacement> {
+async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   const worker = await scene.workerHere()
   const { app, deploymentId: before } = await scene.serving('steady')
   await worker[Symbol.asyncDispose]()
-  scene.repository.commit(webApp('second'))
+  const { Dockerfile = '', ...page } = webApp('second')
+  scene.repository.commit({ ...page, Dockerfile: `${Dockerfile}${more}\n` })
   const dying = await scene.worker({ FAILPOINT: 'before:drain', WATCH_SECONDS: '600' })
   const failed = await scene.deploy(app)
   await until(10_000, () => dying.child.signalCode === 'SIGKILL')
@@ -135,6 +136,11 @@ test('what a stage served is not stopped when the stage was started again', asyn
   await servesAgain()
 })
 
+/** Counts the looks at a version's container. */
+function lookedAt(scene: Scene, id: string): () => number {
+  return () => scene.docker.calls.filter(({ path }) => path === `/containers/steady-${id}/json`).length
+}
+
 /** No worker is up: a second version serves, its watch is over, and nobody has looked at it since. */
 async function unwatched(scene: Scene) {
   const { before, failed } = await replaced(scene)
@@ -167,15 +173,27 @@ test('the watch of one that is well ends, but not without a look: Docker away, a
   assert.equal((await scene.deployment(failed)).status, 'RUNNING')
 })
 
+test('a version whose HEALTHCHECK begins anew is left to it', async () => {
+  await using scene = await Scene.open()
+  const { failed } = await replaced(scene, 'HEALTHCHECK CMD true')
+  const looks = lookedAt(scene, failed)
+  await using _worker = await scene.workerHere({ WATCH_SECONDS: '600' })
+  scene.docker.setHealth(`steady-${failed}`, 'starting')
+  const before = looks()
+  await until(10_000, () => looks() > before + 3)
+  assert.equal((await scene.deployment(failed)).status, 'RUNNING')
+  scene.docker.setHealth(`steady-${failed}`, 'unhealthy')
+  await scene.reaches(failed, 'ROLLED_BACK')
+})
+
 test('a version that ends in the last second of its watch is rolled back', async () => {
   await using scene = await Scene.open()
   const { failed } = await replaced(scene)
-  const container = `steady-${failed}`
-  const looks = () => scene.docker.calls.filter(({ path }) => path === `/containers/${container}/json`).length
+  const looks = lookedAt(scene, failed)
   const before = looks()
   await using _worker = await scene.workerHere({ WATCH_SECONDS: '600' })
   await until(10_000, () => looks() > before, 5) // the next one is a second away
-  await scene.docker.crash(container, 3)
+  await scene.docker.crash(`steady-${failed}`, 3)
   await scene.sql.query('UPDATE deployment SET watch_until = now() WHERE id = $1', [failed])
   await scene.reaches(failed, 'ROLLED_BACK')
 })
