@@ -14,12 +14,21 @@ const EVERY_MS = 1_000
 const UNHEALTHY_AFTER = 3
 /** When the time is over it is looked at once more. Where that cannot be done (Docker away) it is tried for so long. */
 const LAST_LOOK_MS = 600_000
+/** What fails and cannot be helped is looked at less and less, down to once in this time. */
+const LONGEST_REST_MS = 60_000
 
 /** No container of it failed: its last lines would tell nothing. */
 const UNCONFIRMED: Failure = {
   why: 'the router does not send traffic to it',
   container: null,
   exitCode: null,
+}
+
+/** A version that fails while there is none to go back to, or none that comes up. */
+interface Stuck {
+  readonly why: string
+  readonly restMs: number
+  readonly until: number
 }
 
 interface Watched {
@@ -52,6 +61,7 @@ export class Watcher implements AsyncDisposable {
   readonly #unconfirmedSince = new Map<string, number>()
   /** Since when this process has wanted to end a watch. */
   readonly #endingSince = new Map<string, number>()
+  readonly #stuck = new Map<string, Stuck>()
   readonly #stopping = new AbortController()
   readonly #looking = new Map<string, Promise<void>>()
   #unsubscribe: () => void = () => undefined
@@ -87,15 +97,15 @@ export class Watcher implements AsyncDisposable {
   async round(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
-    for (const since of [this.#unconfirmedSince, this.#endingSince])
-      for (const id of since.keys()) if (!ids.has(id)) since.delete(id)
+    for (const known of [this.#unconfirmedSince, this.#endingSince, this.#stuck])
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
     if (watched.length === 0) this.#failures.clear()
     for (const one of watched) this.#begin(one)
   }
 
   /** In the background: a version that takes long to come back must not keep the others from being looked after. */
   #begin(one: Watched): void {
-    if (this.#looking.has(one.id)) return
+    if (this.#looking.has(one.id) || this.#rests(one)) return
     const looking = this.#look(one)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
@@ -115,15 +125,33 @@ export class Watcher implements AsyncDisposable {
     if (isOver && this.#isLookedAtEnough(one)) return this.#end(one)
     const late = since !== null && since >= this.tools.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
+    if (failure === null) this.#stuck.delete(one.id)
     const goesOn = failure === null ? this.#isInDoubt(one) : await this.#return(one, failure)
     if (isOver && !goesOn) await this.#end(one)
   }
 
   /** False: there is nothing to go back to. */
-  #return({ id }: Watched, failure: Failure): Promise<boolean> {
-    this.logger.warn('a new version fails', { deployment: id, why: failure.why })
+  async #return({ id }: Watched, failure: Failure): Promise<boolean> {
+    const stuck = this.#stuck.get(id)
+    if (stuck?.why !== failure.why)
+      this.logger.warn('a new version fails', { deployment: id, why: failure.why })
     const { database, tools, secrets, logger } = this
-    return returnTraffic(id, failure, { database, tools, secrets, logger }, this.#stopping.signal)
+    const goesBack = await returnTraffic(
+      id,
+      failure,
+      { database, tools, secrets, logger },
+      this.#stopping.signal,
+    )
+    const restMs = Math.min((stuck?.restMs ?? EVERY_MS) * 2, LONGEST_REST_MS)
+    if (goesBack) this.#stuck.delete(id)
+    else this.#stuck.set(id, { why: failure.why, restMs, until: performance.now() + restMs })
+    return goesBack
+  }
+
+  /** The end of its time is not put off, unless the router keeps it from ending. */
+  #rests({ id, over }: Watched): boolean {
+    if (over && !this.#unconfirmedSince.has(id)) return false
+    return performance.now() < (this.#stuck.get(id)?.until ?? 0)
   }
 
   /** Where nothing is to be watched, or the last look could not be made for too long. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../../src/config.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
@@ -11,6 +12,7 @@ import { serveAgain } from '../../src/engine/serve-again.js'
 import type { Tools } from '../../src/engine/steps/context.js'
 import { retire } from '../../src/engine/steps/retire.js'
 import { createLogger } from '../../src/logger.js'
+import { Watcher } from '../../src/engine/watch.js'
 import { webApp } from '../support/repository.js'
 import { Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
@@ -184,6 +186,26 @@ test('a version whose HEALTHCHECK begins anew is left to it', async () => {
   assert.equal((await scene.deployment(failed)).status, 'RUNNING')
   scene.docker.setHealth(`steady-${failed}`, 'unhealthy')
   await scene.reaches(failed, 'ROLLED_BACK')
+})
+
+test('one that the router does not follow to, with none before it, is said once and looked at less', async () => {
+  await using scene = await Scene.open()
+  const worker = await scene.workerHere()
+  const { deploymentId } = await scene.serving('steady')
+  await worker[Symbol.asyncDispose]()
+  await scene.sql.query('UPDATE deployment SET watch_until = now() WHERE id = $1', [deploymentId])
+  const tools = await toolsOf(scene)
+  const told: string[] = []
+  const apply = () => Promise.resolve(void told.push('router'))
+  const router = Object.assign(new NoRouter(), { apply, confirms: () => Promise.resolve(false) })
+  const warn = (message: string) => void told.push(message)
+  const stubborn = { ...tools, router, settings: { ...tools.settings, confirmMs: 0 } }
+  const { database, secrets, logger } = partsOf(scene, tools)
+  await using watcher = new Watcher(database, stubborn, secrets, { ...logger, warn }, 20)
+  watcher.start()
+  await until(5_000, () => told.length > 0)
+  await sleep(1_000)
+  assert.deepEqual(told, ['router', 'a new version fails'])
 })
 
 test('a version that ends in the last second of its watch is rolled back', async () => {
