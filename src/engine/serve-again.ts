@@ -21,7 +21,8 @@ interface Parts {
 /**
  * Makes the containers of the deployment that a stage's traffic goes to run again, as they were: starts what stopped,
  * makes again from its image what is gone, and tells the router the addresses. A RETIRED one (its stage was stopped
- * and is started) becomes RUNNING when it answers. An image that is gone too is built again from its commit.
+ * and is started) becomes RUNNING when it answers. An image that is gone too is built again from its commit, unless
+ * a newer deployment waits or is under way.
  *
  * @throws Error when one of them does not answer in time; the containers stay, and the engine restarts them
  */
@@ -31,8 +32,9 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
   if (!found) return
   const { deployment } = found
   if (!deployment.imageId || !(await tools.docker.findImage(deployment.imageId))) {
-    logger.warn('the image of what serves is gone; building its commit again', { deployment: deploymentId })
-    await rebuildLost(database, tools.wakeups, deployment)
+    const again = await rebuildLost(database, tools.wakeups, deployment)
+    const details = { deployment: deploymentId, again: again?.id }
+    if (again) logger.warn('the image of what serves is gone; building its commit again', details)
     return
   }
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
