@@ -69,7 +69,7 @@ async function makeAgain(
 /** Makes a container run that nobody is about to stop; gives its address. */
 export async function run(request: ContainerRequest, docker: Docker, signal: AbortSignal): Promise<string> {
   let state = await docker.findContainer(request.name)
-  if (!state?.running || !state.keptRunning) {
+  if (!state?.running || !state.keptRunning || state.paused) {
     await docker.createContainer(request, signal)
     await docker.startContainer(request.name, signal)
     state = await docker.findContainer(request.name)

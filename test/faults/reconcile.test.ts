@@ -55,6 +55,13 @@ describe('what serves comes back', () => {
     await isBack()
   })
 
+  test('when its container was paused', async () => {
+    const http = new DockerHttp(scene.docker.host)
+    assert.equal((await http.call('POST', `/containers/${container}/pause`)).status, 204)
+    await until(5_000, () => scene.docker.container(container)?.paused === false)
+    await isBack()
+  })
+
   test('when its container was given another name: that one goes when its replacement serves', async () => {
     const http = new DockerHttp(scene.docker.host)
     assert.equal((await http.call('POST', `/containers/${container}/rename?name=taken-away`)).status, 204)

@@ -32,6 +32,7 @@ export class Runtime {
 
   /** False: it runs already, or waits for its restart. It listens when this resolves. @throws Refused */
   async start(container: FakeContainer): Promise<boolean> {
+    if (container.paused) throw new Refused(409, 'cannot start a paused container, try unpause instead')
     if (isRunning(container)) return false
     await this.#begin(container)
     return true
@@ -193,7 +194,8 @@ export class Runtime {
   async #end(container: FakeContainer, exitCode: number, outOfMemory = false, repair = true): Promise<void> {
     const run = this.#runs.get(container.id)
     this.#runs.delete(container.id)
-    Object.assign(container, { status: 'exited', exitCode, oomKilled: outOfMemory, finishedAt: new Date() })
+    Object.assign(container, { status: 'exited', paused: false, exitCode, oomKilled: outOfMemory })
+    container.finishedAt = new Date()
     if (container.health) container.health = 'unhealthy'
     const policy = policyOf(container)
     const wanted =
