@@ -26,8 +26,8 @@ const SERVING = `d.status IN ('RUNNING', 'RETIRED')`
 
 /**
  * Of the versions that serve, takes away the stored addresses that are not their containers' any more: after a restart
- * of the machine containers have other ones, and a router would send one app's requests to another's container. Until
- * the reconciler has brought them back they have no address, and are said to be starting.
+ * of the machine containers have other ones, one that ended has none, and a router would send one app's requests to
+ * another's container. Until the reconciler has brought them back they have no address, and are said to be starting.
  *
  * For any number of workers at once: what one of them has written meanwhile stays. Never rejects: when the engine does
  * not answer within 3 s, or the database is away, what is stored stays, and it is said in the log.
@@ -80,7 +80,7 @@ async function forget(
       WHERE d.id = $1 AND d.addresses = $2 AND ${SERVING}`,
     [id, addresses, left.length > 0 ? left : null],
   )
-  logger.info('a container has another address than before', { deployment: id, addresses, left })
+  logger.info('a container does not run at its address any more', { deployment: id, addresses, left })
   wakeups.notify('deployment', id)
   wakeups.notify('route', stageId)
   wakeups.notify('stage', stageId)

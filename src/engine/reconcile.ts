@@ -16,6 +16,8 @@ const EVERY_MS = 30_000
 /** Events come in bursts: a restart of the engine says one for each container. */
 const GATHER_MS = 200
 const RECONNECT_MS = 1_000
+/** Events after which other containers run, at other addresses or under other names. Others are often our own doing. */
+const CHANGES = ['create', 'start', 'die', 'destroy', 'rename', 'pause', 'unpause']
 /** One worker at a time: any number, the same in all versions. */
 const RECONCILE_LOCK = 7_305_516_994
 
@@ -42,9 +44,9 @@ interface Row extends ReconcileRow {
 
 /**
  * Makes the Docker engine's containers what the database says, whatever happened to them: at the start, every 30 s,
- * when a stage is stopped or started, when a drain ends, and after each event of a container of ours. A new connection to
- * the engine means a full comparison, because events are not replayed. Touches only what carries this installation's
- * label.
+ * when a stage is stopped or started, when a drain ends, and when the engine says that a container of ours has come, gone,
+ * started, ended or changed its name. A new connection to the engine means a full comparison, because events are not
+ * replayed. Touches only what carries this installation's label.
  */
 export class Reconciler implements AsyncDisposable {
   readonly #rounds: Rounds
@@ -88,6 +90,8 @@ export class Reconciler implements AsyncDisposable {
     await ifAlone(this.database, RECONCILE_LOCK, async () => {
       const { rows, actions } = await this.#look()
       this.#comeBackFor(rows)
+      // Before anything is waited for: the address of what does not run is free, and may be another app's by now.
+      if (actions.some(({ kind }) => kind === 'serve')) await this.#forgetMoved()
       for (const action of actions) this.#begin(action)
     })
   }
@@ -152,9 +156,10 @@ export class Reconciler implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const events = await this.tools.docker.containerEvents(label, signal)
+        // Nobody has told what happened while there was no connection.
         await this.#forgetMoved()
         this.#rounds.now()
-        for await (const _event of events) this.#soon()
+        for await (const { action } of events) if (CHANGES.includes(action)) this.#soon()
       } catch (error) {
         if (!signal.aborted)
           this.logger.warn('lost the events of Docker', { error: (error as Error).message })
@@ -163,7 +168,7 @@ export class Reconciler implements AsyncDisposable {
     }
   }
 
-  /** Nobody has told what happened while there was no connection: nothing may be routed to others' containers. */
+  /** Nothing may be routed to others' containers. */
   async #forgetMoved(): Promise<void> {
     const { docker, wakeups, router, settings } = this.tools
     const parts = { database: this.database, docker, wakeups, logger: this.logger }

@@ -21,9 +21,10 @@ interface Parts {
 /**
  * Makes the containers of the deployment that a stage's traffic goes to run again, as they were: starts what stopped,
  * makes again from its image what is gone, and tells the router the addresses. A RETIRED one (its stage was stopped
- * and is started) becomes RUNNING when it answers. An image that is gone too is built again from its commit.
+ * and is started) becomes RUNNING when it answers. An image that is gone too is built again from its commit, unless
+ * a newer deployment waits or is under way.
  *
- * @throws Error when it does not answer in time; its containers stay, and the engine restarts them
+ * @throws Error when one of them does not answer in time; the containers stay, and the engine restarts them
  */
 export async function serveAgain(deploymentId: string, parts: Parts, signal: AbortSignal): Promise<void> {
   const { database, tools, logger } = parts
@@ -31,15 +32,19 @@ export async function serveAgain(deploymentId: string, parts: Parts, signal: Abo
   if (!found) return
   const { deployment } = found
   if (!deployment.imageId || !(await tools.docker.findImage(deployment.imageId, signal))) {
-    logger.warn('the image of what serves is gone; building its commit again', { deployment: deploymentId })
-    await rebuildLost(database, tools.wakeups, deployment)
+    const again = await rebuildLost(database, tools.wakeups, deployment)
+    const details = { deployment: deploymentId, again: again?.id }
+    if (again) logger.warn('the image of what serves is gone; building its commit again', details)
     return
   }
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
     return wakeStage(found, parts, signal)
   const requests = requestsOf(found, tools, parts.secrets)
-  const addresses = Promise.all(requests.map((request) => run(request, tools.docker, signal)))
-  await record(parts, deployment, await addresses)
+  const outcomes = await Promise.allSettled(requests.map((request) => run(request, tools.docker, signal)))
+  const addresses = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  // Of several replicas those serve that run, however long one of them takes.
+  if (addresses.length > 0) await record(parts, deployment, addresses)
+  for (const one of outcomes) if (one.status === 'rejected') throw one.reason
 }
 
 /** Unless it is being stopped, or somebody else is at it: the reconciler comes back when that must have ended. */

@@ -69,11 +69,12 @@ async function makeAgain(
 /** Makes a container run that nobody is about to stop; gives its address. */
 export async function run(request: ContainerRequest, docker: Docker, signal: AbortSignal): Promise<string> {
   let state = await docker.findContainer(request.name, signal)
-  if (!state?.running || !state.keptRunning) {
+  if (!state?.running || !state.keptRunning || state.paused) {
     await docker.createContainer(request, signal)
     await docker.startContainer(request.name, signal)
-    await docker.keepRunning(request.name, signal)
     state = await docker.findContainer(request.name, signal)
+    // One that waits for its restart is kept running already, and is found so again and again.
+    if (!state?.keptRunning) await docker.keepRunning(request.name, signal)
   }
   if (!state?.address) throw new Error(`${request.name} has no address: it ended at once`)
   return state.address

@@ -12,12 +12,23 @@ import type { Tools } from './steps/context.js'
 const EVERY_MS = 1_000
 /** An app that fails its probe this often in a row is unhealthy. */
 const UNHEALTHY_AFTER = 3
+/** When the time is over it is looked at once more. Where that cannot be done (Docker away) it is tried for so long. */
+const LAST_LOOK_MS = 600_000
+/** What fails and cannot be helped is looked at less and less, down to once in this time. */
+const LONGEST_REST_MS = 60_000
 
 /** No container of it failed: its last lines would tell nothing. */
 const UNCONFIRMED: Failure = {
   why: 'the router does not send traffic to it',
   container: null,
   exitCode: null,
+}
+
+/** A version that fails while there is none to go back to, or none that comes up. */
+interface Stuck {
+  readonly why: string
+  readonly restMs: number
+  readonly until: number
 }
 
 interface Watched {
@@ -40,14 +51,17 @@ const WATCHED = `
 
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
- * becomes unhealthy loses the traffic to the version before it. When the time is over, what was kept for that goes.
- * Every worker watches; the database lets one act.
+ * becomes unhealthy loses the traffic to the version before it. The time ends with a look that finds it well: also after
+ * nobody was there to watch. Then what was kept for a return goes. Every worker watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
   readonly #rounds: Rounds
   /** Probes that failed in a row, by container. */
   readonly #failures = new Map<string, number>()
   readonly #unconfirmedSince = new Map<string, number>()
+  /** Since when this process has wanted to end a watch. */
+  readonly #endingSince = new Map<string, number>()
+  readonly #stuck = new Map<string, Stuck>()
   readonly #stopping = new AbortController()
   readonly #looking = new Map<string, Promise<void>>()
   #unsubscribe: () => void = () => undefined
@@ -83,14 +97,15 @@ export class Watcher implements AsyncDisposable {
   async round(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
-    for (const id of this.#unconfirmedSince.keys()) if (!ids.has(id)) this.#unconfirmedSince.delete(id)
+    for (const known of [this.#unconfirmedSince, this.#endingSince, this.#stuck])
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
     if (watched.length === 0) this.#failures.clear()
     for (const one of watched) this.#begin(one)
   }
 
   /** In the background: a version that takes long to come back must not keep the others from being looked after. */
   #begin(one: Watched): void {
-    if (this.#looking.has(one.id)) return
+    if (this.#looking.has(one.id) || this.#rests(one)) return
     const looking = this.#look(one)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
@@ -106,13 +121,49 @@ export class Watcher implements AsyncDisposable {
   async #look(one: Watched): Promise<void> {
     const since = await this.#unconfirmedFor(one)
     // What is not confirmed is not over: what served before still may.
-    if (one.over && since === null) return this.#end(one)
+    const isOver = one.over && since === null
+    if (isOver && this.#isLookedAtEnough(one)) return this.#end(one)
     const late = since !== null && since >= this.tools.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
-    if (failure === null) return
-    this.logger.warn('a new version fails', { deployment: one.id, why: failure.why })
+    if (failure === null) this.#stuck.delete(one.id)
+    const goesOn = failure === null ? this.#isInDoubt(one) : await this.#return(one, failure)
+    if (isOver && !goesOn) await this.#end(one)
+  }
+
+  /** False: there is nothing to go back to. */
+  async #return({ id }: Watched, failure: Failure): Promise<boolean> {
+    const stuck = this.#stuck.get(id)
+    if (stuck?.why !== failure.why)
+      this.logger.warn('a new version fails', { deployment: id, why: failure.why })
     const { database, tools, secrets, logger } = this
-    await returnTraffic(one.id, failure, { database, tools, secrets, logger }, this.#stopping.signal)
+    const goesBack = await returnTraffic(
+      id,
+      failure,
+      { database, tools, secrets, logger },
+      this.#stopping.signal,
+    )
+    const restMs = Math.min((stuck?.restMs ?? EVERY_MS) * 2, LONGEST_REST_MS)
+    if (goesBack) this.#stuck.delete(id)
+    else this.#stuck.set(id, { why: failure.why, restMs, until: performance.now() + restMs })
+    return goesBack
+  }
+
+  /** The end of its time is not put off, unless the router keeps it from ending. */
+  #rests({ id, over }: Watched): boolean {
+    if (over && !this.#unconfirmedSince.has(id)) return false
+    return performance.now() < (this.#stuck.get(id)?.until ?? 0)
+  }
+
+  /** Where nothing is to be watched, or the last look could not be made for too long. */
+  #isLookedAtEnough({ id }: Watched): boolean {
+    const since = this.#endingSince.get(id) ?? performance.now()
+    this.#endingSince.set(id, since)
+    return this.tools.settings.watchMs === 0 || performance.now() - since > LAST_LOOK_MS
+  }
+
+  /** Whether the last probes of one of its containers have failed, though not often enough yet. */
+  #isInDoubt(one: Watched): boolean {
+    return namesOf(one).some((name) => (this.#failures.get(name) ?? 0) > 0)
   }
 
   /** For how many ms the router has been told to send traffic to it and does not; null: it does, or does not say. */
@@ -129,8 +180,7 @@ export class Watcher implements AsyncDisposable {
   }
 
   async #failure(one: Watched): Promise<Failure | null> {
-    const names = containerNames(one.appName, one.id, one.configuration.replicas)
-    const found = await Promise.all(names.map((name) => this.#fails(name, one)))
+    const found = await Promise.all(namesOf(one).map((name) => this.#fails(name, one)))
     return found.find((failure) => failure !== null) ?? null
   }
 
@@ -138,9 +188,14 @@ export class Watcher implements AsyncDisposable {
     const { docker } = this.tools
     const { signal } = this.#stopping
     const state = await docker.findContainer(name, signal)
-    if (!state) return null // removed by hand: the reconciler makes it again
+    if (!state) {
+      this.#failures.delete(name)
+      return null // removed by hand: the reconciler makes it again
+    }
     if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
     const probe = chooseProbe(health, state)
+    // It served before: the engine, or the container, was started anew and its check has not found anything yet.
+    if (probe.kind === 'image' && state.health === 'starting') return null
     const finding = await ask(probe, state, port, health.timeoutSeconds * 1000, signal)
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
@@ -155,4 +210,8 @@ export class Watcher implements AsyncDisposable {
     )
     this.tools.wakeups.notify('stage', stageId)
   }
+}
+
+function namesOf({ appName, id, configuration }: Watched): string[] {
+  return containerNames(appName, id, configuration.replicas)
 }

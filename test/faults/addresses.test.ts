@@ -72,6 +72,36 @@ test('an engine that does not answer does not keep a worker from starting', asyn
   await areBack(scene, two)
 })
 
+test('while an app waits for its restart nobody who gets its address gets its visitors', async () => {
+  await using scene = await Scene.open()
+  await using _worker = await scene.workerHere()
+  const one = await scene.serving('one', 'one')
+  const [address] = (await scene.deployment(one.deploymentId)).addresses ?? []
+  scene.docker.restartDelayMs = 60_000
+  await scene.docker.crash(`one-${one.deploymentId}`)
+  await until(5_000, async () => (await scene.ask(one.app)).status === 503)
+  const two = await scene.serving('two', 'two')
+  assert.deepEqual((await scene.deployment(two.deploymentId)).addresses, [address], 'it is another’s now')
+  assert.equal((await scene.ask(one.app)).status, 503)
+  await scene.docker.remove(`one-${one.deploymentId}`) // so that it is made again and not waited for
+  await areBack(scene, { apps: [one.app, two.app], ids: [one.deploymentId, two.deploymentId] })
+})
+
+test('of several replicas those serve that run, at new addresses too', async () => {
+  await using scene = await Scene.open()
+  await using _worker = await scene.workerHere()
+  const app = await scene.app('many')
+  await scene.sql.query('UPDATE stage SET replicas = 2 WHERE id = $1', [app.stageId])
+  const id = await scene.deploy(app)
+  await scene.reaches(id, 'RUNNING')
+  scene.docker.restartDelayMs = 60_000
+  await scene.docker.crash(`many-${id}-2`)
+  await until(5_000, async () => (await scene.deployment(id)).addresses?.length === 1)
+  await scene.docker.remove(`many-${id}`)
+  await until(5_000, () => scene.docker.container(`many-${id}`)?.status === 'running')
+  await until(5_000, async () => (await scene.ask(app)).status === 200)
+})
+
 /** No worker is up. */
 async function alone(scene: Scene) {
   const worker = await scene.workerHere()

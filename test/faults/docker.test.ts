@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultOptions } from '../support/fake-docker/faults.js'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
-import { type AppUnderTest, Scene } from '../support/scene.js'
+import { type AppUnderTest, Scene, Visitor } from '../support/scene.js'
 import { until } from '../support/server.js'
 
 interface Case {
@@ -157,3 +158,39 @@ async function settled(scene: Scene, ids: readonly string[]): Promise<boolean> {
   const sql = `SELECT 1 FROM deployment WHERE id = ANY($1) AND status NOT IN ('RUNNING', 'FAILED')`
   return (await scene.rows(sql, [ids])).length === 0
 }
+
+test('replicas are switched together: where one of three does not come up the version before serves alone', async () => {
+  await using scene = await Scene.open()
+  await using _worker = await scene.workerHere()
+  const { app, deploymentId: before } = await scene.serving('trio')
+  const settings = 'UPDATE stage SET replicas = 3, health_deadline_seconds = $2 WHERE id = $1'
+  const next = async (deadline: number) => {
+    await scene.sql.query(settings, [app.stageId, deadline])
+    scene.repository.commit(webApp(`within ${deadline} s`))
+    return scene.deploy(app)
+  }
+  await using visitor = new Visitor(scene, app)
+
+  scene.docker.behaviour = ({ name }) => (name.endsWith('-3') ? { listens: false } : null)
+  const unhealthy = await next(2)
+  await scene.reaches(unhealthy, 'FAILED')
+  assert.equal((await scene.deployment(unhealthy)).error_code, 'UNHEALTHY')
+  await lawsHold(scene)
+
+  // The first ends; the others are not heard of any more when they are removed for it.
+  scene.docker.behaviour = ({ name }) =>
+    /-[23]$/.test(name)
+      ? { listens: false, output: ['a sibling says'] }
+      : { listens: false, exitCode: 3, exitAfterMs: 300 }
+  const removes = scene.docker.hold(/^\/containers\/[0-9a-f]{64}\?/)
+  const ends = await next(60)
+  await removes.until()
+  await sleep(300)
+  removes.release()
+  await scene.reaches(ends, 'FAILED')
+  assert.equal((await scene.deployment(ends)).error_code, 'EXITED')
+  assert.doesNotMatch(await scene.log(ends), /a sibling says/)
+  await lawsHold(scene)
+  assert.equal((await scene.deployment(before)).status, 'RUNNING')
+  assert.deepEqual(visitor.failures, [])
+})

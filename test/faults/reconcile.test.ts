@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DockerAnswer, DockerHttp } from '../support/docker-http.js'
 import { lawsHold } from '../support/laws.js'
 import { type AppUnderTest, Scene } from '../support/scene.js'
@@ -35,6 +36,29 @@ describe('what serves comes back', () => {
 
   test('when its container dies', async () => {
     await scene.docker.crash(container)
+    await isBack()
+  })
+
+  test('when it ends again and again, and until it is started nobody asks for it', async () => {
+    const calls = (pattern: RegExp) => scene.docker.calls.filter(({ path }) => pattern.test(path))
+    const tried = () => calls(/\/start$/).filter(({ status }) => status === 304).length
+    const before = tried()
+    scene.docker.restartDelayMs = 60_000
+    await scene.docker.crash(container)
+    await until(5_000, () => tried() > before)
+    const looks = calls(/^\/containers\/json$/).length
+    await sleep(1_500)
+    const more = calls(/^\/containers\/json$/).length - looks
+    assert.ok(more <= 4, `${more} looks in 1.5 s`)
+    scene.docker.restartDelayMs = 10
+    await scene.docker.remove(container)
+    await isBack()
+  })
+
+  test('when its container was paused', async () => {
+    const http = new DockerHttp(scene.docker.host)
+    assert.equal((await http.call('POST', `/containers/${container}/pause`)).status, 204)
+    await until(5_000, () => scene.docker.container(container)?.paused === false)
     await isBack()
   })
 

@@ -11,7 +11,7 @@ import { until } from '../support/server.js'
 const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets: new Map<string, string>() }
 const SIGNAL = new AbortController().signal
 /** Nothing has happened to it. */
-const QUIET = { outOfMemory: false, restarts: 0, keptRunning: false, health: null }
+const QUIET = { outOfMemory: false, restarts: 0, paused: false, keptRunning: false, health: null }
 
 /** Longshore's own port does the same on the real engine and on the fake. */
 for (const kind of ['real', 'fake'] as const) {

@@ -60,6 +60,8 @@ describe('the fake engine answers as the real one', () => {
     ['POST', '/containers/nope/update', { RestartPolicy: { Name: 'no' } }],
     ['POST', '/containers/nope/rename?name=other'],
     ['POST', '/containers/nope/wait'],
+    ['POST', '/containers/nope/pause'],
+    ['POST', '/containers/nope/unpause'],
     ['GET', '/containers/nope/logs?stdout=1'],
     ['DELETE', '/containers/nope'],
     ['DELETE', '/containers/nope?force=true&v=true'],
@@ -93,6 +95,9 @@ describe('the fake engine answers as the real one', () => {
         [await on('POST', '/stop'), await on('POST', '/kill'), await on('GET', '/logs?stdout=1')],
         [await on('POST', '/start'), await on('POST', '/start')],
         [await on('DELETE', ''), await on('POST', '/kill?signal=WAT')],
+        [await on('POST', '/unpause'), await on('POST', '/pause'), await on('POST', '/pause')],
+        [await on('POST', '/start'), await on('POST', '/unpause'), await on('POST', '/pause')],
+        [await on('POST', '/stop?t=1'), await on('POST', '/pause'), await on('POST', '/start')],
         await on('POST', '/update', { RestartPolicy: { Name: 'unless-stopped' } }),
         await on('POST', '/update', { RestartPolicy: { Name: 'wat' } }),
         at(await engine.inspect(name), 'HostConfig.RestartPolicy'),
@@ -179,6 +184,23 @@ describe('the fake engine answers as the real one', () => {
       const state = fields(await engine.inspect(name), ['State.Status', 'State.Running', 'State.Restarting'])
       const seen = fields(between, [...STATE, ADDRESS])
       return [seen, refused, stopped, state]
+    }))
+
+  test('a paused container runs and is not listed as running; started by the port it goes on', () =>
+    same(async (engine) => {
+      const name = `${engine.mark}-paused`
+      const docker = engine.port('classic')
+      const state = async () => {
+        const found = await docker.findContainer(name)
+        const [listed] = await docker.listContainers(`paused=${engine.mark}`)
+        return [found?.running, found?.paused, listed?.running, found?.address === listed?.address]
+      }
+      await engine.create(name, WEB, { labels: { paused: engine.mark } })
+      await engine.call('POST', `/containers/${name}/start`)
+      await engine.call('POST', `/containers/${name}/pause`)
+      const whilePaused = await state()
+      await docker.startContainer(name, new AbortController().signal)
+      return [whilePaused, await state()]
     }))
 
   test('a container that is killed is not started again', () =>

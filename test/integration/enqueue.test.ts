@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { Deployment } from '../../src/entities/deployment.js'
+import { rebuildLost } from '../../src/engine/commands/enqueue.js'
 import { CommandError } from '../../src/engine/errors.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 
@@ -40,6 +42,58 @@ describe('a deployment is asked for', () => {
     assert.equal(refused.length, 9)
     for (const { reason } of refused) assert.ok(codeIs('CONFLICT')(reason))
     assert.equal(await waiting(), 1)
+  })
+
+  /** One that serves and has lost its image. */
+  async function lost(name: string): Promise<{ appId: string; build: () => Promise<string | undefined> }> {
+    const { id: appId } = await createApp(name)
+    const runs = `UPDATE deployment SET status = 'RUNNING', live_at = now(), commit_sha = 'c0ffee' WHERE app_id = $1`
+    await process.database.query(runs, [appId])
+    const deployment = await process.database.getRepository(Deployment).findOneByOrFail({ appId })
+    const current = 'UPDATE stage SET current_deployment_id = $2 WHERE id = $1'
+    await process.database.query(current, [deployment.stageId, deployment.id])
+    return {
+      appId,
+      build: async () => (await rebuildLost(process.database, process.wakeups, deployment))?.id,
+    }
+  }
+
+  test('by the reconciler for a lost image, but not beside a newer one, nor for what is not to serve', async () => {
+    const { appId, build } = await lost('lost')
+    const stopped = (is: boolean) => process.database.query('UPDATE stage SET stopped = $1', [is])
+    const pushed = await process.commands.deployments.deploy(appId, {})
+    for (const status of ['PENDING', 'BUILDING']) {
+      await process.database.query('UPDATE deployment SET status = $2 WHERE id = $1', [pushed.id, status])
+      assert.equal(await build(), undefined, status)
+    }
+    await process.database.query('DELETE FROM deployment WHERE id = $1', [pushed.id])
+    await stopped(true)
+    assert.equal(await build(), undefined, 'stopped')
+    await stopped(false)
+    assert.ok(await build())
+    await process.database.query('DELETE FROM deployment WHERE status = $1', ['PENDING'])
+    await process.database.query('UPDATE stage SET current_deployment_id = NULL')
+    assert.equal(await build(), undefined, 'replaced')
+  })
+
+  test('by the reconciler again when that build has failed, after 5 minutes and then after 10', async () => {
+    const { build } = await lost('failing')
+    const fails = (id: string | undefined, minutes: number) =>
+      process.database.query(
+        `UPDATE deployment SET status = 'FAILED', finished_at = now() - make_interval(mins => $2) WHERE id = $1`,
+        [id, minutes],
+      )
+    const first = await build()
+    assert.ok(first)
+    await fails(first, 4)
+    assert.equal(await build(), undefined)
+    await fails(first, 5)
+    const second = await build()
+    assert.ok(second)
+    await fails(second, 9)
+    assert.equal(await build(), undefined)
+    await fails(second, 10)
+    assert.ok(await build())
   })
 
   test('in vain for a stage with 25 waiting', async () => {

@@ -1,5 +1,5 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
-import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
+import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LogStream } from '../../entities/log-stream.js'
 import { Stage } from '../../entities/stage.js'
@@ -13,6 +13,10 @@ import type { Wakeups } from '../wakeups.js'
 const MAX_PENDING = 25
 /** A deployment under way makes way for a newer one; after so many in a row the next one may finish. */
 const MAX_PREEMPTED_IN_A_ROW = 3
+/** A lost image that could not be built again is tried again after this long, then after twice as long each time, … */
+const REBUILD_REST_SECONDS = 300
+/** … and at least this often. */
+const LONGEST_REBUILD_REST_SECONDS = 3_600
 
 export type EnqueueOptions = Partial<
   Pick<
@@ -107,20 +111,46 @@ export function announceQueued(wakeups: Wakeups, deployment: Deployment): void {
   wakeups.notify('queue', deployment.id)
 }
 
-/** Builds the commit of a deployment once more whose image is gone although it is to serve; at most once for each. */
-export async function rebuildLost(database: DataSource, wakeups: Wakeups, lost: Deployment): Promise<void> {
-  const idempotencyKey = `rebuild-of-${lost.id}`
+/**
+ * Queues the commit of a deployment once more whose image is gone although it is to serve.
+ *
+ * @returns null where that is not so any more, where something of the stage waits or is under way, which is newer, and
+ * for 5 minutes after such a build has ended in vain, then 10, and so on up to an hour
+ */
+export async function rebuildLost(
+  database: DataSource,
+  wakeups: Wakeups,
+  lost: Deployment,
+): Promise<Deployment | null> {
   const queued = await database.transaction(async (manager) => {
     await shareKey(manager)
-    const { configuration } = await manager.findOneByOrFail(Deployment, { id: lost.id })
     const stage = await manager.findOneOrFail(Stage, {
       where: { id: lost.stageId },
       lock: { mode: 'for_no_key_update' },
     })
-    if (await manager.existsBy(Deployment, { appId: lost.appId, idempotencyKey })) return null
+    if (stage.stopped || stage.currentDeploymentId !== lost.id) return null
+    const status = In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES])
+    if (await manager.existsBy(Deployment, { stageId: stage.id, status })) return null
+    const idempotencyKey = await nextRebuild(manager, lost)
+    if (idempotencyKey === null) return null
+    const { configuration } = await manager.findOneByOrFail(Deployment, { id: lost.id })
     const options = { ref: lost.commitSha, idempotencyKey, configuration }
     const reason = `the image of ${lost.id} is gone`
     return enqueue(manager, stage, DeploymentTrigger.MANUAL, options, reason)
   })
   if (queued) announceQueued(wakeups, queued)
+  return queued
+}
+
+/** The idempotency key of the next build of what was lost; null: it is too soon after the last one. */
+async function nextRebuild(manager: EntityManager, { id, appId }: Deployment): Promise<string | null> {
+  const key = `rebuild-of-${id}`
+  const [earlier] = await manager.query<{ count: number; rests: boolean | null }[]>(
+    `SELECT count(*)::int AS count,
+            max(finished_at) + make_interval(secs => least($3, $4 * 2 ^ (count(*) - 1))) > now() AS rests
+       FROM deployment WHERE app_id = $1 AND starts_with(idempotency_key, $2)`,
+    [appId, key, LONGEST_REBUILD_REST_SECONDS, REBUILD_REST_SECONDS],
+  )
+  if (!earlier || earlier.rests) return null
+  return earlier.count === 0 ? key : `${key}-${earlier.count + 1}`
 }

@@ -78,7 +78,7 @@ export function hasLabels(
 export async function startContainer(docker: Docker, name: string): Promise<void> {
   const container = docker.getContainer(name)
   try {
-    await gone(container.start().catch((error: unknown) => startOnNewNetwork(docker, name, error)))
+    await gone(container.start().catch((error: unknown) => startOtherwise(docker, name, error)))
   } catch (error) {
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (statusCode === undefined) throw error
@@ -86,10 +86,12 @@ export async function startContainer(docker: Docker, name: string): Promise<void
   }
 }
 
-/** The first container of all, or the first after `docker network prune`, finds no network. */
-async function startOnNewNetwork(docker: Docker, name: string, error: unknown): Promise<void> {
-  const { statusCode, message } = error as { statusCode?: number; message?: string }
-  if (statusCode !== 404 || !message?.includes(`network ${NETWORK} not found`)) throw error
+/** A paused one is not to be started. The first of all, or the first after `docker network prune`, finds no network. */
+async function startOtherwise(docker: Docker, name: string, error: unknown): Promise<void> {
+  const { statusCode, message = '' } = error as { statusCode?: number; message?: string }
+  if (statusCode === 409 && message.includes('paused'))
+    return void (await docker.getContainer(name).unpause())
+  if (statusCode !== 404 || !message.includes(`network ${NETWORK} not found`)) throw error
   await ensureNetwork(docker)
   await docker.getContainer(name).start()
 }

@@ -50,6 +50,8 @@ export interface ContainerRequest {
 
 export interface ContainerState {
   readonly running: boolean
+  /** It runs, but the engine has frozen it. */
+  readonly paused: boolean
   readonly exitCode: number
   readonly outOfMemory: boolean
   readonly restarts: number
@@ -132,7 +134,7 @@ export interface Docker {
    * @throws DeployError START_FAILED when it is that of a container of somebody else's
    */
   createContainer(request: ContainerRequest, signal: AbortSignal): Promise<void>
-  /** Starts a created or stopped container; one that runs is left alone. @throws DeployError START_FAILED */
+  /** Starts a created or stopped container, lets a paused one go on; one that runs is left alone. @throws DeployError START_FAILED */
   startContainer(name: string, signal: AbortSignal): Promise<void>
   findContainer(name: string, signal?: AbortSignal): Promise<ContainerState | null>
   /** How a container ended last that the engine has started again. Null: it has not ended, or that is long ago. */

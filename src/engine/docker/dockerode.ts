@@ -113,6 +113,7 @@ export class Dockerode implements DockerPort {
     return {
       // A container that the engine is about to start again counts as running there.
       running: found.State.Running && !found.State.Restarting,
+      paused: found.State.Paused,
       exitCode: found.State.ExitCode,
       outOfMemory: found.State.OOMKilled,
       restarts: found.RestartCount,

@@ -28,13 +28,15 @@ export async function start(work: Work, image: Image, tools: Tools, signal: Abor
   const port = configuration.port ?? portOf(variables) ?? choosePort(image, log)
   const plan = { imageId: image.id, port, configuration, variables }
   const requests = containerRequests(ownerOf(work, tools), plan)
-  await step(tools, 'create', () => each(requests, (one) => tools.docker.createContainer(one, signal)))
-  await step(tools, 'start', () => each(requests, (one) => tools.docker.startContainer(one.name, signal)))
+  const { docker } = tools
+  // A call under way is waited for, not broken off: what it makes has to be there when it is undone.
+  await step(tools, 'create', () => each(requests, signal, (one) => docker.createContainer(one, signal)))
+  await step(tools, 'start', () => each(requests, signal, (one) => docker.startContainer(one.name, signal)))
   const containers = requests.map(({ name }) => name)
   log.system(`Started ${containers.join(', ')}; waiting for an answer on port ${port}`)
   const stableMs = await stableFor(work, tools)
   const addresses = await step(tools, 'check', () =>
-    each(containers, (container) => untilHealthy(work, { container, port }, stableMs, tools, signal)),
+    each(containers, signal, (container, on) => untilHealthy(work, { container, port }, stableMs, tools, on)),
   )
   await step(tools, 'record', async () => {
     const result = await tools.database
@@ -63,8 +65,25 @@ export function ownerOf(
   }
 }
 
-function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  return Promise.all(items.map(work))
+/** All at once. The first that fails aborts the work on the others, and nothing of it goes on when this rejects. */
+async function each<T, R>(
+  items: readonly T[],
+  signal: AbortSignal,
+  work: (item: T, signal: AbortSignal) => Promise<R>,
+): Promise<R[]> {
+  const failed = new AbortController()
+  const either = AbortSignal.any([signal, failed.signal])
+  const all = items.map((item) =>
+    work(item, either).catch((error: unknown) => {
+      failed.abort(error)
+      throw error
+    }),
+  )
+  try {
+    return await Promise.all(all)
+  } finally {
+    await Promise.allSettled(all)
+  }
 }
 
 /** How long it has to stay healthy: while nothing serves yet, nothing can be made worse by going on. */

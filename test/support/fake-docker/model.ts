@@ -62,6 +62,8 @@ export interface FakeContainer {
   readonly created: Date
   hostConfig: Record<string, unknown>
   status: 'created' | 'running' | 'restarting' | 'exited'
+  /** It runs, frozen. A fake goes on answering. */
+  paused: boolean
   exitCode: number
   error: string
   oomKilled: boolean
@@ -108,6 +110,11 @@ export function policyOf(container: FakeContainer): string {
 /** True for a container that restarts, too: the real engine says so. */
 export function isRunning(container: FakeContainer): boolean {
   return container.status === 'running' || container.status === 'restarting'
+}
+
+/** As the engine names its state. */
+export function statusOf({ paused, status }: FakeContainer): string {
+  return paused ? 'paused' : status
 }
 
 export function variable(container: FakeContainer, name: string): string | null {

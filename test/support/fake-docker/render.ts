@@ -1,5 +1,5 @@
 import type { EngineState, FakeContainer, FakeImage, FakeNetwork, Json } from './model.js'
-import { isRunning } from './model.js'
+import { isRunning, statusOf } from './model.js'
 
 const NEVER = '0001-01-01T00:00:00Z'
 
@@ -58,7 +58,7 @@ export function summarizeContainer(container: FakeContainer, state: EngineState,
     Created: Math.floor(container.created.getTime() / 1000),
     Ports: ports.map((port) => ({ PrivatePort: Number.parseInt(port, 10), Type: port.split('/')[1] })),
     Labels: container.labels,
-    State: container.status,
+    State: statusOf(container),
     Status: statusText(container),
     HostConfig: { NetworkMode: container.hostConfig.NetworkMode },
     NetworkSettings: { Networks: networksOf(container, state, gateway) },
@@ -68,9 +68,9 @@ export function summarizeContainer(container: FakeContainer, state: EngineState,
 
 function stateOf(container: FakeContainer): Json {
   return {
-    Status: container.status,
+    Status: statusOf(container),
     Running: isRunning(container),
-    Paused: false,
+    Paused: container.paused,
     Restarting: container.status === 'restarting',
     OOMKilled: container.oomKilled,
     Dead: false,
@@ -86,6 +86,7 @@ function stateOf(container: FakeContainer): Json {
 }
 
 function statusText(container: FakeContainer): string {
+  if (container.paused) return 'Up Less than a second (Paused)'
   const health = container.health === 'starting' ? 'health: starting' : container.health
   if (container.status === 'running') return `Up Less than a second${health ? ` (${health})` : ''}`
   if (container.status === 'created') return 'Created'

@@ -1,7 +1,7 @@
 import { hasLabels } from './events.js'
 import { ALREADY, DONE, type Engine, json, type Route, route } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
-import { CPUS, type FakeContainer, type Healthcheck, isRunning, newId, Refused } from './model.js'
+import { CPUS, type FakeContainer, type Healthcheck, isRunning, newId, Refused, statusOf } from './model.js'
 import { inspectContainer, summarizeContainer } from './render.js'
 import { logsOf } from './logs.js'
 
@@ -44,6 +44,8 @@ export const CONTAINER_ROUTES: readonly Route[] = [
   }),
   route('POST', named('/restart'), restart),
   route('POST', named('/kill'), kill),
+  route('POST', named('/pause'), pause),
+  route('POST', named('/unpause'), unpause),
   route('POST', named('/update'), update),
   route('POST', named('/rename'), rename),
   route('POST', named('/wait'), wait),
@@ -63,7 +65,7 @@ function list(engine: Engine, exchange: Exchange): Reply {
   const statuses = filters.get('status') ?? []
   const names = (filters.get('name') ?? []).map((name) => new RegExp(name))
   const found = [...state.containers.values()].filter((container) => {
-    if (statuses.length > 0 ? !statuses.includes(container.status) : !exchange.flag('all')) {
+    if (statuses.length > 0 ? !statuses.includes(statusOf(container)) : !exchange.flag('all')) {
       if (statuses.length > 0 || !isRunning(container)) return false
     }
     const matching = names.some((name) => name.test(container.name) || name.test(`/${container.name}`))
@@ -109,6 +111,7 @@ async function create(engine: Engine, exchange: Exchange): Promise<Reply> {
       RestartPolicy: policy(body.HostConfig?.RestartPolicy),
     },
     status: 'created',
+    paused: false,
     exitCode: 0,
     error: '',
     oomKilled: false,
@@ -179,6 +182,25 @@ async function kill(engine: Engine, exchange: Exchange, name: string): Promise<R
     throw new Refused(409, `Cannot kill container: ${name}: Container ${container.id} is not running`)
   }
   await engine.runtime.kill(container, signal)
+  return DONE
+}
+
+function pause(engine: Engine, _exchange: Exchange, name: string): Reply {
+  const container = engine.state.container(name)
+  const says = (words: string) => new Refused(409, `Container ${container.id} is ${words}`)
+  if (!isRunning(container)) throw says('not running')
+  if (container.paused) throw says('already paused')
+  if (container.status === 'restarting') throw says('restarting, wait until the container is running')
+  container.paused = true
+  engine.events.container(container, 'pause')
+  return DONE
+}
+
+function unpause(engine: Engine, _exchange: Exchange, name: string): Reply {
+  const container = engine.state.container(name)
+  if (!container.paused) throw new Refused(500, `Container ${container.id} is not paused`)
+  container.paused = false
+  engine.events.container(container, 'unpause')
   return DONE
 }
 

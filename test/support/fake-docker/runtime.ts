@@ -30,9 +30,15 @@ export class Runtime {
     private readonly events: Events,
   ) {}
 
-  /** False: it runs already. It listens when this resolves. @throws Refused */
+  /** False: it runs already, or waits for its restart. It listens when this resolves. @throws Refused */
   async start(container: FakeContainer): Promise<boolean> {
-    if (container.status === 'running') return false
+    if (container.paused) throw new Refused(409, 'cannot start a paused container, try unpause instead')
+    if (isRunning(container)) return false
+    await this.#begin(container)
+    return true
+  }
+
+  async #begin(container: FakeContainer): Promise<void> {
     this.#cancelRestart(container)
     const networks = container.endpoints.map(({ network }) => this.state.network(network))
     const image = this.state.images.get(container.imageId) ?? null
@@ -56,7 +62,6 @@ export class Runtime {
     this.events.container(container, 'start')
     if (container.healthcheck) void this.#watchHealth(container, program, run.signal)
     await run.begin()
-    return true
   }
 
   /** SIGTERM, then SIGKILL. False: it does not run. */
@@ -189,7 +194,8 @@ export class Runtime {
   async #end(container: FakeContainer, exitCode: number, outOfMemory = false, repair = true): Promise<void> {
     const run = this.#runs.get(container.id)
     this.#runs.delete(container.id)
-    Object.assign(container, { status: 'exited', exitCode, oomKilled: outOfMemory, finishedAt: new Date() })
+    Object.assign(container, { status: 'exited', paused: false, exitCode, oomKilled: outOfMemory })
+    container.finishedAt = new Date()
     if (container.health) container.health = 'unhealthy'
     const policy = policyOf(container)
     const wanted =
@@ -220,7 +226,7 @@ export class Runtime {
     container.status = 'restarting'
     const wait = Math.min(this.restartDelayMs * 2 ** container.restartCount, 60_000)
     container.restartCount++
-    const again = () => void this.start(container).catch(ignore)
+    const again = () => void this.#begin(container).catch(ignore)
     this.#restarts.set(container.id, setTimeout(again, wait).unref())
   }
 
