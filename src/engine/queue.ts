@@ -16,13 +16,16 @@ const CLAIMABLE = `
      AND NOT EXISTS (SELECT 1 FROM deployment x WHERE x.stage_id = s.id
                       AND x.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING'))`
 
+/** Of an app's stages the one that has waited longest, else a stage that is pushed to without end holds up the others. */
+const WAITING_SINCE = `(SELECT min(o.generation) FROM deployment o WHERE o.stage_id = s.id AND o.status = 'PENDING')`
+
 // One statement: the stage's row is the mutex, the newest pending deployment of the stage wins, older ones end as
 // SUPERSEDED with their log and event. `NOT EXISTS (in flight)` alone was rejected: with skip locked, two workers
 // still claimed the same stage 20 times in 1,000, which only the unique index deployment_one_in_flight refuses for
 // certain. The app's row is locked too: a deletion comes wholly before or wholly after.
 const CLAIM = `
   WITH place AS (
-    ${CLAIMABLE} ORDER BY a.last_claim_at, a.id LIMIT 1 FOR NO KEY UPDATE OF s, a SKIP LOCKED
+    ${CLAIMABLE} ORDER BY a.last_claim_at, a.id, ${WAITING_SINCE} LIMIT 1 FOR NO KEY UPDATE OF s, a SKIP LOCKED
   ), newest AS (
     SELECT d.id, d.app_id, d.stage_id, d.generation, d.epoch + 1 AS epoch, d.attempt + 1 AS attempt
       FROM deployment d JOIN place ON place.id = d.stage_id
