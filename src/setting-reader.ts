@@ -159,6 +159,8 @@ export class SettingReader {
   token(name: string): string | null {
     const text = this.optional(name)
     if (text !== null && text.length < 16) this.refuse(name, 'must be 16 characters or more')
+    // What follows `Bearer` ends at white space: such a token would never be the one that is sent.
+    if (text !== null && /\s/.test(text)) this.refuse(name, 'must have no white space in it')
     return text
   }
 

@@ -1,18 +1,41 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
-import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
+import { Outage } from './outage.js'
+import { NEXT_STATUSES } from './states.js'
 import { WakeEvent } from './wake-event.js'
 import type { Wakeups } from './wakeups.js'
 
 /** A wake-up that was lost is made up for after this. */
 const POLL_MS = 2_000
-const CHANGEABLE = Object.values(DeploymentStatus).filter((status) => NEXT_STATUSES[status].length > 0)
+/**
+ * So many of an app's newest deployments are known whatever their status. Generations are given out before the commit:
+ * one that is not known, and newer than the oldest of these, is new also where a newer one was committed before it.
+ */
+const NEWEST = 100
+const LAST_STATUSES = Object.values(DeploymentStatus).filter((status) => NEXT_STATUSES[status].length === 0)
+
+/**
+ * SQL: the deployment `d` of stage `s` can change. A RETIRED one serves again only where its stage was stopped and is
+ * started, or where its successor fails; until its watch has ended, not until its time is over: what is not confirmed by
+ * then may still fail.
+ */
+const CAN_CHANGE = `d.status <> ALL('{${LAST_STATUSES.join(',')}}') AND (d.status <> 'RETIRED'
+  OR s.current_deployment_id = d.id OR EXISTS (SELECT 1 FROM deployment next
+       WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until IS NOT NULL))`
 
 interface Change {
   id: string
   deployment_id: string
+  generation: string
   to_status: DeploymentStatus
+}
+
+/** How far a deployment has been shown. */
+interface Seen {
+  readonly generation: number
+  /** Its last event. */
+  readonly event: string
 }
 
 /**
@@ -23,14 +46,18 @@ interface Change {
  * now on, without an end. Pull only; an iterator object, so that `return()` ends a wait at once.
  */
 export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
-  /** The last event that was shown, by deployment; of those before the start only what could still change. */
-  readonly #seen = new Map<string, string>()
-  #newestAtStart = 0
+  /** By deployment; of those that are not among the newest only what could still change. */
+  readonly #seen = new Map<string, Seen>()
+  /** What is newer and was not seen is new. */
+  #floor = 0
   readonly #stopListening: () => void
   #ready: Deployment[] = []
+  /** Of the last one that was made ready. */
+  #status: DeploymentStatus | null = null
   #started = false
   #done = false
   readonly #news = new WakeEvent()
+  readonly #outage = new Outage()
 
   constructor(
     private readonly database: DataSource,
@@ -48,26 +75,37 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     return this
   }
 
-  /** Takes the starting point. Call it before the subscription is answered, so that "from now on" means that. */
+  /**
+   * Takes the starting point. Call it before the subscription is answered, so that "from now on" means that. When it
+   * fails nothing is left to be returned.
+   */
   async start(): Promise<this> {
-    // One snapshot: an event between the two reads would be shown twice.
-    await this.database.transaction('REPEATABLE READ', (manager) => this.#takeStart(manager))
-    return this
+    try {
+      // One snapshot: an event between the two reads would be shown twice.
+      await this.database.transaction('REPEATABLE READ', (manager) => this.#takeStart(manager))
+      return this
+    } catch (error) {
+      this.#finish()
+      throw error
+    }
   }
 
   async #takeStart(manager: EntityManager): Promise<void> {
-    const rows = await manager.query<{ id: string; last: string | null; newest: string }[]>(
-      `SELECT d.id, (SELECT max(e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS last, d.newest
-         FROM (SELECT *, max(generation) OVER () AS newest FROM deployment d WHERE ${this.#column()} = $1) d
-        WHERE d.generation = d.newest OR d.status = ANY($2)`,
-      [this.#id(), CHANGEABLE],
+    const rows = await manager.query<{ id: string; generation: string; last: string | null }[]>(
+      `SELECT d.id, d.generation, (SELECT max(e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS last
+         FROM (SELECT *, row_number() OVER (ORDER BY generation DESC) AS place
+                 FROM deployment d WHERE ${this.#column()} = $1) d JOIN stage s ON s.id = d.stage_id
+        WHERE d.place <= $2 OR (${CAN_CHANGE}) ORDER BY d.generation DESC`,
+      [this.#id(), NEWEST],
     )
-    for (const { id, last } of rows) this.#seen.set(id, last ?? '0')
-    this.#newestAtStart = Number(rows[0]?.newest ?? 0)
+    for (const { id, generation, last } of rows) {
+      this.#seen.set(id, { generation: Number(generation), event: last ?? '0' })
+    }
+    this.#floor = Number(rows[NEWEST - 1]?.generation ?? 0)
     this.#started = true
     if ('deploymentId' in this.scope) {
       const row = await manager.findOneBy(Deployment, { id: this.scope.deploymentId })
-      if (row) this.#ready.push(row)
+      if (row) this.#show(row)
       else this.#finish()
     }
   }
@@ -82,21 +120,13 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     }
     const deployment = this.#done ? undefined : this.#ready.shift()
     if (!deployment) return { done: true, value: undefined }
-    if ('deploymentId' in this.scope && (await this.#isFinal(deployment))) this.#finish()
+    if ('deploymentId' in this.scope && LAST_STATUSES.includes(deployment.status)) this.#finish()
     return { done: false, value: deployment }
   }
 
   return(): Promise<IteratorResult<Deployment>> {
     this.#finish()
     return Promise.resolve({ done: true, value: undefined })
-  }
-
-  /** A RETIRED one serves again only where its stage was stopped and is started, or its successor fails. */
-  async #isFinal({ id, status, stageId }: Deployment): Promise<boolean> {
-    if (status !== DeploymentStatus.RETIRED) return NEXT_STATUSES[status].length === 0
-    const sql = `SELECT 1 FROM deployment d JOIN stage s ON s.id = d.stage_id
-      WHERE s.id = $1 AND d.id = $2 AND (s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN})`
-    return (await this.database.query<unknown[]>(sql, [stageId, id])).length === 0
   }
 
   #finish(): void {
@@ -115,28 +145,67 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
 
   async #fill(): Promise<void> {
     this.#news.clear() // before the read: a change during it must not be slept through
-    const changes = await this.#read()
-    if (changes.length > 0) {
-      const ids = [...new Set(changes.map((change) => change.deployment_id))]
-      const rows = await this.database.getRepository(Deployment).findBy({ id: In(ids) })
-      const byId = new Map(rows.map((row) => [row.id, row]))
-      for (const change of changes) {
-        this.#seen.set(change.deployment_id, change.id)
-        const row = byId.get(change.deployment_id)
-        if (row) this.#ready.push(asOf(row, change.to_status))
-      }
-    } else if (await this.#isGone()) this.#finish()
-    else if (!this.#done) await this.#news.wait(POLL_MS)
+    try {
+      await this.#read()
+      this.#outage.over()
+    } catch (error) {
+      if (!this.#done) this.#outage.bear(error)
+    }
+    if (!this.#done && this.#ready.length === 0) await this.#news.wait(POLL_MS)
   }
 
-  #read(): Promise<Change[]> {
+  async #read(): Promise<void> {
+    const ended = await this.#ended() // before the events: who cannot change has had its last one by then
+    const changes = await this.#changes()
+    if (changes.length > 0) return this.#showAll(changes)
+    if (ended.length > 0 && 'deploymentId' in this.scope) return this.#finish()
+    if (ended.length > 0) this.#forget(new Set(ended))
+    if (await this.#isGone()) this.#finish()
+  }
+
+  async #showAll(changes: readonly Change[]): Promise<void> {
+    const ids = [...new Set(changes.map((change) => change.deployment_id))]
+    const rows = await this.database.getRepository(Deployment).findBy({ id: In(ids) })
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    for (const { id, deployment_id: of, generation, to_status: status } of changes) {
+      this.#seen.set(of, { generation: Number(generation), event: id })
+      const row = byId.get(of)
+      if (row) this.#show(asOf(row, status))
+    }
+  }
+
+  /** Those that cannot change any more, where it matters: one that is followed by itself, or when they are many. */
+  async #ended(): Promise<string[]> {
+    const asks =
+      'deploymentId' in this.scope ? this.#status === DeploymentStatus.RETIRED : this.#seen.size >= 2 * NEWEST
+    if (!asks) return []
+    const rows = await this.database.query<{ id: string }[]>(
+      `SELECT d.id FROM deployment d JOIN stage s ON s.id = d.stage_id WHERE d.id = ANY($1) AND (${CAN_CHANGE}) IS NOT TRUE`,
+      [[...this.#seen.keys()]],
+    )
+    return rows.map(({ id }) => id)
+  }
+
+  #forget(ended: ReadonlySet<string>): void {
+    const byAge = [...this.#seen].sort(([, one], [, other]) => other.generation - one.generation)
+    const older = byAge.slice(NEWEST)
+    this.#floor = Math.max(this.#floor, older[0]?.[1].generation ?? 0)
+    for (const [id] of older) if (ended.has(id)) this.#seen.delete(id)
+  }
+
+  #show(deployment: Deployment): void {
+    this.#status = deployment.status
+    this.#ready.push(deployment)
+  }
+
+  #changes(): Promise<Change[]> {
     return this.database.query<Change[]>(
-      `SELECT e.id, e.deployment_id, e.to_status
+      `SELECT e.id, e.deployment_id, d.generation, e.to_status
          FROM deployment d JOIN deployment_event e ON e.deployment_id = d.id
          LEFT JOIN unnest($2::text[], $3::bigint[]) AS seen (deployment_id, last) ON seen.deployment_id = d.id
         WHERE ${this.#column()} = $1 AND (seen.last IS NOT NULL OR d.generation > $4)
           AND e.id > coalesce(seen.last, 0) ORDER BY e.id LIMIT 100`,
-      [this.#id(), [...this.#seen.keys()], [...this.#seen.values()], this.#newestAtStart],
+      [this.#id(), [...this.#seen.keys()], [...this.#seen.values()].map(({ event }) => event), this.#floor],
     )
   }
 
@@ -152,5 +221,6 @@ function asOf(row: Deployment, status: DeploymentStatus): Deployment {
   if (row.status === status) return row
   const earlier = Object.assign(new Deployment(), row, { status })
   if (!isSettled(status)) Object.assign(earlier, { finishedAt: null, liveAt: null, errorCode: null })
+  if (status === DeploymentStatus.RUNNING) Object.assign(earlier, { finishedAt: null, errorCode: null })
   return earlier
 }

@@ -1,4 +1,4 @@
-import { type DataSource, In, IsNull } from 'typeorm'
+import { type DataSource, In, IsNull, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm'
 import { App } from '../entities/app.js'
 import { CommitStatusTarget } from '../entities/commit-status.js'
 import { DeploymentEvent } from '../entities/deployment-event.js'
@@ -9,17 +9,22 @@ import { Variable } from '../entities/variable.js'
 import { type ConfigurationDiff, diffConfigurations } from './configuration-diff.js'
 import { WebhookDelivery } from '../entities/webhook-delivery.js'
 import { Webhook } from '../entities/webhook.js'
+import { Cursors } from './cursors.js'
 import { badInput } from './errors.js'
 
 /** Rows of one page, and whether others follow. `cursor` gives what to pass as `after` for the page behind a row. */
 export interface Page<T> {
   readonly rows: T[]
   readonly hasNextPage: boolean
-  readonly totalCount: number
+  /** Of all pages; counted when it is asked for. */
+  readonly totalCount: () => Promise<number>
   readonly cursor: (row: T) => string
 }
 
 export const MAX_PAGE = 200
+const APPS = new Cursors('apps', /^[a-z][a-z0-9-]{0,31}$/)
+const DEPLOYMENTS = new Cursors('deployments', /^\d{1,15}$/)
+const DELIVERIES = new Cursors('deliveries', /^\d{1,15}$/)
 
 /** What the API may read. Deleted apps, and what belongs to them, are not there. */
 export class Queries {
@@ -29,13 +34,13 @@ export class Queries {
   async apps(first: number, after: string | null): Promise<Page<App>> {
     const limit = checkFirst(first)
     const query = this.database.getRepository(App).createQueryBuilder('app').where('app.deletedAt IS NULL')
-    const totalCount = await query.getCount()
-    if (after !== null) query.andWhere('app.name > :after', { after: decodeCursor(after) })
+    const all = query.clone()
+    if (after !== null) query.andWhere('app.name > :after', { after: APPS.decode(after) })
     const rows = await query
       .orderBy('app.name')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, totalCount, (app) => app.name)
+    return pageOf(rows, limit, all, (app) => APPS.encode(app.name))
   }
 
   app(by: { id?: string | null; name?: string | null }): Promise<App | null> {
@@ -67,15 +72,15 @@ export class Queries {
     if (stageName !== null) {
       query.innerJoin('deployment.stage', 'stage').andWhere('stage.name = :stageName', { stageName })
     }
-    const totalCount = await query.getCount()
+    const all = query.clone()
     if (after !== null) {
-      query.andWhere('deployment.generation < :generation', { generation: decodeNumber(after) })
+      query.andWhere('deployment.generation < :generation', { generation: DEPLOYMENTS.decode(after) })
     }
     const rows = await query
       .orderBy('deployment.generation', 'DESC')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, totalCount, (deployment) => String(deployment.generation))
+    return pageOf(rows, limit, all, (deployment) => DEPLOYMENTS.encode(deployment.generation))
   }
 
   /** What differs between what two deployments of an app run with. @throws CommandError */
@@ -94,13 +99,13 @@ export class Queries {
       .getRepository(WebhookDelivery)
       .createQueryBuilder('delivery')
       .where('delivery.appId = :appId', { appId })
-    const totalCount = await query.getCount()
-    if (after !== null) query.andWhere('delivery.number < :number', { number: decodeNumber(after) })
+    const all = query.clone()
+    if (after !== null) query.andWhere('delivery.number < :number', { number: DELIVERIES.decode(after) })
     const rows = await query
       .orderBy('delivery.number', 'DESC')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, totalCount, (delivery) => String(delivery.number))
+    return pageOf(rows, limit, all, (delivery) => DELIVERIES.encode(delivery.number))
   }
 
   appsById(ids: readonly string[]): Promise<App[]> {
@@ -146,14 +151,15 @@ export class Queries {
     return this.database.getRepository(CommitStatusTarget).findBy({ appId: In([...appIds]) })
   }
 
-  /** Why the forge has not taken the newest status of an app's; null where it has, or is still to be told. */
-  async commitStatusError(appId: string): Promise<string | null> {
-    const [row] = await this.database.query<{ error: string | null }[]>(
-      `SELECT r.error FROM commit_status_report r JOIN deployment d ON d.id = r.deployment_id
-        WHERE d.app_id = $1 ORDER BY d.generation DESC LIMIT 1`,
-      [appId],
+  /** Why the forge has not taken the newest status of each app's; an app is left out where all is well. */
+  async commitStatusErrors(appIds: readonly string[]): Promise<Map<string, string>> {
+    const rows = await this.database.query<{ app_id: string; error: string | null }[]>(
+      `SELECT DISTINCT ON (d.app_id) d.app_id, r.error
+         FROM commit_status_report r JOIN deployment d ON d.id = r.deployment_id
+        WHERE d.app_id = ANY($1) ORDER BY d.app_id, d.generation DESC`,
+      [appIds],
     )
-    return row?.error ?? null
+    return new Map(rows.flatMap(({ app_id: id, error }) => (error === null ? [] : [[id, error] as const])))
   }
 
   /** Oldest first. */
@@ -163,21 +169,27 @@ export class Queries {
       .find({ where: { deploymentId: In([...deploymentIds]) }, order: { id: 'ASC' } })
   }
 
-  /** 1-based places of those that wait, in the order in which the engine claims (queue.ts). */
+  /**
+   * 1-based places of those that wait, in the order in which the engine claims (queue.ts): each app in turn, with the
+   * newest of one stage. Older ones of a stage have its place: they end when the newest is claimed.
+   */
   async queuePositions(deploymentIds: readonly string[]): Promise<Map<string, number>> {
     const rows = await this.database.query<{ id: string; position: string }[]>(
-      `SELECT id, position FROM (
-         SELECT d.id, row_number() OVER (ORDER BY a.last_claim_at, a.id, d.generation DESC) AS position
+      `WITH waiting AS (
+         SELECT d.stage_id, a.id AS app_id, a.last_claim_at,
+                row_number() OVER (PARTITION BY a.id ORDER BY min(d.generation)) AS turn
            FROM deployment d JOIN app a ON a.id = d.app_id
-          WHERE d.status = 'PENDING' AND a.deleted_at IS NULL) waiting
-        WHERE id = ANY($1)`,
+          WHERE d.status = 'PENDING' AND a.deleted_at IS NULL GROUP BY d.stage_id, a.id
+       ), place AS (
+         SELECT stage_id, row_number() OVER (ORDER BY turn, last_claim_at, app_id) AS position FROM waiting
+       )
+       SELECT d.id, place.position FROM deployment d JOIN place ON place.stage_id = d.stage_id
+        WHERE d.id = ANY($1) AND d.status = 'PENDING'`,
       [deploymentIds],
     )
     return new Map(rows.map(({ id, position }) => [id, Number(position)]))
   }
 }
-
-const NO_CURSOR = 'is not a cursor of this list'
 
 function checkFirst(first: number): number {
   if (!Number.isInteger(first) || first < 1 || first > MAX_PAGE) {
@@ -186,20 +198,12 @@ function checkFirst(first: number): number {
   return first
 }
 
-function decodeCursor(cursor: string): string {
-  const key = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (key.includes('\0')) throw badInput('after', NO_CURSOR)
-  return key
-}
-
-function decodeNumber(cursor: string): number {
-  const number = Number(decodeCursor(cursor))
-  if (!Number.isSafeInteger(number)) throw badInput('after', NO_CURSOR)
-  return number
-}
-
-function pageOf<T>(rows: T[], limit: number, totalCount: number, key: (row: T) => string): Page<T> {
-  const hasNextPage = rows.length > limit
-  const cursor = (row: T) => Buffer.from(key(row)).toString('base64url')
-  return { rows: rows.slice(0, limit), hasNextPage, totalCount, cursor }
+function pageOf<T extends ObjectLiteral>(
+  rows: T[],
+  limit: number,
+  all: SelectQueryBuilder<T>,
+  cursor: (row: T) => string,
+): Page<T> {
+  const totalCount = () => all.getCount()
+  return { rows: rows.slice(0, limit), hasNextPage: rows.length > limit, totalCount, cursor }
 }

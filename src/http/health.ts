@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { DataSource } from 'typeorm'
-import type { ApiParts } from '../resolvers/request-context.js'
+import type { Logger } from '../logger.js'
+import type { ServerParts } from './server-parts.js'
 
 /** A database or a worker that says nothing for this long counts as away. */
 const DATABASE_MS = 2_000
@@ -15,20 +16,38 @@ interface DockerState extends State {
   readonly version: string | null
 }
 
-/** GET /health: process, database and Docker, each with its state. GET /ready: whether requests can be answered. */
-export function serveHealth(app: FastifyInstance, { queries }: ApiParts): void {
+/**
+ * GET /health: process, database and Docker, each with its state. GET /ready: whether requests can be answered. Both are
+ * open, so that they say nothing of a driver's: addresses, names and paths are in the log.
+ */
+export function serveHealth(app: FastifyInstance, { parts: { queries }, logger }: ServerParts): void {
+  const report = reportOnce(logger)
   app.get('/health', { config: { open: true } }, async (_request, reply) => {
-    const database = await databaseState(queries.database)
-    const docker = database.status === 'ok' ? await dockerState(queries.database) : UNKNOWN
+    const database = await databaseState(queries.database, report)
+    const docker = database.status === 'ok' ? await dockerState(queries.database, report) : UNKNOWN
     const status = database.status !== 'ok' ? 'down' : docker.status === 'ok' ? 'ok' : 'degraded'
     const process = { status: 'ok', message: null, uptime_seconds: Math.round(globalThis.process.uptime()) }
     return reply.code(status === 'down' ? 503 : 200).send({ status, process, database, docker })
   })
   app.get('/ready', { config: { open: true } }, async (_request, reply) => {
-    const database = await databaseState(queries.database)
+    const database = await databaseState(queries.database, report)
     return reply.code(database.status === 'ok' ? 200 : 503).send({ ready: database.status === 'ok' })
   })
 }
+
+type Report = (what: string, error: string | null) => void
+
+/** Writes an error down when it is another than the time before: who asks every second must not fill the log. */
+function reportOnce(logger: Logger): Report {
+  const last = new Map<string, string | null>()
+  return (what, error) => {
+    if (error !== null && last.get(what) !== error) logger.warn(`health: ${what} is down`, { error })
+    last.set(what, error)
+  }
+}
+
+const DATABASE_DOWN = 'the database does not answer: the log says why'
+const DOCKER_DOWN = 'the Docker engine does not answer: the log says why'
 
 const UNKNOWN: DockerState = {
   status: 'unknown',
@@ -36,23 +55,25 @@ const UNKNOWN: DockerState = {
   version: null,
 }
 
-async function databaseState(database: DataSource): Promise<State> {
+async function databaseState(database: DataSource, report: Report): Promise<State> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${DATABASE_MS} ms`)), DATABASE_MS)
   })
   try {
     await Promise.race([database.query('SELECT 1'), late])
+    report('the database', null)
     return { status: 'ok', message: null }
   } catch (error) {
-    return { status: 'down', message: (error as Error).message }
+    report('the database', (error as Error).message)
+    return { status: 'down', message: DATABASE_DOWN }
   } finally {
     clearTimeout(timer)
   }
 }
 
 /** What the workers last saw: the API role itself has no Docker client. */
-async function dockerState(database: DataSource): Promise<DockerState> {
+async function dockerState(database: DataSource, report: Report): Promise<DockerState> {
   const rows = await database.query<{ docker_error: string | null; docker_version: string | null }[]>(
     `SELECT docker_error, docker_version FROM worker WHERE seen_at > now() - make_interval(secs => $1)
       ORDER BY docker_error IS NOT NULL, seen_at DESC LIMIT 1`,
@@ -60,6 +81,7 @@ async function dockerState(database: DataSource): Promise<DockerState> {
   )
   const [worker] = rows
   if (!worker) return { status: 'unknown', message: 'no worker runs: deployments wait', version: null }
-  if (worker.docker_error !== null) return { status: 'down', message: worker.docker_error, version: null }
+  report('the Docker engine', worker.docker_error)
+  if (worker.docker_error !== null) return { status: 'down', message: DOCKER_DOWN, version: null }
   return { status: 'ok', message: null, version: worker.docker_version }
 }

@@ -1,17 +1,10 @@
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { CreateAppCommand } from '../engine/commands/apps.js'
-import { badInput, CommandError, type CommandErrorCode } from '../engine/errors.js'
-import type { Logger } from '../logger.js'
+import { badInput, CommandError } from '../engine/errors.js'
+import { MAX_PAGE } from '../engine/queries.js'
 import { refuseNul } from '../resolvers/errors.js'
 import type { ApiParts } from '../resolvers/request-context.js'
 import { appJson, deploymentJson } from './rest-json.js'
-
-const STATUS: Readonly<Record<CommandErrorCode, number>> = {
-  BAD_USER_INPUT: 400,
-  NOT_FOUND: 404,
-  CONFLICT: 409,
-  QUEUE_FULL: 429,
-}
 
 interface ListQuery {
   readonly limit?: string
@@ -19,9 +12,8 @@ interface ListQuery {
 }
 
 /** /api/v1: the same commands and queries as GraphQL, for whoever has nothing but HTTP. */
-export function serveRest(app: FastifyInstance, parts: ApiParts, logger: Logger): void {
+export function serveRest(app: FastifyInstance, parts: ApiParts): void {
   const { commands, queries, address } = parts
-  answerErrors(app, logger)
   app.addHook('preHandler', ({ params, query, routeOptions }, _reply, done) => {
     if (routeOptions.url?.startsWith('/api/')) refuseNul({ ...(params as object), ...(query as object) })
     done()
@@ -75,8 +67,9 @@ async function getApp({ queries }: ApiParts, id: string) {
 
 function limitOf({ limit }: ListQuery, fallback: number): number {
   if (limit === undefined) return fallback
-  if (!/^\d{1,4}$/.test(limit)) throw badInput('limit', 'must be a whole number')
-  return Number(limit)
+  const number = /^\d{1,4}$/.test(limit) ? Number(limit) : 0
+  if (number < 1 || number > MAX_PAGE) throw badInput('limit', `must be a whole number from 1 to ${MAX_PAGE}`)
+  return number
 }
 
 /** The page behind this one: the list itself stays a plain array. */
@@ -129,33 +122,5 @@ function pairsOf(name: string, value: unknown): { key: string; value: string }[]
   return Object.entries(value).map(([key, text]) => {
     if (typeof text !== 'string') throw badInput(`${name}.${key}`, 'must be a string')
     return { key, value: text }
-  })
-}
-
-/** REST speaks snake case, in what it names as well. */
-function snakeCase(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-}
-
-function answerErrors(app: FastifyInstance, logger: Logger): void {
-  const body = (code: string, message: string, field: string | null = null) => ({
-    error: { code, message, field },
-  })
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send(body('NOT_FOUND', `there is nothing at ${request.method} ${request.url}`)),
-  )
-  app.setErrorHandler<FastifyError | CommandError>((error, request, reply) => {
-    if (error instanceof CommandError) {
-      const field = error.field === null ? null : snakeCase(error.field)
-      const message = error.field === null ? error.message : error.message.replace(error.field, field ?? '')
-      return reply.code(STATUS[error.code]).send(body(error.code, message, field))
-    }
-    if (error.statusCode !== undefined && error.statusCode < 500) {
-      return reply.code(error.statusCode).send(body('BAD_USER_INPUT', error.message))
-    }
-    logger.error('a request failed for a reason of the server', { url: request.url, error })
-    return reply
-      .code(500)
-      .send(body('INTERNAL_SERVER_ERROR', 'something went wrong in the server: its log says what'))
   })
 }

@@ -1,5 +1,6 @@
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
+import { answerErrors, errorBody } from './errors.js'
 import { serveExplorer } from './explorer.js'
 import { serveGraphQL } from './graphql.js'
 import { serveHealth } from './health.js'
@@ -28,10 +29,11 @@ const DRAIN_MS = 2_000
 export async function createServer(server: ServerParts): Promise<Server> {
   const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', requestTimeout: 60_000 })
   requireToken(app, server.isToken)
-  serveHealth(app, server.parts)
+  answerErrors(app, server.logger)
+  serveHealth(app, server)
   await serveExplorer(app)
   const apollo = await serveGraphQL(app, server)
-  serveRest(app, server.parts, server.logger)
+  serveRest(app, server.parts)
   await serveWebhooks(app, server.parts)
   const subscriptions = serveSubscriptions(app.server, server)
   return {
@@ -50,14 +52,7 @@ export async function createServer(server: ServerParts): Promise<Server> {
 function requireToken(app: FastifyInstance, isToken: TokenCheck): void {
   app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.open === true || isToken(request.headers.authorization)) return
-    const code = 'UNAUTHENTICATED'
-    const body = isGraphQL(request)
-      ? { errors: [{ message: MISSING_TOKEN, extensions: { code } }] }
-      : { error: { code, message: MISSING_TOKEN, field: null } }
+    const body = errorBody(request, 'UNAUTHENTICATED', MISSING_TOKEN)
     await reply.code(401).header('www-authenticate', 'Bearer').send(body)
   })
-}
-
-function isGraphQL(request: FastifyRequest): boolean {
-  return request.url.split('?')[0] === '/graphql'
 }

@@ -1,8 +1,10 @@
-import type { Server as HttpServer } from 'node:http'
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { Socket } from 'node:net'
 import { getOperationAST, GraphQLError, OperationTypeNode, parse } from 'graphql'
 import type { ServerOptions } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
+import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/routing/offers.js'
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
 import type { ServerParts } from './server-parts.js'
@@ -26,8 +28,12 @@ export function serveSubscriptions(http: HttpServer, parts: ServerParts): AsyncD
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
   })
-  http.on('upgrade', (request, socket, head) => {
-    if (request.url?.split('?')[0] !== PATH) return void socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
+  http.on('upgrade', (request, duplex, head) => {
+    const socket = duplex as Socket
+    if (!asksForWebSocket(request)) return answerPlainly(http, request, socket, head)
+    // Node.js has let go of it: without a listener a client that resets the connection would end the process.
+    socket.on('error', () => socket.destroy())
+    if (request.url?.split('?')[0] !== PATH) return refuse(socket)
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
   })
   const protocol = useServer({ ...protocolOptions(parts), isProd: true }, sockets, PING_MS)
@@ -38,6 +44,26 @@ export function serveSubscriptions(http: HttpServer, parts: ServerParts): AsyncD
       clearTimeout(force)
     },
   }
+}
+
+/**
+ * Any other offer, such as the `h2c` of curl and of Java's HTTP client, may be ignored: the connection begins anew with
+ * the request as if it had made none.
+ */
+function answerPlainly(http: HttpServer, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  // A request before it on the connection is still being answered: nobody would keep the two answers apart.
+  const response = answerOn(socket, request)
+  if (!response) return void socket.destroy()
+  response.detachSocket(socket)
+  socket.unshift(Buffer.concat([headWithoutOffer(request), head]))
+  http.emit('connection', socket)
+}
+
+/** Both directions end: no server counts this socket any more, so that nothing else would close what the client keeps. */
+function refuse(socket: Socket): void {
+  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () =>
+    socket.destroy(),
+  )
 }
 
 type Options = ServerOptions<Record<string, unknown>, Extra>

@@ -45,7 +45,7 @@ export class CommitStatusTargetResolver {
     nullable: true,
     description: 'Why the forge has not taken the newest status that is to be told. Null: all is well.',
   })
-  error(@Root() { appId }: CommitStatusTarget, @Ctx() { queries }: RequestContext) {
-    return queries.commitStatusError(appId)
+  error(@Root() { appId }: CommitStatusTarget, @Ctx() { loaders }: RequestContext) {
+    return loaders.commitStatusError.load(appId)
   }
 }

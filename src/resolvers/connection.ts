@@ -7,6 +7,9 @@ export function toConnection<T>(page: Page<T>) {
     edges: page.rows.map((node) => ({ cursor: page.cursor(node), node })),
     nodes: page.rows,
     pageInfo: { endCursor: last === undefined ? null : page.cursor(last), hasNextPage: page.hasNextPage },
-    totalCount: page.totalCount,
+    // Read only where it is selected: counting a long list costs more than its page.
+    get totalCount() {
+      return page.totalCount()
+    },
   }
 }

@@ -40,11 +40,19 @@ export function formatted(error: GraphQLError, logger: Logger): GraphQLFormatted
 /** PostgreSQL's text cannot hold NUL: an id, a name or a key that has one names nothing. What is nested has its grammar. */
 export function refuseNul(values: Readonly<Record<string, unknown>>): void {
   for (const [field, value] of Object.entries(values)) {
-    if (typeof value === 'string' && value.includes('\0')) throw badInput(field, 'contains a NUL character')
+    if (hasNul(value)) throw badInput(field, 'contains a NUL character')
+    if (Array.isArray(value)) {
+      const place = value.findIndex(hasNul)
+      if (place >= 0) throw badInput(`${field}[${place}]`, 'contains a NUL character')
+    }
     if (field === 'input' && typeof value === 'object' && value !== null) {
       refuseNul(value as Readonly<Record<string, unknown>>)
     }
   }
+}
+
+function hasNul(value: unknown): boolean {
+  return typeof value === 'string' && value.includes('\0')
 }
 
 /** What GraphQL itself calls input that it refuses; without a code it is of the library below. */

@@ -22,7 +22,7 @@ export class LogResolver {
     subscribe: answering(async ({ args, context }) => {
       const { deploymentId, after } = args as { deploymentId: string; after: number }
       checkAfter(after)
-      await mustExist(context, deploymentId)
+      await mustExist(context, deploymentId, 'deploymentId')
       return new LogReader(context.hub, deploymentId, after)
     }),
     description:
@@ -39,7 +39,7 @@ export class LogResolver {
   @Subscription(() => DeploymentType, {
     subscribe: answering(async ({ args, context }) => {
       const deploymentId = args.id as string
-      await mustExist(context, deploymentId)
+      await mustExist(context, deploymentId, 'id')
       return new DeploymentChanges(context.queries.database, context.wakeups, { deploymentId }).start()
     }),
     description: 'The deployment at once, then again after each change, until it cannot change any more.',
@@ -75,7 +75,7 @@ export class LogResolver {
     @Arg('stageId', () => ID) _stageId: string,
     @Arg('tail', () => Int, { defaultValue: 100 }) _tail: number,
   ): RuntimeLogEventType {
-    // An iterator that throws would end the whole connection, and with it other subscriptions.
+    // An event and not thrown by the iterator: so its error is translated and answered as that of any resolver.
     if (entry instanceof CommandError) throw entry
     return entry
   }
@@ -86,9 +86,9 @@ export function checkAfter(after: number): void {
   if (after < 0) throw badInput('after', 'must be 0 or the last seq that was seen')
 }
 
-async function mustExist({ queries }: RequestContext, deploymentId: string): Promise<void> {
+async function mustExist({ queries }: RequestContext, deploymentId: string, field: string): Promise<void> {
   if (await queries.deployment(deploymentId)) return
-  throw new CommandError('NOT_FOUND', `there is no deployment ${deploymentId}`, 'id')
+  throw new CommandError('NOT_FOUND', `there is no deployment ${deploymentId}`, field)
 }
 
 /** The middleware around resolvers does not see `subscribe`. */

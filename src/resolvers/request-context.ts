@@ -43,6 +43,7 @@ export interface Loaders {
   readonly domainsOfStage: DataLoader<string, Domain[]>
   readonly webhookOfApp: DataLoader<string, Webhook[]>
   readonly commitStatusOfApp: DataLoader<string, CommitStatusTarget[]>
+  readonly commitStatusError: DataLoader<string, string | null>
   readonly eventsOfDeployment: DataLoader<string, DeploymentEvent[]>
   readonly queuePosition: DataLoader<string, number | null>
 }
@@ -76,6 +77,10 @@ function createLoaders(queries: Queries): Loaders {
       (ids) => queries.commitStatusesOfApps(ids),
       (target) => target.appId,
     ),
+    commitStatusError: batch(async (ids) => {
+      const errors = await queries.commitStatusErrors(ids)
+      return ids.map((id) => errors.get(id) ?? null)
+    }),
     eventsOfDeployment: many(
       (ids) => queries.eventsOfDeployments(ids),
       (event) => event.deploymentId,

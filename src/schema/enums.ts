@@ -9,7 +9,10 @@ registerEnumType(DeploymentStatus, {
     STARTING: { description: 'Its container runs and is being checked.' },
     ROUTING: { description: 'Traffic is being moved to it.' },
     RUNNING: { description: 'Serves its stage. Exactly one per stage.' },
-    RETIRED: { description: 'Served once; a newer deployment took over, or the stage was stopped.' },
+    RETIRED: {
+      description:
+        'Served once; a newer deployment took over, or the stage was stopped. Serves again (RUNNING) when its successor is ROLLED_BACK or the stage is started.',
+    },
     SUPERSEDED: {
       description:
         'Never ran, or was stopped before it started: a newer deployment of the stage replaced it.',

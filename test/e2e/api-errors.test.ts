@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createApp, graphql, tryGraphql, wsClient } from '../support/client.js'
-import { Installation, TOKEN } from '../support/server.js'
+import pg from 'pg'
+import { createApp, graphql, stageOf, tryGraphql, wsClient } from '../support/client.js'
+import { Installation, type ServerProcess, TOKEN, until } from '../support/server.js'
 
 const REPO = 'https://git.invalid/team/shop.git'
 const NUL = 'a\0b'
@@ -15,12 +16,13 @@ interface Extensions {
 describe('errors of the API', () => {
   let installation: Installation
   let port = 0
+  let server: ServerProcess
   let app: { appId: string; deploymentId: string }
 
   before(async () => {
     installation = await Installation.create()
     port = installation.port
-    await installation.start({ ROLES: 'api' })
+    server = await installation.start({ ROLES: 'api' })
     app = await createApp(port, { name: 'shop', repoUrl: REPO })
   })
   after(() => installation[Symbol.asyncDispose]())
@@ -28,6 +30,13 @@ describe('errors of the API', () => {
   async function posted(query: string, variables: object = {}): Promise<Extensions | undefined> {
     return (await tryGraphql(port, query, variables)).errors?.[0]?.extensions
   }
+
+  const rest = (method: string, path: string, body: string | null = null) =>
+    fetch(`http://127.0.0.1:${port}/api/v1/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+      body,
+    })
 
   type Client = ReturnType<typeof wsClient>
   async function subscribed(client: Client, query: string, variables = {}): Promise<Extensions | undefined> {
@@ -101,6 +110,113 @@ describe('errors of the API', () => {
       const answer = await fetch(`http://127.0.0.1:${port}/api/v1/${path}`, { headers })
       assert.equal(answer.status, 400, path)
     }
+  })
+
+  test('a body that is none is answered as GraphQL answers', async () => {
+    const bodies: [status: number, type: string, body: string][] = [
+      [400, 'application/json', '{"query":'],
+      [400, 'application/json', ''],
+      [400, 'application/json', '[]'],
+      [415, 'application/xml', '<query/>'],
+      [413, 'application/json', JSON.stringify({ query: 'x'.repeat(1024 * 1024) })],
+    ]
+    for (const [status, type, body] of bodies) {
+      const headers = { 'content-type': type, authorization: `Bearer ${TOKEN}` }
+      const answer = await fetch(`http://127.0.0.1:${port}/graphql`, { method: 'POST', headers, body })
+      assert.equal(answer.status, status, body.slice(0, 20))
+      const { errors } = (await answer.json()) as { errors: { message: string; extensions: Extensions }[] }
+      assert.ok(errors[0]?.message)
+      assert.equal(errors[0].extensions.code, 'BAD_USER_INPUT', body.slice(0, 20))
+    }
+  })
+
+  test('what is no cursor, or one of another list, is refused and begins nowhere', async () => {
+    const lists = {
+      apps: 'query ($x: String) { apps(first: 1, after: $x) { totalCount edges { cursor } } }',
+      deployments: 'query ($x: String) { app(name: "shop") { deployments(after: $x) { edges { cursor } } } }',
+      deliveries:
+        'query ($x: String) { app(name: "shop") { webhook { deliveries(after: $x) { totalCount } } } }',
+    }
+    const cursors: string[] = []
+    for (const query of [lists.apps, lists.deployments]) {
+      const found = /"cursor":"([^"]+)"/.exec(JSON.stringify(await graphql(port, query)))?.[1]
+      assert.ok(found)
+      cursors.push(found)
+    }
+    const refused = { code: 'BAD_USER_INPUT', field: 'after' }
+    for (const x of ['', '!!!', 'MQ', 'c2hvcA', `${cursors[0]}=`, `${cursors[0]}!`]) {
+      for (const query of Object.values(lists)) assert.deepEqual(await posted(query, { x }), refused, x)
+    }
+    const [ofApps, ofDeployments] = cursors
+    assert.deepEqual(await posted(lists.apps, { x: ofDeployments }), refused)
+    assert.deepEqual(await posted(lists.deployments, { x: ofApps }), refused)
+    assert.deepEqual(await posted(lists.deliveries, { x: ofDeployments }), refused)
+    assert.equal(await posted(lists.apps, { x: ofApps }), undefined)
+    assert.equal((await rest('GET', 'apps?after=')).status, 400)
+  })
+
+  test('keys to unset may be many, and one with a NUL is named', async () => {
+    const unset =
+      'mutation ($id: ID!, $keys: [String!]!) { unsetVariables(stageId: $id, keys: $keys) { id } }'
+    const id = await stageOf(port, app.appId)
+    const found = await posted(unset, { id, keys: ['A', NUL] })
+    assert.deepEqual(found, { code: 'BAD_USER_INPUT', field: 'keys[1]' })
+    const keys = Array.from({ length: 66_000 }, (_, n) => n.toString(36))
+    assert.equal(await posted(unset, { id, keys }), undefined)
+  })
+
+  test('what names nothing is named by its argument', async () => {
+    const id = 'mutation { {} }'
+    const commands = [
+      'deploy(appId: "x") { id }',
+      'rollback(appId: "x") { id }',
+      'createStage(appId: "x", name: "next") { id }',
+      'rotateWebhookSecret(appId: "x") { secret }',
+      'setCommitStatus(appId: "x", forge: GITHUB, token: "0123456789") { id }',
+      'unsetCommitStatus(appId: "x") { id }',
+    ]
+    for (const command of commands) {
+      const found = await posted(id.replace('{}', command))
+      assert.deepEqual(found, { code: 'NOT_FOUND', field: 'appId' }, command)
+    }
+    assert.deepEqual(await posted('mutation { updateApp(id: "x", input: {}) { id } }'), {
+      code: 'NOT_FOUND',
+      field: 'id',
+    })
+    const client = wsClient(port)
+    const log = await subscribed(client, 'subscription { deploymentLogs(deploymentId: "x") { seq } }')
+    assert.deepEqual(log, { code: 'NOT_FOUND', field: 'deploymentId' })
+    await client.dispose()
+  })
+
+  test('an app cannot have the name of a deployment’s containers', async () => {
+    const create = 'mutation ($input: CreateAppInput!) { createApp(input: $input) { id } }'
+    const named = (name: string) => posted(create, { input: { name, repoUrl: REPO, deploy: false } })
+    const conflict = { code: 'CONFLICT', field: 'name' }
+    assert.deepEqual(await named(`shop-${app.deploymentId}`), conflict)
+    assert.equal(await named(`other-${app.deploymentId}`), undefined)
+  })
+
+  test('REST names what was given to it', async () => {
+    const field = async (answer: Response) =>
+      ((await answer.json()) as { error: { field: string | null } }).error.field
+    for (const limit of ['0', '201', 'x']) {
+      assert.equal(await field(await rest('GET', `apps?limit=${limit}`)), 'limit')
+    }
+    const body = JSON.stringify({ name: 'rest', repo_url: REPO, variables: { API_KEY: 1 } })
+    assert.equal(await field(await rest('POST', 'apps', body)), 'variables.API_KEY')
+  })
+
+  test('/health tells nobody what the driver of Docker said', async () => {
+    const client = new pg.Client({ connectionString: installation.database.url })
+    await client.connect()
+    await client.query(`INSERT INTO worker (id, docker_error) VALUES ('w', 'ENOENT /secret/docker.sock')`)
+    const health = await (await fetch(`http://127.0.0.1:${port}/health`)).text()
+    await client.query('DELETE FROM worker')
+    await client.end()
+    assert.match(health, /"docker":\{"status":"down"/)
+    assert.doesNotMatch(health, /secret/)
+    await until(5_000, () => /health: the Docker engine is down .*secret/.test(server.output))
   })
 
   test('of the subscriptions of a connection only those that live count', async () => {

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createDataSource } from '../../src/database.js'
 import { DeploymentChanges } from '../../src/engine/changes.js'
+import { enqueue } from '../../src/engine/commands/enqueue.js'
 import { claimNext } from '../../src/engine/queue.js'
 import { settle, transition } from '../../src/engine/states.js'
-import { DeploymentStatus } from '../../src/entities/deployment-status.js'
+import { Wakeups } from '../../src/engine/wakeups.js'
+import { DeploymentStatus, DeploymentTrigger } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
+import { createLogger } from '../../src/logger.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 
-const { BUILDING, FAILED, STARTING } = DeploymentStatus
+const { BUILDING, FAILED, RETIRED, ROLLED_BACK, ROUTING, RUNNING, STARTING } = DeploymentStatus
 
 describe('the changes of deployments', () => {
   let opened: Awaited<ReturnType<typeof openProcesses>>
@@ -31,19 +35,37 @@ describe('the changes of deployments', () => {
   const follow = (scope: { deploymentId: string } | { appId: string }) =>
     new DeploymentChanges(api.database, api.wakeups, scope).start()
 
-  async function runToFailure(): Promise<void> {
+  async function claimed() {
     const deployment = await claimNext(worker.database, worker.wakeups, {
       workerId: 'worker',
       leaseMs: 60_000,
       totalConcurrency: null,
     })
     assert.ok(deployment)
-    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
+    return { deployment, claim: { deploymentId: deployment.id, epoch: deployment.epoch } }
+  }
+
+  async function runToFailure(): Promise<void> {
+    const { deployment, claim } = await claimed()
     await transition(worker.database, claim, BUILDING)
     await transition(worker.database, claim, STARTING)
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, { text: 'Failed.' }))
     worker.wakeups.notify('deployment', deployment.id)
   }
+
+  async function serve(appId: string) {
+    await worker.commands.deployments.deploy(appId, {})
+    const { deployment, claim } = await claimed()
+    for (const status of [BUILDING, STARTING, ROUTING, RUNNING]) {
+      await transition(worker.database, claim, status)
+    }
+    const sql = 'UPDATE stage SET current_deployment_id = $2 WHERE id = $1'
+    await worker.database.query(sql, [deployment.stageId, deployment.id])
+    return { id: deployment.id, claim }
+  }
+
+  const nextOf = async (changes: DeploymentChanges) =>
+    ((await changes.next()) as IteratorResult<Deployment, undefined>).value
 
   async function statusesOf(changes: AsyncIterable<Deployment>): Promise<string[]> {
     const statuses: string[] = []
@@ -74,6 +96,108 @@ describe('the changes of deployments', () => {
       assert.equal(deployment.errorCode, deployment.status === FAILED ? 'EXITED' : null)
       assert.equal(deployment.finishedAt !== null, deployment.status === FAILED)
     }
+  })
+
+  test('of one that is replaced end when its successor is not watched any more, and not before', async () => {
+    const app = await createApp()
+    const old = await serve(app.id)
+    await transition(worker.database, old.claim, RETIRED)
+    const successor = await serve(app.id)
+    const watched = 'UPDATE deployment SET replaced_id = $2, watch_until = now() WHERE id = $1'
+    await worker.database.query(watched, [successor.id, old.id])
+    const changes = await follow({ deploymentId: old.id })
+    assert.equal((await nextOf(changes))?.status, RETIRED)
+    // Its time is over, and still it may fail: nobody has ended the watch.
+    const again = nextOf(changes)
+    await transition(worker.database, successor.claim, ROLLED_BACK, null, { error_code: 'ROLLED_BACK' })
+    await transition(worker.database, old.claim, RUNNING)
+    worker.wakeups.notify('deployment', old.id)
+    assert.equal((await again)?.status, RUNNING)
+    await transition(worker.database, old.claim, RETIRED)
+    const third = await serve(app.id)
+    await worker.database.query(watched, [third.id, old.id])
+    worker.wakeups.notify('deployment', old.id)
+    assert.equal((await nextOf(changes))?.status, RETIRED)
+    const last = nextOf(changes)
+    await worker.database.query('UPDATE deployment SET watch_until = NULL WHERE id = $1', [third.id])
+    worker.wakeups.notify('deployment', old.id)
+    assert.equal(await last, undefined)
+  })
+
+  test('show what was rolled back as it was while it served', async () => {
+    const app = await createApp()
+    const changes = await follow({ appId: app.id })
+    const { claim } = await serve(app.id)
+    const gone = { error_code: 'ROLLED_BACK', finished_at: new Date() }
+    await transition(worker.database, claim, ROLLED_BACK, null, gone)
+    for (let status = ''; status !== (ROLLED_BACK as string);) {
+      const change = await nextOf(changes)
+      status = change?.status ?? ''
+      const ended = status === (ROLLED_BACK as string)
+      assert.deepEqual([change?.errorCode !== null, change?.finishedAt !== null], [ended, ended], status)
+    }
+    await changes.return()
+  })
+
+  test('of one that was queued before and is committed after the start come as well', async () => {
+    const app = await createApp()
+    const stage = await worker.commands.stages.create(app.id, 'slow', null)
+    let changes: DeploymentChanges | null = null
+    const slow = await worker.database.transaction(async (manager) => {
+      const queued = await enqueue(manager, stage, DeploymentTrigger.MANUAL, {})
+      await worker.commands.deployments.deploy(app.id, {})
+      changes = await follow({ appId: app.id })
+      return queued
+    })
+    assert.ok(changes)
+    assert.equal((await nextOf(changes))?.id, slow.id)
+    await (changes as DeploymentChanges).return()
+    await worker.database.query('DELETE FROM app WHERE id = $1', [app.id])
+  })
+
+  test('of an app with many are each shown once, and those that have ended are forgotten', async () => {
+    const app = await createApp()
+    const stageId = (await worker.commands.stages.create(app.id, 'many', null)).id
+    const add = (from: number, to: number) =>
+      worker.database.query(
+        `WITH many AS (
+           INSERT INTO deployment (id, app_id, stage_id, status, trigger)
+           SELECT 'many' || n, $1, $2, 'CANCELLED', 'MANUAL' FROM generate_series($3::int, $4::int) n RETURNING id)
+         INSERT INTO deployment_event (deployment_id, to_status) SELECT id, 'CANCELLED' FROM many`,
+        [app.id, stageId, from, to],
+      )
+    await add(1, 150)
+    const changes = await follow({ appId: app.id })
+    const seen: (string | undefined)[] = []
+    for (const from of [151, 301, 451]) {
+      await add(from, from + 149)
+      for (let n = 0; n < 150; n++) seen.push((await nextOf(changes))?.id)
+      const waiting = nextOf(changes)
+      const { id } = await worker.commands.deployments.deploy(app.id, {})
+      assert.equal((await waiting)?.id, id)
+      await worker.commands.deployments.cancel(id)
+      assert.equal((await nextOf(changes))?.status, 'CANCELLED')
+    }
+    await changes.return()
+    assert.equal(new Set(seen).size, 450)
+  })
+
+  test('that cannot be read at the start leave nothing that listens', async () => {
+    const listening = new Set<unknown>()
+    class Counted extends Wakeups {
+      override on(...given: Parameters<Wakeups['on']>): () => void {
+        const stop = super.on(...given)
+        listening.add(stop)
+        return () => {
+          stop()
+          listening.delete(stop)
+        }
+      }
+    }
+    const wakeups = new Counted('postgres://127.0.0.1:1/none', createLogger('error'))
+    const closed = createDataSource('postgres://127.0.0.1:1/none')
+    await assert.rejects(new DeploymentChanges(closed, wakeups, { appId: 'any' }).start())
+    assert.equal(listening.size, 0)
   })
 
   test('of one that has ended are its present state and completion', async () => {

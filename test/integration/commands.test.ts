@@ -131,7 +131,7 @@ describe('deploy', () => {
   test('an unknown app, an unknown stage and a malformed reference are refused by field', async () => {
     await using engine = await openEngine()
     const app = await engine.createApp('strict')
-    await assert.rejects(engine.commands.deployments.deploy('nobody', {}), refusal('NOT_FOUND', 'id'))
+    await assert.rejects(engine.commands.deployments.deploy('nobody', {}), refusal('NOT_FOUND', 'appId'))
     await assert.rejects(
       engine.commands.deployments.deploy(app.id, { stage: 'moon' }),
       refusal('NOT_FOUND', 'stage'),
@@ -251,7 +251,7 @@ test('the error of an app’s commit status is that of its newest', async () => 
     await engine.rows(sql, [id, error])
     ids.push(id)
   }
-  assert.equal(await engine.queries.commitStatusError(app.id), null)
+  assert.equal((await engine.queries.commitStatusErrors([app.id])).get(app.id), undefined)
   await engine.rows(`UPDATE commit_status_report SET error = 'gone' WHERE deployment_id = $1`, [ids[1]])
-  assert.equal(await engine.queries.commitStatusError(app.id), 'gone')
+  assert.equal((await engine.queries.commitStatusErrors([app.id])).get(app.id), 'gone')
 })

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { Deployment } from '../../src/entities/deployment.js'
-import { rebuildLost } from '../../src/engine/commands/enqueue.js'
+import { enqueue, rebuildLost } from '../../src/engine/commands/enqueue.js'
 import { CommandError } from '../../src/engine/errors.js'
+import { DeploymentTrigger } from '../../src/entities/deployment-status.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
+import { until } from '../support/server.js'
 
 const REPO = 'https://git.invalid/x.git'
 
@@ -34,6 +36,21 @@ describe('a deployment is asked for', () => {
       (await process.commands.deployments.deploy(id, { idempotencyKey: 'other' })).id,
       [...ids][0],
     )
+  })
+
+  test('once with the same idempotencyKey, also where another stage is asked at the same time', async () => {
+    const { id } = await createApp('raced', false)
+    const next = await process.commands.stages.create(id, 'next', null)
+    let second: Promise<Deployment> | null = null
+    const first = await process.database.transaction(async (manager) => {
+      const queued = await enqueue(manager, next, DeploymentTrigger.MANUAL, { idempotencyKey: 'raced' })
+      second = process.commands.deployments.deploy(id, { idempotencyKey: 'raced' })
+      const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+      await until(5_000, async () => (await process.database.query<unknown[]>(sql)).length > 0)
+      return queued
+    })
+    assert.equal((await (second as Promise<Deployment> | null))?.id, first.id)
+    assert.equal(await waiting(), 1)
   })
 
   test('with a name that one of several gets who want it at the same time', async () => {

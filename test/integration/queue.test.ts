@@ -101,18 +101,21 @@ describe('the queue', () => {
 
   test('claims in the order of the places that it says', async () => {
     for (const name of ['one', 'two', 'three']) await createApp(name)
+    const sql = 'SELECT id FROM app ORDER BY id'
+    const first = (await process.database.query<{ id: string }[]>(sql))[0]?.id ?? ''
+    for (const stage of ['next', 'last']) await process.commands.stages.create(first, stage, null)
+    for (const stage of ['last', 'next', 'production', 'next'])
+      await process.commands.deployments.deploy(first, { stage })
     const ids = [...(await statuses()).keys()]
     const places = () => new Queries(process.database).queuePositions(ids)
-    const said = [...(await places())].sort(([, one], [, other]) => one - other)
-    assert.deepEqual(
-      said.map(([, place]) => place),
-      [1, 2, 3],
-    )
-    for (const [id] of said) {
-      assert.equal((await places()).get(id), 1)
-      assert.equal((await claimed()).id, id)
-      assert.equal((await places()).get(id), undefined)
+    const said = await places() // of two in a stage the older has the place of the newer
+    assert.deepEqual([...said.values()].sort(), [1, 1, 2, 3, 4, 5, 5])
+    for (let place = 1; place <= 5; place++) {
+      const now = await places()
+      const { id } = await claimed()
+      assert.deepEqual([said.get(id), now.get(id), (await places()).get(id)], [place, 1, undefined])
     }
+    assert.equal((await places()).size, 0)
   })
 
   test('takes the newest of a stage and ends the older ones SUPERSEDED, log and events included', async () => {

@@ -2,6 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readConfig } from '../../src/config.js'
 
+test('a token with white space in it is refused: nobody could send it', () => {
+  assert.throws(
+    () => readConfig({ ADMIN_TOKEN: 'a token of many words' }),
+    /\n {2}ADMIN_TOKEN: .*white space/,
+  )
+})
+
 describe('the settings of routing', () => {
   test('give out the port that browsers come to', () => {
     const traefik = { ROUTER: 'traefik', TRAEFIK_DIR: '/srv/dynamic' }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type EntityManager, IsNull } from 'typeorm'
 import { App } from '../../entities/app.js'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../build-options.js'
@@ -62,6 +63,7 @@ export class AppCommands {
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
       if (variables.length > 0) await shareKeyToEncrypt(manager, secrets)
+      await refuseOwnName(manager, app.name)
       await insertUnique(manager, app)
       const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })
       for (const variable of variables)
@@ -149,10 +151,10 @@ export class AppCommands {
   }
 }
 
-/** @throws CommandError NOT_FOUND */
-export async function getApp(manager: EntityManager, id: string): Promise<App> {
+/** @throws CommandError NOT_FOUND; `field` is the API's name for where the id was given */
+export async function getApp(manager: EntityManager, id: string, field = 'id'): Promise<App> {
   const app = await manager.findOneBy(App, { id, deletedAt: IsNull() })
-  if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
+  if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, field)
   return app
 }
 
@@ -160,6 +162,18 @@ export async function getApp(manager: EntityManager, id: string): Promise<App> {
 async function lockApp(manager: EntityManager, id: string): Promise<App> {
   await manager.query('SELECT id FROM app WHERE id = $1 FOR NO KEY UPDATE', [id])
   return getApp(manager, id)
+}
+
+/** Containers and own hosts of deployments are named `{app}-{id}`: an app of such a name would take both. */
+async function refuseOwnName(manager: EntityManager, name: string): Promise<void> {
+  const at = name.lastIndexOf('-')
+  const found = await manager.findOneBy(Deployment, {
+    id: name.slice(at + 1),
+    app: { name: name.slice(0, at) },
+  })
+  if (!found) return
+  const message = `name: "${name}" is what the containers of a deployment are called; choose another`
+  throw new CommandError('CONFLICT', message, 'name')
 }
 
 async function insertUnique(manager: EntityManager, app: Partial<App> & { name: string }): Promise<void> {

@@ -25,7 +25,7 @@ export class CommitStatusCommands {
     const token = checkToken('token', command.token)
     const app = await database.transaction(async (manager) => {
       await shareKeyToEncrypt(manager, secrets)
-      const found = await getApp(manager, appId)
+      const found = await getApp(manager, appId, 'appId')
       const address = checkStatusAddress(command, found.repoUrl, settings.allowInsecureForges)
       const tokenEncrypted = secrets.encrypt(token, statusTokenPlace(appId))
       const row = { appId, ...address, tokenEncrypted, fingerprint: secrets.fingerprint(token) }
@@ -45,7 +45,7 @@ export class CommitStatusCommands {
   /** Nobody is told any more, and the token is forgotten. */
   async unset(appId: string): Promise<App> {
     return this.parts.database.transaction(async (manager) => {
-      const app = await getApp(manager, appId)
+      const app = await getApp(manager, appId, 'appId')
       await manager.delete(CommitStatusTarget, { appId })
       return app
     })

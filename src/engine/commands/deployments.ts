@@ -16,6 +16,13 @@ export interface DeployCommand {
   readonly idempotencyKey?: string | null
 }
 
+interface DeployRequest {
+  readonly stage: string
+  readonly ref: string | null
+  readonly key: string | null
+  readonly noCache: boolean
+}
+
 const MAX_KEY_LENGTH = 200
 
 export class DeploymentCommands {
@@ -25,17 +32,31 @@ export class DeploymentCommands {
   async deploy(appId: string, command: DeployCommand): Promise<Deployment> {
     const ref = command.ref ? checkRef('ref', command.ref) : null
     const key = checkKey(command.idempotencyKey ?? null)
-    const deployment = await this.parts.database.transaction(async (manager) => {
-      await getApp(manager, appId)
-      const name = command.stage ?? 'production'
+    const request = { stage: command.stage ?? 'production', ref, key, noCache: command.noCache ?? false }
+    const deployment = await this.#queueOnce(appId, request)
+    announceQueued(this.parts.wakeups, deployment)
+    return deployment
+  }
+
+  async #queueOnce(appId: string, request: DeployRequest): Promise<Deployment> {
+    try {
+      return await this.#queue(appId, request)
+    } catch (error) {
+      // A call with the same key for another stage, which no lock of this stage's holds up, has just been committed.
+      if ((error as { constraint?: string }).constraint !== 'deployment_idempotency_key') throw error
+      return this.#queue(appId, request)
+    }
+  }
+
+  #queue(appId: string, { stage: name, ref, key, noCache }: DeployRequest): Promise<Deployment> {
+    return this.parts.database.transaction(async (manager) => {
+      await getApp(manager, appId, 'appId')
       const stage = await lockStageOf(manager, appId, name)
       const earlier = key && (await manager.findOneBy(Deployment, { appId, idempotencyKey: key }))
       if (earlier) return earlier
-      const options = { ref, noCache: command.noCache ?? false, idempotencyKey: key }
+      const options = { ref, noCache, idempotencyKey: key }
       return enqueue(manager, stage, DeploymentTrigger.MANUAL, options)
     })
-    announceQueued(this.parts.wakeups, deployment)
-    return deployment
   }
 
   /** Cancels at once what waits, and asks the worker of what is under way. */

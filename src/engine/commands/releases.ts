@@ -20,7 +20,7 @@ export class ReleaseCommands {
   async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
     const queued = await this.parts.database.transaction(async (manager) => {
       await shareKey(manager)
-      await getApp(manager, appId)
+      await getApp(manager, appId, 'appId')
       const stage = await lockStageOf(manager, appId, stageName)
       const target = toDeploymentId
         ? await releaseOf(manager, stage, toDeploymentId)

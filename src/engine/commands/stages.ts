@@ -31,7 +31,7 @@ export class StageCommands {
       branch: branch ? checkRef('branch', branch) : null,
     }
     return this.parts.database.transaction(async (manager) => {
-      const app = await getApp(manager, appId)
+      const app = await getApp(manager, appId, 'appId')
       checkStageHost('name', app.name, values.name, this.parts.settings)
       const result = await manager
         .createQueryBuilder()

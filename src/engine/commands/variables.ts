@@ -1,4 +1,4 @@
-import { type EntityManager, In } from 'typeorm'
+import type { EntityManager } from 'typeorm'
 import type { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { DotenvError, parseDotenv } from '../dotenv.js'
@@ -41,7 +41,8 @@ export class VariableCommands {
   unset(stageId: string, keys: readonly string[]): Promise<Stage> {
     return this.parts.database.transaction(async (manager) => {
       const stage = await lockStage(manager, stageId, 'stageId')
-      if (keys.length > 0) await manager.delete(Variable, { stageId, key: In([...keys]) })
+      // One parameter however many they are: PostgreSQL takes 65,535.
+      await manager.query('DELETE FROM variable WHERE stage_id = $1 AND key = ANY($2)', [stageId, keys])
       return stage
     })
   }

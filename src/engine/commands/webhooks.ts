@@ -61,7 +61,7 @@ export class WebhookCommands {
     const { database, secrets } = this.parts
     await database.transaction(async (manager) => {
       await shareKeyToEncrypt(manager, secrets)
-      await getApp(manager, appId)
+      await getApp(manager, appId, 'appId')
       const secretEncrypted = secrets.encrypt(secret, webhookSecretPlace(appId))
       await manager.upsert(Webhook, { appId, secretEncrypted, rotatedAt: new Date() }, ['appId'])
     })

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import { badInput, CommandError } from '../errors.js'
 import { createId } from '../names.js'
+import { Outage } from '../outage.js'
 import { WakeEvent } from '../wake-event.js'
 import type { Wakeups } from '../wakeups.js'
 import { deleteViewer, insertViewer, readOn, renewViewer, type RuntimeLogEntry } from './store.js'
@@ -49,6 +50,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   #readSeq = 0
   #done = false
   readonly #news = new WakeEvent()
+  readonly #outage = new Outage()
 
   constructor(
     private readonly database: DataSource,
@@ -99,13 +101,23 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
 
   async #fill(): Promise<void> {
     this.#news.clear() // before the read: a change during it must not be slept through
+    try {
+      await this.#read()
+      this.#outage.over()
+    } catch (error) {
+      if (!this.#done) this.#outage.bear(error)
+    }
+    if (!this.#done && this.#page.length === 0) await this.#news.wait(POLL_MS)
+  }
+
+  /** What it reads is there until the next read says that it was read: one that fails half-way loses nothing. */
+  async #read(): Promise<void> {
     const page = await readOn(this.database, this.id, this.#lastSeq)
     if (this.#lastSeq > this.#readSeq) this.wakeups.notify('read', this.id)
     this.#readSeq = this.#lastSeq
     if (page && page.length > 0) this.#page = page
     else if (!(await this.#isThere())) this.#finish()
     else if (!page) this.#page = [LOST]
-    else if (!this.#done) await this.#news.wait(POLL_MS)
   }
 
   async #isThere(): Promise<boolean> {
