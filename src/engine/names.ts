@@ -78,7 +78,7 @@ export function checkDomain(field: string, host: string, own: OwnHosts): string 
   if (isBelow || baseDomain.endsWith(`.${ascii}`)) {
     throw badInput(field, `${quote(ascii)} is Longshore's own: its hosts are named by apps and stages`)
   }
-  if ([ascii, counterpart(ascii)].includes(new URL(own.publicUrl).hostname)) {
+  if ([ascii, counterpart(ascii)].includes(apiHost(own))) {
     throw badInput(field, `${quote(ascii)} would take the host of Longshore's API (PUBLIC_URL)`)
   }
   return ascii
@@ -96,8 +96,13 @@ export function asciiDomain(field: string, host: string): string {
 /** Refuses the name of an app or a stage whose host would be that of Longshore's API. */
 export function checkStageHost(field: string, appName: string, stageName: string, own: OwnHosts): void {
   const host = stageHost(appName, stageName, own.baseDomain)
-  if (host !== new URL(own.publicUrl).hostname) return
+  if (host !== apiHost(own)) return
   throw badInput(field, `${quote(host)} is the host of Longshore's API (PUBLIC_URL); choose another name`)
+}
+
+/** PUBLIC_URL may write it with a last dot; it is the same host. */
+function apiHost({ publicUrl: url }: OwnHosts): string {
+  return new URL(url).hostname.replace(/\.$/, '')
 }
 
 /** The name with `www.` and the one without it stand for each other: browsers are sent from one to the other. */

@@ -18,7 +18,7 @@ const { RETIRED, FAILED, CANCELLED, SUPERSEDED, ROLLED_BACK } = DeploymentStatus
 
 /** Which status may follow which; everything else is refused. Drawn in docs/states.md. */
 export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly DeploymentStatus[]>> = {
-  [PENDING]: [CLONING, CANCELLED, SUPERSEDED, FAILED],
+  [PENDING]: [CLONING, CANCELLED, SUPERSEDED],
   [CLONING]: [BUILDING, STARTING, PENDING, FAILED, CANCELLED, SUPERSEDED],
   [BUILDING]: [STARTING, PENDING, FAILED, CANCELLED, SUPERSEDED],
   [STARTING]: [ROUTING, PENDING, FAILED, CANCELLED, SUPERSEDED],

@@ -17,11 +17,11 @@ export enum DeploymentStatus {
   RUNNING = 'RUNNING',
   /** Served once; a newer one took over, or its stage was stopped. Any worker drains and removes what ran; it may serve again. */
   RETIRED = 'RETIRED',
-  /** Ended by an error that `error_code` names. The version that served goes on serving. */
+  /** Ended by an error that `error_code` names. The version that served goes on serving; a crash changes nothing any more. */
   FAILED = 'FAILED',
-  /** Ended because somebody asked for it before traffic had moved. */
+  /** Ended because somebody asked for it before traffic had moved. Where its worker crashes first, any other ends it so. */
   CANCELLED = 'CANCELLED',
-  /** Never ran, or was stopped before it started: a newer deployment of the stage replaced it. */
+  /** Never served: a newer deployment of the stage took its place. Where its worker crashes first, any other ends it so. */
   SUPERSEDED = 'SUPERSEDED',
   /** Failed while it was watched: one transaction sent traffic back to the one before it. What ran is removed by any worker. */
   ROLLED_BACK = 'ROLLED_BACK',

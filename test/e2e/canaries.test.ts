@@ -3,7 +3,17 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { ChildWatch } from '../support/children.js'
-import { createApp, deploy, followLog, graphql, type LogEvent, readDeployment } from '../support/client.js'
+import {
+  createApp,
+  deploy,
+  followLog,
+  graphql,
+  type LogEvent,
+  readDeployment,
+  readRuntimeLog,
+  type RuntimeLogEvent,
+  stageOf,
+} from '../support/client.js'
 import { BASE_IMAGE, freshStep, TestRepository } from '../support/repository.js'
 import { Installation, TOKEN } from '../support/server.js'
 import { textsInDatabase } from '../support/tables.js'
@@ -88,7 +98,9 @@ function app(steps: string, command: string): Record<string, string> {
   }
 }
 
-const SERVES = 'exec busybox httpd -f -p 8080 -h /www'
+/** The last line before it serves. */
+const SAID = `${CONTROL} is all`
+const SERVES = `echo '${SAID}'; exec busybox httpd -f -p 8080 -h /www`
 
 describe('ten secrets that a build and a container print, in pieces and in every encoding,', () => {
   let installation: Installation
@@ -96,6 +108,7 @@ describe('ten secrets that a build and a container print, in pieces and in every
   let children: ChildWatch
   const repository = new TestRepository(app('true', SERVES))
   const logs: LogEvent[][] = []
+  let container: RuntimeLogEvent[] = []
   const deployments: string[] = []
 
   before(async () => {
@@ -121,6 +134,8 @@ describe('ten secrets that a build and a container print, in pieces and in every
     repository.commit(app('true', 'exit 4'))
     await follow(await deploy(tap.port, created.appId))
     await readAll(tap.port, created.appId)
+    const options = { stageId: await stageOf(tap.port, created.appId), tail: 10_000 }
+    container = await readRuntimeLog(tap.port, options, (events) => textOf(events).includes(SAID))
   })
   after(async () => {
     children[Symbol.dispose]()
@@ -156,10 +171,13 @@ describe('ten secrets that a build and a container print, in pieces and in every
     }
   }
 
+  /** Nor cut into lines. */
   function assertNowhere(texts: readonly string[], where: string): void {
+    const joined = (text: string) => text.replaceAll('\n', '')
+    const all = [...texts, ...texts.map(joined)]
     for (const [index, canary] of CANARIES.entries()) {
-      for (const trace of traces(canary)) {
-        const found = texts.find((text) => text.includes(trace))
+      for (const trace of new Set(traces(canary).flatMap((one) => [one, joined(one)]))) {
+        const found = all.find((text) => text.includes(trace))
         assert.equal(found && around(found, trace), undefined, `${where} shows canary ${index} as ${trace}`)
       }
     }
@@ -198,11 +216,18 @@ describe('ten secrets that a build and a container print, in pieces and in every
     const said = tap.said()
     assertNowhere([said], 'the wire')
     assert.ok(said.includes(CONTROL) && said.includes('lastLines') && said.includes('"seq"'))
-    const text = logs
-      .flat()
-      .map((event) => event.text)
-      .join('')
+    const text = textOf(logs.flat())
+    assertNowhere([text], 'the logs')
     assert.ok(text.split('[REDACTED]').length > 10 * 2 * 6, 'each was printed and masked')
+  })
+
+  test('are in nothing that runtimeLogs gives of the container that serves', () => {
+    for (const stream of ['STDOUT', 'STDERR']) {
+      const text = textOf(container.filter((event) => event.stream === stream))
+      assertNowhere([text], `${stream} of the container`)
+      assert.ok(text.split('[REDACTED]').length > 10 * 4, `${stream}: each was printed and masked`)
+    }
+    assert.ok(container.every(({ deploymentId }) => deploymentId === deployments[0]))
   })
 
   test('are in no layer of the image and no command line, and the process’s own log has none', () => {
@@ -222,6 +247,10 @@ describe('ten secrets that a build and a container print, in pieces and in every
     )
   })
 })
+
+function textOf(events: readonly { readonly text: string }[]): string {
+  return events.map((event) => event.text).join('')
+}
 
 function around(text: string, found: string): string {
   const at = text.indexOf(found)

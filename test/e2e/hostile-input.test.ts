@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { existsSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { createApp, graphql, tryGraphql, updateStage } from '../support/client.js'
-import { CREATE, DEPLOY, DOMAIN, IMPORT, SET, STAGE, UPDATE_APP, UPDATE_STAGE } from '../support/mutations.js'
+import {
+  COMMIT_STATUS,
+  CREATE,
+  DEPLOY,
+  DOMAIN,
+  IMPORT,
+  SET,
+  STAGE,
+  UPDATE_APP,
+  UPDATE_STAGE,
+} from '../support/mutations.js'
 import { Installation } from '../support/server.js'
 
 /** What a command that broke out would leave behind. */
@@ -38,6 +48,7 @@ describe('the shapes of published exploits, as input,', () => {
   let appId = ''
   let stageId = ''
   const repoUrl = 'https://git.example.com/x'
+  const repository = 'team/x'
 
   before(async () => {
     rmSync(PWNED, { force: true })
@@ -71,6 +82,27 @@ describe('the shapes of published exploits, as input,', () => {
     { field: 'ref', query: DEPLOY, variables: (ref) => ({ id: appId, input: { ref } }) },
     { field: 'host', query: DOMAIN, variables: (host) => ({ id: stageId, host }) },
     { field: 'variables[0].key', query: SET, variables: (key) => ({ id: stageId, v: [{ key, value: '' }] }) },
+    ...['target', 'platform'].flatMap((field) => [
+      { field, query: CREATE, variables: (text: string) => createInput({ [field]: text }) },
+      { field, query: UPDATE_APP, variables: (text: string) => ({ id: appId, input: { [field]: text } }) },
+    ]),
+    {
+      field: 'buildArgs[0].key',
+      query: CREATE,
+      variables: (key) => createInput({ buildArgs: [{ key, value: '' }] }),
+    },
+    { field: 'repository', query: COMMIT_STATUS, variables: (text) => ({ id: appId, repository: text }) },
+    {
+      field: 'repository',
+      query: COMMIT_STATUS,
+      variables: (text) => ({ id: appId, repository: `team/${text}` }),
+    },
+    { field: 'apiUrl', query: COMMIT_STATUS, variables: (api) => ({ id: appId, repository, api }) },
+    {
+      field: 'apiUrl',
+      query: COMMIT_STATUS,
+      variables: (text) => ({ id: appId, repository, api: `https://git.example.com/${text}` }),
+    },
     { field: 'text', query: IMPORT, variables: (key) => ({ id: stageId, text: `${key}=value` }) },
   ]
 
@@ -82,6 +114,27 @@ describe('the shapes of published exploits, as input,', () => {
 
   test('1: commands in names, URLs, references, hosts and keys are refused by field', async () => {
     for (const field of names) for (const text of SHELL) await refuses(field, text)
+    assert.ok(!existsSync(PWNED))
+  })
+
+  test('1: commands in globs are names of files and tags, or refused by field', async () => {
+    const tags = (text: string) => ({ id: stageId, input: { tags: text } })
+    const paths = (text: string) => ({ id: appId, input: { watchPaths: [text] } })
+    for (const text of SHELL) {
+      const told = async (query: string, variables: object, field: string) => {
+        const { errors } = await tryGraphql(port, query, variables)
+        if (!/[\n{}\\]/.test(text)) return assert.equal(errors, undefined, text)
+        const found = [errors?.[0]?.extensions.code, errors?.[0]?.extensions.field]
+        assert.deepEqual(found, ['BAD_USER_INPUT', field], text)
+      }
+      await told(UPDATE_STAGE, tags(text), 'tags')
+      await told(UPDATE_APP, paths(text), 'watchPaths[0]')
+    }
+    const query = 'query ($id: ID!) { app(id: $id) { watchPaths stage { tags } } }'
+    const last = SHELL.at(-1)
+    assert.deepEqual(await graphql(port, query, { id: appId }), {
+      app: { watchPaths: [last], stage: { tags: last } },
+    })
     assert.ok(!existsSync(PWNED))
   })
 

@@ -5,17 +5,28 @@ import { after, before, describe, test } from 'node:test'
 import { createApp, deploy, followLog, graphql, readDeployment, updateStage } from '../support/client.js'
 import { UPDATE_APP } from '../support/mutations.js'
 import { freshStep, TestRepository, webApp } from '../support/repository.js'
-import { Installation } from '../support/server.js'
+import { Installation, until } from '../support/server.js'
 
 /** What a command that broke out would leave behind. */
 const PWNED = '/tmp/longshore-pwned-by-repository'
+
+/** An app whose image asks for a user, a volume and ports. */
+function greedy(page: string): Record<string, string> {
+  const files = webApp(page)
+  const wishes = 'USER 0\nVOLUME /data\nEXPOSE 22 2375/tcp 53/udp 65535\n'
+  return { ...files, Dockerfile: `${files.Dockerfile}${wishes}` }
+}
+
+function volumes(): string[] {
+  return execFileSync('docker', ['volume', 'ls', '--quiet'], { encoding: 'utf8' }).split('\n')
+}
 
 /** The numbers are those of the classes in which the published vulnerabilities of such systems fall. */
 describe('the shapes of published exploits, in a repository,', () => {
   let installation: Installation
   let port = 0
   let appId = ''
-  const repository = new TestRepository(webApp('steady'))
+  const repository = new TestRepository(greedy('steady'))
 
   before(async () => {
     rmSync(PWNED, { force: true })
@@ -103,8 +114,21 @@ describe('the shapes of published exploits, in a repository,', () => {
     })) {
       assert.deepEqual((options as Record<string, unknown>)[key], value, key)
     }
-    const mounts = execFileSync('docker', ['inspect', '-f', '{{json .Mounts}}', name], { encoding: 'utf8' })
-    assert.deepEqual(JSON.parse(mounts), [])
+    const inspected = (what: string) =>
+      JSON.parse(
+        execFileSync('docker', ['inspect', '-f', `{{json ${what}}}`, name], { encoding: 'utf8' }),
+      ) as unknown
+    const published = Object.values(inspected('.NetworkSettings.Ports') as Record<string, unknown>)
+    assert.ok(published.length > 4 && published.every((port) => port === null), 'no port of the host')
+    // A volume of its own, which nobody can name, is all that an image can have.
+    const [mount, ...more] = inspected('.Mounts') as { Type: string; Name: string; Destination: string }[]
+    assert.deepEqual([mount?.Type, mount?.Destination, more], ['volume', '/data', []])
+    const next = await deploy(port, appId)
+    await followLog(port, next)
+    await until(15_000, async () => !(await installation.containers()).includes(name))
+    assert.ok(!volumes().includes(mount?.Name ?? ''), 'it goes with its container')
+    const [left] = (await installation.containers()).filter((one) => one.startsWith('target-'))
+    assert.equal(left, `target-${next}`)
   })
 
   test('13: labels of an image that would route are refused', async () => {

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { createApp, deploy, followLog, graphql, readDeployment, updateStage } from '../support/client.js'
+import {
+  createApp,
+  deploy,
+  followLog,
+  graphql,
+  readDeployment,
+  readEvents,
+  updateStage,
+} from '../support/client.js'
 import { slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
@@ -117,6 +125,8 @@ describe('a stage', () => {
       await until(10_000, async () => (await status(older)) === 'SUPERSEDED')
       const took = await seconds('n.created_at', older, 'JOIN deployment n ON n.id = d.superseded_by')
       assert.ok(took < 2, `it took ${took} s`)
+      const words = `BUILDING > SUPERSEDED: Superseded by the newer deployment ${ids.at(-1)}.`
+      assert.equal((await readEvents(port, older)).at(-1), words)
     }
     const fourth = ids.at(-1) ?? ''
     await isBuilding(fourth)

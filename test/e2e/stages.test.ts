@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
-import { createApp, deploy, followLog, graphql, readDeployment, tryGraphql } from '../support/client.js'
+import {
+  createApp,
+  deploy,
+  followLog,
+  graphql,
+  readDeployment,
+  stageOf,
+  tryGraphql,
+} from '../support/client.js'
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
+import { onDatabase } from '../support/tables.js'
+
+const MIB = 1024 * 1024
 
 const SCRIPT = 'echo "$GREETING from $PORT" > /www/index.html; exec busybox httpd -f -p 8080 -h /www'
 
@@ -99,6 +110,52 @@ describe('stages', () => {
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: false })
   })
 
+  test('have their own domains, limits, check and replicas, and leave nothing when they are deleted', async () => {
+    const id = (await createStage('beta', 'main')).data?.createStage.id ?? ''
+    const host = 'beta.example.com'
+    const ADD = `mutation ($id: ID!) { addDomain(stageId: $id, host: "${host}") { id } }`
+    await graphql(port, ADD, { id })
+    const change = (input: object) =>
+      graphql(
+        port,
+        'mutation ($id: ID!, $input: UpdateStageInput!) { updateStage(id: $id, input: $input) { id } }',
+        {
+          ...{ id, input },
+        },
+      )
+    const limits = { memoryBytes: 32 * MIB, cpus: 0.5, pids: 64 }
+    await change({ limits, replicas: 2, healthCheck: { path: '/missing', deadlineSeconds: 3 } })
+    const sick = await deploy(port, appId, { stage: 'beta' })
+    await followLog(port, sick)
+    assert.match((await readDeployment(port, sick)).error?.message ?? '', /GET \/missing answered 404/)
+    await change({ healthCheck: { path: '/index.html' } })
+    const beta = await deploy(port, appId, { stage: 'beta', noCache: true })
+    await followLog(port, beta)
+    for (const name of [host, 'beta--staged.localhost'])
+      assert.equal((await installation.fetch(name)).body.trim(), 'from 8080')
+    const containers = async () => (await installation.containers()).sort()
+    const ofBeta = [`staged-${beta}`, `staged-${beta}-2`]
+    for (const name of ofBeta) assert.equal(limitsOf(name), `${32 * MIB} 500000000 64`)
+    const others = (await containers()).filter((name) => !ofBeta.includes(name))
+    assert.equal((await containers()).length, others.length + 2)
+    for (const name of others) assert.equal(limitsOf(name), `${512 * MIB} 1000000000 512`)
+
+    await graphql(port, 'mutation ($id: ID!) { deleteStage(id: $id) }', { id })
+    assert.equal((await installation.fetch(host)).status, 404)
+    const rows = `SELECT id FROM deployment WHERE stage_id = $1 UNION ALL SELECT host FROM domain WHERE stage_id = $1
+      UNION ALL SELECT deployment_id FROM log_stream WHERE deployment_id = ANY($2)`
+    assert.deepEqual(await onDatabase(installation.database.url, rows, [id, [sick, beta]]), [])
+    await until(15_000, async () => !(await containers()).some((name) => ofBeta.includes(name)))
+    await graphql(port, ADD, { id: await stageOf(port, appId) })
+    assert.equal((await installation.fetch(host)).body, (await installation.fetch('staged.localhost')).body)
+    // Images go with the next round of housekeeping; a worker begins with one.
+    const images = async () => (await installation.images()).filter((name) => name.includes(beta))
+    assert.deepEqual(await images(), [`mvp-staged:${beta}`])
+    await installation.start({ ROLES: 'worker', ROUTER: 'off' })
+    await until(15_000, async () => (await images()).length === 0)
+    assert.equal((await installation.fetch(host)).status, 200)
+  })
+
   test('have variables that are set, kept and unset, and never shown', async () => {
     const { app } = await graphql<{ app: { stage: { id: string } } }>(
       port,
@@ -144,3 +201,9 @@ describe('stages', () => {
     assert.equal((await readDeployment(port, first)).status, 'RETIRED')
   })
 })
+
+/** Memory, processors and processes that a container may have. */
+function limitsOf(container: string): string {
+  const format = '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}'
+  return execFileSync('docker', ['inspect', '-f', format, container], { encoding: 'utf8' }).trim()
+}

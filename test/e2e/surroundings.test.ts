@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createApp, followLog, graphql, readDeployment } from '../support/client.js'
+import { createApp, followLog, graphql, readDeployment, readEvents } from '../support/client.js'
 import { DockerProxy } from '../support/docker-proxy.js'
 import { slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
@@ -63,5 +63,9 @@ test('an engine that breaks off in the middle of a build: the deployment is trie
   await docker.up()
   const events = await followLog(port, deploymentId)
   assert.equal(events.at(-1)?.end?.status, 'RUNNING', events.map((event) => event.text).join(''))
+  const changes = await readEvents(port, deploymentId)
+  const back = changes.findIndex((change) => change.startsWith('BUILDING > PENDING: '))
+  assert.match(changes[back] ?? '', /Docker engine/, changes.join())
+  assert.equal(changes[back + 1], 'PENDING > CLONING: attempt 2')
   await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
-import { followLog, graphql, readDeployment, tryGraphql, updateStage } from '../support/client.js'
+import { followLog, graphql, readDeployment, readEvents, tryGraphql, updateStage } from '../support/client.js'
 import { webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 import { QUICK, scripted, SERVE, serving } from '../support/serving.js'
@@ -81,6 +81,11 @@ describe('traffic', () => {
     const { error } = await readDeployment(port, broken.id)
     assert.equal(error?.code, 'ROLLED_BACK')
     assert.match(error.message, new RegExp(`rolled back to ${app.first}: it ended`))
+    assert.equal((await readEvents(port, broken.id)).at(-1), `RUNNING > ROLLED_BACK: ${error.message}`)
+    assert.deepEqual((await readEvents(port, app.first)).slice(-2), [
+      `RUNNING > RETIRED: replaced by ${broken.id}`,
+      `RETIRED > RUNNING: ${broken.id} failed; serving again`,
+    ])
     await until(15_000, () => !names().includes(`watched-${broken.id}`))
     assert.match(names(), new RegExp(`watched-${app.first}`))
   })

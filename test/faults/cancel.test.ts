@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { hold, HELD_AT, STATUS_AT } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
@@ -98,3 +101,37 @@ describe('a deployment that is held at', () => {
     assert.equal((await scene.ask(app)).body, 'first')
   })
 })
+
+test('a cancellation that nobody announces ends a clone within 5 s, and git with all that it started', async () => {
+  await using scene = await Scene.open()
+  // As they are by default.
+  await scene.worker({ POLL_SECONDS: '2', LEASE_SECONDS: '30' })
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const repoUrl = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/never/answers.git`
+  try {
+    const { id: appId } = await scene.own.commands.apps.create({ name: 'waits', repoUrl, deploy: false })
+    const { id } = await scene.own.commands.deployments.deploy(appId, {})
+    await until(20_000, () => commandLines(repoUrl).some((line) => line.includes('git-remote-https')))
+    await scene.rows('UPDATE deployment SET cancel_requested_at = now() WHERE id = $1', [id])
+    assert.ok((await scene.reaches(id, 'CANCELLED')) < 5_000)
+    assert.deepEqual(commandLines(repoUrl), [])
+    assert.deepEqual((await scene.events(id)).slice(-2), ['CLONING', 'CANCELLED'])
+  } finally {
+    silent.close()
+  }
+})
+
+/** Of all processes of this machine, those that name `text`. */
+function commandLines(text: string): string[] {
+  const lines = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      } catch {
+        return '' // it has ended meanwhile
+      }
+    })
+  return lines.filter((line) => line.includes(text))
+}

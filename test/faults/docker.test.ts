@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultOptions } from '../support/fake-docker/faults.js'
 import { lawsHold } from '../support/laws.js'
-import { webApp } from '../support/repository.js'
+import { TestRepository, webApp } from '../support/repository.js'
 import { type AppUnderTest, Scene, Visitor } from '../support/scene.js'
 import { until } from '../support/server.js'
 
@@ -99,6 +99,8 @@ describe('an engine at which', () => {
   let scene: Scene
   const apps: AppUnderTest[] = []
   const ids: string[] = []
+  const repository = new TestRepository(talkative())
+  let chatty: string
   before(async () => {
     scene = await Scene.open()
     await scene.worker({
@@ -106,6 +108,7 @@ describe('an engine at which', () => {
       LEASE_SECONDS: '20',
       DOCKER_TIMEOUT: '5',
       BUILD_SILENCE_TIMEOUT: '5',
+      BUILD_TIMEOUT: '8',
     })
     for (let index = 0; index < CASES.length; index++) apps.push(await scene.app(`case-${index}-x`))
     const first = await Promise.all(apps.map((app) => scene.deploy(app)))
@@ -116,9 +119,15 @@ describe('an engine at which', () => {
       if (fault) scene.docker.fault(fault)
       ids.push(await scene.deploy(app))
     }
-    await until(60_000, () => settled(scene, ids), 50)
+    const values = { name: 'chatty', repoUrl: repository.url, deploy: false }
+    const { id } = await scene.own.commands.apps.create(values)
+    chatty = (await scene.own.commands.deployments.deploy(id, {})).id
+    await until(60_000, () => settled(scene, [...ids, chatty]), 50)
   })
-  after(() => scene[Symbol.asyncDispose]())
+  after(async () => {
+    await scene[Symbol.asyncDispose]()
+    repository[Symbol.dispose]()
+  })
 
   for (const [index, { title, code, attempts }] of CASES.entries()) {
     test(`${title}: ${code ?? 'runs'} at attempt ${attempts}`, async () => {
@@ -138,7 +147,35 @@ describe('an engine at which', () => {
     })
   }
 
+  test('a build talks on past its limit: BUILD_TIMEOUT, and the build is broken off', async () => {
+    const { status, error_code, error_message, attempt } = await scene.deployment(chatty)
+    const log = await scene.log(chatty)
+    assert.deepEqual(
+      { status, error_code, attempt },
+      { status: 'FAILED', error_code: 'BUILD_TIMEOUT', attempt: 1 },
+    )
+    assert.match(error_message ?? '', /^the build took longer than 8 s \(BUILD_TIMEOUT\)$/)
+    assert.match(log, /^still at it: 6$/m)
+    assert.doesNotMatch(log, /^still at it: 12$/m)
+  })
+
   test('nothing is left of what failed', () => lawsHold(scene, 35_000))
+
+  test('what fails for the engine is tried again after 5 s and then 10 s, give or take a fifth', async () => {
+    const app = await scene.app('patient')
+    scene.docker.fault({ path: create(app.name), kind: 'error500', times: 2 })
+    const id = await scene.deploy(app)
+    for (const [attempt, least, most] of [
+      [1, 4, 6],
+      [2, 8, 12],
+    ] as const) {
+      const pause = await until(10_000, () => pauseOf(scene, id, attempt))
+      assert.ok(pause > least - 0.1 && pause < most, `${pause} s, and not ${least} to ${most}`)
+      await scene.sql.query('UPDATE deployment SET next_run_at = now() WHERE id = $1', [id])
+    }
+    await scene.reaches(id, 'RUNNING')
+    assert.equal((await scene.deployment(id)).attempt, 3)
+  })
 
   for (const kind of ['hang', 'error500', 'reset', 'early-eof'] as const) {
     test(`list of containers fails (${kind}): what was replaced goes all the same`, async () => {
@@ -194,3 +231,16 @@ test('replicas are switched together: where one of three does not come up the ve
   assert.equal((await scene.deployment(before)).status, 'RUNNING')
   assert.deepEqual(visitor.failures, [])
 })
+/** Seconds from when an attempt of a deployment was given back until the next may begin; null: it was not yet. */
+async function pauseOf(scene: Scene, id: string, attempt: number): Promise<number | null> {
+  const sql = `SELECT extract(epoch FROM d.next_run_at - e.at)::float8 AS pause
+                 FROM deployment d JOIN deployment_event e ON e.deployment_id = d.id AND e.epoch = d.epoch
+                WHERE d.id = $1 AND d.attempt = $2 AND d.status = 'PENDING' AND e.to_status = 'PENDING'`
+  return (await scene.rows<{ pause: number }>(sql, [id, attempt]))[0]?.pause ?? null
+}
+
+/** Its build says something each second for longer than it may take. */
+function talkative(): Record<string, string> {
+  const words = Array.from({ length: 12 }, (_, index) => `echo "still at it: ${index + 1}"; sleep 1`)
+  return webApp('talkative', [words.join('; ')])
+}

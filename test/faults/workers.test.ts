@@ -39,6 +39,29 @@ describe('a worker that is asked to stop', () => {
     }
   })
 
+  test('ends what ends within the grace, and takes nothing new', async () => {
+    await using scene = await Scene.open()
+    const worker = await scene.worker({ STOP_GRACE_SECONDS: '60', ENGINE_CONCURRENCY: '2' })
+    const held = await hold(scene, 'build')
+    const app = await scene.app('ends')
+    const id = await scene.deploy(app)
+    await held.reached(id)
+    const ended = once(worker.child, 'exit')
+    worker.child.kill('SIGTERM')
+    await until(5_000, () => worker.output.includes('once more to end at once'))
+    const later = await scene.deploy(await scene.app('later'))
+    await sleep(1_500) // past a poll
+    held.release()
+    assert.deepEqual(await ended, [0, null])
+    assert.equal((await scene.deployment(id)).status, 'RUNNING')
+    assert.equal(await scene.askContainer(app), 'first')
+    const { status, attempt, epoch } = await scene.deployment(later)
+    assert.deepEqual({ status, attempt, epoch }, { status: 'PENDING', attempt: 0, epoch: 0 })
+    await scene.worker()
+    await scene.reaches(later, 'RUNNING')
+    await lawsHold(scene)
+  })
+
   test('while it cleans up: it does not wait for an engine that takes long', async () => {
     await using scene = await Scene.open()
     const prune = scene.docker.hold(/^\/build\/prune/)

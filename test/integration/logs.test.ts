@@ -5,6 +5,7 @@ import { DeploymentStatus, LogSource } from '../../src/entities/deployment-statu
 import type { Deployment } from '../../src/entities/deployment.js'
 import { LostClaimError } from '../../src/engine/errors.js'
 import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
+import { dropLogPartitions } from '../../src/engine/logs/partitions.js'
 import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
 import { LogWriter } from '../../src/engine/logs/writer.js'
 import { claimNext } from '../../src/engine/queue.js'
@@ -220,4 +221,37 @@ describe('a log', () => {
     )
     assert.equal(await stored(deployment.id), '')
   })
+
+  test('goes with its week when it has ended, 30 days later, and no other week goes', async () => {
+    const { deployment, writer } = await open()
+    const weeks = [40, 20].map((days) => `date_trunc('week', now() - interval '${days} days')::date`)
+    for (const week of weeks) await worker.database.query(partitionOf(week))
+    const partitions = async () => {
+      const sql = `SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'log_chunk'::regclass`
+      return (await worker.database.query<{ name: string }[]>(sql)).map(({ name }) => name).sort()
+    }
+    const before = await partitions()
+    const began = `UPDATE log_stream SET log_day = ${weeks[0]} + 6 WHERE deployment_id = $1`
+    await worker.database.query(began, [deployment.id])
+    assert.equal(await dropLogPartitions(worker.database, 30), 0, 'its log is open')
+    writer.system('after weeks')
+    await writer.flush()
+    await end(deployment, writer)
+    assert.equal(await stored(deployment.id), 'after weeks\nFailed.\n')
+    assert.equal(await dropLogPartitions(worker.database, 30), 1)
+    assert.deepEqual(await partitions(), before.slice(1))
+    const entries = await read(api, deployment.id)
+    assert.deepEqual(
+      entries.map(({ text, end: ended }) => [text, ended?.status]),
+      [['', FAILED]],
+    )
+  })
 })
+
+/** SQL that makes a week's partition of the log, as a process of that week did. */
+function partitionOf(week: string): string {
+  return `DO $$ BEGIN
+    EXECUTE format('CREATE TABLE %I PARTITION OF log_chunk FOR VALUES FROM (%L) TO (%L)',
+                   'log_chunk_from_' || to_char(${week}, 'YYYYMMDD'), ${week}, ${week} + 7);
+  END $$`
+}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -142,6 +143,19 @@ describe('the router that writes them', () => {
     shop.process.wakeups.notify('route', shop.stageId)
     await until(5_000, () => !readdirSync(folder).includes(name))
     assert.deepEqual(readdirSync(folder), ['dashboard.yml'])
+  })
+
+  test('writes a file again that somebody removed, without being told', async () => {
+    await using shop = await openShop()
+    await using router = routerFor(shop)
+    await router.start()
+    await shop.switchTo(await shop.add(4000))
+    await router.apply()
+    const path = join(folder, `longshore-inst-${shop.stageId}.yml`)
+    const before = readFileSync(path, 'utf8')
+    rmSync(path)
+    await until(10_000, () => existsSync(path))
+    assert.equal(readFileSync(path, 'utf8'), before)
   })
 
   test('two workers on one folder, switched 30 times: the epoch on disk only rises', async () => {

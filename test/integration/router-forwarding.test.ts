@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import type { BuiltinRouter } from '../../src/engine/routing/builtin-router.js'
+import { createHttp } from '../../src/engine/routing/listeners.js'
 import { openRouter } from '../support/routers.js'
 import { fetchHost, freePort, until } from '../support/server.js'
 
@@ -14,7 +15,8 @@ describe('the router', () => {
   let opened: Awaited<ReturnType<typeof openRouter>>
   let router: BuiltinRouter
   let handle: (incoming: IncomingMessage, response: ServerResponse) => void
-  const app = createServer((incoming, response) => handle(incoming, response))
+  // It takes larger heads than the router.
+  const app = createServer({ maxHeaderSize: 64 * 1024 }, (incoming, response) => handle(incoming, response))
   let id = ''
   let shut = ''
 
@@ -166,6 +168,23 @@ describe('the router', () => {
       assert.match(answer, /^HTTP\/1\.1 200 OK\r\n([^]*\r\n)?Connection: close\r\n\r\nwhole$/i)
       assert.doesNotMatch(answer, /transfer-encoding/i)
     }
+    await idle()
+  })
+
+  test('answers 431 to a head of more than 32 KiB, and no later than a minute does the head have to be there', async () => {
+    handle = (_incoming, response) => response.end('small enough')
+    for (const [kib, status] of [
+      [31, 200],
+      [33, 431],
+    ] as const) {
+      const socket = connect(router.port(), '127.0.0.1')
+      socket.on('error', () => undefined)
+      const lines = [`Host: ${HOST}`, `X-Large: ${'x'.repeat(kib * 1024)}`, 'Connection: close']
+      socket.write(`GET / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+      assert.match(await text(socket), new RegExp(`^HTTP/1\\.1 ${status} `), `${kib} KiB`)
+    }
+    const nobody = () => assert.fail('nobody asks')
+    assert.equal(createHttp({ request: nobody, upgrade: nobody }).headersTimeout, 60_000)
     await idle()
   })
 

@@ -7,6 +7,7 @@ import {
   type Delivery,
   gitea,
   giteaForm,
+  github,
   gitlab,
   gitlabBody,
   NONE,
@@ -142,6 +143,30 @@ describe('what is remembered of pushes', () => {
     assert.equal(await app.push(next(2, 1)), 'IGNORED')
     assert.equal(await app.push(next(1, 2), main(5, 6)), 'duplicate')
     assert.equal((await commitsOf(app.id)).at(-1), sha(6))
+  })
+
+  test('is known for seven days, to the last hour', async () => {
+    const app = await create()
+    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
+    const aged = (age: string) =>
+      rows(`UPDATE webhook_delivery SET received_at = now() - $2::interval WHERE app_id = $1`, app.id, age)
+    await aged('6 days 23 hours')
+    await cleanDeliveries(api.database)
+    assert.equal(await app.push(main(1, 2)), 'duplicate')
+    await aged('7 days 1 hour')
+    assert.equal(await app.push(main(1, 2)), 'DEPLOYED')
+  })
+
+  test('is no ping: each forge that sends one is answered, and nothing is deployed', async () => {
+    const app = await create()
+    const { headers, body } = bitbucket(app.secret, [])
+    const pings: Delivery[] = [
+      github(app.secret, '{"zen":"Design for failure.","hook_id":1}', 'ping'),
+      { headers: { ...headers, 'x-event-key': 'diagnostics:ping' }, body },
+      { headers: { 'x-longshore-token': app.secret }, body: '{"event":"ping"}' },
+    ]
+    for (const ping of pings) assert.equal(await app.send(ping), 'PONG', JSON.stringify(ping.headers))
+    assert.deepEqual(await commitsOf(app.id), [])
   })
 
   test('ends the oldest of too many that wait, and never the last push', async () => {

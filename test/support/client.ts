@@ -143,6 +143,16 @@ export async function readDeployment(port: number, id: string): Promise<Deployme
   return (await graphql<{ deployment: DeploymentState }>(port, DEPLOYMENT, { id })).deployment
 }
 
+/** A deployment's changes of status, as `FROM > TO: reason`, oldest first. */
+export async function readEvents(port: number, id: string): Promise<string[]> {
+  const query = 'query ($id: ID!) { deployment(id: $id) { events { from to reason } } }'
+  interface Found {
+    readonly deployment: { events: { from: string | null; to: string; reason: string | null }[] }
+  }
+  const { deployment } = await graphql<Found>(port, query, { id })
+  return deployment.events.map(({ from, to, reason }) => `${from ?? ''} > ${to}: ${reason ?? ''}`)
+}
+
 const CREATE = `mutation ($input: CreateAppInput!) {
   createApp(input: $input) { id deployments(first: 1) { nodes { id } } }
 }`

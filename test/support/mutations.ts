@@ -12,3 +12,5 @@ export const SET =
   'mutation ($id: ID!, $v: [VariableInput!]!) { setVariables(stageId: $id, variables: $v) { id } }'
 export const IMPORT =
   'mutation ($id: ID!, $text: String!) { importVariables(stageId: $id, text: $text) { id } }'
+export const COMMIT_STATUS =
+  'mutation ($id: ID!, $api: String, $repository: String) { setCommitStatus(appId: $id, forge: GITHUB, token: "t", apiUrl: $api, repository: $repository) { id } }'

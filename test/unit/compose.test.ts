@@ -64,6 +64,18 @@ describe('compose.yaml', () => {
   })
 })
 
+describe('the image of Longshore', () => {
+  test('is built in stages, and runs as a user who is not root', () => {
+    const dockerfile = readFileSync(new URL('Dockerfile', ROOT), 'utf8')
+    const stages = dockerfile.split(/^(?=FROM )/m).filter((part) => part.startsWith('FROM '))
+    assert.ok(stages.length >= 2, `${stages.length} stages`)
+    const users = [...(stages.at(-1) ?? '').matchAll(/^USER (\S+)$/gm)].map(([, user]) => user)
+    assert.equal(users.length, 1)
+    assert.doesNotMatch(users[0] ?? '', /^(root|0)(:|$)/)
+    assert.match(stages.at(-1) ?? '', /^COPY --from=build /m)
+  })
+})
+
 /** Version 2, which is a part of docker, else version 1. */
 function composeCommand(): readonly [string, ...string[]] | null {
   const commands = [['docker', 'compose'], ['docker-compose']] as const

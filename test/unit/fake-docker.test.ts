@@ -178,7 +178,7 @@ describe('a fake engine', () => {
     test('that end: at once, later, for want of memory', async () => {
       await start('aa', { exitCode: 4 })
       await until(1_000, () => docker.container('aa')?.exitCode === 4)
-      await start('bb', { exitCode: 5, exitAfterMs: 20 })
+      await start('bb', { exitCode: 5, exitAfterMs: 200 })
       assert.equal(docker.container('bb')?.status, 'running')
       await until(1_000, () => docker.container('bb')?.exitCode === 5)
       await start('cc')

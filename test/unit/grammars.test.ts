@@ -120,11 +120,29 @@ describe('whatever is given as', () => {
   })
 
   test('no domain takes the host of the API, nor is sent to or from it', () => {
-    for (const host of ['deploy.example.org', 'www.deploy.example.org', 'DEPLOY.example.org.'])
-      assert.throws(() => checkDomain('host', host, OWN), /host of Longshore's API/)
+    const taken = (host: string, own: typeof OWN) =>
+      assert.throws(
+        () => checkDomain('host', host, own),
+        /host of Longshore's API/,
+        `${host} at ${own.publicUrl}`,
+      )
+    // The last two are the same name in IDNA: wide letters, the dots of East Asia.
+    const spellings = [
+      'deploy.example.org',
+      'DEPLOY.Example.org.',
+      'ｄeploy.example.org',
+      'deploy。example．org',
+    ]
+    for (const address of ['https://deploy.example.org:8443', 'https://Deploy.example.org./api']) {
+      const own = { ...OWN, publicUrl: address }
+      for (const host of [...spellings, 'www.deploy.example.org']) taken(host, own)
+    }
+    const inGerman = { ...OWN, publicUrl: 'https://xn--bcher-kva.example' }
+    for (const host of ['bücher.example', 'BÜCHER.example.']) taken(host, inGerman)
     const www = { ...OWN, publicUrl: 'https://www.example.net/longshore' }
     assert.throws(() => checkDomain('host', 'example.net', www), /host of Longshore's API/)
-    assert.equal(checkDomain('host', 'shop.deploy.example.org', OWN), 'shop.deploy.example.org')
+    for (const host of ['shop.deploy.example.org', 'example.org'])
+      assert.equal(checkDomain('host', host, OWN), host)
   })
 
   test('a reference is refused or is no option, no path and no revision expression', () => {

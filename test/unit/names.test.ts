@@ -170,6 +170,8 @@ describe('what Longshore names itself', () => {
     checkStageHost('name', 'blog', 'production', own)
     checkStageHost('name', 'deploy', 'preview', own)
     refuses(() => checkStageHost('field', 'deploy', 'production', own), 'deploy')
+    const dotted = { ...own, publicUrl: 'https://deploy.paas.test.' }
+    refuses(() => checkStageHost('field', 'deploy', 'production', dotted), 'deploy')
     const preview = { ...own, publicUrl: 'https://preview--blog.paas.test' }
     refuses(() => checkStageHost('field', 'blog', 'preview', preview), 'preview')
   })

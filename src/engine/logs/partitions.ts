@@ -23,14 +23,18 @@ export async function createLogPartitions(database: Queryable): Promise<void> {
 }
 
 /**
- * Drops partitions of which every log began more than `days` ago, and gives how many. A deployment keeps its record;
- * its log then has an end and no text.
+ * Drops partitions of which every log began more than `days` ago and has ended, and gives how many. A deployment keeps
+ * its record; its log then has an end and no text.
  */
 export async function dropLogPartitions(database: Queryable, days: number): Promise<number> {
   const rows = await database.query<{ name: string }[]>(
     `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
       WHERE i.inhparent = 'log_chunk'::regclass AND c.relname ~ '^log_chunk_from_\\d{8}$'
-        AND to_date(right(c.relname, 8), 'YYYYMMDD') + 7 <= (now() - make_interval(days => $1))::date`,
+        AND to_date(right(c.relname, 8), 'YYYYMMDD') + 7 <= (now() - make_interval(days => $1))::date
+        -- What waits or works for weeks still writes, and to the week in which its log began.
+        AND NOT EXISTS (SELECT 1 FROM log_stream s
+                         WHERE s.end_status IS NULL AND s.log_day >= to_date(right(c.relname, 8), 'YYYYMMDD')
+                           AND s.log_day < to_date(right(c.relname, 8), 'YYYYMMDD') + 7)`,
     [days],
   )
   for (const { name } of rows) await database.query(`DROP TABLE ${name}`)

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { type RawData, WebSocketServer } from 'ws'
 
 const FIRST = 2
 
@@ -28,7 +29,7 @@ export interface Listener extends AsyncDisposable {
 }
 
 /**
- * A web app at the endpoint's address. Should something else of this machine hold that port there, the endpoint gets
+ * A web app at the endpoint's address; over a WebSocket it echoes, with its page before each message. Should something else of this machine hold that port there, the endpoint gets
  * another address.
  */
 export async function listen(
@@ -41,6 +42,13 @@ export async function listen(
     const { status, body } = app()
     if (status === null) return
     response.writeHead(status, { 'content-type': 'text/html' }).end(body)
+  })
+  const sockets = new WebSocketServer({ noServer: true })
+  server.on('upgrade', (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (open) => {
+      open.on('error', () => undefined)
+      open.on('message', (data: RawData) => open.send(`${app().body}: ${(data as Buffer).toString('utf8')}`))
+    })
   })
   for (let tries = 0; ; tries++) {
     const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
@@ -57,6 +65,7 @@ export async function listen(
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()
+      for (const socket of sockets.clients) socket.terminate()
       await closed
     },
   }
