@@ -1,7 +1,7 @@
 import { ConfigError, type Config, readConfig } from './config.js'
 import { type OpenCore, openCore } from './core.js'
 import { Disposal } from './disposal.js'
-import { WrongKeyError } from './engine/instance.js'
+import { WrongKeyError } from './engine/secrets/instance.js'
 import { createLogger, type Logger } from './logger.js'
 
 /** The whole stop, including what a deployment under way takes to hand over once its grace time is over. */

@@ -3,9 +3,9 @@ import { openDatabaseOf } from './core.js'
 import { Disposal } from './disposal.js'
 import { ifAlone } from './engine/advisory-lock.js'
 import { createFailpoint } from './engine/failpoints.js'
-import { openInstance, WrongKeyError } from './engine/instance.js'
-import { addKey, forgetPreviousKeys, keyFile } from './engine/master-key.js'
-import { rotateKey } from './engine/rotate-key.js'
+import { openInstance, WrongKeyError } from './engine/secrets/instance.js'
+import { addKey, forgetPreviousKeys, keyFile } from './engine/secrets/master-key.js'
+import { rotateKey } from './engine/secrets/rotate-key.js'
 import { createLogger } from './logger.js'
 
 /** One rotation at a time: any number, the same in all versions. */

@@ -1,10 +1,10 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
-import { Outage } from './outage.js'
+import { Outage } from './wakeups/outage.js'
 import { NEXT_STATUSES } from './states.js'
-import { WakeEvent } from './wake-event.js'
-import type { Wakeups } from './wakeups.js'
+import { WakeEvent } from './wakeups/wake-event.js'
+import type { Wakeups } from './wakeups/wakeups.js'
 
 /** A wake-up that was lost is made up for after this. */
 const POLL_MS = 2_000

@@ -3,10 +3,10 @@ import type { DeploymentStatus } from '../entities/deployment-status.js'
 import type { Forge } from '../entities/webhook-delivery.js'
 import type { Logger } from '../logger.js'
 import { publicUrl, stageHost } from './names.js'
-import { Rounds } from './rounds.js'
-import { DecryptError, type SecretBox } from './secrets.js'
+import { Rounds } from './wakeups/rounds.js'
+import { DecryptError, type SecretBox } from './secrets/secrets.js'
 import type { Tools } from './steps/context.js'
-import { statusTokenPlace } from './webhooks/places.js'
+import { statusTokenPlace } from './secrets/places.js'
 import { type CommitState, postStatus, StatusError } from './webhooks/statuses.js'
 
 const EVERY_MS = 5_000

@@ -1,7 +1,7 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { DeployError, HandOverError } from './errors.js'
 import { EPOCH_LABEL, publicUrl, stageHost } from './names.js'
-import { isRetried } from './settle-failure.js'
+import { isRetried } from './claims/settle-failure.js'
 import { leaseMarginSeconds, transition } from './states.js'
 import { build } from './steps/build.js'
 import { clone } from './steps/clone.js'

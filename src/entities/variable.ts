@@ -1,7 +1,7 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
 import { Stage } from './stage.js'
 
-/** An environment variable of a stage. The value is encrypted; see `engine/secrets.ts`. */
+/** An environment variable of a stage. The value is encrypted; see `engine/secrets/secrets.ts`. */
 @Entity({ name: 'variable' })
 export class Variable {
   @PrimaryColumn({ type: 'text', name: 'stage_id', primaryKeyConstraintName: 'variable_pkey' })

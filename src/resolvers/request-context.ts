@@ -10,7 +10,7 @@ import type { Webhook } from '../entities/webhook.js'
 import type { Commands } from '../engine/commands.js'
 import type { LogHub } from '../engine/logs/hub.js'
 import type { Queries } from '../engine/queries.js'
-import type { Wakeups } from '../engine/wakeups.js'
+import type { Wakeups } from '../engine/wakeups/wakeups.js'
 
 /** What the API is made of; the same for all requests. */
 export interface ApiParts {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { keyFile } from '../../src/engine/master-key.js'
+import { keyFile } from '../../src/engine/secrets/master-key.js'
 import { createApp, graphql } from '../support/client.js'
 import { rotateMasterKey } from '../support/rotation.js'
 import { Installation } from '../support/server.js'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { forgetMoved } from '../../src/engine/addresses.js'
+import { forgetMoved } from '../../src/engine/serving/addresses.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { readConfig } from '../../src/config.js'
 import { createLogger } from '../../src/logger.js'

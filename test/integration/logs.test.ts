@@ -8,7 +8,7 @@ import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
 import { dropLogPartitions } from '../../src/engine/logs/partitions.js'
 import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
 import { LogWriter } from '../../src/engine/logs/writer.js'
-import { claimNext } from '../../src/engine/queue.js'
+import { claimNext } from '../../src/engine/claims/queue.js'
 import { settle } from '../../src/engine/states.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { DotenvError, parseDotenv } from '../../src/engine/dotenv.js'
+import { DotenvError, parseDotenv } from '../../src/engine/secrets/dotenv.js'
 
 function read(text: string): Record<string, string> {
   return Object.fromEntries(parseDotenv(text).map(({ key, value }) => [key, value]))

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { Deployment } from '../../src/entities/deployment.js'
 import type { ContainerState, Docker } from '../../src/engine/docker/docker.js'
-import { howItEnded, lastWords } from '../../src/engine/last-words.js'
-import { SecretBox } from '../../src/engine/secrets.js'
-import { variablePlace } from '../../src/engine/variables.js'
+import { howItEnded, lastWords } from '../../src/engine/serving/last-words.js'
+import { SecretBox } from '../../src/engine/secrets/secrets.js'
+import { variablePlace } from '../../src/engine/secrets/variables.js'
 
 const RUNS: ContainerState = {
   ...{ running: true, exitCode: 0, outOfMemory: false, restarts: 1, keptRunning: true },

@@ -3,8 +3,14 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { addKey, forgetPreviousKeys, keyFile, makeKeyFile, readKeys } from '../../src/engine/master-key.js'
-import { SecretBox } from '../../src/engine/secrets.js'
+import {
+  addKey,
+  forgetPreviousKeys,
+  keyFile,
+  makeKeyFile,
+  readKeys,
+} from '../../src/engine/secrets/master-key.js'
+import { SecretBox } from '../../src/engine/secrets/secrets.js'
 
 const scratch = mkdtempSync(join(tmpdir(), 'longshore-master-key-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { DecryptError, fileMadeOnce, keyIdOf, SecretBox, sealedBytes } from '../../src/engine/secrets.js'
+import {
+  DecryptError,
+  fileMadeOnce,
+  keyIdOf,
+  SecretBox,
+  sealedBytes,
+} from '../../src/engine/secrets/secrets.js'
 
 const box = new SecretBox(Buffer.alloc(32, 7))
 const other = new SecretBox(Buffer.alloc(32, 8))

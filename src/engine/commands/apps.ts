@@ -7,7 +7,7 @@ import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../build-options.js'
 import { CommandError } from '../errors.js'
-import { shareKeyToEncrypt } from '../instance.js'
+import { shareKeyToEncrypt } from '../secrets/instance.js'
 import {
   checkAppName,
   checkPath,
@@ -19,7 +19,7 @@ import {
   createId,
   type GivenVariable,
 } from '../names.js'
-import { sealVariable } from '../variables.js'
+import { sealVariable } from '../secrets/variables.js'
 import { checkWatchPaths } from '../webhooks/globs.js'
 import type { CommandParts } from './parts.js'
 import { announceQueued, enqueue } from './enqueue.js'

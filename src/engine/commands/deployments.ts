@@ -2,7 +2,7 @@ import { DeploymentStatus, DeploymentTrigger, isSettled } from '../../entities/d
 import { Deployment } from '../../entities/deployment.js'
 import { badInput, CommandError } from '../errors.js'
 import { checkRef } from '../names.js'
-import { announceSettled } from '../queue.js'
+import { announceSettled } from '../claims/queue.js'
 import { NOW, settle } from '../states.js'
 import { getApp } from './apps.js'
 import type { CommandParts } from './parts.js'

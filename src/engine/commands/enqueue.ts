@@ -4,10 +4,10 @@ import { Deployment } from '../../entities/deployment.js'
 import { LogStream } from '../../entities/log-stream.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
-import { shareKey } from '../instance.js'
+import { shareKey } from '../secrets/instance.js'
 import { createId } from '../names.js'
 import { NOW, recordEvent, settle } from '../states.js'
-import type { Wakeups } from '../wakeups.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 
 /** Pending deployments per stage; beyond it what somebody asks for is refused, and a push ends the oldest. */
 const MAX_PENDING = 25

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
-import type { SecretBox } from '../secrets.js'
-import type { Wakeups } from '../wakeups.js'
+import type { SecretBox } from '../secrets/secrets.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 
 /** What commands are made with. */
 export interface CommandParts {

@@ -4,9 +4,9 @@ import { App } from '../../entities/app.js'
 import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../errors.js'
-import { shareKeyToEncrypt } from '../instance.js'
-import { announceSettled } from '../queue.js'
-import { DecryptError } from '../secrets.js'
+import { shareKeyToEncrypt } from '../secrets/instance.js'
+import { announceSettled } from '../claims/queue.js'
+import { DecryptError } from '../secrets/secrets.js'
 import {
   findSame,
   forgetOld,
@@ -18,7 +18,7 @@ import {
   record,
 } from '../webhooks/delivery-log.js'
 import { type DeliveryKeys, recognise } from '../webhooks/forges.js'
-import { webhookSecretPlace } from '../webhooks/places.js'
+import { webhookSecretPlace } from '../secrets/places.js'
 import { readEvent } from '../webhooks/payloads.js'
 import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'

@@ -1,4 +1,4 @@
-import type { Wakeups } from '../wakeups.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 import { type LogEnd, type LogPage, type Queryable, readPage, type StoredChunk } from './store.js'
 import type { LogAnnouncer } from './writer.js'
 

@@ -1,4 +1,4 @@
-import { Outage } from '../outage.js'
+import { Outage } from '../wakeups/outage.js'
 import type { LogFeed, LogHub } from './hub.js'
 import type { LogEnd, LogPage, StoredChunk } from './store.js'
 

@@ -1,4 +1,4 @@
-import { Rounds } from '../rounds.js'
+import { Rounds } from '../wakeups/rounds.js'
 import { type FeedParts, ViewerFeed } from './feed.js'
 import { claimViewers, deleteExpired, releaseClaims, renewClaims } from './store.js'
 

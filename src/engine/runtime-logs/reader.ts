@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm'
 import { badInput, CommandError } from '../errors.js'
 import { createId } from '../names.js'
-import { Outage } from '../outage.js'
-import { WakeEvent } from '../wake-event.js'
-import type { Wakeups } from '../wakeups.js'
+import { Outage } from '../wakeups/outage.js'
+import { WakeEvent } from '../wakeups/wake-event.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 import { deleteViewer, insertViewer, readOn, renewViewer, type RuntimeLogEntry } from './store.js'
 
 const MAX_TAIL = 10_000

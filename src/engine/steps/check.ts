@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
 import { DeployError, InfrastructureError } from '../errors.js'
-import { ask, chooseProbe, type Finding, type Probe } from '../health.js'
+import { ask, chooseProbe, type Finding, type Probe } from './health.js'
 import { cleanLines } from '../logs/lines.js'
 import type { Tools, Work } from './context.js'
 

@@ -9,7 +9,7 @@ import type { Git } from '../git/git.js'
 import type { LogWriter } from '../logs/writer.js'
 import type { Router } from '../routing/router.js'
 import type { Claim } from '../states.js'
-import type { Wakeups } from '../wakeups.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 
 /** What the steps need of the world. */
 export interface Tools {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from '../logs/store.js'
-import { MAY_STOP, release, reserveForStop, STOP_WITHIN_SECONDS } from '../reservation.js'
+import { MAY_STOP, release, reserveForStop, STOP_WITHIN_SECONDS } from '../claims/reservation.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 import { step, type Tools } from './context.js'
 import type { Replaced } from './route.js'

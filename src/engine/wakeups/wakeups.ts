@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Logger } from '../logger.js'
+import type { Logger } from '../../logger.js'
 
 /**
  * What a wake-up is about; the id beside it names the deployment, or the app for `app`, the stage for `stage` and the

@@ -1,13 +1,13 @@
 import type { DataSource } from 'typeorm'
-import type { Logger } from '../logger.js'
-import { ifAlone } from './advisory-lock.js'
-import { createLogPartitions, dropLogPartitions } from './logs/partitions.js'
-import { Rounds } from './rounds.js'
-import { INSTANCE_LABEL } from './routing/labels.js'
-import { KEPT_FOR_RETURN } from './states.js'
-import type { Tools } from './steps/context.js'
-import { ownNames } from './steps/image.js'
-import { cleanDeliveries } from './webhooks/delivery-log.js'
+import type { Logger } from '../../logger.js'
+import { ifAlone } from '../advisory-lock.js'
+import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
+import { Rounds } from '../wakeups/rounds.js'
+import { INSTANCE_LABEL } from '../routing/labels.js'
+import { KEPT_FOR_RETURN } from '../states.js'
+import type { Tools } from '../steps/context.js'
+import { ownNames } from '../steps/image.js'
+import { cleanDeliveries } from '../webhooks/delivery-log.js'
 
 /** Looking at a large build cache costs the engine seconds. */
 const EVERY_MS = 10 * 60_000

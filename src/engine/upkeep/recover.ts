@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm'
-import type { Logger } from '../logger.js'
-import { Rounds } from './rounds.js'
-import { rescueExpired } from './rescue.js'
-import { APP_LABEL } from './routing/labels.js'
-import type { Tools } from './steps/context.js'
-import { ownNames } from './steps/image.js'
-import { STOP_GRACE_SECONDS } from './steps/retire.js'
+import type { Logger } from '../../logger.js'
+import { Rounds } from '../wakeups/rounds.js'
+import { rescueExpired } from '../claims/rescue.js'
+import { APP_LABEL } from '../routing/labels.js'
+import type { Tools } from '../steps/context.js'
+import { ownNames } from '../steps/image.js'
+import { STOP_GRACE_SECONDS } from '../steps/retire.js'
 
 const EVERY_MS = 5_000
 /** Two workers never remove an app's rows at once: any number, the same in all versions. */

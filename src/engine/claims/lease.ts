@@ -1,7 +1,7 @@
 import pg from 'pg'
-import type { Logger } from '../logger.js'
-import { CancelledError, LostClaimError, SupersededError } from './errors.js'
-import type { Claim } from './states.js'
+import type { Logger } from '../../logger.js'
+import { CancelledError, LostClaimError, SupersededError } from '../errors.js'
+import type { Claim } from '../states.js'
 
 interface Held {
   readonly claim: Claim

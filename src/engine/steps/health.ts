@@ -1,9 +1,9 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { HealthConfiguration } from '../entities/configuration.js'
-import type { Deployment } from '../entities/deployment.js'
-import type { ContainerState, Docker } from './docker/docker.js'
+import type { HealthConfiguration } from '../../entities/configuration.js'
+import type { Deployment } from '../../entities/deployment.js'
+import type { ContainerState, Docker } from '../docker/docker.js'
 
 /** How an app is asked whether it is well, from outside its container. */
 export type Probe =

@@ -1,7 +1,7 @@
-import { DeploymentStatus, IN_FLIGHT_STATUSES } from '../entities/deployment-status.js'
-import type { ContainerSummary } from './docker/docker.js'
-import { containerNames } from './steps/containers.js'
-import { DEPLOYMENT_LABEL } from './routing/labels.js'
+import { DeploymentStatus, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
+import type { ContainerSummary } from '../docker/docker.js'
+import { containerNames } from '../steps/containers.js'
+import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 
 /** What the database says of a deployment that has containers, or should have. */
 export interface ReconcileRow {

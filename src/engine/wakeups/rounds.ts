@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.js'
+import type { Logger } from '../../logger.js'
 
 /**
  * Work that is done again and again: every so often, and when asked to; never twice at the same time. A round that

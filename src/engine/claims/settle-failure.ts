@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
-import { DeploymentStatus } from '../entities/deployment-status.js'
-import type { Deployment } from '../entities/deployment.js'
-import type { Logger } from '../logger.js'
+import { DeploymentStatus } from '../../entities/deployment-status.js'
+import type { Deployment } from '../../entities/deployment.js'
+import type { Logger } from '../../logger.js'
 import {
   CancelledError,
   DeployError,
@@ -10,14 +10,14 @@ import {
   InfrastructureError,
   LostClaimError,
   SupersededError,
-} from './errors.js'
-import { cleanLine, cleanLines } from './logs/lines.js'
-import { appendChunks, type Queryable } from './logs/store.js'
-import type { LogRemainder, LogWriter } from './logs/writer.js'
+} from '../errors.js'
+import { cleanLine, cleanLines } from '../logs/lines.js'
+import { appendChunks, type Queryable } from '../logs/store.js'
+import type { LogRemainder, LogWriter } from '../logs/writer.js'
 import { announceSettled } from './queue.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
-import { type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from './states.js'
-import type { Wakeups } from './wakeups.js'
+import { type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 
 interface Parts {
   readonly database: DataSource

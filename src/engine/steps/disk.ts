@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
-import { DeployError } from './errors.js'
-import type { Tools } from './steps/context.js'
+import { DeployError } from '../errors.js'
+import type { Tools } from './context.js'
 
 const MIB = 1024 * 1024
 

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm'
-import { DeploymentStatus, LogSource } from '../entities/deployment-status.js'
-import { Deployment } from '../entities/deployment.js'
-import { appendChunks, type Queryable } from './logs/store.js'
-import { recordEvent } from './states.js'
-import type { Wakeups } from './wakeups.js'
+import { DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
+import { appendChunks, type Queryable } from '../logs/store.js'
+import { recordEvent } from '../states.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
 
 const UNIQUE_VIOLATION = '23505'
 /** Where a limit over all processes is set, claims are decided one after another under this lock. */

@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm'
-import { CommandError } from './errors.js'
-import type { Queryable } from './logs/store.js'
+import { CommandError } from '../errors.js'
+import type { Queryable } from '../logs/store.js'
 import { keyFile, type KeySettings, makeKeyFile, readKeys } from './master-key.js'
-import { createId } from './names.js'
+import { createId } from '../names.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
 
 /** Held shared by whoever reads and writes what is encrypted, alone by whoever changes the key it is encrypted with. */

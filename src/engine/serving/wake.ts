@@ -1,13 +1,13 @@
-import type { App } from '../entities/app.js'
-import type { Deployment } from '../entities/deployment.js'
-import type { Stage } from '../entities/stage.js'
-import type { ContainerRequest, Docker } from './docker/docker.js'
-import { type Patience, untilWellAgain } from './health.js'
-import type { SecretBox } from './secrets.js'
-import { containerRequests, ownContainers } from './steps/containers.js'
-import { step, type Tools } from './steps/context.js'
-import { ownerOf } from './steps/start.js'
-import { openConfiguration } from './variables.js'
+import type { App } from '../../entities/app.js'
+import type { Deployment } from '../../entities/deployment.js'
+import type { Stage } from '../../entities/stage.js'
+import type { ContainerRequest, Docker } from '../docker/docker.js'
+import { type Patience, untilWellAgain } from '../steps/health.js'
+import type { SecretBox } from '../secrets/secrets.js'
+import { containerRequests, ownContainers } from '../steps/containers.js'
+import { step, type Tools } from '../steps/context.js'
+import { ownerOf } from '../steps/start.js'
+import { openConfiguration } from '../secrets/variables.js'
 
 /** A deployment that ran before. */
 export interface Sleeper {

@@ -1,13 +1,13 @@
 import type { DataSource } from 'typeorm'
-import type { Configuration } from '../entities/configuration.js'
-import type { Logger } from '../logger.js'
-import { ask, chooseProbe } from './health.js'
+import type { Configuration } from '../../entities/configuration.js'
+import type { Logger } from '../../logger.js'
+import { ask, chooseProbe } from '../steps/health.js'
 import { type Failure, howItEnded } from './last-words.js'
 import { returnTraffic } from './return-traffic.js'
-import { Rounds } from './rounds.js'
-import type { SecretBox } from './secrets.js'
-import { containerNames } from './steps/containers.js'
-import type { Tools } from './steps/context.js'
+import { Rounds } from '../wakeups/rounds.js'
+import type { SecretBox } from '../secrets/secrets.js'
+import { containerNames } from '../steps/containers.js'
+import type { Tools } from '../steps/context.js'
 
 const EVERY_MS = 1_000
 /** An app that fails its probe this often in a row is unhealthy. */

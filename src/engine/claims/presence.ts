@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import type { Docker } from './docker/docker.js'
+import type { Docker } from '../docker/docker.js'
 
 const EVERY_MS = 5_000
 /** Rows of workers that ended without a word are removed after this many seconds. */

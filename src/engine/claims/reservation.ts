@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Queryable } from './logs/store.js'
-import { KEPT_FOR_RETURN } from './states.js'
+import type { Queryable } from '../logs/store.js'
+import { KEPT_FOR_RETURN } from '../states.js'
 
 /** From the database's word that a version may be stopped: after this its containers may be wanted again. */
 export const STOP_WITHIN_SECONDS = 2

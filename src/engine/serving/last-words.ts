@@ -1,10 +1,10 @@
-import type { Deployment } from '../entities/deployment.js'
-import { bounded } from './docker/calls.js'
-import type { ContainerState, Docker } from './docker/docker.js'
-import { cleanLines } from './logs/lines.js'
-import { Redactor } from './logs/redactor.js'
-import type { SecretBox } from './secrets.js'
-import { openConfiguration } from './variables.js'
+import type { Deployment } from '../../entities/deployment.js'
+import { bounded } from '../docker/calls.js'
+import type { ContainerState, Docker } from '../docker/docker.js'
+import { cleanLines } from '../logs/lines.js'
+import { Redactor } from '../logs/redactor.js'
+import type { SecretBox } from '../secrets/secrets.js'
+import { openConfiguration } from '../secrets/variables.js'
 
 /** Why a version that serves fails. */
 export interface Failure {

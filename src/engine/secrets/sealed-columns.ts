@@ -1,7 +1,7 @@
-import type { Configuration, StoredVariable } from '../entities/configuration.js'
+import type { Configuration, StoredVariable } from '../../entities/configuration.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
 import { sealVariable, variablePlace } from './variables.js'
-import { statusTokenPlace, webhookSecretPlace } from './webhooks/places.js'
+import { statusTokenPlace, webhookSecretPlace } from './places.js'
 
 /** What one row becomes under another key. */
 export interface Resealed {

@@ -1,7 +1,7 @@
-import type { Configuration, StoredVariable } from '../entities/configuration.js'
-import type { Variable } from '../entities/variable.js'
-import { DeployError } from './errors.js'
-import type { GivenVariable } from './names.js'
+import type { Configuration, StoredVariable } from '../../entities/configuration.js'
+import type { Variable } from '../../entities/variable.js'
+import { DeployError } from '../errors.js'
+import type { GivenVariable } from '../names.js'
 import { DecryptError, type SecretBox } from './secrets.js'
 
 /** A variable as it is stored: encrypted, with a fingerprint. */
