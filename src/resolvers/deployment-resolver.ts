@@ -39,7 +39,7 @@ export class DeploymentResolver {
 
   @Mutation(() => DeploymentType, {
     description:
-      "A new deployment of an earlier image with that deployment's configuration; no build. Default: the one before the current.",
+      "A new deployment of an earlier image with that deployment's configuration; no build. Default: the last one that differs from the current.",
   })
   rollback(
     @Ctx() { commands }: RequestContext,

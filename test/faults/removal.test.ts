@@ -24,6 +24,8 @@ describe('what is removed', () => {
       ids.push(await scene.deploy(app))
       await scene.reaches(ids.at(-1) ?? '', 'RUNNING')
     }
+    // A container keeps its image.
+    await until(5_000, () => scene.docker.container(`${app.name}-${ids[2]}`) === null)
     await scene.sql.query(`UPDATE deployment SET status = 'ROLLED_BACK' WHERE id = $1`, [ids[2]])
     await scene.own.commands.stages.restart(app.stageId)
     const newest = 'SELECT id FROM deployment WHERE stage_id = $1 ORDER BY generation DESC LIMIT 1'
