@@ -161,7 +161,7 @@ test('a version that has ended while no worker was there to watch it is rolled b
   await scene.reaches(before, 'RUNNING')
 })
 
-test('the watch of one that is well ends, but not without a look: Docker away, a probe that fails', async () => {
+test('the watch of one that is well ends, but not without a look, also when Docker is away', async () => {
   await using scene = await Scene.open()
   const { failed, container } = await unwatched(scene)
   const isOver = async () => (await scene.deployment(failed)).watch_until === null

@@ -107,6 +107,7 @@ describe('a deployment is asked for', () => {
     await fails(first, 5)
     const second = await build()
     assert.ok(second)
+    await fails(first, 20)
     await fails(second, 9)
     assert.equal(await build(), undefined)
     await fails(second, 10)
