@@ -22,12 +22,20 @@ describe('a connection to the API that offers an upgrade', () => {
   })
   after(() => installation[Symbol.asyncDispose]())
 
+  /** Asks for a WebSocket that there is not, and keeps its side open after the refusal. */
+  function refused(path: string) {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    let received = ''
+    socket.on('error', () => undefined).on('data', (bytes: Buffer) => (received += bytes.toString('latin1')))
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n${offer('websocket').join('\r\n')}\r\n\r\n`)
+    return { socket, answered: until(5_000, () => /^HTTP\/1.1 4\d\d/.test(received)) }
+  }
+
   test('and is reset ends nothing but itself', async () => {
     for (const path of ['/x', '/graphql']) {
-      using client = new RawClient(port)
-      client.send([`GET ${path} HTTP/1.1`, ...offer('websocket')])
-      await client.gets(/^HTTP\/1.1 4\d\d/)
-      client.socket.resetAndDestroy()
+      const { socket, answered } = refused(path)
+      await answered
+      socket.resetAndDestroy()
     }
     assert.equal((await fetch(`http://127.0.0.1:${port}/ready`)).status, 200)
     assert.equal(server.child.exitCode, null)
@@ -44,11 +52,8 @@ describe('a connection to the API that offers an upgrade', () => {
   })
 
   test('and keeps its side open after a refusal does not hold up a stop', async () => {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-    let received = ''
-    socket.on('error', () => undefined).on('data', (bytes: Buffer) => (received += bytes.toString('latin1')))
-    socket.write(`GET /x HTTP/1.1\r\nHost: x\r\n${offer('websocket').join('\r\n')}\r\n\r\n`)
-    await until(5_000, () => received.startsWith('HTTP/1.1 404'))
+    const { socket, answered } = refused('/x')
+    await answered
     const late = setTimeout(() => server.child.kill('SIGKILL'), 10_000)
     await server.stop()
     clearTimeout(late)
