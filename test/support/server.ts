@@ -70,7 +70,7 @@ export class Installation implements AsyncDisposable {
   /** What a test that failed half-way has left running. */
   async #removeLeftovers(): Promise<void> {
     const containers = await this.containers()
-    if (containers.length > 0) docker('rm', '-f', ...containers)
+    if (containers.length > 0) docker('rm', '-f', '-v', ...containers)
     const images = await this.images()
     if (images.length > 0) docker('rmi', '-f', ...images)
   }
