@@ -229,22 +229,3 @@ test('a stage that does not come up leaves nobody out', async () => {
   await assert.rejects(serve())
   await servesAgain()
 })
-
-test('traffic does not go back to the same image: a restart that ends again and again goes on serving', async () => {
-  await using scene = await Scene.open()
-  const worker = await scene.worker({ WATCH_SECONDS: '600' })
-  const { app, deploymentId: before } = await scene.serving('steady')
-  await scene.own.commands.stages.restart(app.stageId)
-  await scene.reaches(before, 'RETIRED')
-  const sql = `SELECT id, image_id, replaced_id FROM deployment WHERE status = 'RUNNING'`
-  const [restarted] = await scene.rows<{ id: string; image_id: string; replaced_id: string }>(sql)
-  assert.ok(restarted)
-  assert.equal(restarted.replaced_id, before, 'there is a version to go back to')
-  assert.equal(restarted.image_id, (await scene.deployment(before)).image_id)
-  await scene.docker.crash(`steady-${restarted.id}`)
-  // What the watcher does about it has ended when it looks again.
-  await until(10_000, () => worker.output.match(/a new version fails/g)?.[1])
-  assert.deepEqual((await scene.events(restarted.id)).slice(-1), ['RUNNING'])
-  assert.deepEqual((await scene.events(before)).slice(-1), ['RETIRED'])
-  assert.equal(await scene.askContainer(app), 'first')
-})
