@@ -189,6 +189,20 @@ describe('an engine at which', () => {
   }
 })
 
+test('two networks of the name that were made at the same time become one', async () => {
+  await using scene = await Scene.open()
+  await using _worker = await scene.workerHere()
+  const { app } = await scene.serving('networked')
+  const named = () => [...scene.docker.networks.values()].filter(({ name }) => name === 'longshore')
+  const [first] = named()
+  assert.ok(first)
+  const second = { ...first, id: 'f'.repeat(64), created: new Date() }
+  scene.docker.networks.set(second.id, second)
+  scene.repository.commit(webApp('second'))
+  await scene.reaches(await scene.deploy(app), 'RUNNING')
+  assert.deepEqual(named(), [first])
+})
+
 /** Does not wait for the pause between two attempts. */
 async function settled(scene: Scene, ids: readonly string[]): Promise<boolean> {
   await scene.sql.query(`UPDATE deployment SET next_run_at = now() WHERE status = 'PENDING'`)

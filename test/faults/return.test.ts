@@ -157,7 +157,7 @@ test('a version that has ended while no worker was there to watch it is rolled b
   const { before, failed, container } = await unwatched(scene)
   await scene.docker.crash(container, 3)
   await using _worker = await scene.workerHere({ WATCH_SECONDS: '1' })
-  await scene.reaches(failed, 'ROLLED_BACK')
+  await scene.reaches(failed, 'ROLLED_BACK', 20_000) // what the dead worker had reserved is free by then
   await scene.reaches(before, 'RUNNING')
 })
 
@@ -228,4 +228,25 @@ test('a stage that does not come up leaves nobody out', async () => {
   scene.docker.fault({ path: /\/start/, kind: 'error500' })
   await assert.rejects(serve())
   await servesAgain()
+})
+
+test('traffic does not go back to the same image: a restart that ends again and again goes on serving', async () => {
+  await using scene = await Scene.open()
+  const worker = await scene.worker({ WATCH_SECONDS: '600' })
+  const { app, deploymentId: before } = await scene.serving('steady')
+  await scene.own.commands.stages.restart(app.stageId)
+  await scene.reaches(before, 'RETIRED')
+  const sql = `SELECT id, image_id, replaced_id FROM deployment WHERE status = 'RUNNING'`
+  const [restarted] = await scene.rows<{ id: string; image_id: string; replaced_id: string }>(sql)
+  assert.ok(restarted)
+  assert.equal(restarted.replaced_id, before, 'there is a version to go back to')
+  assert.equal(restarted.image_id, (await scene.deployment(before)).image_id)
+  // It could be woken: nobody is at it any more.
+  await until(10_000, async () => (await scene.deployment(before)).addresses === null)
+  await scene.docker.crash(`steady-${restarted.id}`)
+  await until(10_000, () => /a new version fails/.test(worker.output))
+  await sleep(3_000) // a return of traffic takes less
+  assert.deepEqual((await scene.events(restarted.id)).slice(-1), ['RUNNING'])
+  assert.deepEqual((await scene.events(before)).slice(-1), ['RETIRED'])
+  assert.equal(await scene.askContainer(app), 'first')
 })

@@ -11,6 +11,7 @@ import { DeployError } from '../../src/engine/errors.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { ownIdentity } from '../../src/engine/git/process-identity.js'
 import { TestRepository } from '../support/repository.js'
+import { until } from '../support/server.js'
 
 const NEVER = new AbortController().signal
 
@@ -170,10 +171,12 @@ describe('the git port', () => {
     writeFileSync(join(repository.folder, 'large'), randomBytes(40 * 1024 * 1024))
     const head = repository.commit({})
     const breaking = new AbortController()
-    setTimeout(() => breaking.abort(new Error('broken off')), 150)
-    await assert.rejects(fetch(null, port(), breaking.signal), /broken off/)
-    const mirror = readdirSync(join(dataDir, 'mirrors')).find((name) => name.endsWith('.git'))
-    assert.ok(mirror)
+    const mirrors = join(dataDir, 'mirrors')
+    const fetching = assert.rejects(fetch(null, port(), breaking.signal), /broken off/)
+    mkdirSync(mirrors, { recursive: true })
+    const mirror = await until(10_000, () => readdirSync(mirrors).find((name) => name.endsWith('.git')), 5)
+    breaking.abort(new Error('broken off'))
+    await fetching
     const pid = Number(execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }))
     const lock = join(dataDir, 'mirrors', `${mirror}.lock`)
     mkdirSync(lock)

@@ -11,8 +11,29 @@ export function addressIn(settings: { Networks: Record<string, { IPAddress: stri
 }
 
 async function ensureNetwork(docker: Docker): Promise<void> {
+  if ((await findNetworks(docker)).length === 0) await createNetwork(docker)
+  // The engine does not keep two that see none at the same time from making one each. All take away the newest; one that
+  // containers are on stays.
+  const namesakes = await findNetworks(docker)
+  let left = namesakes.length
+  for (const { Id } of namesakes) {
+    if (left === 1) return
+    const isGone = await gone(docker.getNetwork(Id).remove()).then(
+      () => true,
+      () => false,
+    )
+    if (isGone) left -= 1
+  }
+}
+
+/** Newest first. */
+async function findNetworks(docker: Docker): Promise<{ readonly Id: string }[]> {
   const found = await docker.listNetworks({ filters: { name: [NETWORK] } })
-  if (found.some((network) => network.Name === NETWORK)) return
+  const age = ({ Created, Id }: Docker.NetworkInspectInfo) => `${Created} ${Id}`
+  return found.filter(({ Name }) => Name === NETWORK).sort((one, other) => age(other).localeCompare(age(one)))
+}
+
+async function createNetwork(docker: Docker): Promise<void> {
   // Docker Compose takes over a network with this label, should compose.yaml be used on this host later.
   const Labels = { 'com.docker.compose.network': 'apps' }
   try {
@@ -86,12 +107,15 @@ export async function startContainer(docker: Docker, name: string): Promise<void
   }
 }
 
-/** A paused one is not to be started. The first of all, or the first after `docker network prune`, finds no network. */
+/**
+ * A paused one is not to be started. The first of all, or the first after `docker network prune`, finds no network; of
+ * two that were made at the same time the engine takes neither.
+ */
 async function startOtherwise(docker: Docker, name: string, error: unknown): Promise<void> {
   const { statusCode, message = '' } = error as { statusCode?: number; message?: string }
   if (statusCode === 409 && message.includes('paused'))
     return void (await docker.getContainer(name).unpause())
-  if (statusCode !== 404 || !message.includes(`network ${NETWORK} not found`)) throw error
+  if (!new RegExp(`network ${NETWORK} (not found|is ambiguous)`).test(message)) throw error
   await ensureNetwork(docker)
   await docker.getContainer(name).start()
 }

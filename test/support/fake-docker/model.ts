@@ -146,8 +146,12 @@ export class EngineState {
     return found
   }
 
-  /** @throws Refused 404 */
+  /** @throws Refused 404, 400 */
   network(reference: string): FakeNetwork {
+    const namesakes = [...this.networks.values()].filter(({ name }) => name === reference).length
+    if (namesakes > 1) {
+      throw new Refused(400, `network ${reference} is ambiguous (${namesakes} matches found on name)`)
+    }
     const found = findBy(this.networks, reference, (network) => network.name === reference)
     if (!found) throw new Refused(404, `network ${reference} not found`)
     return found

@@ -36,8 +36,14 @@ async function createNetwork(engine: Engine, exchange: Exchange): Promise<Reply>
 
 function removeNetwork(engine: Engine, _exchange: Exchange, name: string): Reply {
   const network = engine.state.network(name)
+  // Of several of one name the containers are on the first.
+  const first = [...engine.state.networks.values()].find((one) => one.name === network.name)
   const inUse = [...engine.state.containers.values()].some(
-    (container) => isRunning(container) && container.endpoints.some((one) => isOf(one.network, network)),
+    (container) =>
+      isRunning(container) &&
+      container.endpoints.some(
+        (one) => one.network === network.id || (network === first && isOf(one.network, first)),
+      ),
   )
   if (inUse) throw new Refused(403, `error while removing network: network ${name} has active endpoints`)
   engine.state.networks.delete(network.id)
