@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
 
 /**
  * Calls `work` with the URL of a PostgreSQL server for tests: the one of TEST_DATABASE_URL, or else one that is started
  * for it and removed afterwards. The database that tests copy is on it, migrated.
  */
 export async function withTestPostgres(work) {
-  const { makeTemplate } = await import('../../dist/test/support/database.js')
+  const { makeTemplate, withoutFsync } = await import('../../dist/test/support/database.js')
   const given = process.env.TEST_DATABASE_URL
   if (given) {
     await makeTemplate(given)
@@ -24,21 +23,5 @@ export async function withTestPostgres(work) {
   } finally {
     await server[Symbol.asyncDispose]()
     rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-/** Only a machine that loses its power would need it: a process that dies loses nothing. */
-async function withoutFsync(url) {
-  await onServer(url, ['ALTER SYSTEM SET fsync = off', 'ALTER SYSTEM SET full_page_writes = off'])
-  await onServer(url, ['SELECT pg_reload_conf()'])
-}
-
-async function onServer(url, statements) {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    for (const statement of statements) await client.query(statement)
-  } finally {
-    await client.end()
   }
 }
