@@ -7,7 +7,7 @@ import { say, script } from './lib/run.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
 /** Most of what the tests do is to wait. */
-const FILES_AT_ONCE = 4
+const FILES_AT_ONCE = 3
 /** One test may take this long; the whole run has the budget of .ci/run. */
 const TEST_MS = 240_000
 
