@@ -122,7 +122,7 @@ export class Scene implements AsyncDisposable {
   async reaches(id: string, status: string, ms = 10_000): Promise<number> {
     const startedAt = performance.now()
     let last = ''
-    await until(ms, async () => (last = (await this.deployment(id)).status) === status, 10).catch(() => {
+    await until(ms, async () => (last = (await this.deployment(id)).status) === status, 25).catch(() => {
       throw new Error(`${id} is ${last} and not ${status} after ${ms} ms: ${this.output()}`)
     })
     return performance.now() - startedAt

@@ -132,7 +132,7 @@ function docker(...args: string[]): string[] {
 export async function until<T>(
   ms: number,
   condition: () => T | Promise<T>,
-  everyMs = 25,
+  everyMs = 50,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + ms
   for (;;) {
