@@ -109,8 +109,10 @@ describe('the changes of deployments', () => {
     assert.equal((await nextOf(changes))?.status, RETIRED)
     // Its time is over, and still it may fail: nobody has ended the watch.
     const again = nextOf(changes)
-    await transition(worker.database, successor.claim, ROLLED_BACK, null, { error_code: 'ROLLED_BACK' })
-    await transition(worker.database, old.claim, RUNNING)
+    await worker.database.transaction(async (manager) => {
+      await transition(manager, successor.claim, ROLLED_BACK, null, { error_code: 'ROLLED_BACK' })
+      await transition(manager, old.claim, RUNNING)
+    })
     worker.wakeups.notify('deployment', old.id)
     assert.equal((await again)?.status, RUNNING)
     await transition(worker.database, old.claim, RETIRED)
