@@ -101,7 +101,7 @@ export class ServerProcess {
   }
 
   async started(): Promise<void> {
-    await until(30_000, () => {
+    await until(60_000, () => {
       if (this.child.exitCode !== null) throw new Error(`the server ended: ${this.output}`)
       return (this.roles.includes('api') ? /API answers/ : /worker runs/).test(this.output)
     })
