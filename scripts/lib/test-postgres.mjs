@@ -7,7 +7,7 @@ import { join } from 'node:path'
  * for it and removed afterwards. The database that tests copy is on it, migrated.
  */
 export async function withTestPostgres(work) {
-  const { makeTemplate, withoutFsync } = await import('../../dist/test/support/database.js')
+  const { makeTemplate } = await import('../../dist/test/support/database.js')
   const given = process.env.TEST_DATABASE_URL
   if (given) {
     await makeTemplate(given)
@@ -17,7 +17,6 @@ export async function withTestPostgres(work) {
   const folder = mkdtempSync(join(tmpdir(), 'longshore-test-'))
   const server = await startEmbeddedServer(folder)
   try {
-    await withoutFsync(server.url)
     await makeTemplate(server.url)
     return await work(server.url)
   } finally {

@@ -29,13 +29,6 @@ export async function makeTemplate(server: string): Promise<void> {
   await (await openDatabase(databaseUrl(server, TEMPLATE))).destroy()
 }
 
-/** For a server of tests' own: only a machine that loses its power needs it, a process that dies loses nothing. */
-export async function withoutFsync(server: string): Promise<void> {
-  for (const setting of ['fsync', 'full_page_writes'])
-    await onServer(server, `ALTER SYSTEM SET ${setting} = off`)
-  await onServer(server, 'SELECT pg_reload_conf()')
-}
-
 function databaseUrl(server: string, name: string): string {
   const url = new URL(server)
   url.pathname = `/${name}`
