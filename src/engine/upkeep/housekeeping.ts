@@ -3,7 +3,7 @@ import type { Logger } from '../../logger.js'
 import { ifAlone } from '../advisory-lock.js'
 import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { Rounds } from '../wakeups/rounds.js'
-import { INSTANCE_LABEL } from '../routing/labels.js'
+import { DEPLOYMENT_LABEL, INSTANCE_LABEL } from '../routing/labels.js'
 import { KEPT_FOR_RETURN } from '../states.js'
 import type { Tools } from '../steps/context.js'
 import { ownNames } from '../steps/image.js'
@@ -89,6 +89,9 @@ export class Housekeeper implements AsyncDisposable {
     // Read after the list: an image that was built in between is not in it.
     const kept = await this.database.query<Kept[]>(KEPT, [settings.keepReleases])
     const ids = new Set(kept.map(({ id }) => id))
+    // One that a container is still made of would stay behind without a name.
+    const containers = await docker.listContainers(`${INSTANCE_LABEL}=${settings.instanceId}`)
+    for (const { labels } of containers) ids.add(labels[DEPLOYMENT_LABEL] ?? '')
     for (const { id, names } of images) {
       const wanted = kept.flatMap(({ image, imageId }) => (imageId === id && image !== null ? [image] : []))
       // The build of a worker that had lost its claim has taken the name.
