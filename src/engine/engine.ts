@@ -171,7 +171,8 @@ export class Engine {
       logger.info('deployment is running', { deployment: deployment.id, app: work.app.name })
       if (replaced) this.#retire(replaced)
     } catch (reason) {
-      await settleFailure(this.parts, deployment, claim, log, reason).catch((failure: unknown) => {
+      const stopped = { deployment, claim, log, reason, signal: abort.signal }
+      await settleFailure(this.parts, stopped).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })
       })

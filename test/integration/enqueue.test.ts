@@ -1,24 +1,18 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Deployment } from '../../src/entities/deployment.js'
 import { enqueue, rebuildLost } from '../../src/engine/commands/enqueue.js'
 import { CommandError } from '../../src/engine/errors.js'
 import { DeploymentTrigger } from '../../src/entities/deployment-status.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { TestProcess } from '../support/engine.js'
+import { useProcess } from '../support/use-process.js'
 import { until } from '../support/server.js'
 
 const REPO = 'https://git.invalid/x.git'
 
 describe('a deployment is asked for', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
-
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-  })
-  after(() => opened[Symbol.asyncDispose]())
-  beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
+  useProcess((opened) => (process = opened))
 
   const createApp = (name: string, deploy = true) =>
     process.commands.apps.create({ name, repoUrl: REPO, deploy })

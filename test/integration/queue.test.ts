@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, FindOptionsWhere } from 'typeorm'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
@@ -11,21 +11,15 @@ import { Queries } from '../../src/engine/queries.js'
 import { claimNext, sayWaiting } from '../../src/engine/claims/queue.js'
 import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/claims/rescue.js'
 import { settle, transition } from '../../src/engine/states.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { TestProcess } from '../support/engine.js'
+import { useProcess } from '../support/use-process.js'
 
 const REPO = 'https://git.invalid/x.git'
 const { BUILDING, FAILED, PENDING, SUPERSEDED } = DeploymentStatus
 
 describe('the queue', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
-
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-  })
-  after(() => opened[Symbol.asyncDispose]())
-  beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
+  useProcess((opened) => (process = opened))
 
   const claim = (worker = 'worker', totalConcurrency: number | null = null) =>
     claimNext(process.database, process.wakeups, { workerId: worker, leaseMs: 30_000, totalConcurrency })

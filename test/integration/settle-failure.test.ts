@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
+import { DataSource } from 'typeorm'
 import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { DeployError, HandOverError, InfrastructureError, SupersededError } from '../../src/engine/errors.js'
@@ -10,7 +11,8 @@ import { rescueExpired } from '../../src/engine/claims/rescue.js'
 import { settleFailure } from '../../src/engine/claims/settle-failure.js'
 import { transition } from '../../src/engine/states.js'
 import { createLogger } from '../../src/logger.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { TestProcess } from '../support/engine.js'
+import { useProcess } from '../support/use-process.js'
 
 const { BUILDING, CLONING, ROUTING, STARTING } = DeploymentStatus
 const LEASE_MS = 30_000
@@ -22,15 +24,8 @@ interface Row {
 }
 
 describe('work that stopped', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
-
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-  })
-  after(() => opened[Symbol.asyncDispose]())
-  beforeEach(() => process.database.query('TRUNCATE app CASCADE'))
+  useProcess((opened) => (process = opened))
 
   async function claimed(name: string): Promise<Deployment> {
     await process.commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git' })
@@ -40,10 +35,19 @@ describe('work that stopped', () => {
     return deployment
   }
   const claimOf = ({ id, epoch }: Deployment) => ({ deploymentId: id, epoch })
-  const settled = (deployment: Deployment, reason: Error, log: LogWriter | null = null) => {
+  const partsOn = (database: DataSource) => {
     const tools = { wakeups: process.wakeups, settings: { leaseMs: LEASE_MS } }
-    const parts = { database: process.database, tools, logger: createLogger('error') }
-    return settleFailure(parts, deployment, claimOf(deployment), log, reason)
+    return { database, tools, logger: createLogger('error') }
+  }
+  const settled = (deployment: Deployment, reason: Error, log: LogWriter | null = null) => {
+    const { signal } = new AbortController()
+    return settleFailure(partsOn(process.database), {
+      deployment,
+      claim: claimOf(deployment),
+      log,
+      reason,
+      signal,
+    })
   }
   async function row({ id }: Deployment): Promise<Row> {
     const sql = 'SELECT status, attempt, error_code FROM deployment WHERE id = $1'
@@ -70,6 +74,22 @@ describe('work that stopped', () => {
     await settled(deployment, new DeployError('BUILD_FAILED', 'the build failed'))
     assert.equal((await row(deployment)).error_code, 'BUILD_FAILED')
   })
+
+  test(
+    'while the database is away is not waited for by a process that stops',
+    { timeout: 10_000 },
+    async () => {
+      const deployment = await claimed('unsettled')
+      const away = new DataSource(process.database.options) // not connected
+      const work = new AbortController()
+      const reason = new DeployError('BUILD_FAILED', 'the build failed')
+      const stopped = { deployment, claim: claimOf(deployment), log: null, reason, signal: work.signal }
+      const settling = settleFailure(partsOn(away), stopped)
+      work.abort(new HandOverError('this worker is stopping'))
+      await assert.rejects(settling, /not (yet )?established|not connected|Driver/)
+      assert.equal((await row(deployment)).status, 'CLONING')
+    },
+  )
 
   test('for a newer one, but too far to make way, goes back at once and does not count', async () => {
     const deployment = await claimed('far')

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm'
 import { DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { appendChunks } from '../logs/store.js'
 import { announceSettled } from './queue.js'
-import { NOW, type Claim, NEXT_STATUSES, recordEvent, settle } from '../states.js'
+import { type Claim, NEXT_STATUSES, NOW, recordEvent, settle } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
 /** A deployment whose worker dies this often is not tried again. */

@@ -13,7 +13,8 @@ import {
 } from '../errors.js'
 import { cleanLine, cleanLines } from '../logs/lines.js'
 import { appendChunks, type Queryable } from '../logs/store.js'
-import type { LogRemainder, LogWriter } from '../logs/writer.js'
+import type { LogRemainder } from '../logs/log-cap.js'
+import type { LogWriter } from '../logs/writer.js'
 import { announceSettled } from './queue.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
 import { type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
@@ -23,6 +24,17 @@ interface Parts {
   readonly database: DataSource
   readonly tools: { readonly wakeups: Wakeups; readonly settings: { readonly leaseMs: number } }
   readonly logger: Logger
+}
+
+/** Work on a claimed deployment, and why it has stopped. */
+interface Stopped {
+  readonly deployment: Deployment
+  readonly claim: Claim
+  /** Null: it stopped before there was anything to say. */
+  readonly log: LogWriter | null
+  readonly reason: unknown
+  /** Of the work; its reason is a HandOverError when the process stops, whatever stopped the work before. */
+  readonly signal: AbortSignal
 }
 
 const BACK_OFF_MS = 5_000
@@ -40,47 +52,38 @@ export function isRetried(reason: unknown, deployment: Deployment): boolean {
 }
 
 /**
- * Ends a deployment whose work stopped with `reason`, or gives it back to the queue ({@link isRetried}). While the
+ * Ends a deployment whose work has stopped, or gives it back to the queue ({@link isRetried}). While the
  * database is away it tries for as long as a lease lasts: else a rescuer would take the user's fault for a dead worker
  * and build it again.
  *
  * @throws LostClaimError when it is another worker's by now
  */
-export async function settleFailure(
-  parts: Parts,
-  deployment: Deployment,
-  claim: Claim,
-  log: LogWriter | null,
-  reason: unknown,
-): Promise<void> {
+export async function settleFailure(parts: Parts, stopped: Stopped): Promise<void> {
+  const { deployment, reason, signal } = stopped
   if (reason instanceof LostClaimError) throw reason
   // A process that stops does not wait for a database: the rescuer of another one gives it back.
-  const patienceMs = reason instanceof HandOverError ? HAND_OVER_PATIENCE_MS : parts.tools.settings.leaseMs
+  const patienceMs = () =>
+    signal.reason instanceof HandOverError ? HAND_OVER_PATIENCE_MS : parts.tools.settings.leaseMs
   const startedAt = performance.now()
   for (let attempt = 0; ; attempt++) {
     try {
-      await settleOnce(parts, deployment, claim, log, reason)
+      await settleOnce(parts, stopped)
       announceSettled(parts.tools.wakeups, deployment.id)
       parts.tools.wakeups.notify('queue', deployment.id)
       return
     } catch (error) {
-      if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs) throw error
+      if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs()) throw error
       await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)])
     }
   }
 }
 
-async function settleOnce(
-  parts: Parts,
-  deployment: Deployment,
-  claim: Claim,
-  log: LogWriter | null,
-  reason: unknown,
-): Promise<void> {
+async function settleOnce(parts: Parts, stopped: Stopped): Promise<void> {
+  const { deployment, claim, log } = stopped
   const phase = log?.phase ?? DeploymentStatus.CLONING
   const rest = log ? await log.remainder() : { chunks: [], omittedBytes: 0 }
   await parts.database.transaction(async (manager) => {
-    const outcome = await overruled(manager, claim, deployment, reason)
+    const outcome = await overruled(manager, stopped)
     if (isRetried(outcome, deployment)) {
       await appendRest(manager, claim, rest)
       const why = cleanLine(masked(log, (outcome as Error).message))
@@ -93,12 +96,7 @@ async function settleOnce(
 }
 
 /** What is asked for while its work stops counts, too: the row is locked, and says it. */
-async function overruled(
-  manager: Queryable,
-  claim: Claim,
-  deployment: Deployment,
-  reason: unknown,
-): Promise<unknown> {
+async function overruled(manager: Queryable, { deployment, claim, reason }: Stopped): Promise<unknown> {
   const [row] = await manager.query<{ status: DeploymentStatus; cancel_requested_at: Date | null }[]>(
     'SELECT status, cancel_requested_at FROM deployment WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE',
     [claim.deploymentId, claim.epoch],

@@ -8,6 +8,12 @@ export const HEAD_BYTES = 8 * 1024 * 1024
 export const TAIL_BYTES = 2 * 1024 * 1024
 const PROGRESS_MS = 5_000
 
+/** What remains to be stored when a log ends: nothing, or what was left out and the kept end. */
+export interface LogRemainder {
+  readonly chunks: LogChunkInput[]
+  readonly omittedBytes: number
+}
+
 /** Bounds one deployment's log: the first 8 MiB, an exact count of what is left out, the last 2 MiB. */
 export class LogCap {
   #headBytes = 0
@@ -32,7 +38,7 @@ export class LogCap {
   }
 
   /** What is stored when the log ends. */
-  remainder(phase: DeploymentStatus): { chunks: LogChunkInput[]; omittedBytes: number } {
+  remainder(phase: DeploymentStatus): LogRemainder {
     if (this.#isInHead) return { chunks: [], omittedBytes: 0 }
     const { bytes, lines } = this.#tail.omitted
     const text = `--- ${bytes} bytes / ${lines} lines omitted ---\n`

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
-import { LogCap } from './log-cap.js'
+import { LogCap, type LogRemainder } from './log-cap.js'
 import { Redactor } from './redactor.js'
 import {
   appendChunks,
@@ -33,12 +33,6 @@ export interface LogWriterOptions {
   readonly secrets: readonly string[]
   /** Called once when the claim turns out to be lost: nothing more will be written. */
   readonly onLost: () => void
-}
-
-/** What remains to be written in the transaction that settles the deployment. */
-export interface LogRemainder {
-  readonly chunks: LogChunkInput[]
-  readonly omittedBytes: number
 }
 
 /**
