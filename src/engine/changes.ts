@@ -2,7 +2,7 @@ import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Outage } from './wakeups/outage.js'
-import { NEXT_STATUSES } from './states.js'
+import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
 import { WakeEvent } from './wakeups/wake-event.js'
 import type { Wakeups } from './wakeups/wakeups.js'
 
@@ -17,12 +17,10 @@ const LAST_STATUSES = Object.values(DeploymentStatus).filter((status) => NEXT_ST
 
 /**
  * SQL: the deployment `d` of stage `s` can change. A RETIRED one serves again only where its stage was stopped and is
- * started, or where its successor fails; until its watch has ended, not until its time is over: what is not confirmed by
- * then may still fail.
+ * started, or where its successor fails.
  */
 const CAN_CHANGE = `d.status <> ALL('{${LAST_STATUSES.join(',')}}') AND (d.status <> 'RETIRED'
-  OR s.current_deployment_id = d.id OR EXISTS (SELECT 1 FROM deployment next
-       WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until IS NOT NULL))`
+  OR s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN})`
 
 interface Change {
   id: string
@@ -57,7 +55,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   #started = false
   #done = false
   readonly #news = new WakeEvent()
-  readonly #outage = new Outage()
+  readonly #outage = new Outage(() => this.#done)
 
   constructor(
     private readonly database: DataSource,
@@ -145,12 +143,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
 
   async #fill(): Promise<void> {
     this.#news.clear() // before the read: a change during it must not be slept through
-    try {
-      await this.#read()
-      this.#outage.over()
-    } catch (error) {
-      if (!this.#done) this.#outage.bear(error)
-    }
+    await this.#outage.bear(() => this.#read(), undefined)
     if (!this.#done && this.#ready.length === 0) await this.#news.wait(POLL_MS)
   }
 

@@ -71,7 +71,6 @@ interface Due {
 export class CommitStatuses implements AsyncDisposable {
   readonly #rounds: Rounds
   readonly #stopping = new AbortController()
-  #unsubscribe: () => void = () => undefined
 
   constructor(
     private readonly database: DataSource,
@@ -84,12 +83,10 @@ export class CommitStatuses implements AsyncDisposable {
   }
 
   start(): void {
-    this.#unsubscribe = this.tools.wakeups.on('deployment', () => this.#rounds.now())
-    this.#rounds.start()
+    this.#rounds.start(this.tools.wakeups, 'deployment')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#unsubscribe()
     this.#stopping.abort()
     await this.#rounds[Symbol.asyncDispose]()
   }

@@ -64,8 +64,8 @@ export async function deploy(
     // Now, and not after the undo: what is asked meanwhile does not change why it failed.
     const reason: unknown = signal.aborted ? signal.reason : cause
     if (reason instanceof DeployError) reason.phase = work.log.phase
-    // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
     goesOn = isRetried(reason, deployment)
+    // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
     if (!(reason instanceof HandOverError)) await undo.run(onUndoError)
     throw reason
   }

@@ -33,10 +33,11 @@ export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly Deploymen
 
 /**
  * SQL that says of a RETIRED deployment `d` that its successor is still watched: its containers are stopped and not
- * removed, so that traffic can come back to it.
+ * removed, so that traffic can come back to it. Until the watch has ended, not until its time is over: the last look may
+ * come later, and what is not confirmed by then may still fail.
  */
 export const KEPT_FOR_RETURN = `EXISTS (SELECT 1 FROM deployment next
-  WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until > now())`
+  WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until IS NOT NULL)`
 
 /** Columns that change together with the status, by their SQL names. A time is {@link NOW}. */
 export type StatusPatch = Readonly<Record<string, unknown>>

@@ -87,11 +87,12 @@ describe('who follows something while the database is lost for a moment', () => 
     await reader.return()
   })
 
-  test('gets the error when there has been nothing else for too long', () => {
+  test('gets the error when there has been nothing else for too long, and still waits', async () => {
     const error = new Error('away')
-    const patient = new Outage()
-    for (let n = 0; n < 3; n++) patient.bear(error)
-    const impatient = new Outage(0)
-    assert.throws(() => impatient.bear(error), error)
+    const away = () => Promise.reject(error)
+    const patient = new Outage(() => false)
+    for (let n = 0; n < 3; n++) assert.equal(await patient.bear(away, 'nothing'), 'nothing')
+    await assert.rejects(new Outage(() => false, 0).bear(away, 'nothing'), error)
+    assert.equal(await new Outage(() => true, 0).bear(away, 'nothing'), 'nothing')
   })
 })

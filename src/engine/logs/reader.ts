@@ -23,7 +23,7 @@ export class LogReader implements AsyncIterableIterator<LogEntry> {
   #after: number
   #done = false
   #cancelWait: () => void = () => undefined
-  readonly #outage = new Outage()
+  readonly #outage = new Outage(() => this.#done)
 
   constructor(hub: LogHub, deploymentId: string, after: number) {
     this.#feed = hub.open(deploymentId)
@@ -65,25 +65,13 @@ export class LogReader implements AsyncIterableIterator<LogEntry> {
 
   async #fill(): Promise<void> {
     const version = this.#feed.version() // before the read: a change during it must not be slept through
-    const page = await this.#read()
+    const page = await this.#outage.bear(() => this.#feed.page(this.#after), 'unread')
     if (page === null) return this.#finish()
     if (page !== 'unread') this.#page = entriesOf(page, this.#after)
     if (this.#page.length > 0 || this.#done) return
     const { promise, cancel } = this.#feed.changed(version, POLL_MS)
     this.#cancelWait = cancel
     await promise
-  }
-
-  /** Null: there is no such log. `unread`: the database does not answer, for now. */
-  async #read(): Promise<LogPage | null | 'unread'> {
-    try {
-      const page = await this.#feed.page(this.#after)
-      this.#outage.over()
-      return page
-    } catch (error) {
-      if (!this.#done) this.#outage.bear(error)
-      return 'unread'
-    }
   }
 }
 

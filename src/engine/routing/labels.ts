@@ -1,7 +1,5 @@
 import { EPOCH_LABEL, INSTANCE_LABEL } from '../names.js'
 
-export { INSTANCE_LABEL }
-
 export interface LabelRequest {
   readonly container: string
   readonly port: number

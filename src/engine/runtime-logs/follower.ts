@@ -23,11 +23,10 @@ export class RuntimeLogFollower implements AsyncDisposable {
   start(): void {
     const { wakeups } = this.parts
     this.#stopListening = [
-      wakeups.on('viewer', () => this.#rounds.now()),
       wakeups.on('read', (id) => this.#feeds.get(id)?.hasRead()),
       wakeups.on('route', (stageId) => this.#lookAt(stageId)),
     ]
-    this.#rounds.start()
+    this.#rounds.start(wakeups, 'viewer')
   }
 
   /** Others may take its viewers at once. */

@@ -50,7 +50,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   #readSeq = 0
   #done = false
   readonly #news = new WakeEvent()
-  readonly #outage = new Outage()
+  readonly #outage = new Outage(() => this.#done)
 
   constructor(
     private readonly database: DataSource,
@@ -101,12 +101,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
 
   async #fill(): Promise<void> {
     this.#news.clear() // before the read: a change during it must not be slept through
-    try {
-      await this.#read()
-      this.#outage.over()
-    } catch (error) {
-      if (!this.#done) this.#outage.bear(error)
-    }
+    await this.#outage.bear(() => this.#read(), undefined)
     if (!this.#done && this.#page.length === 0) await this.#news.wait(POLL_MS)
   }
 

@@ -2,7 +2,8 @@ import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import { bounded } from '../docker/calls.js'
 import type { Docker } from '../docker/docker.js'
-import { DEPLOYMENT_LABEL, INSTANCE_LABEL } from '../routing/labels.js'
+import { INSTANCE_LABEL } from '../names.js'
+import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
 interface Parts {

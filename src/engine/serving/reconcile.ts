@@ -5,7 +5,7 @@ import { forgetMoved } from './addresses.js'
 import { ifAlone } from '../advisory-lock.js'
 import { planReconcile, type ReconcileAction, type ReconcileRow } from './reconcile-plan.js'
 import { Rounds } from '../wakeups/rounds.js'
-import { INSTANCE_LABEL } from '../routing/labels.js'
+import { INSTANCE_LABEL } from '../names.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { serveAgain } from './serve-again.js'
 import { KEPT_FOR_RETURN } from '../states.js'
@@ -56,7 +56,6 @@ export class Reconciler implements AsyncDisposable {
   /** Those whose containers were seen not to run while they were being brought back: maybe it is through with them. */
   readonly #again = new Set<string>()
   #following: Promise<void> = Promise.resolve()
-  #unsubscribe: () => void = () => undefined
   #gathering: NodeJS.Timeout | undefined
   #drained: NodeJS.Timeout | undefined
 
@@ -71,14 +70,12 @@ export class Reconciler implements AsyncDisposable {
   }
 
   start(): void {
-    this.#unsubscribe = this.tools.wakeups.on('stage', () => this.#rounds.now())
-    this.#rounds.start()
+    this.#rounds.start(this.tools.wakeups, 'stage')
     this.#following = this.#followEvents()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    this.#unsubscribe()
     clearTimeout(this.#gathering)
     clearTimeout(this.#drained)
     await this.#rounds[Symbol.asyncDispose]()

@@ -64,7 +64,6 @@ export class Watcher implements AsyncDisposable {
   readonly #stuck = new Map<string, Stuck>()
   readonly #stopping = new AbortController()
   readonly #looking = new Map<string, Promise<void>>()
-  #unsubscribe: () => void = () => undefined
 
   constructor(
     private readonly database: DataSource,
@@ -77,13 +76,11 @@ export class Watcher implements AsyncDisposable {
   }
 
   start(): void {
-    this.#unsubscribe = this.tools.wakeups.on('watch', () => this.#rounds.now())
-    this.#rounds.start()
+    this.#rounds.start(this.tools.wakeups, 'watch')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    this.#unsubscribe()
     await this.#rounds[Symbol.asyncDispose]()
     await this.settle()
   }

@@ -17,7 +17,6 @@ const PURGE_LOCK = 7_305_516_992
  */
 export class Recoverer implements AsyncDisposable {
   readonly #rounds: readonly Rounds[]
-  #unsubscribe: () => void = () => undefined
 
   constructor(
     private readonly database: DataSource,
@@ -33,12 +32,10 @@ export class Recoverer implements AsyncDisposable {
 
   start(): void {
     // A deletion is announced on the queue; it is not to wait for the next round.
-    this.#unsubscribe = this.tools.wakeups.on('queue', () => this.#rounds.forEach((one) => one.now()))
-    for (const one of this.#rounds) one.start()
+    for (const one of this.#rounds) one.start(this.tools.wakeups, 'queue')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#unsubscribe()
     await Promise.all(this.#rounds.map((one) => one[Symbol.asyncDispose]()))
   }
 

@@ -2,22 +2,28 @@
 const PATIENCE_MS = 60_000
 
 /**
- * Whether somebody who reads on and on goes on after a read that failed: clients do not subscribe again by themselves,
- * so that a short loss of the database must not end what they follow.
+ * Lets somebody who reads on and on bear a read that fails: clients do not subscribe again by themselves, so that a short
+ * loss of the database must not end what they follow.
  */
 export class Outage {
   #since: number | null = null
 
-  constructor(private readonly patienceMs = PATIENCE_MS) {}
+  /** @param isOver whether nobody waits for what is read any more: then no error is theirs */
+  constructor(
+    private readonly isOver: () => boolean,
+    private readonly patienceMs = PATIENCE_MS,
+  ) {}
 
-  /** A read has succeeded. */
-  over(): void {
-    this.#since = null
-  }
-
-  /** A read has failed. @throws its error, when there has been nothing else for too long */
-  bear(error: unknown): void {
-    this.#since ??= performance.now()
-    if (performance.now() - this.#since >= this.patienceMs) throw error
+  /** What `read` gives, or `otherwise` where it fails. @throws its error, when there has been nothing else for too long */
+  async bear<T, const U>(read: () => Promise<T>, otherwise: U): Promise<T | U> {
+    try {
+      const found = await read()
+      this.#since = null
+      return found
+    } catch (error) {
+      this.#since ??= performance.now()
+      if (!this.isOver() && performance.now() - this.#since >= this.patienceMs) throw error
+      return otherwise
+    }
   }
 }

@@ -1,7 +1,8 @@
 import type { Logger } from '../../logger.js'
+import type { Topic, Wakeups } from './wakeups.js'
 
 /**
- * Work that is done again and again: every so often, and when asked to; never twice at the same time. A round that
+ * Work that is done again and again: every so often, after a wake-up, and when asked to; never twice at the same time. A round that
  * fails is said in the server's log, and the next one tries again.
  */
 export class Rounds implements AsyncDisposable {
@@ -9,6 +10,7 @@ export class Rounds implements AsyncDisposable {
   #running: Promise<void> | null = null
   #again = false
   #stopped = false
+  #unsubscribes: (() => void)[] = []
 
   constructor(
     private readonly title: string,
@@ -17,8 +19,9 @@ export class Rounds implements AsyncDisposable {
     private readonly logger: Logger,
   ) {}
 
-  /** The first round begins at once. */
-  start(): void {
+  /** The first round begins at once. Wake-ups about one of `topics` ask for another. */
+  start(wakeups: Wakeups | null = null, ...topics: readonly Topic[]): void {
+    this.#unsubscribes = topics.map((topic) => wakeups?.on(topic, () => this.now()) ?? (() => undefined))
     this.#timer = setInterval(() => this.now(), this.everyMs)
     this.now()
   }
@@ -33,6 +36,7 @@ export class Rounds implements AsyncDisposable {
   /** Waits for the round under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true
+    for (const unsubscribe of this.#unsubscribes) unsubscribe()
     clearInterval(this.#timer)
     await this.#running
   }
