@@ -63,9 +63,11 @@ async function route(longshore: Longshore, port: number): Promise<string> {
   const input = { name: APP, repoUrl: 'https://git.invalid/x.git', deploy: false }
   const { id: appId } = await own.commands.apps.create(input)
   const id = createId()
+  // Another worker's, as it were: what has no containers is forgotten where it is not under way.
   await longshore.rows(
-    `INSERT INTO deployment (id, app_id, stage_id, status, trigger, addresses, port)
-     SELECT $1, $2, s.id, 'RETIRED', 'MANUAL', ARRAY['127.0.0.1'], $3 FROM stage s WHERE s.app_id = $2`,
+    `INSERT INTO deployment (id, app_id, stage_id, status, trigger, addresses, port, lease_owner, lease_until)
+     SELECT $1, $2, s.id, 'STARTING', 'MANUAL', ARRAY['127.0.0.1'], $3, 'another', now() + interval '1 hour'
+       FROM stage s WHERE s.app_id = $2`,
     [id, appId, port],
   )
   await longshore.start({ ROLES: 'worker' })
