@@ -7,7 +7,7 @@ import { say, script } from './lib/run.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
 /** Most of what the tests do is to wait. */
-const FILES_AT_ONCE = 4
+const FILES_AT_ONCE = 3
 /** One file may take this long; the whole run has the budget of .ci/run. */
 const FILE_MS = 480_000
 /** Integration tests share so many processes. */

@@ -4,6 +4,7 @@ import { ensureBuild, ensureDependencies, ROOT } from './dependencies.mjs'
 import { ensureDockerEngine } from './docker-engine.mjs'
 import { ensureStaticImage, ensureTestImage } from './images.mjs'
 import { say } from './run.mjs'
+import { bundleServer } from './server-bundle.mjs'
 import { withTestPostgres } from './test-postgres.mjs'
 
 /**
@@ -18,6 +19,7 @@ export async function withTestSetup(work) {
   rmSync(join(ROOT, 'dist/.built-all'), { force: true })
   rmSync(join(ROOT, 'dist/.tsbuildinfo'), { force: true })
   await ensureBuild('all')
+  bundleServer()
   await ensureStaticImage()
   await ensureTestImage()
   return withTestPostgres((url) => work({ ...process.env, TEST_DATABASE_URL: url }))

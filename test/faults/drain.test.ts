@@ -31,6 +31,8 @@ test('a WebSocket of the version that is replaced goes on, and is closed when it
   await scene.rows('UPDATE stage SET health_stable_seconds = NULL')
   const first = await scene.deploy(app)
   await scene.reaches(first, 'RUNNING')
+  // The router hears of it when it is committed.
+  await until(2_000, async () => (await scene.ask(app)).status === 200)
   const url = `ws://127.0.0.1:${scene.installation.routerPort}/`
   const socket = new WebSocket(url, { headers: { host: 'talking.localhost' } })
   await once(socket, 'open')
@@ -40,7 +42,6 @@ test('a WebSocket of the version that is replaced goes on, and is closed when it
   const second = await scene.deploy(app)
   await scene.reaches(second, 'RUNNING')
   const closed = once(socket, 'close').then(() => Date.now())
-  // The router hears of it when it is committed.
   await until(2_000, async () => (await scene.ask(app)).body === 'second')
   assert.equal(await echo(socket, 'after'), 'first: after')
   const sql = 'SELECT drain_until FROM deployment WHERE id = $1'

@@ -22,7 +22,12 @@ export async function tryGraphql<T>(
 ): Promise<GraphQLAnswer<T>> {
   const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    // A kept connection may be closed by the server's timer just when a slow test uses it again.
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${token}`,
+      connection: 'close',
+    },
     body: JSON.stringify({ query, variables }),
   })
   return (await response.json()) as GraphQLAnswer<T>

@@ -9,7 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
-const ENTRY = new URL('../../src/main.js', import.meta.url).href
+/** Made of dist/src by scripts/lib/server-bundle.mjs. */
+const ENTRY = new URL('../server/main.js', import.meta.url).href
 export const TOKEN = 'a-token-only-for-tests'
 
 /** An installation of Longshore in a temporary folder: real processes on a real database. */
@@ -128,7 +129,13 @@ function docker(...args: string[]): string[] {
   return execFileSync('docker', args, { encoding: 'utf8' }).split('\n').filter(Boolean)
 }
 
-/** Asks `condition` until it gives something true; fails after `ms` with what it last said. */
+/** So many times as long as a question took, the next one waits. */
+const DEAR = 3
+
+/**
+ * Asks `condition` until it gives something true; fails after `ms` with what it last said. What is dear to ask, as
+ * through the docker command line, is asked less often: what it waits for needs the processor, too.
+ */
 export async function until<T>(
   ms: number,
   condition: () => T | Promise<T>,
@@ -136,10 +143,11 @@ export async function until<T>(
 ): Promise<NonNullable<T>> {
   const end = Date.now() + ms
   for (;;) {
+    const askedAt = Date.now()
     const value = await condition()
     if (value) return value
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition.toString()}`)
-    await sleep(everyMs)
+    await sleep(Math.max(everyMs, Math.min(DEAR * (Date.now() - askedAt), 1_000)))
   }
 }
 
