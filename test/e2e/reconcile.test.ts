@@ -122,6 +122,8 @@ describe('what a process finds when it starts', () => {
     await using installation = await Installation.create()
     const { port } = installation
     const tags = async () => (await installation.images()).map((image) => image.slice('mvp-released:'.length))
+    // A container keeps its image until the next round, ten minutes later.
+    const onlyOneIsLeft = () => until(CLEANED_MS, async () => (await installation.containers()).length === 1)
     const env = { ...ENV, DRAIN_SECONDS: '0', KEEP_RELEASES: '2' }
     const server = await installation.start(env)
     using repository = new TestRepository(webApp('release 1'))
@@ -140,6 +142,7 @@ describe('what a process finds when it starts', () => {
     const name = `mvp-released:${releases[7]}`
     const serving = docker('inspect', '-f', '{{.Id}}', name)
     docker('tag', BASE_IMAGE, name)
+    await onlyOneIsLeft()
     await server.stop()
     await installation.start(env)
     await until(CLEANED_MS, async () => (await tags()).length === 3)
@@ -153,6 +156,7 @@ describe('what a process finds when it starts', () => {
       const [restarted] = await query<{ id: string }>(installation, newest)
       assert.equal((await followLog(port, restarted?.id ?? '')).at(-1)?.end?.status, 'RUNNING')
     }
+    await onlyOneIsLeft()
     await installation.processes.at(-1)?.stop()
     await installation.start(env)
     await until(CLEANED_MS, async () => {

@@ -16,6 +16,13 @@ describe('what is removed', () => {
   const tagsOf = (name: string) =>
     [...scene.docker.images.values()].flatMap(({ tags }) => tags).filter((tag) => tag.includes(name))
 
+  /** A container keeps its image. */
+  const onlyRuns = (app: AppUnderTest, id: string) =>
+    until(20_000, () => {
+      const names = [...scene.docker.containers.values()].map(({ name }) => name)
+      return names.filter((name) => name.startsWith(`${app.name}-`)).join() === `${app.name}-${id}`
+    })
+
   /** What an app has served: four versions, of which the third was rolled back, and a restart of the last one. */
   async function releases(app: AppUnderTest): Promise<string[]> {
     const ids: string[] = []
@@ -24,13 +31,13 @@ describe('what is removed', () => {
       ids.push(await scene.deploy(app))
       await scene.reaches(ids.at(-1) ?? '', 'RUNNING')
     }
-    // A container keeps its image.
-    await until(5_000, () => scene.docker.container(`${app.name}-${ids[2]}`) === null)
+    await onlyRuns(app, ids[3] ?? '')
     await scene.sql.query(`UPDATE deployment SET status = 'ROLLED_BACK' WHERE id = $1`, [ids[2]])
     await scene.own.commands.stages.restart(app.stageId)
     const newest = 'SELECT id FROM deployment WHERE stage_id = $1 ORDER BY generation DESC LIMIT 1'
     ids.push((await scene.rows<{ id: string }>(newest, [app.stageId]))[0]?.id ?? '')
     await scene.reaches(ids.at(-1) ?? '', 'RUNNING')
+    await onlyRuns(app, ids.at(-1) ?? '')
     return ids
   }
 
