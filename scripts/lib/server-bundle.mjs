@@ -15,8 +15,8 @@ const __dirname = ${JSON.stringify(join(ROOT, 'node_modules/dockerode/lib'))}
 `
 
 /**
- * Puts the compiled server into a few files, dist/test/server/main.js. Tests start it hundreds of times, and to load its 1,300
- * modules one by one takes 1.6 s of processor each time; so it takes 0.6 s.
+ * Puts the compiled server into a few files, dist/test/server/main.js. Tests start it hundreds of times, and to load its
+ * 1,300 modules one by one takes 1.6 s of processor each time; so it takes 0.6 s.
  *
  * @throws Error with what esbuild said
  */

@@ -9,8 +9,6 @@ import { Installation, type ServerProcess, until } from '../support/server.js'
 
 const ENV = { POLL_SECONDS: '1', LEASE_SECONDS: '2', DRAIN_SECONDS: '1', WATCH_SECONDS: '0' }
 /** One round of the reconciler, 30 s, and what it does then. Events make it quicker. */
-/** Of some ten images, on a loaded machine. */
-const CLEANED_MS = 60_000
 const REPAIRED_MS = 35_000
 
 interface Container {
@@ -123,7 +121,7 @@ describe('what a process finds when it starts', () => {
     const { port } = installation
     const tags = async () => (await installation.images()).map((image) => image.slice('mvp-released:'.length))
     // A container keeps its image until the next round, ten minutes later.
-    const onlyOneIsLeft = () => until(CLEANED_MS, async () => (await installation.containers()).length === 1)
+    const onlyOneIsLeft = () => until(20_000, async () => (await installation.containers()).length === 1)
     const env = { ...ENV, DRAIN_SECONDS: '0', KEEP_RELEASES: '2' }
     const server = await installation.start(env)
     using repository = new TestRepository(webApp('release 1'))
@@ -145,7 +143,7 @@ describe('what a process finds when it starts', () => {
     await onlyOneIsLeft()
     await server.stop()
     await installation.start(env)
-    await until(CLEANED_MS, async () => (await tags()).length === 3)
+    await until(20_000, async () => (await tags()).length === 3)
     assert.deepEqual((await tags()).sort(), releases.slice(-3).sort())
     assert.equal(docker('inspect', '-f', '{{.Id}}', name), serving, 'it has its name again')
 
@@ -159,7 +157,7 @@ describe('what a process finds when it starts', () => {
     await onlyOneIsLeft()
     await installation.processes.at(-1)?.stop()
     await installation.start(env)
-    await until(CLEANED_MS, async () => {
+    await until(20_000, async () => {
       const left = await tags()
       return left.length === 3 && !left.includes(releases[7] ?? '')
     })

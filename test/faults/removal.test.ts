@@ -18,7 +18,7 @@ describe('what is removed', () => {
 
   /** A container keeps its image. */
   const onlyRuns = (app: AppUnderTest, id: string) =>
-    until(20_000, () => {
+    until(5_000, () => {
       const names = [...scene.docker.containers.values()].map(({ name }) => name)
       return names.filter((name) => name.startsWith(`${app.name}-`)).join() === `${app.name}-${id}`
     })

@@ -63,10 +63,11 @@ describe('the fake engine tells as the real one', () => {
         await until(10_000, async () => at(await engine.inspect(name), 'State.Health.Status') === health)
         await until(5_000, () => stream.lines.length > 0)
         const running = (await engine.call('GET', `/containers/json?${filters({ name: [name] })}`)).text
+        // Before the stop: a check that it breaks off is another event.
+        const events = stream.lines.map(({ Action }) => Action)
         await engine.call('POST', `/containers/${name}/stop?t=1`)
         const stopped = at(await engine.inspect(name), 'State.Health.Status')
-        // A check that the stop has broken off is another event.
-        return [stream.lines[0]?.Action, /\((\w+)\)"/.exec(running)?.[1], stopped]
+        return [events, /\((\w+)\)"/.exec(running)?.[1], stopped]
       }))
   }
 

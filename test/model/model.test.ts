@@ -14,7 +14,7 @@ const RUNS = Number(process.env.RUNS ?? 300)
 const LANES = SEED ? 1 : 4
 const MOST_COMMANDS = 12
 /** After this no run begins any more; what was left out is said, and a counterexample is not made smaller any more. */
-const MOST_MS = Number(process.env.MOST_SECONDS ?? 400) * 1000
+const MOST_MS = Number(process.env.MOST_SECONDS ?? 200) * 1000
 const RUN_MS = 30_000
 const TOLD_EVERY = 500
 const SHOWN_LINES = 60

@@ -8,7 +8,7 @@ export interface LoadOrder {
   readonly host: string
   readonly perSecond: number
   readonly seconds: number
-  /** WebSockets that stay open at `echoHost` and say four letters every second. */
+  /** WebSockets that stay open at `echoHost` and say four letters every half second. */
   readonly sockets: number
   readonly echoHost: string
 }
@@ -30,7 +30,7 @@ export interface LoadReport {
 
 const GIVE_UP_MS = 20_000
 const MAX_OPEN = 64
-const SAY_EVERY_MS = 1_000
+const SAY_EVERY_MS = 500
 
 /**
  * Sends requests at a steady rate, whether or not earlier ones were answered: half on kept connections. On a machine

@@ -129,8 +129,8 @@ function docker(...args: string[]): string[] {
   return execFileSync('docker', args, { encoding: 'utf8' }).split('\n').filter(Boolean)
 }
 
-/** So many times as long as a question took, the next one waits. */
-const DEAR = 3
+/** After a question that took longer the next one waits three times as long as it took, at most a second. */
+const DEAR_MS = 30
 
 /**
  * Asks `condition` until it gives something true; fails after `ms` with what it last said. What is dear to ask, as
@@ -147,7 +147,8 @@ export async function until<T>(
     const value = await condition()
     if (value) return value
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition.toString()}`)
-    await sleep(Math.max(everyMs, Math.min(DEAR * (Date.now() - askedAt), 1_000)))
+    const tookMs = Date.now() - askedAt
+    await sleep(tookMs > DEAR_MS ? Math.max(everyMs, Math.min(3 * tookMs, 1_000)) : everyMs)
   }
 }
 

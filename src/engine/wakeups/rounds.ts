@@ -2,8 +2,8 @@ import type { Logger } from '../../logger.js'
 import type { Topic, Wakeups } from './wakeups.js'
 
 /**
- * Work that is done again and again: every so often, after a wake-up, and when asked to; never twice at the same time. A round that
- * fails is said in the server's log, and the next one tries again.
+ * Work that is done again and again: every so often, after a wake-up, and when asked to; never twice at the same time.
+ * A round that fails is said in the server's log, and the next one tries again.
  */
 export class Rounds implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined
