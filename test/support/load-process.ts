@@ -31,6 +31,7 @@ export interface LoadReport {
 const GIVE_UP_MS = 20_000
 const MAX_OPEN = 64
 const SAY_EVERY_MS = 500
+const LISTEN_MS = 20
 
 /**
  * Sends requests at a steady rate, whether or not earlier ones were answered: half on kept connections. On a machine
@@ -103,14 +104,21 @@ class Talk {
     this.#timer = setInterval(() => this.#say(), SAY_EVERY_MS)
   }
 
-  end(): void {
-    this.#ended = true
+  /** Says no more, and ends when the last answer has come, or is not to come any more. */
+  async end(): Promise<void> {
     clearInterval(this.#timer)
+    const until = performance.now() + GIVE_UP_MS
+    while (this.#waiting !== null && this.#isOpen && performance.now() < until) await sleep(LISTEN_MS)
+    this.#ended = true
     this.#socket.terminate()
   }
 
+  get #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN
+  }
+
   #say(): void {
-    if (this.#waiting !== null || this.#socket.readyState !== WebSocket.OPEN) return
+    if (this.#waiting !== null || !this.#isOpen) return
     this.#waiting = String(1000 + (this.sent++ % 9000))
     this.#socket.send(this.#waiting)
   }
@@ -129,8 +137,7 @@ function now(): number {
 async function main(order: LoadOrder): Promise<void> {
   const talks = Array.from({ length: order.sockets }, () => new Talk(order))
   const answers = await sendRequests(order)
-  await sleep(SAY_EVERY_MS)
-  for (const talk of talks) talk.end()
+  await Promise.all(talks.map((talk) => talk.end()))
   const sum = (part: 'sent' | 'echoed') => talks.reduce((total, talk) => total + talk[part], 0)
   const failures = talks.flatMap((talk) => talk.failures)
   const report: LoadReport = { answers, sockets: { sent: sum('sent'), echoed: sum('echoed'), failures } }
