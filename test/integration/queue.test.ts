@@ -8,7 +8,7 @@ import { lockStage } from '../../src/engine/commands/stage-lock.js'
 import { CommandError, LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
 import { Queries } from '../../src/engine/queries.js'
-import { claimNext, sayWaiting } from '../../src/engine/claims/queue.js'
+import { claimNext } from '../../src/engine/claims/queue.js'
 import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/claims/rescue.js'
 import { settle, transition } from '../../src/engine/states.js'
 import type { TestProcess } from '../support/engine.js'
@@ -230,13 +230,6 @@ describe('the queue', () => {
       giveBack(manager, claimOf(deployment), BUILDING, 'stopping', { countsAsAttempt: false }),
     )
     assert.equal((await claimed()).attempt, 1)
-  })
-
-  test('says what it waits for once, however often it is asked to', async () => {
-    await createApp('waiting')
-    for (let count = 0; count < 3; count++) await sayWaiting(process.database, process.wakeups, 'no engine')
-    const rows = await process.database.query<unknown[]>('SELECT text FROM log_chunk')
-    assert.deepEqual(rows, [{ text: 'Waiting: no engine\n' }])
   })
 
   test('cancels at once what waits; what has ended is a CONFLICT', async () => {

@@ -59,13 +59,15 @@ export async function letTimePass(
   what: 'leases end' | 'waits end' | 'watches end',
   { database }: World,
 ): Promise<void> {
-  const past = `now() - interval '1 second'`
-  const sql = {
-    'leases end': `UPDATE deployment SET lease_until = ${past} WHERE lease_until IS NOT NULL`,
-    'waits end': `UPDATE deployment SET next_run_at = ${past} WHERE status = 'PENDING'`,
-    'watches end': `UPDATE deployment SET watch_until = ${past} WHERE watch_until IS NOT NULL`,
+  const { column, those } = {
+    'leases end': { column: 'lease_until', those: 'lease_until IS NOT NULL' },
+    'waits end': { column: 'next_run_at', those: `status = 'PENDING'` },
+    'watches end': { column: 'watch_until', those: 'watch_until IS NOT NULL' },
   }[what]
-  await database.query(sql)
+  // One by one: a claim locks the newest first and then older ones, which together would wait for each other.
+  const rows = await database.query<{ id: string }[]>(`SELECT id FROM deployment WHERE ${those}`)
+  const sql = `UPDATE deployment SET ${column} = now() - interval '1 second' WHERE id = $1 AND ${those}`
+  for (const { id } of rows) await database.query(sql, [id])
 }
 
 /** What a user asks for. Refusals are answers. */

@@ -116,8 +116,9 @@ function propertyOf(world: World, found: string[], late: { runs: number; isLate:
         await comeToRest(world)
       })
     } catch (error) {
-      const { message } = error as Error
-      found.push([message, ...world.journal.slice(-SHOWN_LINES)].join('\n'))
+      // The database's errors say nothing of their statement by themselves.
+      const { message, query = '' } = error as Error & { query?: string }
+      found.push([message, query, ...world.journal.slice(-SHOWN_LINES)].filter(Boolean).join('\n'))
       tell(`failed, looking for a smaller one: ${message.split('\n')[0]}`)
       await world.replace()
       throw error

@@ -129,13 +129,16 @@ export function announceSettled(wakeups: Wakeups, deploymentId: string): void {
   wakeups.notify('log', deploymentId)
 }
 
-/** Says once, in the log of each waiting deployment, what it waits for. */
+/**
+ * Says once, in the log of each waiting deployment, what it waits for. One that somebody is claiming or cancelling is
+ * passed over: to wait for it while others are locked could be to wait for a claim that waits for those.
+ */
 export async function sayWaiting(database: DataSource, wakeups: Wakeups, reason: string): Promise<void> {
   const ids = await database.transaction(async (manager) => {
     const [rows] = await manager.query<[{ id: string; epoch: number }[], number]>(
       `WITH waiting AS (
          SELECT id FROM deployment WHERE status = 'PENDING' AND waiting_for IS DISTINCT FROM $1
-          ORDER BY id FOR NO KEY UPDATE
+          FOR NO KEY UPDATE SKIP LOCKED
        )
        UPDATE deployment d SET waiting_for = $1 FROM waiting WHERE d.id = waiting.id RETURNING d.id, d.epoch`,
       [reason],
