@@ -40,9 +40,7 @@ export async function run(count: number): Promise<void> {
     const other = await longshore.start({ ...ENV, ROLES: 'worker', ROUTER: 'off' })
     await using rollout = await Rollout.open(longshore.installation, 'v0')
     const order = { ...rollout.order, perSecond: PER_SECOND, seconds: SECONDS, sockets: SOCKETS }
-    const stop = new AbortController()
-    const both = [sendLoad(order, stop.signal), deployments(rollout, longshore, other)] as const
-    const [report, killed] = await Promise.all(both).finally(() => stop.abort())
+    const [report, killed] = await sendLoad(order, deployments(rollout, longshore, other))
     await print(report, rollout, longshore, killed)
   }
 }
@@ -100,6 +98,7 @@ async function print(
   const { answers, sockets } = report
   const failures = failuresOf(report)
   const failed = [...failures.values()].reduce((sum, one) => sum + one, 0)
+  const seconds = (endOf(answers) - startOf(answers)) / 1000
   const took = answers.map(({ sentAt, endedAt }) => endedAt - sentAt)
   const [ends] = await longshore.rows<Record<string, string>>(
     `SELECT count(*) FILTER (WHERE live_at IS NOT NULL) AS live, count(*) FILTER (WHERE status = 'FAILED') AS failed,
@@ -109,12 +108,12 @@ async function print(
        FROM deployment d JOIN app a ON a.id = d.app_id WHERE a.name = 'load'`,
     [killed.deploymentId],
   )
-  const title = `${SECONDS} s, ${PER_SECOND} requests a second, ${GOOD} good and ${BROKEN.length} broken deployments, one kill -9`
+  const title = `${Math.round(seconds)} s, ${PER_SECOND} requests a second, ${GOOD} good and ${BROKEN.length} broken deployments, one kill -9`
   printTable(
     title,
     ['', ''],
     [
-      ['requests', `${answers.length} (${Math.round(answers.length / SECONDS)} a second)`],
+      ['requests', `${answers.length} (${Math.round(answers.length / seconds)} a second)`],
       ['  failed or reset', zero(failed)],
       ['  of a wrong version', zero(timeline.wrong(answers).length)],
       ['  p50, p99, slowest, ms', [0.5, 0.99, 1].map((part) => ms(quantile(took, part))).join(', ')],
@@ -132,9 +131,17 @@ async function print(
   for (const words of sockets.failures.slice(0, 5)) say(`  WebSocket: ${words}`)
 }
 
+function startOf(answers: LoadReport['answers']): number {
+  return Math.min(...answers.map(({ sentAt }) => sentAt))
+}
+
+function endOf(answers: LoadReport['answers']): number {
+  return Math.max(...answers.map(({ endedAt }) => endedAt))
+}
+
 /** Where in the run it was: what failed, and which version was about to serve or served then. */
 function sayWhen(answers: LoadReport['answers'], timeline: Timeline): void {
-  const first = Math.min(...answers.map(({ sentAt }) => sentAt))
+  const first = startOf(answers)
   for (const { failure, sentAt, endedAt } of answers.filter(({ failure }) => failure !== null).slice(0, 10)) {
     const at = `${((sentAt - first) / 1000).toFixed(2)} s, for ${ms(endedAt - sentAt)} ms`
     say(`  ${failure} at ${at}, last version ${timeline.lastBefore(endedAt)}`)

@@ -7,6 +7,7 @@ export interface LoadOrder {
   readonly port: number
   readonly host: string
   readonly perSecond: number
+  /** At least so long, and until the parent says that it is enough, which is all that it says. */
   readonly seconds: number
   /** WebSockets that stay open at `echoHost` and say four letters every half second. */
   readonly sockets: number
@@ -37,14 +38,14 @@ const LISTEN_MS = 20
  * Sends requests at a steady rate, whether or not earlier ones were answered: half on kept connections. On a machine
  * that cannot keep up, {@link MAX_OPEN} bounds what piles up, and fewer are sent.
  */
-async function sendRequests(order: LoadOrder): Promise<Answer[]> {
+async function sendRequests(order: LoadOrder, enough: AbortSignal): Promise<Answer[]> {
   const agent = new Agent({ keepAlive: true })
   const answers: Answer[] = []
   const open = new Set<Promise<void>>()
   const startedAt = performance.now()
   const end = startedAt + order.seconds * 1000
   let sent = 0
-  for (let at = startedAt; at < end; at = performance.now()) {
+  for (let at = startedAt; at < end || !enough.aborted; at = performance.now()) {
     const due = Math.floor(((at - startedAt) / 1000) * order.perSecond)
     for (; sent < due && open.size < MAX_OPEN; sent++) {
       const asked: Promise<void> = ask(order, sent % 2 === 0 ? agent : false).then((answer) => {
@@ -135,8 +136,12 @@ function now(): number {
 }
 
 async function main(order: LoadOrder): Promise<void> {
+  const enough = new AbortController()
+  process.once('message', () => enough.abort())
+  // Nobody waits for the report any more.
+  process.once('disconnect', () => process.exit())
   const talks = Array.from({ length: order.sockets }, () => new Talk(order))
-  const answers = await sendRequests(order)
+  const answers = await sendRequests(order, enough.signal)
   await Promise.all(talks.map((talk) => talk.end()))
   const sum = (part: 'sent' | 'echoed') => talks.reduce((total, talk) => total + talk[part], 0)
   const failures = talks.flatMap((talk) => talk.failures)

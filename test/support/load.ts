@@ -6,17 +6,22 @@ import { BASE_IMAGE } from './repository.js'
 const PROCESS = new URL('./load-process.js', import.meta.url)
 
 /**
- * Sends load from a process of its own, so that nothing here makes it late; gives what came back. Aborting `signal` ends
- * it without a report.
+ * Sends load from a process of its own, so that nothing here makes it late: for the seconds of the order, or until `during`
+ * has resolved if that takes longer. Gives what came back and what `during` gave; rejects as soon as that does.
  */
-export async function sendLoad(order: LoadOrder, signal?: AbortSignal): Promise<LoadReport> {
-  const child = fork(PROCESS, [JSON.stringify(order)], { serialization: 'advanced', signal })
+export async function sendLoad<T>(order: LoadOrder, during: Promise<T>): Promise<[LoadReport, T]> {
+  const child = fork(PROCESS, [JSON.stringify(order)], { serialization: 'advanced' })
+  const reported = Promise.race([
+    once(child, 'message') as Promise<[LoadReport]>,
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`the load process ended with ${code}`))),
+  ])
+  const told = during.then((result) => {
+    child.send('enough')
+    return result
+  })
   try {
-    const [report] = (await Promise.race([
-      once(child, 'message'),
-      once(child, 'exit').then(([code]) => Promise.reject(new Error(`the load process ended with ${code}`))),
-    ])) as [LoadReport]
-    return report
+    const [[report], result] = await Promise.all([reported, told])
+    return [report, result]
   } finally {
     child.kill()
   }

@@ -182,6 +182,7 @@ export interface DeploymentRow extends pg.QueryResultRow {
   readonly epoch: number
   readonly error_code: string | null
   readonly error_message: string | null
+  readonly error_last_lines: string[] | null
   readonly addresses: string[] | null
   readonly image_id: string | null
   readonly commit_sha: string | null

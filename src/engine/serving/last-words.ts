@@ -2,6 +2,7 @@ import type { Deployment } from '../../entities/deployment.js'
 import { bounded } from '../docker/calls.js'
 import type { ContainerState, Docker } from '../docker/docker.js'
 import { cleanLines } from '../logs/lines.js'
+import type { Queryable } from '../logs/store.js'
 import { Redactor } from '../logs/redactor.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { openConfiguration } from '../secrets/variables.js'
@@ -45,6 +46,22 @@ export async function lastWords(
   if (container === null || redactor === null) return []
   const lines = await soon(docker.lastLines(container, LAST_LINES), LINES_MS, [])
   return cleanLines(lines, (text) => redactor.mask(text))
+}
+
+/** Gives a deployment that was rolled back without last lines those that were read since; false: it has some, or none came. */
+export async function addLastWords(
+  { id, epoch }: Deployment,
+  lines: readonly string[],
+  database: Queryable,
+): Promise<boolean> {
+  if (lines.length === 0) return false
+  const rows = await database.query<unknown[]>(
+    `WITH told AS (UPDATE deployment SET error_last_lines = $3
+        WHERE id = $1 AND epoch = $2 AND status = 'ROLLED_BACK' AND error_last_lines = '{}' RETURNING id)
+     SELECT id FROM told`,
+    [id, epoch, lines],
+  )
+  return rows.length > 0
 }
 
 function redactorFor({ stageId, configuration }: Deployment, secrets: SecretBox): Redactor | null {

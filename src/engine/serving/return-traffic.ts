@@ -5,7 +5,7 @@ import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import type { Logger } from '../../logger.js'
-import { type Failure, lastWords } from './last-words.js'
+import { addLastWords, type Failure, lastWords } from './last-words.js'
 import type { Queryable } from '../logs/store.js'
 import { whileReserved } from '../claims/reservation.js'
 import type { SecretBox } from '../secrets/secrets.js'
@@ -114,16 +114,27 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
 }
 
 /** Traffic has moved: the router is told, and the failed version goes when it has answered what it was asked. */
-async function announce(
-  { app, failed, before, failure: { why } }: Return,
-  { tools, logger }: Parts,
-  signal: AbortSignal,
-): Promise<void> {
+async function announce(wanted: Return, parts: Parts, signal: AbortSignal): Promise<void> {
+  const { app, failed, before, failure } = wanted
+  const { tools, logger } = parts
   for (const id of [failed.id, before.id]) tools.wakeups.notify('deployment', id)
   tools.wakeups.notify('route', failed.stageId)
   await tools.router.apply().catch(() => undefined)
-  logger.warn('traffic went back to the version before', { failed: failed.id, serving: before.id, why })
+  logger.warn('traffic went back to the version before', {
+    failed: failed.id,
+    serving: before.id,
+    why: failure.why,
+  })
+  await tellLastWords(wanted, parts).catch(() => undefined)
   await removeFailed(app, failed, tools, signal).catch(() => tools.wakeups.notify('stage', failed.stageId))
+}
+
+/** What came too late for the move, or not at all because the machine was busy: nobody can once the container is gone. */
+async function tellLastWords({ failed, failure, lastLines }: Return, parts: Parts): Promise<void> {
+  const { database, tools, secrets } = parts
+  const read = await lastLines
+  const lines = read.length > 0 ? read : await lastWords(failure, failed, tools.docker, secrets)
+  if (await addLastWords(failed, lines, database)) tools.wakeups.notify('deployment', failed.id)
 }
 
 async function readPair(database: DataSource, failedId: string): Promise<Pair | null> {

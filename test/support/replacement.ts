@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readConfig } from '../../src/config.js'
+import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { createGitBinary } from '../../src/engine/git/git-binary.js'
+import { NoRouter } from '../../src/engine/routing/router.js'
+import { SecretBox } from '../../src/engine/secrets/secrets.js'
+import { returnTraffic } from '../../src/engine/serving/return-traffic.js'
+import type { Tools } from '../../src/engine/steps/context.js'
+import { createLogger } from '../../src/logger.js'
+import { webApp } from './repository.js'
+import type { Scene } from './scene.js'
+import { until } from './server.js'
+
+/** No worker is up: an app's second version serves and is watched, the one before it runs and waits for its drain. */
+export interface Replacement {
+  readonly before: string
+  readonly failed: string
+  readonly tools: Tools
+  /** Tries to send traffic back to the version before. */
+  readonly back: () => Promise<boolean>
+  readonly isBack: () => Promise<void>
+}
+
+export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
+  const worker = await scene.workerHere()
+  const { app, deploymentId: before } = await scene.serving('steady')
+  await worker[Symbol.asyncDispose]()
+  const { Dockerfile = '', ...page } = webApp('second')
+  scene.repository.commit({ ...page, Dockerfile: `${Dockerfile}${more}\n` })
+  const dying = await scene.worker({ FAILPOINT: 'before:drain', WATCH_SECONDS: '600' })
+  const failed = await scene.deploy(app)
+  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  const tools = await toolsOf(scene)
+  const failure = { why: 'it failed', container: `steady-${failed}`, exitCode: null }
+  const back = () => returnTraffic(failed, failure, partsOf(scene, tools), new AbortController().signal)
+  return {
+    ...{ before, failed, tools, back },
+    isBack: async () => {
+      await until(20_000, async () => {
+        await back()
+        return (await scene.deployment(failed)).status === 'ROLLED_BACK'
+      })
+      assert.equal((await scene.deployment(before)).status, 'RUNNING')
+      assert.equal(await scene.askContainer(app), 'first')
+    },
+  }
+}
+
+export function partsOf({ own: { database } }: Scene, tools: Tools) {
+  return { database, tools, secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') }
+}
+
+export async function toolsOf(scene: Scene): Promise<Tools> {
+  const { docker, installation, own } = scene
+  const config = readConfig({ DOCKER_HOST: docker.host, DATA_DIR: installation.dataDir })
+  const [instance] = await scene.rows<{ id: string }>('SELECT id FROM instance')
+  return {
+    ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
+    git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
+    docker: new Dockerode({ ...config, warn: () => undefined }),
+    reach: () => undefined,
+    settings: { ...config, instanceId: instance?.id ?? '' },
+  }
+}
