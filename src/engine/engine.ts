@@ -55,6 +55,7 @@ export class Engine {
   readonly #running = new Set<{ abort: AbortController; done: Promise<void> }>()
   readonly #retiring = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #leaving = new AbortController()
   readonly #news = new WakeEvent()
   #loop: Promise<void> = Promise.resolve()
   #unsubscribes: (() => void)[] = []
@@ -97,6 +98,7 @@ export class Engine {
       sleep(this.options.stopGraceMs, undefined, { signal: timer.signal }).catch(() => undefined),
     ])
     timer.abort()
+    this.#leaving.abort()
     for (const { abort } of this.#running) abort.abort(new HandOverError('this worker is stopping'))
     await all
     await Promise.allSettled(this.#retiring)
@@ -171,7 +173,7 @@ export class Engine {
       logger.info('deployment is running', { deployment: deployment.id, app: work.app.name })
       if (replaced) this.#retire(replaced)
     } catch (reason) {
-      const stopped = { deployment, claim, log, reason, signal: abort.signal }
+      const stopped = { deployment, claim, log, reason, leaving: this.#leaving.signal }
       await settleFailure(this.parts, stopped).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })

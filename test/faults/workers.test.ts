@@ -72,6 +72,24 @@ describe('a worker that is asked to stop', () => {
     assert.ok(milliseconds < 3_000, `it took ${milliseconds} ms`)
   })
 
+  test('while what was cancelled cannot be ended, as the database is away: does not wait for it', async () => {
+    await using scene = await Scene.open()
+    const worker = await scene.worker({ LEASE_SECONDS: '300' })
+    const held = await hold(scene, 'start')
+    const id = await scene.deploy(await scene.app('undone'))
+    await held.reached(id)
+    const removal = scene.docker.hold(/^\/containers\/undone-[^/]+\/json/)
+    await scene.own.commands.deployments.cancel(id)
+    await removal.until()
+    await scene.proxy[Symbol.asyncDispose]()
+    removal.release()
+    held.release()
+    const milliseconds = await worker.stop('SIGTERM')
+    assert.equal(worker.child.exitCode, 0, worker.output)
+    assert.ok(milliseconds < 30_000, `it took ${milliseconds} ms`)
+    assert.equal((await scene.deployment(id)).status, 'STARTING')
+  })
+
   test('twice: ends at once, and the next worker takes up what it left', async () => {
     await using scene = await Scene.open()
     const worker = await scene.worker({ STOP_GRACE_SECONDS: '60' })

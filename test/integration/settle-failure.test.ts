@@ -40,13 +40,13 @@ describe('work that stopped', () => {
     return { database, tools, logger: createLogger('error') }
   }
   const settled = (deployment: Deployment, reason: Error, log: LogWriter | null = null) => {
-    const { signal } = new AbortController()
+    const { signal: leaving } = new AbortController()
     return settleFailure(partsOn(process.database), {
       deployment,
       claim: claimOf(deployment),
       log,
       reason,
-      signal,
+      leaving,
     })
   }
   async function row({ id }: Deployment): Promise<Row> {
@@ -81,11 +81,11 @@ describe('work that stopped', () => {
     async () => {
       const deployment = await claimed('unsettled')
       const away = new DataSource(process.database.options) // not connected
-      const work = new AbortController()
+      const stopping = new AbortController()
       const reason = new DeployError('BUILD_FAILED', 'the build failed')
-      const stopped = { deployment, claim: claimOf(deployment), log: null, reason, signal: work.signal }
+      const stopped = { deployment, claim: claimOf(deployment), log: null, reason, leaving: stopping.signal }
       const settling = settleFailure(partsOn(away), stopped)
-      work.abort(new HandOverError('this worker is stopping'))
+      stopping.abort()
       await assert.rejects(settling, /not (yet )?established|not connected|Driver/)
       assert.equal((await row(deployment)).status, 'CLONING')
     },

@@ -33,8 +33,8 @@ interface Stopped {
   /** Null: it stopped before there was anything to say. */
   readonly log: LogWriter | null
   readonly reason: unknown
-  /** Of the work; its reason is a HandOverError when the process stops, whatever stopped the work before. */
-  readonly signal: AbortSignal
+  /** Aborts when the process stops and its grace is over, whatever has stopped the work. */
+  readonly leaving: AbortSignal
 }
 
 const BACK_OFF_MS = 5_000
@@ -59,11 +59,10 @@ export function isRetried(reason: unknown, deployment: Deployment): boolean {
  * @throws LostClaimError when it is another worker's by now
  */
 export async function settleFailure(parts: Parts, stopped: Stopped): Promise<void> {
-  const { deployment, reason, signal } = stopped
+  const { deployment, reason, leaving } = stopped
   if (reason instanceof LostClaimError) throw reason
   // A process that stops does not wait for a database: the rescuer of another one gives it back.
-  const patienceMs = () =>
-    signal.reason instanceof HandOverError ? HAND_OVER_PATIENCE_MS : parts.tools.settings.leaseMs
+  const patienceMs = () => (leaving.aborted ? HAND_OVER_PATIENCE_MS : parts.tools.settings.leaseMs)
   const startedAt = performance.now()
   for (let attempt = 0; ; attempt++) {
     try {
