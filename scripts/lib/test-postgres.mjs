@@ -7,7 +7,7 @@ import { join } from 'node:path'
  * for it and removed afterwards. The database that tests copy is on it, migrated.
  */
 export async function withTestPostgres(work) {
-  const { makeTemplate } = await import('../../dist/test/support/database.js')
+  const { makeTemplate } = await import('../../dist/test/support/database-template.js')
   const given = process.env.TEST_DATABASE_URL
   if (given) {
     await makeTemplate(given)

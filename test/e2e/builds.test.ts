@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
+import { docker } from '../support/docker.js'
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
@@ -68,8 +68,7 @@ describe('an app says how it is built', () => {
       /^Building Dockerfile in ., target web, platform linux\/arm64, arguments GREETING, NPM_TOKEN$/m,
     )
     assert.match(log, /^Warning: the build argument NPM_TOKEN looks like a secret/m)
-    const image = execFileSync('docker', ['inspect', `mvp-stages:${deploymentId}`], { encoding: 'utf8' })
-    assert.match(image, /"Architecture": "arm64"/)
+    assert.match(docker('inspect', `mvp-stages:${deploymentId}`), /"Architecture": "arm64"/)
     const { app } = await graphql<{ app: object }>(
       port,
       'query ($id: ID!) { app(id: $id) { target platform buildArgs { key value } } }',
@@ -107,8 +106,7 @@ describe('an app says how it is built', () => {
       ...input,
     })
     await ended(deploymentId)
-    const imageOf = (id: string) =>
-      execFileSync('docker', ['inspect', '--format', '{{.Id}}', `mvp-again:${id}`], { encoding: 'utf8' })
+    const imageOf = (id: string) => docker('inspect', '--format', '{{.Id}}', `mvp-again:${id}`)
     const commit = repository.git('rev-parse', 'HEAD')
     const used = `Commit ${commit} with the same build settings is built already: using its image as mvp-again:`
     const second = await deploy(port, appId)
@@ -140,7 +138,7 @@ describe('an app says how it is built', () => {
     await update(appId, { target: 'web' })
     await ended(await deploy(port, appId))
     await until(30_000, async () => !(await installation.containers()).includes(`gone-${deploymentId}`))
-    execFileSync('docker', ['rmi', `mvp-gone:${deploymentId}`])
+    docker('rmi', `mvp-gone:${deploymentId}`)
     await update(appId, { target: null })
     assert.match(await ended(await deploy(port, appId)), /^Building /m)
     assert.equal(await page('gone'), 'last')
@@ -167,7 +165,7 @@ describe('an app says how it is built', () => {
       30_000,
       async () => !(await installation.containers()).some((name) => name.startsWith('pinned-')),
     )
-    execFileSync('docker', ['rmi', `mvp-pinned:${deploymentId}`])
+    docker('rmi', `mvp-pinned:${deploymentId}`)
     await update(appId, { target: 'last', buildArgs: [] })
     await on('startStage')
     await until(60_000, async () => (await page('pinned')).startsWith('before for '))

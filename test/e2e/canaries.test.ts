@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { ChildWatch } from '../support/children.js'
@@ -14,6 +13,7 @@ import {
   type RuntimeLogEvent,
   stageOf,
 } from '../support/client.js'
+import { docker } from '../support/docker.js'
 import { BASE_IMAGE, freshStep, TestRepository } from '../support/repository.js'
 import { Installation, TOKEN } from '../support/server.js'
 import { textsInDatabase } from '../support/tables.js'
@@ -231,7 +231,6 @@ describe('ten secrets that a build and a container print, in pieces and in every
   })
 
   test('are in no layer of the image and no command line, and the process’s own log has none', () => {
-    const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8' })
     const image = `mvp-leaky:${deployments[0]}`
     assertNowhere([docker('history', '--no-trunc', image), docker('inspect', image)], 'the image')
     assert.match(docker('history', '--no-trunc', image), /pieces\.sh/)

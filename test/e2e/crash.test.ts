@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -7,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
+import { inspectContainer } from '../support/docker.js'
 import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, type ServerProcess, TOKEN, until } from '../support/server.js'
 
@@ -74,12 +74,15 @@ describe('a process that dies', () => {
     const { deploymentId } = await createApp(port, { name: 'steady-one', repoUrl: repository.url })
     await followLog(port, deploymentId)
     await server.kill()
-    const running = execFileSync('docker', ['ps', '--format', '{{.Names}}']).toString()
-    assert.match(running, new RegExp(`steady-one-${deploymentId}`))
+    assert.ok(await runs(`steady-one-${deploymentId}`))
     await installation.start(ENV)
     assert.equal((await installation.fetch('steady-one.localhost')).body, 'steady')
   })
 })
+
+async function runs(container: string): Promise<boolean> {
+  return (await inspectContainer<{ State: { Running: boolean } }>(container)).State.Running
+}
 
 describe('a process that is asked to stop', () => {
   test('ends within its time, hands its deployment back, and leaves the apps serving', async () => {
@@ -106,10 +109,7 @@ describe('a process that is asked to stop', () => {
     assert.equal((await closed)[0], 1001, 'going away')
     assert.ok(milliseconds < 30_000, `it took ${milliseconds} ms`)
     assert.equal(server.child.exitCode, 0, server.output)
-    assert.match(
-      execFileSync('docker', ['ps', '--format', '{{.Names}}']).toString(),
-      new RegExp(`stopping-${first}`),
-    )
+    assert.ok(await runs(`stopping-${first}`))
 
     await installation.start(ENV)
     const events = await followLog(port, second)

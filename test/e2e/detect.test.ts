@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { get, type IncomingHttpHeaders } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { BaseImages, noPython } from '../support/base-images.js'
 import { createApp, followLog, readDeployment } from '../support/client.js'
+import { docker } from '../support/docker.js'
 import { TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
@@ -78,9 +78,7 @@ describe('a repository without a Dockerfile', () => {
     assert.match(log, /^Not sent to the build: \.env\. /m)
     assert.equal(await page('node'), `hello ${secret.length} as 1000`)
     const [id] = (await installation.containers()).filter((name) => name.startsWith('node-'))
-    const sent = execFileSync('docker', ['exec', id ?? '', 'ls', '-a', '/app'], { encoding: 'utf8' }).split(
-      '\n',
-    )
+    const sent = docker('exec', id ?? '', 'ls', '-a', '/app').split('\n')
     assert.ok(sent.includes('server.js') && !sent.includes('.env'), sent.join())
   })
 

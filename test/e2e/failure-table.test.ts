@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { followLog, graphql, readDeployment } from '../support/client.js'
+import { docker, inspectContainer } from '../support/docker.js'
 import { SET } from '../support/mutations.js'
 import { BASE_IMAGE, slowStep, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
@@ -31,10 +31,6 @@ const RUDE = 'exec busybox nc -ll -p 8080 -e /bin/false'
 
 const EVENTS = `query ($id: ID!) { deployment(id: $id) { events { to } } }`
 
-function docker(...args: string[]): string {
-  return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-}
-
 /** Ends what runs in a container, as a crash would. Nobody waits for it: it ends with its container. */
 function crash(container: string, before = ':'): void {
   docker('exec', '--detach', container, '/bin/sh', '-c', `${before}; kill -9 -1`)
@@ -42,8 +38,8 @@ function crash(container: string, before = ':'): void {
 
 const breakForGood = (container: string) => crash(container, 'busybox touch /broken')
 
-function restartsOf(container: string): number {
-  return Number(docker('inspect', '-f', '{{.RestartCount}}', container))
+async function restartsOf(container: string): Promise<number> {
+  return (await inspectContainer<{ RestartCount: number }>(container)).RestartCount
 }
 
 async function statusOf({ port }: Installation, id: string): Promise<string> {
@@ -170,7 +166,7 @@ describe('the failure table', { concurrency: true }, () => {
     await returnsFrom(`crashing-${next.id}`, next.id, t)
     await until(SOON_MS, async () => (await page('crashing')) === 'old')
     breakForGood(`crashing-${app.first}`)
-    await until(SOON_MS, () => restartsOf(`crashing-${app.first}`) > 2)
+    await until(SOON_MS, async () => (await restartsOf(`crashing-${app.first}`)) > 2)
     assert.deepEqual((await historyOf(installation, app.first)).slice(-3), ['RUNNING', 'RETIRED', 'RUNNING'])
     assert.deepEqual((await historyOf(installation, next.id)).slice(-2), ['RUNNING', 'ROLLED_BACK'])
     await until(SOON_MS, async () => (await containersOf('crashing')).length === 1)
@@ -214,7 +210,7 @@ describe('the failure table', { concurrency: true }, () => {
     assert.equal(next.end, 'RUNNING', next.log)
     await until(SOON_MS, () => isOver(installation, next.id))
     crash(`lasting-${next.id}`)
-    await until(SOON_MS, () => restartsOf(`lasting-${next.id}`) === 1)
+    await until(SOON_MS, async () => (await restartsOf(`lasting-${next.id}`)) === 1)
     await until(SOON_MS, async () => (await page('lasting')) === 'new')
     assert.deepEqual(
       [await statusOf(installation, app.first), await statusOf(installation, next.id)],

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -8,6 +7,7 @@ import pg from 'pg'
 import type { Client } from 'graphql-ws'
 import { createApollo, followLog, followStatus } from '../support/apollo.js'
 import { wsClient } from '../support/client.js'
+import { inspectContainer } from '../support/docker.js'
 import { slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
@@ -106,11 +106,12 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
     assert.match(nobody.body, /No app here/)
   })
 
-  test('the container carries the three labels of Traefik and no privileges', () => {
-    const [container] = JSON.parse(docker('inspect', `shop-${first}`)) as [
-      { Config: { Labels: Record<string, string> }; HostConfig: Record<string, unknown> },
-    ]
+  test('the container carries the three labels of Traefik and no privileges', async () => {
     const name = `shop-${first}`
+    const container = await inspectContainer<{
+      Config: { Labels: Record<string, string> }
+      HostConfig: Record<string, unknown>
+    }>(name)
     assert.equal(container.Config.Labels['traefik.enable'], 'true')
     assert.equal(container.Config.Labels[`traefik.http.routers.${name}.rule`], `Host(\`${name}.localhost\`)`)
     assert.equal(container.Config.Labels[`traefik.http.services.${name}.loadbalancer.server.port`], '8080')
@@ -138,7 +139,7 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
       const statuses = await followStatus(apollo, second)
       assert.equal(statuses.at(-1)?.status, 'RUNNING')
       assert.equal((await installation.fetch('shop.localhost')).body, 'second page')
-      await until(15_000, () => !docker('ps', '-a', '--format', '{{.Names}}').includes(`shop-${first}`))
+      await until(15_000, async () => !(await installation.containers()).includes(`shop-${first}`))
     } finally {
       asking = false
       await requests
@@ -173,10 +174,6 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
     assert.equal((await installation.fetch('shop.localhost')).status, 404)
   })
 })
-
-function docker(...args: string[]): string {
-  return execFileSync('docker', args, { encoding: 'utf8' })
-}
 
 async function countRows(url: string): Promise<Record<string, number>> {
   const client = new pg.Client({ connectionString: url })

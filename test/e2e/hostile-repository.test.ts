@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { createApp, deploy, followLog, graphql, readDeployment, updateStage } from '../support/client.js'
+import { docker, inspectContainer } from '../support/docker.js'
 import { UPDATE_APP } from '../support/mutations.js'
 import { freshStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
@@ -17,8 +17,15 @@ function greedy(page: string): Record<string, string> {
   return { ...files, Dockerfile: `${files.Dockerfile}${wishes}` }
 }
 
+/** What is asked about a container. */
+interface Made {
+  readonly HostConfig: Readonly<Record<string, unknown>>
+  readonly NetworkSettings: { readonly Ports: Readonly<Record<string, unknown>> }
+  readonly Mounts: readonly { readonly Type: string; readonly Name: string; readonly Destination: string }[]
+}
+
 function volumes(): string[] {
-  return execFileSync('docker', ['volume', 'ls', '--quiet'], { encoding: 'utf8' }).split('\n')
+  return docker('volume', 'ls', '--quiet').split('\n')
 }
 
 /** The numbers are those of the classes in which the published vulnerabilities of such systems fall. */
@@ -67,10 +74,8 @@ describe('the shapes of published exploits, in a repository,', () => {
       await followLog(port, id)
       assert.equal((await readDeployment(port, id)).error, null)
       assert.equal((await installation.fetch('harmless.localhost')).body, 'harmless')
-      const env = execFileSync('docker', ['inspect', '-f', '{{json .Config.Env}}', `harmless-${id}`], {
-        encoding: 'utf8',
-      })
-      assert.ok((JSON.parse(env) as string[]).includes(`VALUE=${variables[0]?.value}`))
+      const { Config } = await inspectContainer<{ Config: { Env: string[] } }>(`harmless-${id}`)
+      assert.ok(Config.Env.includes(`VALUE=${variables[0]?.value}`))
       assert.ok(!existsSync(PWNED))
       await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: created.appId })
     } finally {
@@ -102,26 +107,19 @@ describe('the shapes of published exploits, in a repository,', () => {
 
   test('6: a container has the options that it is made with, whatever its image asks for', async () => {
     const name = (await installation.containers()).find((one) => one.startsWith('target-')) ?? ''
-    const format = '{{json .HostConfig}}'
-    const options = JSON.parse(
-      execFileSync('docker', ['inspect', '-f', format, name], { encoding: 'utf8' }),
-    ) as object
+    const made = await inspectContainer<Made>(name)
     const held = { Privileged: false, NetworkMode: 'longshore', PidMode: '', IpcMode: 'private', UTSMode: '' }
     for (const [key, value] of Object.entries({
       ...held,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges:true'],
     })) {
-      assert.deepEqual((options as Record<string, unknown>)[key], value, key)
+      assert.deepEqual(made.HostConfig[key], value, key)
     }
-    const inspected = (what: string) =>
-      JSON.parse(
-        execFileSync('docker', ['inspect', '-f', `{{json ${what}}}`, name], { encoding: 'utf8' }),
-      ) as unknown
-    const published = Object.values(inspected('.NetworkSettings.Ports') as Record<string, unknown>)
+    const published = Object.values(made.NetworkSettings.Ports)
     assert.ok(published.length > 4 && published.every((port) => port === null), 'no port of the host')
     // A volume of its own, which nobody can name, is all that an image can have.
-    const [mount, ...more] = inspected('.Mounts') as { Type: string; Name: string; Destination: string }[]
+    const [mount, ...more] = made.Mounts
     assert.deepEqual([mount?.Type, mount?.Destination, more], ['volume', '/data', []])
     const next = await deploy(port, appId)
     await followLog(port, next)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import {
   createApp,
@@ -10,6 +9,7 @@ import {
   tryGraphql,
   updateStage,
 } from '../support/client.js'
+import { inspectContainer } from '../support/docker.js'
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { rotateMasterKey } from '../support/rotation.js'
 import { Installation } from '../support/server.js'
@@ -111,11 +111,9 @@ describe('secrets of a stage', () => {
       ['EXTRA', 'GREETING'],
     )
     const id = await deployed()
-    const env = execFileSync('docker', ['inspect', '-f', '{{json .Config.Env}}', `secretive-${id}`], {
-      encoding: 'utf8',
-    })
-    const values = JSON.parse(env) as string[]
-    assert.ok(values.includes('EXTRA=a "b" $c') && values.includes('GREETING=hello\nthree'), env)
+    const { Config } = await inspectContainer<{ Config: { Env: string[] } }>(`secretive-${id}`)
+    for (const value of ['EXTRA=a "b" $c', 'GREETING=hello\nthree'])
+      assert.ok(Config.Env.includes(value), value)
     const wrong = {
       'A=1\nhunter22': 'line 2 ',
       'A=1\nB="hunter22': 'line 2:',
@@ -192,12 +190,10 @@ describe('secrets of a stage', () => {
       fields: [],
       variables: [],
     })
-    const limits = execFileSync(
-      'docker',
-      ['inspect', '-f', '{{.HostConfig.NanoCpus}}', `secretive-${rollback.id}`],
-      { encoding: 'utf8' },
+    const { HostConfig } = await inspectContainer<{ HostConfig: { NanoCpus: number } }>(
+      `secretive-${rollback.id}`,
     )
-    assert.equal(Number(limits), 1e9)
+    assert.equal(HostConfig.NanoCpus, 1e9)
   })
 
   test('are not compared between apps, nor before there is anything to compare', async () => {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import {
@@ -11,6 +10,7 @@ import {
   readEvents,
   updateStage,
 } from '../support/client.js'
+import { inspectContainer } from '../support/docker.js'
 import { slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
@@ -78,14 +78,14 @@ describe('a stage', () => {
         if (code !== 200) failures.push(code)
       }
     })()
-    const imageBefore = imageOf(serving)
+    const imageBefore = await imageOf(serving)
     await command('restartStage')
     const restarted = await newest()
     assert.notEqual(restarted, serving)
     const log = (await followLog(port, restarted)).map(({ text }) => text).join('')
     assert.match(log, /Using image mvp-curtain:\S+ without a build/)
     assert.doesNotMatch(log, /Building|Fetching/)
-    assert.equal(imageOf(restarted), imageBefore)
+    assert.equal(await imageOf(restarted), imageBefore)
     await until(15_000, async () => (await containers()).length === 1)
     asking = false
     await requests
@@ -172,10 +172,6 @@ describe('a stage', () => {
   }
 })
 
-function docker(...args: string[]): string[] {
-  return execFileSync('docker', args, { encoding: 'utf8' }).split('\n').filter(Boolean)
-}
-
-function imageOf(deploymentId: string): string | undefined {
-  return docker('inspect', '--format', '{{.Image}}', `curtain-${deploymentId}`)[0]
+async function imageOf(deploymentId: string): Promise<string> {
+  return (await inspectContainer<{ Image: string }>(`curtain-${deploymentId}`)).Image
 }

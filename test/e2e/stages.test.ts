@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import {
   createApp,
@@ -10,6 +9,7 @@ import {
   stageOf,
   tryGraphql,
 } from '../support/client.js'
+import { inspectContainer } from '../support/docker.js'
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 import { onDatabase } from '../support/tables.js'
@@ -82,9 +82,8 @@ describe('stages', () => {
     assert.match(log, /without a build/)
     assert.equal(promote.trigger, 'PROMOTE')
     assert.equal(await page('staged'), 'hello production from 8080')
-    const imageOf = (name: string) =>
-      execFileSync('docker', ['inspect', '-f', '{{.Image}}', name], { encoding: 'utf8' })
-    assert.equal(imageOf(`staged-${promote.id}`), imageOf(`staged-${id}`))
+    const imageOf = async (name: string) => (await inspectContainer<{ Image: string }>(name)).Image
+    assert.equal(await imageOf(`staged-${promote.id}`), await imageOf(`staged-${id}`))
     const DIFF =
       'query ($from: ID!, $to: ID!) { configurationDiff(from: $from, to: $to) { fields { field } } }'
     const { configurationDiff } = await graphql<{ configurationDiff: { fields: { field: string }[] } }>(
@@ -105,8 +104,7 @@ describe('stages', () => {
     const gone = 'mutation ($id: ID!) { deleteStage(id: $id) }'
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: true })
     assert.equal((await installation.fetch('preview--staged.localhost')).status, 404)
-    const names = () => execFileSync('docker', ['ps', '-a', '--format', '{{.Names}}'], { encoding: 'utf8' })
-    await until(15_000, () => !names().includes(`staged-${id}`))
+    await until(15_000, async () => !(await installation.containers()).includes(`staged-${id}`))
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: false })
   })
 
@@ -136,10 +134,10 @@ describe('stages', () => {
       assert.equal((await installation.fetch(name)).body.trim(), 'from 8080')
     const containers = async () => (await installation.containers()).sort()
     const ofBeta = [`staged-${beta}`, `staged-${beta}-2`]
-    for (const name of ofBeta) assert.equal(limitsOf(name), `${32 * MIB} 500000000 64`)
+    for (const name of ofBeta) assert.deepEqual(await limitsOf(name), [32 * MIB, 5e8, 64])
     const others = (await containers()).filter((name) => !ofBeta.includes(name))
     assert.equal((await containers()).length, others.length + 2)
-    for (const name of others) assert.equal(limitsOf(name), `${512 * MIB} 1000000000 512`)
+    for (const name of others) assert.deepEqual(await limitsOf(name), [512 * MIB, 1e9, 512])
 
     await graphql(port, 'mutation ($id: ID!) { deleteStage(id: $id) }', { id })
     assert.equal((await installation.fetch(host)).status, 404)
@@ -170,10 +168,8 @@ describe('stages', () => {
     )
     const again = await deploy(port, appId)
     await followLog(port, again)
-    const env = execFileSync('docker', ['inspect', '-f', '{{.Config.Env}}', `staged-${again}`], {
-      encoding: 'utf8',
-    })
-    assert.match(env, /EXTRA=a value nobody sees/)
+    const { Config } = await inspectContainer<{ Config: { Env: string[] } }>(`staged-${again}`)
+    assert.ok(Config.Env.includes('EXTRA=a value nobody sees'))
     const large = [{ key: 'LARGE', value: 'x'.repeat(32 * 1024) }]
     for (const count of [1, 2, 3]) await setVariables(id, [{ ...large[0], key: `LARGE_${count}` }])
     const refused = (await setVariables(id, [{ ...large[0], key: 'LARGE_4' }])).errors?.[0]
@@ -203,8 +199,10 @@ describe('stages', () => {
   })
 })
 
-/** Memory, processors and processes that a container may have. */
-function limitsOf(container: string): string {
-  const format = '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}'
-  return execFileSync('docker', ['inspect', '-f', format, container], { encoding: 'utf8' }).trim()
+/** Memory, billionths of processors, and processes that a container may have. */
+async function limitsOf(container: string): Promise<number[]> {
+  const { HostConfig } = await inspectContainer<{
+    HostConfig: { Memory: number; NanoCpus: number; PidsLimit: number }
+  }>(container)
+  return [HostConfig.Memory, HostConfig.NanoCpus, HostConfig.PidsLimit]
 }

@@ -4,7 +4,7 @@ import { readDeployment } from '../support/client.js'
 import { webApp } from '../support/repository.js'
 import { fetchHost, Installation, until } from '../support/server.js'
 import { scripted, type Serving, serving } from '../support/serving.js'
-import { inspect, startLabelStandIn } from '../support/traefik-labels.js'
+import { startLabelStandIn } from '../support/traefik-labels.js'
 import type { Gateway } from '../support/traefik.js'
 import { visit } from '../support/visit.js'
 
@@ -20,7 +20,7 @@ describe('ROUTER=traefik-labels, the labels read by a stand-in', () => {
 
   before(async () => {
     installation = await Installation.create()
-    gateway = await startLabelStandIn(async () => inspect(await installation.containers()))
+    gateway = await startLabelStandIn(() => installation.running())
     await installation.start({
       ROUTER: 'traefik-labels',
       TRAEFIK_URL: `http://127.0.0.1:${gateway.port}`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { followLog, graphql, readDeployment, readEvents, tryGraphql, updateStage } from '../support/client.js'
+import { docker, inspectContainer } from '../support/docker.js'
 import { webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 import { QUICK, scripted, SERVE, serving } from '../support/serving.js'
@@ -17,7 +17,6 @@ describe('traffic', () => {
   })
   after(() => installation[Symbol.asyncDispose]())
 
-  const names = () => execFileSync('docker', ['ps', '-a', '--format', '{{.Names}}'], { encoding: 'utf8' })
   const page = async (app: string) => (await installation.fetch(`${app}.localhost`)).body
 
   async function status(id: string): Promise<string> {
@@ -86,8 +85,8 @@ describe('traffic', () => {
       `RUNNING > RETIRED: replaced by ${broken.id}`,
       `RETIRED > RUNNING: ${broken.id} failed; serving again`,
     ])
-    await until(15_000, () => !names().includes(`watched-${broken.id}`))
-    assert.match(names(), new RegExp(`watched-${app.first}`))
+    await until(15_000, async () => !(await installation.containers()).includes(`watched-${broken.id}`))
+    assert.ok((await installation.containers()).includes(`watched-${app.first}`))
   })
 
   test('goes back when the new one becomes unhealthy', async () => {
@@ -118,17 +117,14 @@ describe('traffic', () => {
     assert.ok(Date.now() - startedAt < 15_000)
     assert.match(log, /without a build/)
     assert.equal(await page('returned'), 'one')
-    const pids = execFileSync('docker', [
-      'inspect',
-      '-f',
-      '{{.HostConfig.PidsLimit}}',
+    const { HostConfig } = await inspectContainer<{ HostConfig: { PidsLimit: number } }>(
       `returned-${rollback.id}`,
-    ])
-    assert.equal(pids.toString().trim(), '512')
+    )
+    assert.equal(HostConfig.PidsLimit, 512)
     const never = await tryGraphql(port, ROLLBACK, { id: app.appId, to: 'nope' })
     assert.equal(never.errors?.[0]?.extensions.code, 'NOT_FOUND')
-    execFileSync('docker', ['rm', '-f', `returned-${second.id}`], { stdio: 'ignore' })
-    execFileSync('docker', ['rmi', '-f', `mvp-returned:${second.id}`], { stdio: 'ignore' })
+    docker('rm', '-f', `returned-${second.id}`)
+    docker('rmi', '-f', `mvp-returned:${second.id}`)
     const gone = await graphql<{ rollback: { id: string } }>(port, ROLLBACK, { id: app.appId, to: second.id })
     await followLog(port, gone.rollback.id)
     assert.equal((await readDeployment(port, gone.rollback.id)).error?.code, 'IMAGE_GONE')
@@ -147,12 +143,8 @@ describe('traffic', () => {
     const seen = new Set<string>()
     for (let count = 0; count < 12; count++) seen.add(await page('many'))
     assert.equal(seen.size, 3)
-    assert.equal(
-      names()
-        .split('\n')
-        .filter((name) => name.startsWith(`many-${id}`)).length,
-      3,
-    )
+    const replicas = (await installation.containers()).filter((name) => name.startsWith(`many-${id}`))
+    assert.equal(replicas.length, 3)
   })
 
   test('reaches the user’s domains at once, and each belongs to one stage', async () => {

@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { docker } from './docker.js'
 import { BASE_IMAGE } from './repository.js'
 
 /**
@@ -91,14 +92,13 @@ export class BaseImages implements Disposable {
   /** Gives one of them the name that Dockerfiles call it by, unless an image of that name is here already. */
   alias(setting: keyof BaseImages['settings'], version: string, name: string): void {
     const image = this.settings[setting].replace('{version}', version)
-    const found = execFileSync('docker', ['images', '-q', name], { encoding: 'utf8' })
-    if (found.trim() !== '') return
-    execFileSync('docker', ['tag', image, name])
+    if (docker('images', '-q', name) !== '') return
+    docker('tag', image, name)
     this.#made.push(name)
   }
 
   [Symbol.dispose](): void {
-    execFileSync('docker', ['rmi', '-f', ...this.#made], { stdio: 'ignore' })
+    docker('rmi', '-f', ...this.#made)
   }
 
   #name(language: string): string {
@@ -148,13 +148,11 @@ function fillBasics(root: string): void {
     mkdirSync(join(root, folder), { recursive: true })
   chmodSync(join(root, 'tmp'), 0o1777)
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n')
-  const container = execFileSync('docker', ['create', BASE_IMAGE, 'x'], { encoding: 'utf8' }).trim()
+  const container = docker('create', BASE_IMAGE, 'x')
   try {
-    execFileSync('docker', ['cp', `${container}:/bin/busybox`, join(root, 'bin/busybox')], {
-      stdio: 'ignore',
-    })
+    docker('cp', `${container}:/bin/busybox`, join(root, 'bin/busybox'))
   } finally {
-    execFileSync('docker', ['rm', container], { stdio: 'ignore' })
+    docker('rm', container)
   }
   const names = execFileSync(join(root, 'bin/busybox'), ['--list'], { encoding: 'utf8' }).split('\n')
   for (const name of names.filter((one) => one !== '' && one !== 'busybox'))

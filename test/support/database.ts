@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
-import { openDatabase } from '../../src/database.js'
+import { onDatabase } from './tables.js'
 
 /** Databases of tests are copies of it: to migrate each of them takes three times as long. */
-const TEMPLATE = 'longshore_template'
+export const TEMPLATE = 'longshore_template'
 
 /** A database of this test's own on the server that `npm test` started. Disposing drops it. */
 export interface TestDatabase extends AsyncDisposable {
@@ -15,32 +14,15 @@ export async function createTestDatabase(template = TEMPLATE): Promise<TestDatab
   const server = process.env.TEST_DATABASE_URL
   if (!server) throw new Error('TEST_DATABASE_URL is not set: run the tests with npm test')
   const name = `test_${randomBytes(6).toString('hex')}`
-  await onServer(server, `CREATE DATABASE ${name} TEMPLATE ${template}`)
+  await onDatabase(server, `CREATE DATABASE ${name} TEMPLATE ${template}`)
   return {
     url: databaseUrl(server, name),
-    [Symbol.asyncDispose]: () => onServer(server, `DROP DATABASE ${name} WITH (FORCE)`),
+    [Symbol.asyncDispose]: async () => void (await onDatabase(server, `DROP DATABASE ${name} WITH (FORCE)`)),
   }
 }
 
-/** Once on each server, before {@link createTestDatabase}. */
-export async function makeTemplate(server: string): Promise<void> {
-  await onServer(server, `DROP DATABASE IF EXISTS ${TEMPLATE}`)
-  await onServer(server, `CREATE DATABASE ${TEMPLATE}`)
-  await (await openDatabase(databaseUrl(server, TEMPLATE))).destroy()
-}
-
-function databaseUrl(server: string, name: string): string {
+export function databaseUrl(server: string, name: string): string {
   const url = new URL(server)
   url.pathname = `/${name}`
   return url.href
-}
-
-async function onServer(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
 }

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { docker } from './docker.js'
 
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 const CONFIG = 'application/vnd.docker.container.image.v1+json'
@@ -58,7 +59,7 @@ export class TestRegistry implements AsyncDisposable {
     this.server.close()
     this.server.closeAllConnections()
     await once(this.server, 'close')
-    execFileSync('docker', ['image', 'rm', '-f', this.image], { stdio: 'ignore' })
+    docker('image', 'rm', '-f', this.image)
   }
 
   #answer({ url = '', headers }: IncomingMessage, response: ServerResponse): void {
@@ -97,7 +98,7 @@ function saved(image: string): Blob[] {
   const folder = mkdtempSync(join(tmpdir(), 'longshore-registry-'))
   try {
     const archive = join(folder, 'image.tar')
-    execFileSync('docker', ['save', '-o', archive, image])
+    docker('save', '-o', archive, image)
     execFileSync('tar', ['-xf', archive, '-C', folder])
     const read = (path: string) => readFileSync(join(folder, path))
     const [manifest] = JSON.parse(read('manifest.json').toString()) as { Config: string; Layers: string[] }[]

@@ -4,7 +4,13 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-const AUTHOR = ['-c', 'user.name=Test', '-c', 'user.email=test@longshore.invalid']
+/** Who commits; and nothing is tidied, which would be a process more for each commit. */
+const OPTIONS = [
+  'user.name=Test',
+  'user.email=test@longshore.invalid',
+  'gc.auto=0',
+  'maintenance.auto=false',
+].flatMap((option) => ['-c', option])
 
 /** A real Git repository in a temporary folder, made with the git binary. */
 export class TestRepository implements Disposable {
@@ -32,7 +38,7 @@ export class TestRepository implements Disposable {
   }
 
   git(...args: string[]): string {
-    return execFileSync('git', ['-C', this.folder, ...AUTHOR, ...args], { encoding: 'utf8' }).trim()
+    return execFileSync('git', ['-C', this.folder, ...OPTIONS, ...args], { encoding: 'utf8' }).trim()
   }
 
   [Symbol.dispose](): void {

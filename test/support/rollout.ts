@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { createApp, deploy, followLog, graphql, readDeployment, updateStage } from './client.js'
+import { docker } from './docker.js'
 import { echoApp, Timeline, versioned } from './load.js'
 import type { LoadOrder } from './load-process.js'
 import { TestRepository } from './repository.js'
@@ -59,7 +59,7 @@ export class Rollout implements AsyncDisposable {
   async sickens(version: string, before: string): Promise<void> {
     const id = await this.good(version)
     this.timeline.mayBegin(before)
-    execFileSync('docker', ['exec', `load-${id}`, 'busybox', 'rm', '/www/health'])
+    docker('exec', `load-${id}`, 'busybox', 'rm', '/www/health')
     const { port } = this.installation
     await until(BACK_MS, async () => (await readDeployment(port, id)).status === 'ROLLED_BACK')
     await this.#seen(before)

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -6,8 +6,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { createTestDatabase, type TestDatabase } from './database.js'
+import { containerNames, docker, imageNames, runningContainers } from './docker.js'
+import { onDatabase } from './tables.js'
 
 /** Made of dist/src by scripts/lib/server-bundle.mjs. */
 const ENTRY = new URL('../server/main.js', import.meta.url).href
@@ -17,6 +18,7 @@ export const TOKEN = 'a-token-only-for-tests'
 export class Installation implements AsyncDisposable {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'longshore-data-'))
   readonly processes: ServerProcess[] = []
+  #id: string | undefined
 
   private constructor(
     readonly database: TestDatabase,
@@ -53,12 +55,17 @@ export class Installation implements AsyncDisposable {
 
   /** Names of its containers, running or not: never those that another run on this machine has left. */
   async containers(): Promise<string[]> {
-    return docker('ps', '-a', ...(await this.#ours()), '--format', '{{.Names}}')
+    return containerNames(await this.#label())
+  }
+
+  /** What the engine says of those of its containers that run, as far as `T` reads it. */
+  async running<T>(): Promise<T[]> {
+    return runningContainers(await this.#label())
   }
 
   /** Its images, as repository:tag. */
   async images(): Promise<string[]> {
-    return docker('images', ...(await this.#ours()), '--format', '{{.Repository}}:{{.Tag}}')
+    return imageNames(await this.#label())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -76,12 +83,13 @@ export class Installation implements AsyncDisposable {
     if (images.length > 0) docker('rmi', '-f', ...images)
   }
 
-  async #ours(): Promise<string[]> {
-    const client = new pg.Client({ connectionString: this.database.url })
-    await client.connect()
-    const found = await client.query<{ id: string }>('SELECT id FROM instance').catch(() => ({ rows: [] }))
-    await client.end()
-    return ['--filter', `label=longshore.instance=${found.rows[0]?.id ?? 'none'}`]
+  /** What all that is its own carries; the id is there from the first start on. */
+  async #label(): Promise<string> {
+    this.#id ??= await onDatabase(this.database.url, 'SELECT id FROM instance').then(
+      ([row]) => row?.id as string | undefined,
+      () => undefined,
+    )
+    return `longshore.instance=${this.#id ?? 'none'}`
   }
 }
 
@@ -122,11 +130,6 @@ export class ServerProcess {
   kill(): Promise<number> {
     return this.stop('SIGKILL')
   }
-}
-
-/** Lines that the docker command line writes. */
-function docker(...args: string[]): string[] {
-  return execFileSync('docker', args, { encoding: 'utf8' }).split('\n').filter(Boolean)
 }
 
 /** After a question that took longer the next one waits three times as long as it took, at most a second. */

@@ -1,13 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import { tokenize } from './rules.js'
 import { type Dynamic, type Gateway, serve } from './traefik.js'
 
 /** As long as Traefik may take to hear of a container. */
 const FRESH_MS = 300
+/** That one is gone it hears soon: its address may be another app's next. */
+const LOOK_MS = 50
 
-/** What Docker says of a container, as far as Traefik reads it. */
+/** What Docker's list of containers that run says of one, as far as Traefik reads it. */
 export interface Container {
-  readonly Config: { readonly Labels: Readonly<Record<string, string>> }
+  readonly Id: string
+  readonly Labels: Readonly<Record<string, string>>
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> }
 }
 
@@ -18,37 +20,33 @@ export interface Container {
  * @param find gives the containers that run
  */
 export async function startLabelStandIn(find: () => Promise<Container[]>): Promise<Gateway> {
-  let dynamic = dynamicOf(await find())
+  let since = new Map<string, number>()
+  let dynamic: Dynamic = {}
+  const look = async () => {
+    const found = await find()
+    const now = performance.now()
+    since = new Map(found.map(({ Id }) => [Id, since.get(Id) ?? now]))
+    dynamic = dynamicOf(found.filter(({ Id }) => now - (since.get(Id) ?? now) >= FRESH_MS))
+  }
+  await look()
   let looking: Promise<void> | null = null
-  const look = setInterval(() => {
-    looking ??= find()
-      .then((found) => void (dynamic = dynamicOf(found)))
-      .catch(() => undefined) // one was removed between the two calls
-      .finally(() => (looking = null))
-  }, FRESH_MS)
+  const timer = setInterval(() => void (looking ??= look().finally(() => (looking = null))), LOOK_MS)
   const gateway = await serve(() => dynamic)
   return {
     ...gateway,
     async [Symbol.asyncDispose]() {
-      clearInterval(look)
+      clearInterval(timer)
       await looking
       await gateway[Symbol.asyncDispose]()
     },
   }
 }
 
-/** Containers of the Docker engine, by name. */
-export function inspect(names: readonly string[]): Container[] {
-  if (names.length === 0) return []
-  return JSON.parse(execFileSync('docker', ['inspect', ...names], { encoding: 'utf8' })) as Container[]
-}
-
 function dynamicOf(containers: readonly Container[]): Dynamic {
   const routers: NonNullable<Dynamic['routers']> = {}
   const services: NonNullable<Dynamic['services']> = {}
   const dropped = new Set<string>()
-  for (const { Config, NetworkSettings } of containers) {
-    const labels = Config.Labels
+  for (const { Labels: labels, NetworkSettings } of containers) {
     const address = NetworkSettings.Networks.longshore?.IPAddress
     if (labels['traefik.enable'] !== 'true' || !address) continue
     for (const [name, port] of named(labels, 'services', 'loadbalancer.server.port')) {
@@ -69,7 +67,7 @@ function dynamicOf(containers: readonly Container[]): Dynamic {
 }
 
 /** Values of `traefik.http.{kind}.{name}.{option}`, with their names. */
-function named(labels: Container['Config']['Labels'], kind: string, option: string): [string, string][] {
+function named(labels: Container['Labels'], kind: string, option: string): [string, string][] {
   return Object.entries(labels).flatMap(([label, value]): [string, string][] => {
     const [, name] = new RegExp(`^traefik\\.http\\.${kind}\\.([^.]+)\\.${option}$`).exec(label) ?? []
     return name === undefined ? [] : [[name, value]]
