@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hold } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
@@ -122,4 +125,24 @@ describe('what is removed', () => {
     await scene.reaches(id, 'RUNNING')
     await lawsHold(scene)
   })
+})
+
+test('an app that is deleted is there until its mirror, which goes last, has gone as well', async () => {
+  await using scene = await Scene.open()
+  await using _worker = await scene.workerHere()
+  const { app } = await scene.serving('last')
+  const locked = await hold(scene, 'clone')
+  const deleted = scene.own.commands.apps.delete(app.id)
+  const isLeft = async () => (await scene.rows('SELECT 1 FROM app')).length === 1
+  await until(10_000, () => ![...scene.docker.images.values()].some(({ tags }) => /last/.test(tags.join())))
+  await sleep(500)
+  assert.equal(await isLeft(), true)
+  locked.release()
+  assert.equal(await deleted, true)
+  assert.equal(await isLeft(), false)
+  const mirrors = readdirSync(join(scene.installation.dataDir, 'mirrors'))
+  assert.deepEqual(
+    mirrors.filter((name) => name !== 'home'),
+    [],
+  )
 })

@@ -69,15 +69,14 @@ export class Recoverer implements AsyncDisposable {
     for (const { id, names } of images)
       for (const name of names.length > 0 ? ownNames(settings.imagePrefix, names) : [id])
         await docker.removeImage(name)
+    const sharing = 'SELECT 1 FROM app WHERE repo_url = $1 AND deleted_at IS NULL LIMIT 1'
+    const sharers = await this.database.query<unknown[]>(sharing, [app.repo_url])
+    if (sharers.length === 0) await git.forget(app.repo_url)
+    // Last: as long as there is a row, somebody goes on with what is left.
     await this.database.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])
     })
-    const [left] = await this.database.query<{ count: string }[]>(
-      'SELECT count(*) FROM app WHERE repo_url = $1',
-      [app.repo_url],
-    )
-    if (left?.count === '0') await git.forget(app.repo_url)
     this.logger.info('removed an app with all that ran for it', { app: app.id })
   }
 }
