@@ -85,8 +85,18 @@ describe('what is removed', () => {
   })
 
   test('are apps, each by itself: one that cannot go holds up neither the others nor a rescue', async () => {
-    await using _worker = await scene.workerHere()
+    const dead = await scene.worker()
     const [stuck, other] = [await scene.serving('stuck'), await scene.serving('other')]
+    const held = await hold(scene, 'build')
+    scene.repository.commit(webApp('rescued'))
+    const id = await scene.deploy(await scene.app('rescued'))
+    await held.reached(id)
+    await dead.kill()
+    const leaseEnds = (sql: string) =>
+      scene.sql.query(`UPDATE deployment SET lease_until = ${sql} WHERE id = $1`, [id])
+    await leaseEnds(`now() + interval '1 hour'`)
+
+    await using _worker = await scene.workerHere()
     const stop = new RegExp(`^/containers/${scene.docker.container(`stuck-${stuck.deploymentId}`)?.id}/stop`)
     const stopping = scene.docker.hold(stop)
     // They wait until the apps are gone.
@@ -95,21 +105,11 @@ describe('what is removed', () => {
     deleted.push(scene.own.commands.apps.delete(other.app.id))
     await until(
       5_000,
-      async () => (await scene.rows('SELECT 1 FROM app WHERE deleted_at IS NULL')).length === 1,
+      async () => (await scene.rows('SELECT 1 FROM app WHERE deleted_at IS NULL')).length === 2,
     )
-
-    const held = await hold(scene, 'build')
-    scene.repository.commit(webApp('rescued'))
-    const id = await scene.deploy(await scene.app('rescued'))
-    await held.reached(id)
-    const { epoch } = await scene.deployment(id)
-    await until(5_000, async () => {
-      // As if its worker were dead; it lives, and may renew the lease in between.
-      const dead = 'UPDATE deployment SET lease_until = now() WHERE id = $1 AND epoch = $2'
-      await scene.sql.query(dead, [id, epoch])
-      scene.own.wakeups.notify('queue', id)
-      return (await scene.events(id)).lastIndexOf('PENDING') > 0
-    })
+    await leaseEnds('now()')
+    scene.own.wakeups.notify('queue', id)
+    await until(5_000, async () => (await scene.events(id)).lastIndexOf('PENDING') > 0)
 
     const fault = scene.docker.fault({ path: stop, kind: 'error500', times: 1_000 })
     stopping.release('fail')
