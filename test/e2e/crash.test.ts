@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
-import { inspectContainer } from '../support/docker.js'
+import { isRunning } from '../support/docker.js'
 import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, type ServerProcess, TOKEN, until } from '../support/server.js'
 
@@ -74,15 +74,11 @@ describe('a process that dies', () => {
     const { deploymentId } = await createApp(port, { name: 'steady-one', repoUrl: repository.url })
     await followLog(port, deploymentId)
     await server.kill()
-    assert.ok(await runs(`steady-one-${deploymentId}`))
+    assert.ok(await isRunning(`steady-one-${deploymentId}`))
     await installation.start(ENV)
     assert.equal((await installation.fetch('steady-one.localhost')).body, 'steady')
   })
 })
-
-async function runs(container: string): Promise<boolean> {
-  return (await inspectContainer<{ State: { Running: boolean } }>(container)).State.Running
-}
 
 describe('a process that is asked to stop', () => {
   test('ends within its time, hands its deployment back, and leaves the apps serving', async () => {
@@ -109,7 +105,7 @@ describe('a process that is asked to stop', () => {
     assert.equal((await closed)[0], 1001, 'going away')
     assert.ok(milliseconds < 30_000, `it took ${milliseconds} ms`)
     assert.equal(server.child.exitCode, 0, server.output)
-    assert.ok(await runs(`stopping-${first}`))
+    assert.ok(await isRunning(`stopping-${first}`))
 
     await installation.start(ENV)
     const events = await followLog(port, second)

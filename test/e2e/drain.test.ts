@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { readDeployment } from '../support/client.js'
-import { docker, inspectContainer } from '../support/docker.js'
+import { docker, isRunning } from '../support/docker.js'
 import { Installation, until } from '../support/server.js'
 import { QUICK, scripted, SERVE, serving, STUBBORN } from '../support/serving.js'
 import { visit } from '../support/visit.js'
@@ -25,8 +25,6 @@ printf "Content-Type: text/plain\\r\\n\\r\\n%s" "slow ${page}"
   }
 }
 
-const runs = async (container: string) =>
-  (await inspectContainer<{ State: { Running: boolean } }>(container)).State.Running
 const inside = (container: string, ...command: string[]) =>
   docker('exec', container, '/bin/busybox', ...command)
 
@@ -71,7 +69,7 @@ describe('drains', { concurrency: true }, () => {
     const next = await app.next(scripted(SERVE, 'new'))
     assert.equal(next.end, 'RUNNING', next.log)
     await soon(async () => (await page('stubborn')) === 'new')
-    assert.ok(await runs(`stubborn-${app.first}`))
+    assert.ok(await isRunning(`stubborn-${app.first}`))
     await soon(async () => (await containersOf('stubborn')).length === 1)
     assert.equal(await statusOf(app.first), 'RETIRED')
     assert.deepEqual(seen.failures, [])
@@ -84,7 +82,7 @@ describe('drains', { concurrency: true }, () => {
     const { answer } = await ask('removed', app.first)
     const next = await app.next(scripted(SERVE, 'new'))
     assert.equal(next.end, 'RUNNING', next.log)
-    assert.ok(await runs(`removed-${app.first}`), 'it drains')
+    assert.ok(await isRunning(`removed-${app.first}`), 'it drains')
     docker('rm', '-f', `removed-${app.first}`)
     assert.ok(await answer)
     assert.equal(await page('removed'), 'new')
@@ -105,7 +103,7 @@ describe('drains', { concurrency: true }, () => {
     inside(failed, 'rm', '/www/well')
     await soon(async () => (await statusOf(next.id)) === 'ROLLED_BACK')
     await soon(async () => (await page('patient')) === 'old')
-    assert.deepEqual([await runs(failed), hasEnded()], [true, false])
+    assert.deepEqual([await isRunning(failed), hasEnded()], [true, false])
     inside(failed, 'touch', '/go')
     assert.deepEqual(await answer, { status: 200, body: 'slow new' })
     const answeredAt = performance.now()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp, deploy, followLog, graphql } from '../support/client.js'
-import { hold } from '../support/hold.js'
+import { hold, underWay } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
 import type { CutOptions } from '../support/postgres-proxy.js'
 import { webApp } from '../support/repository.js'
@@ -52,10 +52,7 @@ describe('a database that', () => {
 
   test('does not answer: who cannot renew its lease gives up before it ends, and begins again', async () => {
     await using scene = await Scene.open()
-    const worker = await scene.worker({ LEASE_SECONDS: '4' })
-    const held = await hold(scene, 'build')
-    const id = await scene.deploy(await scene.app('patient'))
-    await held.reached(id)
+    const { worker, held, id } = await underWay(scene, 'build', { LEASE_SECONDS: '4' })
     const aborted = scene.docker.builds.aborted
     scene.proxy.pause()
     const pausedAt = performance.now()

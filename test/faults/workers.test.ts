@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rescueExpired } from '../../src/engine/claims/rescue.js'
-import { hold, HELD_AT } from '../support/hold.js'
+import { hold, HELD_AT, underWay } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
 import { Scene } from '../support/scene.js'
@@ -41,11 +41,8 @@ describe('a worker that is asked to stop', () => {
 
   test('ends what ends within the grace, and takes nothing new', async () => {
     await using scene = await Scene.open()
-    const worker = await scene.worker({ STOP_GRACE_SECONDS: '60', ENGINE_CONCURRENCY: '2' })
-    const held = await hold(scene, 'build')
-    const app = await scene.app('ends')
-    const id = await scene.deploy(app)
-    await held.reached(id)
+    const env = { STOP_GRACE_SECONDS: '60', ENGINE_CONCURRENCY: '2' }
+    const { worker, held, app, id } = await underWay(scene, 'build', env)
     const ended = once(worker.child, 'exit')
     worker.child.kill('SIGTERM')
     await until(5_000, () => worker.output.includes('once more to end at once'))
@@ -74,11 +71,8 @@ describe('a worker that is asked to stop', () => {
 
   test('while what was cancelled cannot be ended, as the database is away: does not wait for it', async () => {
     await using scene = await Scene.open()
-    const worker = await scene.worker({ LEASE_SECONDS: '300' })
-    const held = await hold(scene, 'start')
-    const id = await scene.deploy(await scene.app('undone'))
-    await held.reached(id)
-    const removal = scene.docker.hold(/^\/containers\/undone-[^/]+\/json/)
+    const { worker, held, id } = await underWay(scene, 'start', { LEASE_SECONDS: '300' })
+    const removal = scene.docker.hold(/^\/containers\/held-[^/]+\/json/)
     await scene.own.commands.deployments.cancel(id)
     await removal.until()
     await scene.proxy[Symbol.asyncDispose]()
@@ -92,10 +86,7 @@ describe('a worker that is asked to stop', () => {
 
   test('twice: ends at once, and the next worker takes up what it left', async () => {
     await using scene = await Scene.open()
-    const worker = await scene.worker({ STOP_GRACE_SECONDS: '60' })
-    const held = await hold(scene, 'build')
-    const id = await scene.deploy(await scene.app('hasty'))
-    await held.reached(id)
+    const { worker, held, id } = await underWay(scene, 'build', { STOP_GRACE_SECONDS: '60' })
     worker.child.kill('SIGTERM')
     await until(5_000, () => worker.output.includes('once more to end at once'))
     const ended = once(worker.child, 'exit')

@@ -33,6 +33,11 @@ export function inspectContainer<T>(name: string): Promise<T> {
   return get<T>(`/containers/${name}/json`)
 }
 
+/** Whether a container runs. Fails where there is none. */
+export async function isRunning(name: string): Promise<boolean> {
+  return (await inspectContainer<{ State: { Running: boolean } }>(name)).State.Running
+}
+
 async function get<T>(path: string): Promise<T> {
   const answer = await engine.call('GET', path)
   if (answer.status !== 200) throw new Error(`the Docker engine answers ${answer.status}: ${answer.text}`)

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { withMirrorLock } from '../../src/engine/git/mirror-lock.js'
-import type { Scene } from './scene.js'
+import type { AppUnderTest, Scene } from './scene.js'
+import type { ServerProcess } from './server.js'
 
 /** Where a deployment can be held. */
 export const HELD_AT = ['clone', 'build', 'create', 'start', 'keep-running'] as const
@@ -45,4 +46,26 @@ export async function hold(scene: Scene, place: HeldAt): Promise<Hold> {
     withMirrorLock(join(root, `${hash}.git`), AbortSignal.timeout(10_000), untilReleased).catch(reject)
   })
   return { reached: (id) => scene.reaches(id, 'CLONING'), release }
+}
+
+export interface UnderWay {
+  readonly worker: ServerProcess
+  readonly held: Hold
+  readonly app: AppUnderTest
+  /** The deployment. */
+  readonly id: string
+}
+
+/** Starts a worker, and holds its deployment of a new app, `held`, at `place`. */
+export async function underWay(
+  scene: Scene,
+  place: HeldAt,
+  env: Readonly<Record<string, string>> = {},
+): Promise<UnderWay> {
+  const worker = await scene.worker(env)
+  const held = await hold(scene, place)
+  const app = await scene.app('held')
+  const id = await scene.deploy(app)
+  await held.reached(id)
+  return { worker, held, app, id }
 }
