@@ -3,11 +3,11 @@ import { after, before, describe, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { followLog, graphql, readDeployment } from '../support/client.js'
-import { docker, inspectContainer } from '../support/docker.js'
+import { docker, inspectContainer, isRunning } from '../support/docker.js'
 import { SET } from '../support/mutations.js'
-import { BASE_IMAGE, slowStep, webApp } from '../support/repository.js'
+import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
-import { scripted, SERVE, serving, STUBBORN } from '../support/serving.js'
+import { QUICK, scripted, SERVE, serving, STUBBORN } from '../support/serving.js'
 import { visit } from '../support/visit.js'
 
 // The rows of the failure table (docs/states.md) that no other test shows on the real engine. What the apps do takes
@@ -26,6 +26,8 @@ const SOON_MS = 30_000
 const STOP_GRACE_MS = 10_000
 /** Serves until it is broken, and then ends whenever it is started. */
 const FRAGILE = `[ -e /broken ] && exit 7; ${SERVE}`
+/** Does not serve before {@link openGate}, however long a busy test takes until then. */
+const GATED = `until [ -e /open ]; do busybox sleep 0.1; done; ${SERVE}`
 /** Accepts connections, and closes each of them. */
 const RUDE = 'exec busybox nc -ll -p 8080 -e /bin/false'
 
@@ -37,6 +39,15 @@ function crash(container: string, before = ':'): void {
 }
 
 const breakForGood = (container: string) => crash(container, 'busybox touch /broken')
+
+/** Where the container has not come yet, or is about to go, nothing is opened. */
+function openGate(container: string): void {
+  try {
+    docker('exec', container, '/bin/busybox', 'touch', '/open')
+  } catch {
+    return
+  }
+}
 
 async function restartsOf(container: string): Promise<number> {
   return (await inspectContainer<{ RestartCount: number }>(container)).RestartCount
@@ -136,18 +147,25 @@ describe('the failure table', { concurrency: true }, () => {
   })
 
   test('switch: a claim that is lost right before the commit changes nothing; the next attempt runs', async () => {
-    await using app = await serving(installation, 'late', webApp('old'))
+    await using app = await serving(installation, 'late', webApp('old'), { ...QUICK, deadlineSeconds: 120 })
     await using seen = visit(installation.routerPort, 'late.localhost')
-    const id = await app.begin(webApp('new', [slowStep(1)]))
-    await is(id, 'BUILDING')
+    const id = await app.begin(scripted(GATED, 'new'))
+    await followLog(port, id, 0, (events) => events.at(-1)?.phase === 'STARTING')
+    await until(SOON_MS, () => isRunning(`late-${id}`).catch(() => false))
     await withDatabase(installation, async (client) => {
       await client.query('BEGIN')
       await client.query('SELECT 1 FROM stage WHERE id = $1 FOR UPDATE', [app.stageId])
+      openGate(`late-${id}`)
       await until(SOON_MS, () => switchWaits(installation))
       const steal = 'UPDATE deployment SET epoch = epoch + 1, lease_until = now() WHERE id = $1'
       await withDatabase(installation, (thief) => thief.query(steal, [id]))
       assert.equal(await page('late'), 'old')
       await client.query('COMMIT')
+    })
+    // The next attempt has a container of its own.
+    await until(SOON_MS, async () => {
+      openGate(`late-${id}`)
+      return (await statusOf(installation, id)) === 'RUNNING'
     })
     const log = (await followLog(port, id)).map(({ text }) => text).join('')
     assert.match(log, /Back in the queue: the worker that held it stopped/)
