@@ -77,8 +77,11 @@ test('what a stage served is not stopped when the stage was started again', asyn
   await servesAgain()
 })
 
-test('last lines that come after traffic has gone back, or at a second reading, are told all the same', async () => {
-  for (const fault of [{ kind: 'delay', ms: 3_000 }, { kind: 'error500' }] as const) {
+test('last lines that come after traffic has gone back, or at a later reading, are told all the same', async () => {
+  for (const fault of [
+    { kind: 'delay', ms: 3_000 },
+    { kind: 'error500', times: 3 },
+  ] as const) {
     await using scene = await Scene.open()
     const { failed, back } = await replaced(scene, `CMD ["/bin/busybox", "sh", "-c", "echo last; ${SERVE}"]`)
     scene.docker.fault({ path: /\/logs/, ...fault })

@@ -33,19 +33,19 @@ export async function howItEnded(container: string, state: ContainerState, docke
 }
 
 /**
- * What the container that failed wrote last: at most 100 lines, secrets masked. Empty when it cannot be read within
- * 5 s, or when it is not known what has to be masked. Never rejects.
+ * What the container that failed wrote last: at most 100 lines, secrets masked. Null when it cannot be read within 5 s;
+ * empty when it wrote nothing, or when it is not known what has to be masked. Never rejects.
  */
 export async function lastWords(
   { container }: Failure,
   failed: Deployment,
   docker: Docker,
   secrets: SecretBox,
-): Promise<string[]> {
+): Promise<string[] | null> {
   const redactor = redactorFor(failed, secrets)
   if (container === null || redactor === null) return []
-  const lines = await soon(docker.lastLines(container, LAST_LINES), LINES_MS, [])
-  return cleanLines(lines, (text) => redactor.mask(text))
+  const lines = await soon(docker.lastLines(container, LAST_LINES), LINES_MS, null)
+  return lines && cleanLines(lines, (text) => redactor.mask(text))
 }
 
 /** Gives a deployment that was rolled back without last lines those that were read since; false: it has some, or none came. */
@@ -74,6 +74,6 @@ function redactorFor({ stageId, configuration }: Deployment, secrets: SecretBox)
   }
 }
 
-function soon<T>(work: Promise<T>, ms: number, otherwise: T): Promise<T> {
-  return bounded(() => work, ms).catch(() => otherwise)
+function soon<T, Otherwise>(work: Promise<T>, ms: number, otherwise: Otherwise): Promise<T | Otherwise> {
+  return bounded<T | Otherwise>(() => work, ms).catch(() => otherwise)
 }

@@ -20,6 +20,9 @@ import { wake } from './wake.js'
 const MAX_WAIT_SECONDS = 30
 /** The version before answers: so much longer its traffic waits for the last lines of the one that failed. */
 const LINES_WAIT_MS = 1_000
+/** So often the lines of a version that is stopped are asked for; an answer is waited for 5 s, and for the next a second. */
+const LINES_TIMES = 5
+const LINES_EVERY_MS = 1_000
 
 interface Parts {
   readonly database: DataSource
@@ -38,7 +41,7 @@ interface Pair {
 interface Return extends Pair {
   readonly failure: Failure
   /** Of the container that failed; read while the version before is woken, as it is removed when traffic is back. */
-  readonly lastLines: Promise<readonly string[]>
+  readonly lastLines: Promise<readonly string[] | null>
 }
 
 /** SQL: the deployment `d` has a successor that could still fail. */
@@ -105,7 +108,7 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
     error_phase: DeploymentStatus.RUNNING,
     error_message: `rolled back to ${before.id}: ${failure.why}`,
     error_exit_code: failure.exitCode,
-    error_last_lines: await Promise.race([wanted.lastLines, sleep(LINES_WAIT_MS, [])]),
+    error_last_lines: (await Promise.race([wanted.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [],
   }
   const returned = await step(tools, 'return', () =>
     database.transaction((manager) => switchBack(manager, wanted, addresses, error, drainMs(tools))),
@@ -115,7 +118,7 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
 
 /** Traffic has moved: the router is told, and the failed version goes when it has answered what it was asked. */
 async function announce(wanted: Return, parts: Parts, signal: AbortSignal): Promise<void> {
-  const { app, failed, before, failure } = wanted
+  const { failed, before, failure } = wanted
   const { tools, logger } = parts
   for (const id of [failed.id, before.id]) tools.wakeups.notify('deployment', id)
   tools.wakeups.notify('route', failed.stageId)
@@ -125,16 +128,14 @@ async function announce(wanted: Return, parts: Parts, signal: AbortSignal): Prom
     serving: before.id,
     why: failure.why,
   })
-  await tellLastWords(wanted, parts).catch(() => undefined)
-  await removeFailed(app, failed, tools, signal).catch(() => tools.wakeups.notify('stage', failed.stageId))
+  await tell(failed, (await wanted.lastLines) ?? [], parts)
+  await removeFailed(wanted, parts, signal).catch(() => tools.wakeups.notify('stage', failed.stageId))
 }
 
-/** What came too late for the move, or not at all because the machine was busy: nobody can once the container is gone. */
-async function tellLastWords({ failed, failure, lastLines }: Return, parts: Parts): Promise<void> {
-  const { database, tools, secrets } = parts
-  const read = await lastLines
-  const lines = read.length > 0 ? read : await lastWords(failure, failed, tools.docker, secrets)
-  if (await addLastWords(failed, lines, database)) tools.wakeups.notify('deployment', failed.id)
+/** Last lines that came too late for the move. */
+async function tell(failed: Deployment, lines: readonly string[], { database, tools }: Parts): Promise<void> {
+  const isNews = await addLastWords(failed, lines, database).catch(() => false)
+  if (isNews) tools.wakeups.notify('deployment', failed.id)
 }
 
 async function readPair(database: DataSource, failedId: string): Promise<Pair | null> {
@@ -190,11 +191,37 @@ async function switchBack(
   return true
 }
 
-/** What it is still answering may end; until `drain_until` the reconciler leaves it alone, then removes it if nobody has. */
-async function removeFailed(app: App, failed: Deployment, tools: Tools, signal: AbortSignal): Promise<void> {
-  await step(tools, 'drain-failed', () =>
-    untilDrained(failed.id, performance.now() + drainMs(tools), tools, signal),
+/**
+ * What it is still answering may end; until `drain_until` the reconciler leaves it alone, then removes it if nobody has.
+ * Its last lines go with it: where none came they are read while it is being stopped, and when it is. An engine that
+ * starts a container again and again answers late what is asked about it.
+ */
+async function removeFailed(wanted: Return, parts: Parts, signal: AbortSignal): Promise<void> {
+  const { app, failed } = wanted
+  const { docker } = parts.tools
+  await step(parts.tools, 'drain-failed', () =>
+    untilDrained(failed.id, performance.now() + drainMs(parts.tools), parts.tools, signal),
   )
   const names = ownContainers(app.name, failed)
-  await Promise.all(names.map((name) => tools.docker.removeContainer(name, STOP_GRACE_SECONDS)))
+  const isTold = Boolean((await wanted.lastLines)?.length)
+  const [isToldNow] = await Promise.all([
+    isTold || tellAgain(wanted, parts, signal),
+    ...names.map((name) => docker.stopContainer(name, STOP_GRACE_SECONDS)),
+  ])
+  if (!isToldNow) await tellAgain(wanted, parts, signal)
+  await Promise.all(names.map((name) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
+}
+
+/** False: there was nothing to tell, or it could not be read. */
+async function tellAgain(wanted: Return, parts: Parts, signal: AbortSignal): Promise<boolean> {
+  const { failed, failure } = wanted
+  for (let times = 1; times <= LINES_TIMES; times++) {
+    const lines = await lastWords(failure, failed, parts.tools.docker, parts.secrets)
+    if (lines) {
+      await tell(failed, lines, parts)
+      return lines.length > 0
+    }
+    await sleep(LINES_EVERY_MS, undefined, { signal })
+  }
+  return false
 }
