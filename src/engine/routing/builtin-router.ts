@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
+import { inOwnTime } from '../own-time.js'
 import { Certificates } from './certificates.js'
 import { errorPage, isErrorPage, redirect } from './error-page.js'
 import type { Way } from './exchange.js'
@@ -110,9 +111,9 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   reaches({ host, path, timeoutMs }: Trial): Promise<boolean> {
     return new Promise((resolve) => {
       const asked = this.#ask(host, path)
-      const timer = setTimeout(() => finish(true), timeoutMs) // the app is slow, but it was reached
+      const stopWaiting = inOwnTime(timeoutMs, () => finish(true)) // the app is slow, but it was reached
       const finish = (answer: boolean) => {
-        clearTimeout(timer)
+        stopWaiting()
         resolve(answer)
         asked.destroy()
       }

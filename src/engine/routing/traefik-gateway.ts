@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { inOwnTime } from '../own-time.js'
 import type { Trial } from './router.js'
 import { type Expected, MARK } from './traefik-dynamic.js'
 
@@ -89,15 +90,15 @@ function ask(
   return new Promise((resolve, reject) => {
     const host = url.hostname.replace(/^\[|\]$/g, '')
     const asked = request({ host, port: url.port || 80, path, headers, agent: false })
-    const timer = setTimeout(() => {
+    const stopWaiting = inOwnTime(timeoutMs, () => {
       const connected = asked.socket?.connecting === false
       asked.destroy()
       if (connected) resolve('late')
       else reject(new Error('no connection'))
-    }, timeoutMs)
+    })
     const settle = <T>(then: (value: T) => void) => {
       return (value: T) => {
-        clearTimeout(timer)
+        stopWaiting()
         asked.destroy()
         then(value)
       }

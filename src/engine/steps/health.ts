@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HealthConfiguration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerState, Docker } from '../docker/docker.js'
+import { inOwnTime } from '../own-time.js'
 
 /** How an app is asked whether it is well, from outside its container. */
 export type Probe =
@@ -63,16 +64,18 @@ function tryConnect(
   signal: AbortSignal,
 ): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: timeoutMs })
+    const socket = connect({ host, port })
     const finish = (answer: string | null) => {
+      stopWaiting()
       signal.removeEventListener('abort', leave)
       socket.destroy()
       resolve(answer)
     }
     const leave = () => finish(NOBODY_WAITS)
     signal.addEventListener('abort', leave)
+    const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
+    const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
     socket.once('connect', () => finish(null))
-    socket.once('timeout', () => finish(`port ${port} did not answer within ${timeoutMs / 1000} s`))
     socket.once('error', () => finish(`nothing listens on port ${port}`))
   })
 }
@@ -89,17 +92,15 @@ function tryGet(
     const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
     const asked = request({ host, port, path, headers, agent: false })
     const finish = (answer: string | null) => {
-      clearTimeout(timer)
+      stopWaiting()
       signal.removeEventListener('abort', leave)
       asked.destroy()
       resolve(answer)
     }
     const leave = () => finish(NOBODY_WAITS)
     signal.addEventListener('abort', leave)
-    const timer = setTimeout(
-      () => finish(`GET ${path} did not answer within ${timeoutMs / 1000} s`),
-      timeoutMs,
-    )
+    const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
+    const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
     asked.once('response', ({ statusCode = 0 }) =>
       finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
     )
