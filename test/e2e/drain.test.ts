@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { readDeployment } from '../support/client.js'
 import { docker, isRunning } from '../support/docker.js'
+import { GATE, openGate } from '../support/gate.js'
 import { Installation, until } from '../support/server.js'
 import { QUICK, scripted, SERVE, serving, STUBBORN } from '../support/serving.js'
 import { visit } from '../support/visit.js'
@@ -11,11 +12,11 @@ const DRAIN_SECONDS = 20
 const SOON_MS = 30_000
 const SLOW = '/cgi-bin/slow'
 
-/** Serves `page`, and at {@link SLOW} answers only when somebody has made the file `/go`. */
+/** Serves `page`, and at {@link SLOW} answers only when the gate is open. */
 function patient(page: string): Record<string, string> {
   const slow = `#!/bin/sh
 busybox touch /begun
-until [ -e /go ]; do busybox sleep 0.1; done
+${GATE}
 printf "Content-Type: text/plain\\r\\n\\r\\n%s" "slow ${page}"
 `
   return {
@@ -104,7 +105,7 @@ describe('drains', { concurrency: true }, () => {
     await soon(async () => (await statusOf(next.id)) === 'ROLLED_BACK')
     await soon(async () => (await page('patient')) === 'old')
     assert.deepEqual([await isRunning(failed), hasEnded()], [true, false])
-    inside(failed, 'touch', '/go')
+    openGate(failed)
     assert.deepEqual(await answer, { status: 200, body: 'slow new' })
     const answeredAt = performance.now()
     await soon(async () => (await containersOf('patient')).length === 1)

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { followLog, graphql, readDeployment } from '../support/client.js'
 import { docker, inspectContainer, isRunning } from '../support/docker.js'
+import { GATE, openGate } from '../support/gate.js'
 import { SET } from '../support/mutations.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
@@ -26,8 +27,6 @@ const SOON_MS = 30_000
 const STOP_GRACE_MS = 10_000
 /** Serves until it is broken, and then ends whenever it is started. */
 const FRAGILE = `[ -e /broken ] && exit 7; ${SERVE}`
-/** Does not serve before {@link openGate}, however long a busy test takes until then. */
-const GATED = `until [ -e /open ]; do busybox sleep 0.1; done; ${SERVE}`
 /** Accepts connections, and closes each of them. */
 const RUDE = 'exec busybox nc -ll -p 8080 -e /bin/false'
 
@@ -39,15 +38,6 @@ function crash(container: string, before = ':'): void {
 }
 
 const breakForGood = (container: string) => crash(container, 'busybox touch /broken')
-
-/** Where the container has not come yet, or is about to go, nothing is opened. */
-function openGate(container: string): void {
-  try {
-    docker('exec', container, '/bin/busybox', 'touch', '/open')
-  } catch {
-    return
-  }
-}
 
 async function restartsOf(container: string): Promise<number> {
   return (await inspectContainer<{ RestartCount: number }>(container)).RestartCount
@@ -149,7 +139,7 @@ describe('the failure table', { concurrency: true }, () => {
   test('switch: a claim that is lost right before the commit changes nothing; the next attempt runs', async () => {
     await using app = await serving(installation, 'late', webApp('old'), { ...QUICK, deadlineSeconds: 120 })
     await using seen = visit(installation.routerPort, 'late.localhost')
-    const id = await app.begin(scripted(GATED, 'new'))
+    const id = await app.begin(scripted(`${GATE}; ${SERVE}`, 'new'))
     await followLog(port, id, 0, (events) => events.at(-1)?.phase === 'STARTING')
     await until(SOON_MS, () => isRunning(`late-${id}`).catch(() => false))
     await withDatabase(installation, async (client) => {
@@ -196,9 +186,10 @@ describe('the failure table', { concurrency: true }, () => {
     const variables = [{ key: 'DATABASE', value: 'postgres://app:hunter2-hunter2@db' }]
     await graphql(port, SET, { id: app.stageId, v: variables })
     // Docker starts it again: most of the time it runs when the watcher looks.
-    const script = 'busybox httpd -p 8080 -h /www; sleep 2; echo "cannot reach $DATABASE"; exit 3'
+    const script = `busybox httpd -p 8080 -h /www; ${GATE}; sleep 1; echo "cannot reach $DATABASE"; exit 3`
     const next = await app.next(scripted(script, 'new'))
     assert.equal(next.end, 'RUNNING', next.log)
+    openGate(`telling-${next.id}`)
     await is(next.id, 'ROLLED_BACK')
     // On a busy machine its lines come after its status.
     const errorOf = async () => (await readDeployment(port, next.id)).error

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { readDeployment } from '../support/client.js'
+import { GATE, openGate } from '../support/gate.js'
 import { webApp } from '../support/repository.js'
 import { fetchHost, Installation, until } from '../support/server.js'
 import { scripted, type Serving, serving } from '../support/serving.js'
@@ -51,8 +52,9 @@ describe('ROUTER=traefik-labels, the labels read by a stand-in', () => {
   })
 
   test('a version that ends is rolled back, and gets no request once it is', async () => {
-    const bad = await app.next(scripted('busybox httpd -p 8080 -h /www; sleep 2; exit 7', 'bad'))
+    const bad = await app.next(scripted(`busybox httpd -p 8080 -h /www; ${GATE}; exit 7`, 'bad'))
     assert.equal(bad.end, 'RUNNING', bad.log)
+    openGate(`labelled-${bad.id}`)
     await until(
       SOON_MS,
       async () => (await readDeployment(installation.port, bad.id)).status === 'ROLLED_BACK',

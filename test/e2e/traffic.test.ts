@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { followLog, graphql, readDeployment, readEvents, tryGraphql, updateStage } from '../support/client.js'
 import { docker, inspectContainer } from '../support/docker.js'
+import { GATE, openGate } from '../support/gate.js'
 import { webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 import { QUICK, scripted, SERVE, serving } from '../support/serving.js'
@@ -72,8 +73,9 @@ describe('traffic', () => {
 
   test('goes back to the version before when the new one ends while it is watched, at most once', async () => {
     await using app = await serving(installation, 'watched', webApp('good'))
-    const broken = await app.next(scripted('busybox httpd -p 8080 -h /www; sleep 2; exit 7', 'bad'))
+    const broken = await app.next(scripted(`busybox httpd -p 8080 -h /www; ${GATE}; exit 7`, 'bad'))
     assert.equal(broken.end, 'RUNNING', broken.log)
+    openGate(`watched-${broken.id}`)
     await until(12_000, async () => (await status(broken.id)) === 'ROLLED_BACK')
     assert.equal(await page('watched'), 'good')
     assert.equal(await status(app.first), 'RUNNING')
@@ -91,8 +93,9 @@ describe('traffic', () => {
 
   test('goes back when the new one becomes unhealthy', async () => {
     await using app = await serving(installation, 'sickly', webApp('good'), { ...QUICK, path: '/index.html' })
-    const sick = await app.next(scripted(`(sleep 2; busybox rm /www/index.html) & ${SERVE}`, 'bad'))
+    const sick = await app.next(scripted(`(${GATE}; busybox rm /www/index.html) & ${SERVE}`, 'bad'))
     assert.equal(sick.end, 'RUNNING', sick.log)
+    openGate(`sickly-${sick.id}`)
     await until(15_000, async () => (await status(sick.id)) === 'ROLLED_BACK')
     assert.match(
       (await readDeployment(port, sick.id)).error?.message ?? '',
