@@ -6,12 +6,13 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { createTestDatabase, type TestDatabase } from './database.js'
 import { containerNames, docker, imageNames, runningContainers } from './docker.js'
 import { onDatabase } from './tables.js'
 
-/** Made of dist/src by scripts/lib/server-bundle.mjs. */
-const ENTRY = new URL('../server/main.js', import.meta.url).href
+/** Runs what scripts/lib/server-bundle.mjs made of dist/src. */
+const SERVER = fileURLToPath(new URL('../../../scripts/lib/bundled-server.cjs', import.meta.url))
 export const TOKEN = 'a-token-only-for-tests'
 
 /** An installation of Longshore in a temporary folder: real processes on a real database. */
@@ -101,9 +102,7 @@ export class ServerProcess {
 
   constructor(env: Readonly<Record<string, string>>) {
     this.roles = env.ROLES ?? 'api,worker'
-    const script = `import { main } from ${JSON.stringify(ENTRY)}; await main()`
-    const args = ['--input-type=module', '--eval', script]
-    this.child = spawn(process.execPath, args, { env: { PATH: process.env.PATH, ...env }, stdio: 'pipe' })
+    this.child = spawn(process.execPath, [SERVER], { env: { PATH: process.env.PATH, ...env }, stdio: 'pipe' })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (bytes: Buffer) => (this.output += bytes.toString('utf8')))
     }
