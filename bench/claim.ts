@@ -40,7 +40,7 @@ export async function run(): Promise<void> {
 async function claim(longshore: Longshore): Promise<Waited> {
   const { deploymentId } = await createApp(longshore.port, { name: unique(), repoUrl: 'file:///nonexistent' })
   const sql = `SELECT 1 FROM deployment WHERE id = $1 AND status = 'FAILED'`
-  await until(30_000, async () => (await longshore.rows(sql, [deploymentId])).length > 0, 10)
+  await until(async () => (await longshore.rows(sql, [deploymentId])).length > 0, 10)
   const [waited] = await longshore.rows<Waited>(
     `SELECT extract(epoch FROM c.at - d.created_at)::float8 * 1000 AS "sinceBegin",
             extract(epoch FROM c.at - p.at)::float8 * 1000 AS "sinceCommit"

@@ -68,7 +68,7 @@ async function measure({ args, script, memory, cpu }: Variant): Promise<void> {
 async function untilAnswers(child: ChildProcess): Promise<void> {
   let said = ''
   child.stderr?.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')))
-  await until(30_000, () => {
+  await until(() => {
     if (child.exitCode !== null) throw new Error(`the server ended: ${said}`)
     return said.includes('API answers')
   })

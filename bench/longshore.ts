@@ -58,7 +58,7 @@ export class Longshore implements AsyncDisposable {
     const deploymentId = await deploy(this.port, this.#apps.get(name) ?? '')
     await this.#untilServes(name, page)
     const endedAt = now()
-    await until(60_000, async () => !(await containerExists(old?.container ?? '')))
+    await until(async () => !(await containerExists(old?.container ?? '')))
     return this.#phases(deploymentId, startedAt, endedAt)
   }
 

@@ -60,7 +60,7 @@ async function soak(longshore: Longshore, workers: readonly ServerProcess[]): Pr
   staller.start()
   await Promise.all([enqueueAll(longshore.port, apps), stopInTurn(workers)])
   await staller.stop()
-  await until(300_000, async () => {
+  await until(async () => {
     const pending = `SELECT 1 FROM deployment WHERE status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING') LIMIT 1`
     return (await longshore.rows(pending)).length === 0
   })

@@ -9,7 +9,6 @@ import { until } from '../test/support/server.js'
 import type { Longshore } from './longshore.js'
 
 const LOOK_MS = 10
-const GIVEN_BACK_MS = 30_000
 
 /** A worker that claims, does nothing until its lease is over and the claim another's, and then writes. */
 export class Staller implements AsyncDisposable {
@@ -71,7 +70,7 @@ export class Staller implements AsyncDisposable {
     const sql = 'SELECT 1 FROM deployment WHERE id = $1 AND epoch > $2'
     await sleep(this.leaseMs)
     const values = [claim.deploymentId, claim.epoch]
-    await until(GIVEN_BACK_MS, async () => (await database.query<unknown[]>(sql, values)).length > 0)
+    await until(async () => (await database.query<unknown[]>(sql, values)).length > 0)
     const words = { text: 'Running although it is another’s' }
     await this.#try(() => transition(database, claim, DeploymentStatus.BUILDING))
     await this.#try(() =>

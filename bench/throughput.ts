@@ -63,7 +63,7 @@ async function ours(longshore: Longshore, urls: string[]): Promise<number> {
   const ids = created.map(({ deploymentId }) => deploymentId)
   const sql = `SELECT count(*) FILTER (WHERE status = 'RUNNING')::int AS running,
                       count(*) FILTER (WHERE status = 'FAILED')::int AS failed FROM deployment WHERE id = ANY($1)`
-  await until(300_000, async () => {
+  await until(async () => {
     const [state] = await longshore.rows<{ running: number; failed: number }>(sql, [ids])
     if (state?.failed) throw new Error(`${state.failed} deployments failed`)
     return state?.running === APPS

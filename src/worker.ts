@@ -28,8 +28,15 @@ export interface StartedWorker extends AsyncDisposable {
   stopClaiming(): void
 }
 
-/** Wires Docker, git and the router into an engine and starts it. */
-export async function startWorker(core: Core): Promise<StartedWorker> {
+/**
+ * Wires Docker, git and the router into an engine and starts it.
+ *
+ * @param failpoint called before and after each step; by default the setting FAILPOINT says where the process dies
+ */
+export async function startWorker(
+  core: Core,
+  failpoint = createFailpoint(core.config.failpoint),
+): Promise<StartedWorker> {
   const { config, database, logger, hub, secrets } = core
   const opened = new Disposal()
   try {
@@ -38,7 +45,7 @@ export async function startWorker(core: Core): Promise<StartedWorker> {
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
-    const tools = createTools(core, docker, router)
+    const tools = createTools(core, docker, router, failpoint)
     const presence = opened.use(new Presence(database, tools.docker, config.workerId))
     await presence.start()
     for (const repeated of [
@@ -92,7 +99,7 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
   return router
 }
 
-function createTools(core: Core, docker: Docker, router: Router): Tools {
+function createTools(core: Core, docker: Docker, router: Router, failpoint: Tools['reach']): Tools {
   const { config, database, wakeups, instanceId } = core
   return {
     database,
@@ -100,7 +107,7 @@ function createTools(core: Core, docker: Docker, router: Router): Tools {
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker,
     router,
-    reach: createFailpoint(config.failpoint),
+    reach: failpoint,
     settings: { ...config, instanceId },
   }
 }

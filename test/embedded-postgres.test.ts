@@ -91,7 +91,7 @@ function startOwner(folder: string, user: { uid?: number; gid?: number } = {}) {
   })
   let said = ''
   child.stdout.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')))
-  return { child, url: until(30_000, () => (said.startsWith('postgres://') ? said : null)) }
+  return { child, url: until(() => (said.startsWith('postgres://') ? said : null)) }
 }
 
 /** Empty for a process that has ended, also where nobody has reaped it yet. */

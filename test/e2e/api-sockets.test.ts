@@ -28,7 +28,7 @@ describe('a connection to the API that offers an upgrade', () => {
     let received = ''
     socket.on('error', () => undefined).on('data', (bytes: Buffer) => (received += bytes.toString('latin1')))
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n${offer('websocket').join('\r\n')}\r\n\r\n`)
-    return { socket, answered: until(5_000, () => /^HTTP\/1.1 4\d\d/.test(received)) }
+    return { socket, answered: until(() => /^HTTP\/1.1 4\d\d/.test(received)) }
   }
 
   test('and is reset ends nothing but itself', async () => {

@@ -137,7 +137,7 @@ describe('an app says how it is built', () => {
     await ended(deploymentId)
     await update(appId, { target: 'web' })
     await ended(await deploy(port, appId))
-    await until(30_000, async () => !(await installation.containers()).includes(`gone-${deploymentId}`))
+    await until(async () => !(await installation.containers()).includes(`gone-${deploymentId}`))
     docker('rmi', `mvp-gone:${deploymentId}`)
     await update(appId, { target: null })
     assert.match(await ended(await deploy(port, appId)), /^Building /m)
@@ -161,13 +161,10 @@ describe('an app says how it is built', () => {
     const on = (command: string) =>
       graphql(port, `mutation ($id: ID!) { ${command}(id: $id) { id } }`, { id: app.stage.id })
     await on('stopStage')
-    await until(
-      30_000,
-      async () => !(await installation.containers()).some((name) => name.startsWith('pinned-')),
-    )
+    await until(async () => !(await installation.containers()).some((name) => name.startsWith('pinned-')))
     docker('rmi', `mvp-pinned:${deploymentId}`)
     await update(appId, { target: 'last', buildArgs: [] })
     await on('startStage')
-    await until(60_000, async () => (await page('pinned')).startsWith('before for '))
+    await until(async () => (await page('pinned')).startsWith('before for '))
   })
 })

@@ -47,7 +47,7 @@ describe('the status of a commit', () => {
     })
 
   async function settled(id: string): Promise<string> {
-    return until(120_000, async () => {
+    return until(async () => {
       const { status } = await readDeployment(installation.port, id)
       return ['RUNNING', 'FAILED'].includes(status) ? status : null
     })
@@ -59,7 +59,7 @@ describe('the status of a commit', () => {
     assert.equal(await settled(await deploy(installation.port, appId, { ref: sha })), end)
     return sha
   }
-  const told = (sha: string, last: string) => until(60_000, () => forge.statesOf(sha).at(-1) === last)
+  const told = (sha: string, last: string) => until(() => forge.statesOf(sha).at(-1) === last)
 
   const forges: [name: string, path: string, success: string, failure: string][] = [
     ['GITHUB', '/github/repos/octo-org/shop/statuses/', 'success', 'failure'],
@@ -100,7 +100,7 @@ describe('the status of a commit', () => {
   test('that the forge refuses is said in the API and changes no deployment', async () => {
     await set('GITHUB', 'wrong')
     const sha = await deployed('refused')
-    const shown = await until(60_000, async () => {
+    const shown = await until(async () => {
       const { app } = await graphql<{ app: { commitStatus: { error: string | null } } }>(
         installation.port,
         READ,
@@ -126,7 +126,7 @@ describe('the status of a commit', () => {
       })
     }
     await deployed('redirected')
-    await until(30_000, async () =>
+    await until(async () =>
       /redirects/.test(JSON.stringify(await graphql(installation.port, READ, { id: appId }))),
     )
     assert.equal(other.asked, 0)
@@ -143,7 +143,7 @@ describe('the status of a commit', () => {
     const sha = repository.commit(webApp('survived'))
     const asked = forge.asked
     const id = await deploy(installation.port, appId, { ref: sha })
-    await until(60_000, () => forge.asked > asked)
+    await until(() => forge.asked > asked)
     await installation.processes[0]?.kill()
     forge.next.length = 0
     await installation.start({ ALLOW_INSECURE_FORGES: 'true' })

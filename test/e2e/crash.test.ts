@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
 import { isRunning } from '../support/docker.js'
@@ -18,24 +18,22 @@ describe('a process that dies', () => {
   let server: ServerProcess
   let port = 0
 
-  beforeEach(async () => {
+  before(async () => {
     installation = await Installation.create()
     port = installation.port
     server = await installation.start(ENV)
   })
-  afterEach(async () => {
-    const { apps } = await graphql<{ apps: { nodes: { id: string }[] } }>(port, '{ apps { nodes { id } } }')
-    for (const { id } of apps.nodes) await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id })
-    await installation[Symbol.asyncDispose]()
-  })
+  after(() => installation[Symbol.asyncDispose]())
+
+  const deleteApp = (id: string) => graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id })
 
   async function diesWhile(status: string, repository: TestRepository, name: string): Promise<void> {
-    const { deploymentId } = await createApp(port, { name, repoUrl: repository.url })
-    await until(20_000, async () => (await readDeployment(port, deploymentId)).status === status, 2)
+    const { appId, deploymentId } = await createApp(port, { name, repoUrl: repository.url })
+    await until(async () => (await readDeployment(port, deploymentId)).status === status, 2)
     if (status === 'BUILDING')
       await followLog(port, deploymentId, 0, (events) => /step one/.test(JSON.stringify(events)))
     await server.kill()
-    await installation.start(ENV)
+    server = await installation.start(ENV)
     const events = await followLog(port, deploymentId)
     const log = events.map((event) => event.text).join('')
     assert.equal(events.at(-1)?.end?.status, 'RUNNING', log)
@@ -47,11 +45,12 @@ describe('a process that dies', () => {
     assert.equal((await installation.fetch(`${name}.localhost`)).body, 'survivor')
     assert.deepEqual(await installation.containers(), [`${name}-${deploymentId}`])
     assert.deepEqual(await installation.images(), [`mvp-${name}:${deploymentId}`])
+    await deleteApp(appId)
   }
 
   test('in the middle of the clone: the deployment starts over and runs, once', async () => {
     using repository = new TestRepository({ ...webApp('survivor'), '.dockerignore': 'large.bin\n' })
-    writeFileSync(join(repository.folder, 'large.bin'), randomBytes(80 * 1024 * 1024))
+    writeFileSync(join(repository.folder, 'large.bin'), randomBytes(24 * 1024 * 1024))
     repository.commit({})
     await diesWhile('CLONING', repository, 'dies-cloning')
   })
@@ -71,12 +70,13 @@ describe('a process that dies', () => {
 
   test('what had been running goes on serving, and the router finds it again', async () => {
     using repository = new TestRepository(webApp('steady'))
-    const { deploymentId } = await createApp(port, { name: 'steady-one', repoUrl: repository.url })
+    const { appId, deploymentId } = await createApp(port, { name: 'steady-one', repoUrl: repository.url })
     await followLog(port, deploymentId)
     await server.kill()
     assert.ok(await isRunning(`steady-one-${deploymentId}`))
     await installation.start(ENV)
     assert.equal((await installation.fetch('steady-one.localhost')).body, 'steady')
+    await deleteApp(appId)
   })
 })
 
@@ -112,7 +112,7 @@ describe('a process that is asked to stop', () => {
     assert.equal(events.at(-1)?.end?.status, 'RUNNING')
     assert.match(events.map((event) => event.text).join(''), /Back in the queue: this worker is stopping/)
     // The log may say it a moment before the router has read it.
-    await until(2_000, async () => (await installation.fetch('stopping.localhost')).body === 'afterwards')
+    await until(async () => (await installation.fetch('stopping.localhost')).body === 'afterwards')
     await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
   })
 })

@@ -8,8 +8,6 @@ import { QUICK, scripted, SERVE, serving, STUBBORN } from '../support/serving.js
 import { visit } from '../support/visit.js'
 
 const DRAIN_SECONDS = 20
-/** For what is to happen soon: a loaded machine takes its time. */
-const SOON_MS = 30_000
 const SLOW = '/cgi-bin/slow'
 
 /** Serves `page`, and at {@link SLOW} answers only when the gate is open. */
@@ -52,7 +50,7 @@ describe('drains', { concurrency: true }, () => {
   const containersOf = async (app: string) =>
     (await installation.containers()).filter((name) => name.startsWith(`${app}-`))
   const statusOf = async (id: string) => (await readDeployment(installation.port, id)).status
-  const soon = (condition: () => boolean | Promise<boolean>) => until(SOON_MS, condition, 100)
+  const soon = (condition: () => boolean | Promise<boolean>) => until(condition, 100)
   /** Begins a request that is under way in the container of `deployment` when this resolves. */
   const ask = async (app: string, deployment: string) => {
     let ended = false

@@ -28,7 +28,7 @@ describe('a Docker engine that is killed', { skip: cannotStartDaemon() }, () => 
     const { deploymentId } = await createApp(port, { name: 'rebuilt', repoUrl: repository.url })
     await followLog(port, deploymentId, 0, (events) => events.some(({ text }) => text.includes('step one\n')))
     await daemon.kill()
-    await until(10_000, async () => (await readDeployment(port, deploymentId)).status === 'PENDING')
+    await until(async () => (await readDeployment(port, deploymentId)).status === 'PENDING')
     assert.notEqual((await installation.fetch('rebuilt.localhost')).status, 200)
 
     await daemon.up()
@@ -59,8 +59,8 @@ describe('a Docker engine that is killed', { skip: cannotStartDaemon() }, () => 
       'it runs on without its engine',
     )
     await daemon.up()
-    await until(10_000, () => addressOf(name) !== '' && addressOf(name) !== before)
-    await until(10_000, async () => (await ask('steady.localhost')) === 'steady')
+    await until(() => addressOf(name) !== '' && addressOf(name) !== before)
+    await until(async () => (await ask('steady.localhost')) === 'steady')
     assert.equal((await readDeployment(port, deploymentId)).status, 'RUNNING')
     assert.equal(daemon.docker('ps', '-aq', '--filter', 'name=steady-').split('\n').length, 1)
   })

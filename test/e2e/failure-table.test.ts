@@ -21,8 +21,6 @@ const ENV = {
   POLL_SECONDS: '1',
   ENGINE_CONCURRENCY: '4',
 }
-/** For what is to happen soon: a loaded machine takes its time. */
-const SOON_MS = 30_000
 /** From SIGTERM to SIGKILL. */
 const STOP_GRACE_MS = 10_000
 /** Serves until it is broken, and then ends whenever it is started. */
@@ -94,7 +92,7 @@ describe('the failure table', { concurrency: true }, () => {
   after(() => installation[Symbol.asyncDispose]())
 
   const is = (id: string, status: string) =>
-    until(SOON_MS, async () => (await statusOf(installation, id)) === status, 100)
+    until(async () => (await statusOf(installation, id)) === status, 100)
   const returnsFrom = async (container: string, id: string, t: TestContext) => {
     breakForGood(container)
     const startedAt = performance.now()
@@ -141,19 +139,19 @@ describe('the failure table', { concurrency: true }, () => {
     await using seen = visit(installation.routerPort, 'late.localhost')
     const id = await app.begin(scripted(`${GATE}; ${SERVE}`, 'new'))
     await followLog(port, id, 0, (events) => events.at(-1)?.phase === 'STARTING')
-    await until(SOON_MS, () => isRunning(`late-${id}`).catch(() => false))
+    await until(() => isRunning(`late-${id}`).catch(() => false))
     await withDatabase(installation, async (client) => {
       await client.query('BEGIN')
       await client.query('SELECT 1 FROM stage WHERE id = $1 FOR UPDATE', [app.stageId])
       openGate(`late-${id}`)
-      await until(SOON_MS, () => switchWaits(installation))
+      await until(() => switchWaits(installation))
       const steal = 'UPDATE deployment SET epoch = epoch + 1, lease_until = now() WHERE id = $1'
       await withDatabase(installation, (thief) => thief.query(steal, [id]))
       assert.equal(await page('late'), 'old')
       await client.query('COMMIT')
     })
     // The next attempt has a container of its own.
-    await until(SOON_MS, async () => {
+    await until(async () => {
       openGate(`late-${id}`)
       return (await statusOf(installation, id)) === 'RUNNING'
     })
@@ -162,7 +160,7 @@ describe('the failure table', { concurrency: true }, () => {
     const history = await historyOf(installation, id)
     assert.equal(history.filter((status) => status === 'RUNNING').length, 1, history.join())
     assert.ok(history.indexOf('RUNNING') > history.lastIndexOf('PENDING'), history.join())
-    await until(SOON_MS, () => [...seen.pages].includes('new'))
+    await until(() => [...seen.pages].includes('new'))
     assert.deepEqual(seen.failures, [])
     assert.deepEqual([...seen.pages], ['old', 'new'])
   })
@@ -172,12 +170,12 @@ describe('the failure table', { concurrency: true }, () => {
     const next = await app.next(scripted(FRAGILE, 'new'))
     assert.equal(next.end, 'RUNNING', next.log)
     await returnsFrom(`crashing-${next.id}`, next.id, t)
-    await until(SOON_MS, async () => (await page('crashing')) === 'old')
+    await until(async () => (await page('crashing')) === 'old')
     breakForGood(`crashing-${app.first}`)
-    await until(SOON_MS, async () => (await restartsOf(`crashing-${app.first}`)) > 2)
+    await until(async () => (await restartsOf(`crashing-${app.first}`)) > 2)
     assert.deepEqual((await historyOf(installation, app.first)).slice(-3), ['RUNNING', 'RETIRED', 'RUNNING'])
     assert.deepEqual((await historyOf(installation, next.id)).slice(-2), ['RUNNING', 'ROLLED_BACK'])
-    await until(SOON_MS, async () => (await containersOf('crashing')).length === 1)
+    await until(async () => (await containersOf('crashing')).length === 1)
     assert.deepEqual(await containersOf('crashing'), [`crashing-${app.first}`])
   })
 
@@ -193,7 +191,7 @@ describe('the failure table', { concurrency: true }, () => {
     await is(next.id, 'ROLLED_BACK')
     // On a busy machine its lines come after its status.
     const errorOf = async () => (await readDeployment(port, next.id)).error
-    await until(SOON_MS, async () => (await errorOf())?.lastLines.length !== 0)
+    await until(async () => (await errorOf())?.lastLines.length !== 0)
     const error = await errorOf()
     assert.deepEqual([error?.code, error?.phase, error?.exitCode], ['ROLLED_BACK', 'RUNNING', 3])
     assert.match(error?.message ?? '', /ended and was started again \(exit code 3\)$/)
@@ -205,7 +203,7 @@ describe('the failure table', { concurrency: true }, () => {
     const next = await app.next(scripted(FRAGILE, 'new'))
     assert.equal(next.end, 'RUNNING', next.log)
     await returnsFrom(`hardy-${next.id}`, next.id, t)
-    await until(SOON_MS, async () => (await page('hardy')) === 'old')
+    await until(async () => (await page('hardy')) === 'old')
     await using seen = visit(installation.routerPort, 'hardy.localhost')
     await sleep(STOP_GRACE_MS + 1_000)
     assert.deepEqual(seen.failures, [])
@@ -217,10 +215,10 @@ describe('the failure table', { concurrency: true }, () => {
     await using app = await serving(installation, 'lasting', webApp('old'))
     const next = await app.next(webApp('new'))
     assert.equal(next.end, 'RUNNING', next.log)
-    await until(SOON_MS, () => isOver(installation, next.id))
+    await until(() => isOver(installation, next.id))
     crash(`lasting-${next.id}`)
-    await until(SOON_MS, async () => (await restartsOf(`lasting-${next.id}`)) === 1)
-    await until(SOON_MS, async () => (await page('lasting')) === 'new')
+    await until(async () => (await restartsOf(`lasting-${next.id}`)) === 1)
+    await until(async () => (await page('lasting')) === 'new')
     assert.deepEqual(
       [await statusOf(installation, app.first), await statusOf(installation, next.id)],
       ['RETIRED', 'RUNNING'],
@@ -237,8 +235,8 @@ describe('the failure table', { concurrency: true }, () => {
     await worker.kill()
     breakForGood(`orphaned-${next.id}`)
     await installation.start(env)
-    await until(SOON_MS, async () => (await statusOf(installation, next.id)) === 'ROLLED_BACK')
-    await until(SOON_MS, async () => (await installation.fetch('orphaned.localhost')).body === 'old')
+    await until(async () => (await statusOf(installation, next.id)) === 'ROLLED_BACK')
+    await until(async () => (await installation.fetch('orphaned.localhost')).body === 'old')
     assert.equal(await statusOf(installation, app.first), 'RUNNING')
   })
 })

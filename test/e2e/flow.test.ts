@@ -139,7 +139,7 @@ describe('from a Git URL to a running app, driven by Apollo Client', () => {
       const statuses = await followStatus(apollo, second)
       assert.equal(statuses.at(-1)?.status, 'RUNNING')
       assert.equal((await installation.fetch('shop.localhost')).body, 'second page')
-      await until(15_000, async () => !(await installation.containers()).includes(`shop-${first}`))
+      await until(async () => !(await installation.containers()).includes(`shop-${first}`))
     } finally {
       asking = false
       await requests

@@ -123,7 +123,7 @@ describe('the shapes of published exploits, in a repository,', () => {
     assert.deepEqual([mount?.Type, mount?.Destination, more], ['volume', '/data', []])
     const next = await deploy(port, appId)
     await followLog(port, next)
-    await until(15_000, async () => !(await installation.containers()).includes(name))
+    await until(async () => !(await installation.containers()).includes(name))
     assert.ok(!volumes().includes(mount?.Name ?? ''), 'it goes with its container')
     const [left] = (await installation.containers()).filter((one) => one.startsWith('target-'))
     assert.equal(left, `target-${next}`)

@@ -8,8 +8,10 @@ import { BASE_IMAGE, TestRepository, webApp } from '../support/repository.js'
 import { Installation, type ServerProcess, until } from '../support/server.js'
 
 const ENV = { POLL_SECONDS: '1', LEASE_SECONDS: '2', DRAIN_SECONDS: '1', WATCH_SECONDS: '0' }
-/** One round of the reconciler, 30 s, and what it does then. Events make it quicker. */
-const REPAIRED_MS = 35_000
+
+/** Two more than are kept, and as many restarts as push the newest of them out. */
+const RELEASES = 5
+const RESTARTS = 3
 
 interface Container {
   Id: string
@@ -49,7 +51,7 @@ describe('containers that somebody touched by hand', () => {
   test('removed: it is made again from its image, with the same environment, labels and limits', async () => {
     const old = await inspect(name)
     docker('rm', '-f', name)
-    await until(REPAIRED_MS, serves)
+    await until(serves)
     const made = await inspect(name)
     assert.notEqual(made.Id, old.Id)
     assert.equal(made.Image, old.Image)
@@ -62,7 +64,7 @@ describe('containers that somebody touched by hand', () => {
   test('stopped: it is started again', async () => {
     const old = await inspect(name)
     docker('stop', '-t', '0', name)
-    await until(REPAIRED_MS, serves)
+    await until(serves)
     const now = await inspect(name)
     assert.equal(now.Id, old.Id)
     assert.equal(now.State.Running, true)
@@ -75,7 +77,7 @@ describe('containers that somebody touched by hand', () => {
     foreign.push(run(`${name}-2`), run('mended-gone00000000', ...others), run('mended'))
     const orphan = ['longshore.deployment=gone00000001', 'longshore.epoch=1']
     run('mended-orphan', `longshore.instance=${ours}`, ...orphan)
-    await until(REPAIRED_MS, async () => !(await installation.containers()).includes('mended-orphan'))
+    await until(async () => !(await installation.containers()).includes('mended-orphan'))
     for (const id of foreign) assert.ok((await inspect(id)).State.Running)
     assert.ok(await serves())
   })
@@ -104,8 +106,8 @@ describe('what a process finds when it starts', () => {
       )
 
       await installation.start(ENV)
-      await until(20_000, () => servesAt(installation, `${app}.localhost`, 'new'))
-      await until(20_000, async () => (await installation.containers()).length === 1)
+      await until(() => servesAt(installation, `${app}.localhost`, 'new'))
+      await until(async () => (await installation.containers()).length === 1)
       assert.deepEqual(await installation.containers(), [`${app}-${second}`])
       assert.equal((await readDeployment(port, first)).status, 'RETIRED')
       assert.equal((await readDeployment(port, second)).status, 'RUNNING')
@@ -120,7 +122,7 @@ describe('what a process finds when it starts', () => {
     const { port } = installation
     const tags = async () => (await installation.images()).map((image) => image.slice('mvp-released:'.length))
     // A container keeps its image until the next round, ten minutes later.
-    const onlyOneIsLeft = () => until(20_000, async () => (await installation.containers()).length === 1)
+    const onlyOneIsLeft = () => until(async () => (await installation.containers()).length === 1)
     const env = { ...ENV, DRAIN_SECONDS: '0', KEEP_RELEASES: '2' }
     const server = await installation.start(env)
     using repository = new TestRepository(webApp('release 1'))
@@ -128,27 +130,27 @@ describe('what a process finds when it starts', () => {
     const releases = [deploymentId]
     await followLog(port, deploymentId)
     const id = await updateStage(port, appId, { healthCheck: { stableSeconds: 0 } })
-    while (releases.length < 8) {
+    while (releases.length < RELEASES) {
       repository.commit({ 'www/index.html': `release ${releases.length + 1}` })
       const next = await deploy(port, appId)
       assert.equal((await followLog(port, next)).at(-1)?.end?.status, 'RUNNING')
       releases.push(next)
     }
-    assert.equal((await tags()).length, 8)
+    assert.equal((await tags()).length, RELEASES)
     // As the build of a worker does that has lost its claim: the name of what serves goes to another image.
-    const name = `mvp-released:${releases[7]}`
+    const name = `mvp-released:${releases.at(-1)}`
     const idOf = (image: string) => docker('inspect', '-f', '{{.Id}}', image)
     const serving = idOf(name)
     docker('tag', BASE_IMAGE, name)
     await onlyOneIsLeft()
     await server.stop()
     await installation.start(env)
-    await until(20_000, async () => (await tags()).length === 3)
+    await until(async () => (await tags()).length === 3)
     assert.deepEqual((await tags()).sort(), releases.slice(-3).sort())
     assert.equal(idOf(name), serving, 'it has its name again')
 
     // Three restarts: the image that runs was made by a release that is none of the last three any more.
-    for (let count = 0; count < 3; count++) {
+    for (let count = 0; count < RESTARTS; count++) {
       await graphql(port, 'mutation ($id: ID!) { restartStage(id: $id) { id } }', { id })
       const newest = 'SELECT id FROM deployment ORDER BY generation DESC LIMIT 1'
       const [restarted] = await query<{ id: string }>(installation, newest)
@@ -157,15 +159,15 @@ describe('what a process finds when it starts', () => {
     await onlyOneIsLeft()
     await installation.processes.at(-1)?.stop()
     await installation.start(env)
-    await until(20_000, async () => {
+    await until(async () => {
       const left = await tags()
-      return left.length === 3 && !left.includes(releases[7] ?? '')
+      return left.length === 3 && !left.includes(releases.at(-1) ?? '')
     })
     docker('rm', '-f', ...(await installation.containers()))
-    await until(REPAIRED_MS, () => servesAt(installation, 'released.localhost', 'release 8'))
+    await until(() => servesAt(installation, 'released.localhost', `release ${RELEASES}`))
     assert.equal(
       (await query(installation, 'SELECT id FROM deployment')).length,
-      11,
+      RELEASES + RESTARTS,
       'nothing was built again',
     )
   })

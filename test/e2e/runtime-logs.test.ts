@@ -122,11 +122,11 @@ describe('what a running container writes', () => {
     const { appId, deploymentId, stageId } = await create('talker', repository)
     const all: RuntimeLogEvent[] = []
     const following = readRuntimeLog(port, { stageId, tail: 10_000 }, undefined, all)
-    await until(20_000, () => count(all) > 60)
+    await until(() => count(all) > 60)
     const written = count(all)
     const late: RuntimeLogEvent[] = []
     const followingLate = readRuntimeLog(port, { stageId, tail: 5 }, undefined, late)
-    await until(20_000, () => count(late) > 60)
+    await until(() => count(late) > 60)
     assert.equal(linesOf(all)[0]?.number, 1)
     const first = Math.min(...linesOf(late).map(({ number }) => number))
     assert.ok(first > written - 5, `the last lines began with ${first} of ${written}`)
@@ -135,7 +135,7 @@ describe('what a running container writes', () => {
     const next = await deploy(port, appId)
     await followLog(port, next)
     for (const seen of [all, late]) {
-      await until(20_000, () => linesOf(seen).filter(({ word }) => word === 'two').length > 40)
+      await until(() => linesOf(seen).filter(({ word }) => word === 'two').length > 40)
       const lines = linesOf(seen)
       const [before, since] = ['one', 'two'].map((word) => lines.filter((line) => line.word === word))
       assert.deepEqual(lines, [...(before ?? []), ...(since ?? [])], 'the old ones come first')
@@ -147,10 +147,10 @@ describe('what a running container writes', () => {
 
     assert.equal(await viewers(), 2)
     await readRuntimeLog(port, { stageId, tail: 1 }, (events) => events.length > 0)
-    await until(10_000, async () => (await viewers()) === 2)
+    await until(async () => (await viewers()) === 2)
     await deleteApp(appId)
     await Promise.all([following, followingLate])
-    await until(10_000, async () => (await viewers()) === 0)
+    await until(async () => (await viewers()) === 0)
   })
 
   test('goes on without a gap and without a double when its worker is killed and another takes over', async () => {
@@ -158,17 +158,17 @@ describe('what a running container writes', () => {
     const { appId, stageId } = await create('survivor', repository)
     const seen: RuntimeLogEvent[] = []
     const following = readRuntimeLog(port, { stageId, tail: 0 }, undefined, seen)
-    await until(20_000, () => count(seen) > 50)
+    await until(() => count(seen) > 50)
     await worker.kill()
     worker = await installation.start({ ROLES: 'worker' })
     const before = count(seen)
-    await until(30_000, () => count(seen) > before + 400)
+    await until(() => count(seen) > before + 400)
     checkWhole(linesOf(seen))
     const milliseconds = await worker.stop()
     assert.ok(milliseconds < 15_000, `the stop took ${milliseconds} ms`)
     worker = await installation.start({ ROLES: 'worker' })
     const again = count(seen)
-    await until(30_000, () => count(seen) > again + 100)
+    await until(() => count(seen) > again + 100)
     checkWhole(linesOf(seen))
     await deleteApp(appId)
     await following
@@ -187,9 +187,9 @@ describe('what a running container writes', () => {
     )
     const seen: RuntimeLogEvent[] = []
     const following = readRuntimeLog(port, { stageId: app.stage.id, tail: 3 }, undefined, seen)
-    await until(10_000, async () => (await viewers()) === 1)
+    await until(async () => (await viewers()) === 1)
     await deploy(port, app.id)
-    await until(30_000, () => count(seen) > 30)
+    await until(() => count(seen) > 30)
     checkWhole(linesOf(seen))
     assert.equal(linesOf(seen)[0]?.number, 1)
     await deleteApp(app.id)

@@ -5,15 +5,15 @@ import { createApp, followLog, readDeployment } from '../support/client.js'
 import { TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
-const NODE = `
-FROM node:20-slim AS build
+const nodeApp = (base: string) => `
+FROM ${base} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci
 COPY . .
 RUN npm run build
 
-FROM node:20-slim
+FROM ${base}
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/dist ./dist
@@ -21,14 +21,14 @@ USER 1000:1000
 EXPOSE 3000
 CMD ["node", "dist/server.js"]
 `
-const PYTHON = `
-FROM python:3.11-slim AS builder
+const pythonApp = (base: string) => `
+FROM ${base} AS builder
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 
-FROM python:3.11-slim
+FROM ${base}
 WORKDIR /srv
 COPY --from=builder /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
@@ -37,15 +37,15 @@ USER 1000:1000
 EXPOSE 8000
 CMD ["python", "app.py"]
 `
-const GO = `
-FROM golang:1 AS build
+const goApp = (base: string, runtime: string) => `
+FROM ${base} AS build
 WORKDIR /src
 COPY go.mod ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -o /out/server .
 
-FROM debian:bookworm-slim
+FROM ${runtime}
 WORKDIR /pages
 COPY index.html .
 COPY --from=build /out/server /usr/local/bin/server
@@ -64,16 +64,13 @@ class Page(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(('', 8000), Page).serve_forever()
 `
 
-/** Dockerfiles of several stages as sample apps have them. Base images: see their file; here under the names of Docker Hub. */
+/** Dockerfiles of several stages as sample apps have them. Base images: see their file. */
 describe('a sample app with a Dockerfile of several stages', () => {
   let installation: Installation
   const images = new BaseImages()
   before(async () => {
     images.node('20')
-    images.alias('DETECT_NODE_IMAGE', '20', 'node:20-slim')
     images.go()
-    images.alias('DETECT_GO_IMAGE', '1', 'golang:1')
-    images.alias('DETECT_RUNTIME_IMAGE', '1', 'debian:bookworm-slim')
     installation = await Installation.create()
     await installation.start()
   })
@@ -99,7 +96,7 @@ describe('a sample app with a Dockerfile of several stages', () => {
     }
     const lock = { name: 'sample', version: '1.0.0', lockfileVersion: 3, packages: { '': manifest } }
     const files = {
-      Dockerfile: NODE,
+      Dockerfile: nodeApp(images.name('DETECT_NODE_IMAGE', '20')),
       'package.json': JSON.stringify(manifest),
       'package-lock.json': JSON.stringify(lock),
       'server.js': NODE_SERVER,
@@ -109,14 +106,14 @@ describe('a sample app with a Dockerfile of several stages', () => {
 
   test('of Python', { skip: noPython() }, async () => {
     images.python('3.11')
-    images.alias('DETECT_PYTHON_IMAGE', '3.11', 'python:3.11-slim')
-    const files = { Dockerfile: PYTHON, 'requirements.txt': '# none\n', 'app.py': PYTHON_SERVER }
+    const dockerfile = pythonApp(images.name('DETECT_PYTHON_IMAGE', '3.11'))
+    const files = { Dockerfile: dockerfile, 'requirements.txt': '# none\n', 'app.py': PYTHON_SERVER }
     assert.equal(await page('sample-python', files), '/opt/venv as 1000')
   })
 
   test('of Go', async () => {
     const files = {
-      Dockerfile: GO,
+      Dockerfile: goApp(images.name('DETECT_GO_IMAGE'), images.name('DETECT_RUNTIME_IMAGE')),
       'go.mod': 'module x/y\n',
       'main.go': 'package main\n',
       'index.html': 'go page',

@@ -56,15 +56,15 @@ describe('a stage', () => {
 
   test('stopped it answers 404, no container is left, and its deployment is RETIRED', async () => {
     assert.equal(await command('stopStage'), true)
-    await until(2_000, async () => (await answer()).status === 404)
+    await until(async () => (await answer()).status === 404)
     assert.equal(await status(serving), 'RETIRED')
-    await until(15_000, async () => (await containers()).length === 0)
+    await until(async () => (await containers()).length === 0)
     assert.equal(await command('stopStage'), true, 'once more changes nothing')
   })
 
   test('started it serves again, and its deployment is RUNNING', async () => {
     assert.equal(await command('startStage'), false)
-    await until(10_000, async () => (await answer()).body === 'on stage')
+    await until(async () => (await answer()).body === 'on stage')
     assert.equal(await status(serving), 'RUNNING')
     assert.deepEqual(await containers(), [`curtain-${serving}`])
   })
@@ -86,7 +86,7 @@ describe('a stage', () => {
     assert.match(log, /Using image mvp-curtain:\S+ without a build/)
     assert.doesNotMatch(log, /Building|Fetching/)
     assert.equal(await imageOf(restarted), imageBefore)
-    await until(15_000, async () => (await containers()).length === 1)
+    await until(async () => (await containers()).length === 1)
     asking = false
     await requests
     assert.deepEqual(failures, [])
@@ -98,8 +98,8 @@ describe('a stage', () => {
     await command('stopStage')
     serving = await deploy(port, appId)
     assert.equal((await followLog(port, serving)).at(-1)?.end?.status, 'RUNNING')
-    await until(2_000, async () => (await answer()).body === 'on stage')
-    await until(15_000, async () => (await containers()).length === 1)
+    await until(async () => (await answer()).body === 'on stage')
+    await until(async () => (await containers()).length === 1)
     assert.deepEqual(await containers(), [`curtain-${serving}`])
   })
 
@@ -108,11 +108,11 @@ describe('a stage', () => {
     const building = await deploy(port, appId)
     await isBuilding(building)
     await command('stopStage')
-    await until(10_000, async () => (await status(building)) === 'CANCELLED')
-    await until(15_000, async () => (await containers()).length === 0)
+    await until(async () => (await status(building)) === 'CANCELLED')
+    await until(async () => (await containers()).length === 0)
     assert.equal((await answer()).status, 404)
     await command('startStage')
-    await until(10_000, async () => (await answer()).body === 'on stage')
+    await until(async () => (await answer()).body === 'on stage')
   })
 
   test('a newer deployment takes the place of one that builds, three times in a row and not a fourth', async () => {
@@ -122,7 +122,7 @@ describe('a stage', () => {
       const older = ids.at(-1) ?? ''
       await isBuilding(older)
       ids.push(await deploy(port, appId))
-      await until(10_000, async () => (await status(older)) === 'SUPERSEDED')
+      await until(async () => (await status(older)) === 'SUPERSEDED')
       const took = await seconds('n.created_at', older, 'JOIN deployment n ON n.id = d.superseded_by')
       assert.ok(took < 2, `it took ${took} s`)
       const words = `BUILDING > SUPERSEDED: Superseded by the newer deployment ${ids.at(-1)}.`
@@ -135,7 +135,7 @@ describe('a stage', () => {
     assert.equal((await followLog(port, last)).at(-1)?.end?.status, 'RUNNING')
     assert.equal((await answer()).body, 'the latest')
     assert.deepEqual(await images(ids.slice(0, 3)), [], 'of what made way nothing is left')
-    await until(15_000, async () => (await containers()).length === 1)
+    await until(async () => (await containers()).length === 1)
     assert.deepEqual(await containers(), [`curtain-${last}`])
     serving = last
   })
@@ -145,7 +145,7 @@ describe('a stage', () => {
     const id = await deploy(port, appId)
     await isBuilding(id)
     await graphql(port, 'mutation ($id: ID!) { cancelDeployment(id: $id) { id } }', { id })
-    await until(10_000, async () => (await status(id)) === 'CANCELLED')
+    await until(async () => (await status(id)) === 'CANCELLED')
     const took = await seconds('d.cancel_requested_at', id)
     assert.ok(took <= 1, `it took ${took} s`)
     assert.deepEqual(await images([id]), [])

@@ -104,7 +104,7 @@ describe('stages', () => {
     const gone = 'mutation ($id: ID!) { deleteStage(id: $id) }'
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: true })
     assert.equal((await installation.fetch('preview--staged.localhost')).status, 404)
-    await until(15_000, async () => !(await installation.containers()).includes(`staged-${id}`))
+    await until(async () => !(await installation.containers()).includes(`staged-${id}`))
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: false })
   })
 
@@ -144,14 +144,14 @@ describe('stages', () => {
     const rows = `SELECT id FROM deployment WHERE stage_id = $1 UNION ALL SELECT host FROM domain WHERE stage_id = $1
       UNION ALL SELECT deployment_id FROM log_stream WHERE deployment_id = ANY($2)`
     assert.deepEqual(await onDatabase(installation.database.url, rows, [id, [sick, beta]]), [])
-    await until(15_000, async () => !(await containers()).some((name) => ofBeta.includes(name)))
+    await until(async () => !(await containers()).some((name) => ofBeta.includes(name)))
     await graphql(port, ADD, { id: await stageOf(port, appId) })
     assert.equal((await installation.fetch(host)).body, (await installation.fetch('staged.localhost')).body)
     // Images go with the next round of housekeeping; a worker begins with one.
     const images = async () => (await installation.images()).filter((name) => name.includes(beta))
     assert.deepEqual(await images(), [`mvp-staged:${beta}`])
     await installation.start({ ROLES: 'worker', ROUTER: 'off' })
-    await until(15_000, async () => (await images()).length === 0)
+    await until(async () => (await images()).length === 0)
     assert.equal((await installation.fetch(host)).status, 200)
   })
 

@@ -30,7 +30,7 @@ test('without a Docker engine a deployment waits, says why, and starts by itself
   const events = await followLog(port, deploymentId)
   assert.equal(events.at(-1)?.end?.status, 'RUNNING')
   assert.equal(events.filter((event) => event.text.startsWith('Waiting:')).length, 1, 'it is said once')
-  await until(10_000, async () => (await dockerHealth(port)) === 'ok')
+  await until(async () => (await dockerHealth(port)) === 'ok')
   await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
 })
 
@@ -59,7 +59,7 @@ test('an engine that breaks off in the middle of a build: the deployment is trie
     events.some((event) => event.text.includes('step one\n')),
   )
   await docker.down()
-  await until(20_000, async () => (await readDeployment(port, deploymentId)).status === 'PENDING')
+  await until(async () => (await readDeployment(port, deploymentId)).status === 'PENDING')
   await docker.up()
   const events = await followLog(port, deploymentId)
   assert.equal(events.at(-1)?.end?.status, 'RUNNING', events.map((event) => event.text).join(''))

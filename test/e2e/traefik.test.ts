@@ -12,7 +12,6 @@ import { type StandIn, startStandIn } from '../support/traefik.js'
 import { visit } from '../support/visit.js'
 
 const HOST = 'routed.localhost'
-const SOON_MS = 20_000
 /** As by default, a drain ends before the router has to have followed: what served is there all the same. */
 const ENV = { ROUTER: 'traefik', DRAIN_SECONDS: '3', ROUTER_CONFIRM_SECONDS: '5', WATCH_SECONDS: '20' }
 
@@ -52,17 +51,17 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
   const epoch = () => epochOf(readFileSync(file(), 'utf8')) ?? Number.NaN
 
   test('a deployment is a file, and the next one a later switch in it, without a failed request', async () => {
-    await until(SOON_MS, async () => (await ask(HOST)).body === 'one')
+    await until(async () => (await ask(HOST)).body === 'one')
     const before = epoch()
     await using seen = visit(gateway.port, HOST)
     const next = await app.next(webApp('two'))
     assert.equal(next.end, 'RUNNING', next.log)
-    await until(SOON_MS, async () => (await ask(HOST)).body === 'two')
+    await until(async () => (await ask(HOST)).body === 'two')
     assert.equal(epoch(), before + 1)
     assert.equal((await ask(`routed-${next.id}.localhost`)).body, 'two')
     const [old, fresh] = [`routed-${serves}`, `routed-${next.id}`]
     assert.equal((await ask(`${old}.localhost`)).body, 'one', 'it drains')
-    await until(SOON_MS, async () => (await ask(`${old}.localhost`)).status === 404)
+    await until(async () => (await ask(`${old}.localhost`)).status === 404)
     assert.doesNotMatch(readFileSync(file(), 'utf8'), new RegExp(old))
     assert.equal((await ask(`${fresh}.localhost`)).body, 'two')
     assert.deepEqual(seen.failures, [])
@@ -86,7 +85,7 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
     const id = await app.begin(webApp('three'))
     gateway.stopFollowingAt(`routed-${id}.localhost`)
     assert.equal((await followLog(installation.port, id)).at(-1)?.end?.status, 'RUNNING')
-    await until(SOON_MS, async () => (await readDeployment(installation.port, id)).status === 'ROLLED_BACK')
+    await until(async () => (await readDeployment(installation.port, id)).status === 'ROLLED_BACK')
     const { error } = await readDeployment(installation.port, id)
     assert.match(
       error?.message ?? '',

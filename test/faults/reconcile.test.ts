@@ -21,7 +21,7 @@ describe('what serves comes back', () => {
 
   async function isBack(): Promise<void> {
     await lawsHold(scene)
-    await until(5_000, async () => (await scene.ask(app)).body === 'first')
+    await until(async () => (await scene.ask(app)).body === 'first')
   }
 
   test('when its container was removed by hand', async () => {
@@ -45,7 +45,7 @@ describe('what serves comes back', () => {
     const before = tried()
     scene.docker.restartDelayMs = 60_000
     await scene.docker.crash(container)
-    await until(5_000, () => tried() > before)
+    await until(() => tried() > before)
     const looks = calls(/^\/containers\/json$/).length
     await sleep(1_500)
     const more = calls(/^\/containers\/json$/).length - looks
@@ -58,7 +58,7 @@ describe('what serves comes back', () => {
   test('when its container was paused', async () => {
     const http = new DockerHttp(scene.docker.host)
     assert.equal((await http.call('POST', `/containers/${container}/pause`)).status, 204)
-    await until(5_000, () => scene.docker.container(container)?.paused === false)
+    await until(() => scene.docker.container(container)?.paused === false)
     await isBack()
   })
 
@@ -66,7 +66,7 @@ describe('what serves comes back', () => {
     const http = new DockerHttp(scene.docker.host)
     assert.equal((await http.call('POST', `/containers/${container}/rename?name=taken-away`)).status, 204)
     await scene.docker.stop('taken-away') // for the event: nothing tells of a new name
-    await until(10_000, () => scene.docker.container('taken-away') === null)
+    await until(() => scene.docker.container('taken-away') === null)
     await isBack()
   })
 
@@ -89,12 +89,12 @@ describe('what serves comes back', () => {
     assert.equal((await create(http, 'looks-around', {}, imageId)).status, 201)
     assert.ok(scene.docker.container('looks-around')?.labels['longshore.deployment'])
     await scene.docker.remove(container)
-    await until(5_000, () => scene.docker.container(container)?.status === 'running')
+    await until(() => scene.docker.container(container)?.status === 'running')
     const [{ id: instance } = { id: '' }] = await scene.rows<{ id: string }>('SELECT id FROM instance')
     // One of ours that nothing needs tells that the round is through.
     const orphan = { ...label(instance), 'longshore.epoch': '1' }
     assert.equal((await create(http, 'steady-orphan', orphan)).status, 201)
-    await until(5_000, () => scene.docker.container('steady-orphan') === null)
+    await until(() => scene.docker.container('steady-orphan') === null)
     for (const name of Object.keys(foreign)) {
       assert.ok(scene.docker.container(name), `${name} was removed`)
       await scene.docker.remove(name)
@@ -109,7 +109,7 @@ describe('what serves comes back', () => {
     }
     await lawsHold(scene)
     await scene.docker.reboot()
-    await lawsHold(scene, 15_000)
+    await lawsHold(scene)
     await isBack()
   })
 
@@ -127,7 +127,7 @@ describe('what serves comes back', () => {
     const made = scene.docker.container(container)
     if (made) await scene.docker.remove(container)
     const sql = `SELECT commit_sha FROM deployment WHERE stage_id = $1 AND status = 'RUNNING' AND image_id <> $2`
-    const again = await until(10_000, async () => (await scene.rows(sql, [app.stageId, image]))[0])
+    const again = await until(async () => (await scene.rows(sql, [app.stageId, image]))[0])
     assert.equal(again.commit_sha, commit)
     await isBack()
     assert.equal(scene.docker.builds.started, builds + 1)

@@ -21,7 +21,7 @@ describe('what is removed', () => {
 
   /** A container keeps its image. */
   const onlyRuns = (app: AppUnderTest, id: string) =>
-    until(5_000, () => {
+    until(() => {
       const names = [...scene.docker.containers.values()].map(({ name }) => name)
       return names.filter((name) => name.startsWith(`${app.name}-`)).join() === `${app.name}-${id}`
     })
@@ -60,7 +60,7 @@ describe('what is removed', () => {
     const theirs = ['mvp-kept:latest', 'registry.example/kept:1.0', 'team/kept-derived:1']
 
     await using _worker = await scene.workerHere({ KEEP_RELEASES: '1' })
-    await until(5_000, () => tagsOf('kept').length <= 5)
+    await until(() => tagsOf('kept').length <= 5)
     assert.deepEqual(tagsOf('kept').sort(), [tagged(1), tagged(4), ...theirs].sort())
     assert.equal(scene.docker.image('registry.example/kept:1.0'), first)
     assert.equal(scene.docker.images.has(third.id), false)
@@ -69,7 +69,7 @@ describe('what is removed', () => {
     assert.equal(back.imageId, scene.docker.image(tagged(1))?.id, 'not to what the restart replaced')
     await scene.reaches(back.id, 'RUNNING')
     await scene.own.commands.apps.delete(app.id)
-    await until(5_000, async () => (await scene.rows('SELECT 1 FROM app')).length === 0)
+    await until(async () => (await scene.rows('SELECT 1 FROM app')).length === 0)
     assert.deepEqual(tagsOf('kept').sort(), theirs)
     for (const tag of theirs) scene.docker.images.delete(scene.docker.image(tag)?.id ?? '')
   })
@@ -80,7 +80,7 @@ describe('what is removed', () => {
     const id = await scene.deploy(await scene.app('cramped'))
     await prune.until()
     await scene.own.commands.deployments.cancel(id)
-    assert.ok((await scene.reaches(id, 'CANCELLED', 5_000)) < 1_000)
+    await scene.reaches(id, 'CANCELLED')
     prune.release()
   })
 
@@ -103,24 +103,21 @@ describe('what is removed', () => {
     const deleted = [scene.own.commands.apps.delete(stuck.app.id)]
     await stopping.until()
     deleted.push(scene.own.commands.apps.delete(other.app.id))
-    await until(
-      5_000,
-      async () => (await scene.rows('SELECT 1 FROM app WHERE deleted_at IS NULL')).length === 2,
-    )
+    await until(async () => (await scene.rows('SELECT 1 FROM app WHERE deleted_at IS NULL')).length === 2)
     await leaseEnds('now()')
     scene.own.wakeups.notify('queue', id)
-    await until(5_000, async () => (await scene.events(id)).lastIndexOf('PENDING') > 0)
+    await until(async () => (await scene.events(id)).lastIndexOf('PENDING') > 0)
 
     const fault = scene.docker.fault({ path: stop, kind: 'error500', times: 1_000 })
     stopping.release('fail')
     held.release()
     const left = async () =>
       (await scene.rows<{ name: string }>('SELECT name FROM app')).map(({ name }) => name)
-    await until(5_000, async () => !(await left()).includes('other'))
+    await until(async () => !(await left()).includes('other'))
     assert.ok((await left()).includes('stuck'))
     fault.clear()
     scene.own.wakeups.notify('queue', id)
-    await until(5_000, async () => !(await left()).includes('stuck'))
+    await until(async () => !(await left()).includes('stuck'))
     assert.deepEqual(await Promise.all(deleted), [true, true])
     await scene.reaches(id, 'RUNNING')
     await lawsHold(scene)
@@ -134,7 +131,7 @@ test('an app that is deleted is there until its mirror, which goes last, has gon
   const locked = await hold(scene, 'clone')
   const deleted = scene.own.commands.apps.delete(app.id)
   const isLeft = async () => (await scene.rows('SELECT 1 FROM app')).length === 1
-  await until(10_000, () => ![...scene.docker.images.values()].some(({ tags }) => /last/.test(tags.join())))
+  await until(() => ![...scene.docker.images.values()].some(({ tags }) => /last/.test(tags.join())))
   await sleep(500)
   assert.equal(await isLeft(), true)
   locked.release()

@@ -113,9 +113,9 @@ test('traffic does not go back to the same image: a restart that ends again and 
   assert.equal(restarted.replaced_id, before, 'there is a version to go back to')
   assert.equal(restarted.image_id, (await scene.deployment(before)).image_id)
   // It could be woken: nobody is at it any more.
-  await until(10_000, async () => (await scene.deployment(before)).addresses === null)
+  await until(async () => (await scene.deployment(before)).addresses === null)
   await scene.docker.crash(`steady-${restarted.id}`)
-  await until(10_000, () => /a new version fails/.test(worker.output))
+  await until(() => /a new version fails/.test(worker.output))
   await sleep(3_000) // a return of traffic takes less
   assert.deepEqual((await scene.events(restarted.id)).slice(-1), ['RUNNING'])
   assert.deepEqual((await scene.events(before)).slice(-1), ['RETIRED'])

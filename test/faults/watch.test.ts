@@ -26,7 +26,7 @@ test('a version that has ended while no worker was there to watch it is rolled b
   const { before, failed, container } = await unwatched(scene)
   await scene.docker.crash(container, 3)
   await using _worker = await scene.workerHere({ WATCH_SECONDS: '1' })
-  await scene.reaches(failed, 'ROLLED_BACK', 20_000) // what the dead worker had reserved is free by then
+  await scene.reaches(failed, 'ROLLED_BACK') // what the dead worker had reserved is free by then
   await scene.reaches(before, 'RUNNING')
 })
 
@@ -37,10 +37,10 @@ test('the watch of one that is well ends, but not without a look, also when Dock
   const inspects = new RegExp(`^/containers/${container}/json`)
   const away = scene.docker.fault({ path: inspects, kind: 'error500', times: 1_000 })
   await using _worker = await scene.workerHere({ WATCH_SECONDS: '1' })
-  await until(10_000, () => away.hits > 1)
+  await until(() => away.hits > 1)
   assert.equal(await isOver(), false)
   away.clear()
-  await until(10_000, isOver)
+  await until(isOver)
   assert.equal((await scene.deployment(failed)).status, 'RUNNING')
 })
 
@@ -51,7 +51,7 @@ test('a version whose HEALTHCHECK begins anew is left to it', async () => {
   await using _worker = await scene.workerHere({ WATCH_SECONDS: '600' })
   scene.docker.setHealth(`steady-${failed}`, 'starting')
   const before = looks()
-  await until(10_000, () => looks() > before + 3)
+  await until(() => looks() > before + 3)
   assert.equal((await scene.deployment(failed)).status, 'RUNNING')
   scene.docker.setHealth(`steady-${failed}`, 'unhealthy')
   await scene.reaches(failed, 'ROLLED_BACK')
@@ -63,7 +63,7 @@ test('a version that ends in the last second of its watch is rolled back', async
   const looks = lookedAt(scene, failed)
   const before = looks()
   await using _worker = await scene.workerHere({ WATCH_SECONDS: '600' })
-  await until(10_000, () => looks() > before, 5) // the next one is a second away
+  await until(() => looks() > before, 5) // the next one is a second away
   await scene.docker.crash(`steady-${failed}`, 3)
   await scene.sql.query('UPDATE deployment SET watch_until = now() WHERE id = $1', [failed])
   await scene.reaches(failed, 'ROLLED_BACK')
@@ -84,7 +84,7 @@ test('one that the router does not follow to, with none before it, is said once 
   const { database, secrets, logger } = partsOf(scene, tools)
   await using watcher = new Watcher(database, stubborn, secrets, { ...logger, warn }, 20)
   watcher.start()
-  await until(5_000, () => told.length > 0)
+  await until(() => told.length > 0)
   await sleep(1_000)
   assert.deepEqual(told, ['router', 'a new version fails'])
 })

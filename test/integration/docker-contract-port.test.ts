@@ -118,7 +118,7 @@ for (const kind of ['real', 'fake'] as const) {
       written.length = 0
       const building = docker().build({ ...wanted, output }, abort.signal)
       building.catch(() => undefined)
-      await until(20_000, () => written.some((text) => text.includes('begun')))
+      await until(() => written.some((text) => text.includes('begun')))
       abort.abort(new Error('enough'))
       await assert.rejects(building, /enough/)
       assert.equal(await docker().findImage(tag('aborted')), null)
@@ -140,7 +140,7 @@ for (const kind of ['real', 'fake'] as const) {
       assert.ok(found?.address)
       assert.deepEqual({ ...found, address: '' }, { ...QUIET, running: true, exitCode: 0, address: '' })
       const page = () => fetch(`http://${found.address}:8080/`).then((answer) => answer.text())
-      assert.equal(await until(5_000, () => page().catch(() => null)), 'hello')
+      assert.equal(await until(() => page().catch(() => null)), 'hello')
       await docker().keepRunning(wanted.name, SIGNAL)
       assert.match(JSON.stringify(await engine.inspect(wanted.name)), /"Name":"unless-stopped"/)
       assert.equal((await docker().findContainer(wanted.name))?.keptRunning, true)
@@ -197,7 +197,7 @@ for (const kind of ['real', 'fake'] as const) {
       const { id } = await build('ends', script('echo one; echo two >&2; echo three; exit 3'))
       const wanted = request('ends', id)
       await run(wanted)
-      const ended = await until(5_000, async () => {
+      const ended = await until(async () => {
         const state = await docker().findContainer(wanted.name)
         return state?.running ? null : state
       })
@@ -213,7 +213,7 @@ for (const kind of ['real', 'fake'] as const) {
       await run(wanted)
       assert.equal(await docker().lastEnd(wanted.name), null)
       await docker().keepRunning(wanted.name, SIGNAL)
-      await until(10_000, async () => ((await docker().findContainer(wanted.name))?.restarts ?? 0) > 0)
+      await until(async () => ((await docker().findContainer(wanted.name))?.restarts ?? 0) > 0)
       assert.deepEqual(await docker().lastEnd(wanted.name), { exitCode: 3, outOfMemory: false })
       await docker().removeContainer(wanted.name, 1)
     })

@@ -25,7 +25,7 @@ describe('the fake engine tells as the real one', () => {
       await engine.call('POST', `/containers/${name}/update`, { RestartPolicy: { Name: 'no' } })
       await engine.call('POST', `/containers/${name}/rename?name=${name}-2`)
       await engine.call('DELETE', `/containers/${name}-2?force=1`)
-      await until(5_000, () => stream.lines.some(({ Action }) => Action === 'destroy'))
+      await until(() => stream.lines.some(({ Action }) => Action === 'destroy'))
       return stream.lines.map((event) => {
         const text = JSON.stringify(at(event, 'Actor.Attributes')).replaceAll(engine.mark, 'MARK')
         return [Object.keys(event).sort(), event.Type, event.Action, JSON.parse(text) as object]
@@ -60,8 +60,8 @@ describe('the fake engine tells as the real one', () => {
         const healthcheck = { Test: ['CMD', '/bin/busybox', test_], Interval: 100_000_000, Retries: 1 }
         await engine.create(name, 'busybox sleep 100', { healthcheck })
         await engine.call('POST', `/containers/${name}/start`)
-        await until(10_000, async () => at(await engine.inspect(name), 'State.Health.Status') === health)
-        await until(5_000, () => stream.lines.length > 0)
+        await until(async () => at(await engine.inspect(name), 'State.Health.Status') === health)
+        await until(() => stream.lines.length > 0)
         const running = (await engine.call('GET', `/containers/json?${filters({ name: [name] })}`)).text
         // Before the stop: a check that it breaks off is another event.
         const events = stream.lines.map(({ Action }) => Action)

@@ -140,7 +140,7 @@ describe('the fake engine answers as the real one', () => {
         addresses.push(String(at(await engine.inspect(name), ADDRESS)))
       }
       const get = (address: string) =>
-        until(5_000, () => ask(address).catch(() => null)).then((status) => status > 0)
+        until(() => ask(address).catch(() => null)).then((status) => status > 0)
       const answers = [await get(addresses[0] ?? ''), await get(addresses[1] ?? '')]
       await engine.call('POST', `/containers/${names[0]}/stop?t=1`)
       const gone = await ask(addresses[0] ?? '').catch(() => 'refused')
@@ -175,7 +175,7 @@ describe('the fake engine answers as the real one', () => {
       const name = `${engine.mark}-again`
       await engine.create(name, 'busybox sleep 0.05; exit 5', { policy: 'unless-stopped' })
       await engine.call('POST', `/containers/${name}/start`)
-      const between = await until(10_000, async () => {
+      const between = await until(async () => {
         const found = await engine.inspect(name)
         return at(found, 'State.Restarting') && Number(found.RestartCount) >= 3 ? found : null
       })

@@ -40,7 +40,7 @@ describe('a deployment is asked for', () => {
       const queued = await enqueue(manager, next, DeploymentTrigger.MANUAL, { idempotencyKey: 'raced' })
       second = process.commands.deployments.deploy(id, { idempotencyKey: 'raced' })
       const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-      await until(5_000, async () => (await process.database.query<unknown[]>(sql)).length > 0)
+      await until(async () => (await process.database.query<unknown[]>(sql)).length > 0)
       return queued
     })
     assert.equal((await (second as Promise<Deployment> | null))?.id, first.id)

@@ -135,7 +135,7 @@ describe('mirrors that something went wrong with', () => {
 
   test('a server that accepts and never answers is CLONE_TIMEOUT', async () => {
     const silent = createServer().listen(0, '127.0.0.1')
-    await until(1_000, () => silent.listening)
+    await until(() => silent.listening)
     const repoUrl = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/x.git`
     try {
       const asked = port({ timeoutMs: 300 }).fetch({ ...request('slow'), repoUrl }, NEVER)

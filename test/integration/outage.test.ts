@@ -44,7 +44,7 @@ describe('who follows something while the database is lost for a moment', () => 
   ): Promise<T> {
     const cut = proxy.cutAfter({ statement })
     const next = reader.next()
-    await until(5_000, () => cut.hits === 1)
+    await until(() => cut.hits === 1)
     await write()
     const result = await next
     assert.notEqual(result.done, true)

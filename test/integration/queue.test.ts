@@ -200,7 +200,7 @@ describe('the queue', () => {
     await process.database.transaction(async (manager) => {
       await lockStage(manager, expired.stageId)
       // The rescue has a connection of its own: if it waited for the stage, both would wait for ever.
-      const late = sleep(10_000, 'the rescue waits for the stage', { ref: false })
+      const late = sleep(60_000, 'the rescue waits for the stage', { ref: false })
       assert.equal(await Promise.race([rescueExpired(process.database, process.wakeups), late]), 1)
     })
     assert.equal((await statuses()).get(expired.id), PENDING)

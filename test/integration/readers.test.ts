@@ -144,7 +144,7 @@ describe('readers in the worker and in another process', () => {
         waiting = false
       }
     })()
-    await until(10_000, async () => {
+    await until(async () => {
       const locks = await api.database.query<{ n: number }[]>(
         `SELECT count(*)::int AS n FROM pg_stat_activity
           WHERE wait_event_type = 'Lock' AND datname = current_database()`,

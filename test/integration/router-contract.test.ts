@@ -7,7 +7,6 @@ import { freePort, until } from '../support/server.js'
 import { findTraefik, startStandIn, startTraefik } from '../support/traefik.js'
 
 const HOST = `shop.${BASE}`
-const LATEST_MS = 5_000
 
 describe('the contract of routers: the built-in one', () => contract(openBuiltin, switching))
 
@@ -69,10 +68,10 @@ function sceneOf(shop: Shop, routed: Routed, old: string, fresh: string): Scene 
       const host = `shop-${id}.${BASE}`
       return routed.router.reaches({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
     },
-    becomes: (host, body) => until(LATEST_MS, async () => (await ask(host)).body.startsWith(body)),
-    isGone: (host) => until(LATEST_MS, async () => (await ask(host)).status === 404),
+    becomes: (host, body) => until(async () => (await ask(host)).body.startsWith(body)),
+    isGone: (host) => until(async () => (await ask(host)).status === 404),
     confirmed: (id, wanted) =>
-      until(LATEST_MS, async () => [wanted, null].includes(await routed.router.confirms(shop.stageId, id))),
+      until(async () => [wanted, null].includes(await routed.router.confirms(shop.stageId, id))),
   }
 }
 
@@ -158,7 +157,7 @@ function switching(scene: () => Scene): void {
     })
     await routed.router.apply()
     await becomes(`shop-${go}.${BASE}`, '404')
-    assert.equal(await until(LATEST_MS, () => reaches(go)), true)
+    assert.equal(await until(() => reaches(go)), true)
   })
 }
 
@@ -194,7 +193,7 @@ function all(scene: () => Scene): void {
       response.end('come back later')
     })
     await routed.router.apply()
-    await until(LATEST_MS, () => reaches(rude))
+    await until(() => reaches(rude))
     assert.equal(await reaches(shut), false)
     assert.equal(await reaches('nobody'), false)
   })

@@ -5,6 +5,8 @@ import { openRawShop, RawClient, type RawShop } from '../support/raw.js'
 import { freePort, until } from '../support/server.js'
 
 const MIB = 1024 * 1024
+/** Without the end that is tested here the router reads on for 30 s. */
+const DRAINED_MS = 25_000
 const TOO_LARGE = 'HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig'
 const IN_CHUNKS = 'HTTP/1.1 401 Who\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwho\r\n0\r\n\r\n'
 
@@ -22,7 +24,7 @@ describe('an app that answers before it has the whole request', () => {
   })
   after(() => opened[Symbol.asyncDispose]())
 
-  const idle = () => until(5_000, () => opened.router.inFlight(id) === 0)
+  const idle = () => until(() => opened.router.inFlight(id) === 0)
 
   /** A client that reads nothing before it has sent everything, as many simple ones do. */
   async function sendAll(bytes: number, lines: readonly string[] = []): Promise<RawClient> {
@@ -58,8 +60,8 @@ describe('an app that answers before it has the whole request', () => {
           await client.gets(
             /^HTTP\/1\.1 4\d\d [^]*\r\nConnection: close\r\n([^]*\r\n)?\r\n(big$|3\r\nwho\r\n0\r\n\r\n$)/,
           )
-          await until(5_000, () => client.closed)
-          assert.ok(Date.now() - begun < 10_000, `${Date.now() - begun} ms`)
+          await until(() => client.closed)
+          assert.ok(Date.now() - begun < DRAINED_MS, `${Date.now() - begun} ms`)
           await idle()
         })
       }
@@ -71,8 +73,8 @@ describe('an app that answers before it has the whole request', () => {
     using client = new RawClient(port)
     client.send(['POST / HTTP/1.1', 'Content-Length: 1000'], 'some')
     const begun = Date.now()
-    await until(5_000, () => client.closed)
-    assert.ok(Date.now() - begun < 4_000)
+    await until(() => client.closed)
+    assert.ok(Date.now() - begun < DRAINED_MS)
     assert.match(client.received, /^HTTP\/1\.1 401 Who\r\n[^]*\r\n\r\n3\r\nwho\r\n0\r\n\r\n$/)
     await idle()
   })
@@ -88,7 +90,7 @@ describe('an app that answers before it has the whole request', () => {
     }
     client.socket.on('drain', more)
     more()
-    await until(20_000, () => client.closed)
+    await until(() => client.closed)
     assert.ok(sent < 200, `${sent} MiB`)
     await idle()
   })

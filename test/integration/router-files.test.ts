@@ -141,7 +141,7 @@ describe('the router that writes them', () => {
     assert.equal(await router.confirms(shop.stageId, 'another'), false)
     await shop.process.database.query('UPDATE stage SET stopped = true')
     shop.process.wakeups.notify('route', shop.stageId)
-    await until(5_000, () => !readdirSync(folder).includes(name))
+    await until(() => !readdirSync(folder).includes(name))
     assert.deepEqual(readdirSync(folder), ['dashboard.yml'])
   })
 
@@ -154,7 +154,7 @@ describe('the router that writes them', () => {
     const path = join(folder, `longshore-inst-${shop.stageId}.yml`)
     const before = readFileSync(path, 'utf8')
     rmSync(path)
-    await until(10_000, () => existsSync(path))
+    await until(() => existsSync(path))
     assert.equal(readFileSync(path, 'utf8'), before)
   })
 

@@ -34,7 +34,7 @@ describe('the router', () => {
 
   const ask = (options: object = {}) =>
     request({ host: '127.0.0.1', port: router.port(), agent: false, ...options })
-  const idle = () => until(5_000, () => router.inFlight(id) === 0)
+  const idle = () => until(() => router.inFlight(id) === 0)
   /** Headers as the app gets them. */
   async function headersFor(headers: object): Promise<Record<string, string>> {
     handle = (incoming, response) => response.end(JSON.stringify(incoming.headers))
@@ -69,7 +69,7 @@ describe('the router', () => {
     const { status, body } = await fetchHost(router.port(), 'shut.test.example')
     assert.equal(status, 502)
     assert.match(body, /does not answer/)
-    await until(5_000, () => router.inFlight(shut) === 0)
+    await until(() => router.inFlight(shut) === 0)
   })
 
   test('breaks an answer off where the app does, instead of ending it as if it were whole', async () => {

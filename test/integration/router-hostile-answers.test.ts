@@ -82,7 +82,7 @@ describe('an app that answers what it likes', () => {
   async function lives(): Promise<void> {
     answer = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nalive'
     assert.deepEqual(await fetchHost(port, HOST), { status: 200, body: 'alive' })
-    await until(5_000, () => opened.router.inFlight(id) === 0)
+    await until(() => opened.router.inFlight(id) === 0)
   }
 
   for (const [what, said] of Object.entries(UNUSABLE)) {
@@ -96,10 +96,10 @@ describe('an app that answers what it likes', () => {
         answer = said
         using client = new RawClient(port)
         client.send(request)
-        await until(5_000, () => client.closed)
+        await until(() => client.closed)
         assert.match(client.received, /^HTTP\/1\.1 502 Bad Gateway\r\n/, request.join())
         assert.match(client.received, /\r\nx-longshore-router: 502\r\n[^]*The app does not answer/)
-        await until(5_000, () => connections() === 0)
+        await until(() => connections() === 0)
       }
       await lives()
     })
@@ -144,7 +144,7 @@ test('a request that Node.js refuses to send is refused to the client', async ()
   try {
     const { status } = await fetchHost((server.address() as AddressInfo).port, HOST)
     assert.equal(status, 400)
-    await until(5_000, () => inFlight.count('one') === 0)
+    await until(() => inFlight.count('one') === 0)
   } finally {
     server.close().closeAllConnections()
   }

@@ -34,7 +34,7 @@ describe('replicas behind the router', () => {
     for (let turn = 0; turn < 4; turn++) {
       using client = new RawClient(port)
       client.send(['POST / HTTP/1.1', 'Content-Length: 5', 'Connection: close'], 'a body'.slice(0, 5))
-      await until(5_000, () => client.closed)
+      await until(() => client.closed)
       assert.match(client.received, /^HTTP\/1\.1 200 /)
     }
     assert.match(app.received(), /a bod/)
@@ -70,7 +70,7 @@ describe('replicas behind the router', () => {
     for (const method of ['GET', 'PUT', 'PUT', 'GET', 'GET', 'PUT'] as const) {
       using client = new RawClient(port)
       client.send([`${method} / HTTP/1.1`, 'Connection: close', 'Content-Length: 0'])
-      await until(5_000, () => client.closed)
+      await until(() => client.closed)
       seen[method].add(client.received.slice(9, 12))
     }
     assert.deepEqual([...seen.GET], ['200'])
@@ -84,16 +84,16 @@ describe('replicas behind the router', () => {
     const oldId = await opened.serve(old.port)
     using client = new RawClient(port)
     client.send(['GET / HTTP/1.1'])
-    await until(5_000, () => held.length === 1)
+    await until(() => held.length === 1)
     assert.equal(opened.router.inFlight(oldId), 1)
     const freshId = await opened.serve(fresh.port)
     assert.deepEqual([opened.router.inFlight(oldId), opened.router.inFlight(freshId)], [1, 0])
     held[0]?.destroy()
-    await until(5_000, () => held.length === 2)
+    await until(() => held.length === 2)
     assert.deepEqual([opened.router.inFlight(oldId), opened.router.inFlight(freshId)], [0, 1])
     held[1]?.end(OK)
     await client.gets(/ok$/)
-    await until(5_000, () => opened.router.inFlight(freshId) === 0)
+    await until(() => opened.router.inFlight(freshId) === 0)
   })
 
   test('that come to the same address in another deployment are tried', async () => {

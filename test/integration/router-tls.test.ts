@@ -97,7 +97,7 @@ describe('TLS of the built-in router', () => {
   test('serves the counterpart of a domain as well', async () => {
     makeCertificate(folder, 'here.example', 'here.example')
     makeCertificate(folder, 'www.here.example', 'www.here.example')
-    await until(10_000, () => ask('here.example').catch(() => null))
+    await until(() => ask('here.example').catch(() => null))
     const { status, location } = await ask('here.example')
     assert.deepEqual([status, location], [308, 'https://www.here.example/a?b'])
   })
@@ -105,7 +105,7 @@ describe('TLS of the built-in router', () => {
   test('a deployment is reached behind a redirect of its own host', async () => {
     makeCertificate(folder, '_.test.example', '*.test.example')
     const own = `shop-${id}.test.example`
-    await until(10_000, () => ask(own).catch(() => null))
+    await until(() => ask(own).catch(() => null))
     assert.equal((await askHost(router.port(), own)).status, 308)
     const trial = { host: own, path: '/', timeoutMs: 2_000, addresses: [], port: 80 }
     assert.equal(await router.reaches(trial), true)

@@ -33,7 +33,7 @@ describe('an offer to upgrade', () => {
     app = await opened.listen((socket, piece) => answer(socket, piece))
     id = await opened.serve(app.port)
   }
-  const idle = () => until(5_000, () => opened.router.inFlight(id) === 0)
+  const idle = () => until(() => opened.router.inFlight(id) === 0)
 
   test('of another protocol is an ordinary request, and so is what follows on the connection', async () => {
     await serve((socket) => socket.write(OK))
@@ -73,7 +73,7 @@ describe('an offer to upgrade', () => {
     ] as const) {
       using client = new RawClient(port)
       client.send(lines, first)
-      await until(5_000, () => opened.router.inFlight(id) === 1)
+      await until(() => opened.router.inFlight(id) === 1)
       client.socket.write(rest)
       await client.gets(/ok$/)
       client.received = ''
@@ -104,7 +104,7 @@ describe('an offer to upgrade', () => {
       using client = new RawClient(port)
       client.send(['GET /slow HTTP/1.1'])
       client.send(['GET /quick HTTP/1.1', ...offer])
-      await until(5_000, () => client.closed)
+      await until(() => client.closed)
       assert.equal(client.received, '')
       await idle()
     }
@@ -120,10 +120,10 @@ describe('an offer to upgrade', () => {
       using client = new RawClient(port)
       client.send(['GET /live HTTP/1.1', ...WEBSOCKET])
       client.send(['GET /smuggled HTTP/1.1', 'X-Forwarded-For: 6.6.6.6'])
-      await until(5_000, () => client.closed)
+      await until(() => client.closed)
       assert.match(client.received, /^HTTP\/1\.1 (200|401) [^]*\r\nConnection: close\r\n[^]*ok/)
       assert.doesNotMatch(client.received, /x-inner/i)
-      await until(5_000, () => app.sockets.every((socket) => socket.destroyed))
+      await until(() => app.sockets.every((socket) => socket.destroyed))
       assert.doesNotMatch(app.received(), /smuggled|6\.6\.6\.6/)
       await idle()
     }
@@ -145,7 +145,7 @@ describe('an offer to upgrade', () => {
     client.send(['GET /live?x HTTP/1.1', ...WEBSOCKET, 'X-Forwarded-For: 6.6.6.6', 'X-E: \xe9'], 'early')
     await client.gets(/from app$/)
     client.socket.write(' late')
-    await until(5_000, () => app.received().endsWith('early late'))
+    await until(() => app.received().endsWith('early late'))
     assert.equal(opened.router.inFlight(id), 1)
     const [head = '', ...names] = client.received.split('\r\n\r\n')[0]?.split('\r\n') ?? []
     assert.equal(head, 'HTTP/1.1 101 Switching Protocols')
@@ -167,7 +167,7 @@ describe('an offer to upgrade', () => {
     }
     assert.ok(asked.includes('x-forwarded-for: 127.0.0.1'))
     client.socket.end()
-    await until(5_000, () => client.closed)
+    await until(() => client.closed)
     await idle()
   })
 
@@ -180,9 +180,9 @@ describe('an offer to upgrade', () => {
     using client = new RawClient(port)
     client.send(['GET / HTTP/1.1', ...WEBSOCKET])
     client.socket.pause()
-    await until(5_000, () => app.sockets[0]?.writableFinished || app.sockets[0]?.writableLength)
+    await until(() => app.sockets[0]?.writableFinished || app.sockets[0]?.writableLength)
     client.socket.resume()
-    await until(10_000, () => client.closed)
+    await until(() => client.closed)
     assert.equal(client.received.split('\r\n\r\n')[1]?.length, bytes)
     await idle()
   })
@@ -206,11 +206,11 @@ describe('an offer to upgrade', () => {
     await serve(() => undefined)
     const client = new RawClient(port)
     client.send(['GET / HTTP/1.1', ...WEBSOCKET])
-    await until(5_000, () => app.received().includes('GET'))
+    await until(() => app.received().includes('GET'))
     assert.equal(opened.router.inFlight(id), 1)
     client.socket.end()
     await idle()
-    await until(5_000, () => app.sockets.every((socket) => socket.destroyed))
+    await until(() => app.sockets.every((socket) => socket.destroyed))
     client.socket.destroy()
   })
 

@@ -30,7 +30,7 @@ describe('WebSockets through the router', () => {
     await new Promise((resolve) => app.close(resolve))
   })
 
-  const idle = () => until(5_000, () => router.inFlight(id) === 0)
+  const idle = () => until(() => router.inFlight(id) === 0)
 
   test('carries WebSockets both ways, text and binary, and counts them while they are open', async () => {
     using sockets = new EchoSockets(app)
@@ -96,7 +96,7 @@ describe('WebSockets through the router', () => {
     await once(first, 'close')
     const second = await open()
     second.terminate()
-    await until(5_000, () => sockets.server.clients.size === 0)
+    await until(() => sockets.server.clients.size === 0)
     await idle()
   })
 })

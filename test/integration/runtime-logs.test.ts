@@ -117,7 +117,7 @@ describe('runtime logs between processes', () => {
     assert.deepEqual(await readLines(reader, 1), ['first'])
     const line = (n: number) => `${n} ${'x'.repeat(1_000)}`
     for (let n = 0; n < 5_000; n++) docker.write(names[0], `${line(n)}\n`)
-    await until(20_000, async () => (await stored()).unread === 64)
+    await until(async () => (await stored()).unread === 64)
     await sleep(500)
     const { unread, chunks } = await stored()
     assert.equal(unread, 64)
@@ -127,7 +127,7 @@ describe('runtime logs between processes', () => {
       Array.from({ length: 5_000 }, (_, n) => line(n)),
     )
     await reader.return()
-    await until(5_000, async () => (await stored()).chunks === 0)
+    await until(async () => (await stored()).chunks === 0)
   })
 
   test('a worker that lost its claim stores nothing more, and the next one goes on behind the last stored line', async () => {
@@ -196,7 +196,7 @@ describe('runtime logs between processes', () => {
     assert.deepEqual(await readLines(reader, 1), ['crash'])
     await http.call('POST', `/containers/${names[0]}/stop?t=0`)
     const silent = `places -> -1 -> 'shown' ? $1`
-    await until(10_000, async () => {
+    await until(async () => {
       const sql = `SELECT 1 FROM runtime_log_viewer WHERE ${silent}`
       return (await api.database.query<unknown[]>(sql, [`${names[0]}/STDERR`])).length > 0
     })
@@ -225,7 +225,7 @@ describe('runtime logs between processes', () => {
       `INSERT INTO runtime_log_viewer (id, stage_id, tail, expires_at) VALUES ('gone', $1, 0, now())`,
       [stageId],
     )
-    await until(10_000, async () => {
+    await until(async () => {
       const rows = await api.database.query<unknown[]>(`SELECT 1 FROM runtime_log_viewer WHERE id = 'gone'`)
       return rows.length === 0
     })

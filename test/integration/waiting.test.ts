@@ -31,7 +31,7 @@ describe('what deployments wait for', () => {
       const lock = `SELECT d.id FROM deployment d JOIN app a ON a.id = d.app_id AND a.name = 'locked' FOR NO KEY UPDATE OF d`
       await manager.query(lock)
       const said = say().then(() => 'said')
-      assert.equal(await Promise.race([said, sleep(10_000, 'it waits', { ref: false })]), 'said')
+      assert.equal(await Promise.race([said, sleep(60_000, 'it waits', { ref: false })]), 'said')
       assert.deepEqual(await told(), ['free'])
     })
     await say()

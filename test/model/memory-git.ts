@@ -3,7 +3,7 @@ import { DeployError } from '../../src/engine/errors.js'
 import type { EntryKind, FetchRequest, Git, Source } from '../../src/engine/git/git.js'
 import { Gate } from '../support/fake-docker/faults.js'
 import { writeTar } from '../support/fake-docker/tar.js'
-import type { Activity } from './wire.js'
+import type { Activity } from '../support/wire.js'
 
 const FROM = 'FROM longshore-test/busybox:local\nEXPOSE 8080\n'
 const DOCKERFILES = {

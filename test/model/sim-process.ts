@@ -19,7 +19,7 @@ import type { Logger } from '../../src/logger.js'
 import { UNLIMITED } from '../support/docker-engines.js'
 import type { FakeDocker } from '../support/fake-docker/fake-docker.js'
 import type { MemoryGit } from './memory-git.js'
-import { type Activity, Wire } from './wire.js'
+import { type Activity, Wire } from '../support/wire.js'
 
 /** What all simulated processes live in. */
 export interface Surroundings {

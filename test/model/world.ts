@@ -20,7 +20,7 @@ import { Foreigners } from './foreigners.js'
 import { Invariants } from './invariants.js'
 import { MemoryGit } from './memory-git.js'
 import { type ProcessKind, SimProcess, type Surroundings } from './sim-process.js'
-import { Activity } from './wire.js'
+import { Activity } from '../support/wire.js'
 
 /** Engines first, then keepers: the place of a process in the list says what it is. */
 export const KINDS: readonly ProcessKind[] = ['engine', 'engine', 'keeper', 'keeper']

@@ -89,12 +89,9 @@ export class BaseImages implements Disposable {
     })
   }
 
-  /** Gives one of them the name that Dockerfiles call it by, unless an image of that name is here already. */
-  alias(setting: keyof BaseImages['settings'], version: string, name: string): void {
-    const image = this.settings[setting].replace('{version}', version)
-    if (docker('images', '-q', name) !== '') return
-    docker('tag', image, name)
-    this.#made.push(name)
+  /** What a Dockerfile calls one of them by: never a public name, which may be an image of somebody here. */
+  name(setting: keyof BaseImages['settings'], version = '1'): string {
+    return this.settings[setting].replace('{version}', version)
   }
 
   [Symbol.dispose](): void {
@@ -131,7 +128,9 @@ const SERVER = '#!/bin/sh\\nexec httpd -f -p "$PORT" -h .\\n'
 /** Why there is no Python image here; false: there is. */
 export function noPython(): string | false {
   try {
-    return existsSync(join(pythonHere().library, 'ensurepip')) ? false : 'needs a Python with ensurepip'
+    // Debian has the module without the pip that it installs.
+    const bundled = join(pythonHere().library, 'ensurepip/_bundled')
+    return existsSync(bundled) ? false : 'needs a Python with ensurepip'
   } catch {
     return 'needs Python 3'
   }

@@ -8,7 +8,6 @@ import { BASE_IMAGE } from './repository.js'
 import { until } from './server.js'
 
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
-const STARTS_WITHIN_MS = 30_000
 const CONTAINERD_PID = 'exec/containerd/containerd.pid'
 
 /** Why no daemon of a test's own can be started here; false: one can. For the option `skip` of a test. */
@@ -79,7 +78,7 @@ export class DockerDaemon implements AsyncDisposable {
     const log = createWriteStream(at('log'), { flags: 'a' })
     for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false })
     this.#child = child
-    await until(STARTS_WITHIN_MS, () => {
+    await until(() => {
       if (child.exitCode !== null) throw new Error(`dockerd ended: ${this.#lastLines()}`)
       return spawnSync('docker', ['-H', this.host, 'version'], { stdio: 'ignore' }).status === 0
     })

@@ -43,7 +43,7 @@ export async function hold(scene: Scene, place: HeldAt): Promise<Hold> {
   mkdirSync(root, { recursive: true })
   const release = await new Promise<() => void>((resolve, reject) => {
     const untilReleased = () => new Promise<void>((released) => resolve(released))
-    withMirrorLock(join(root, `${hash}.git`), AbortSignal.timeout(10_000), untilReleased).catch(reject)
+    withMirrorLock(join(root, `${hash}.git`), AbortSignal.timeout(60_000), untilReleased).catch(reject)
   })
   return { reached: (id) => scene.reaches(id, 'CLONING'), release }
 }

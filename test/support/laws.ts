@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scene } from './scene.js'
 
+/** As `until` has it: a bound for what never comes. */
+const PATIENCE_MS = 60_000
 const UNSETTLED = ['PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING']
 
 interface LawRow {
@@ -33,11 +35,11 @@ const ROWS = `
     JOIN log_stream l ON l.deployment_id = d.id ORDER BY d.generation`
 
 /**
- * Waits until nothing is under way and nothing is left over; fails with the law that is broken still after `ms`. What
+ * Waits until nothing is under way and nothing is left over; fails with the law that is broken still after a minute. What
  * is never allowed, not even for a moment, fails at once: two ends of a deployment, a gap in a log.
  */
-export async function lawsHold(scene: Scene, ms = 10_000): Promise<void> {
-  const until = performance.now() + ms
+export async function lawsHold(scene: Scene): Promise<void> {
+  const until = performance.now() + PATIENCE_MS
   for (;;) {
     const rows = await scene.rows<LawRow>(ROWS)
     for (const row of rows) checkHistory(row)

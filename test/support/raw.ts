@@ -88,8 +88,8 @@ export class RawClient implements Disposable {
   }
 
   /** Waits until what came looks like this. */
-  async gets(pattern: RegExp, ms = 5_000): Promise<string> {
-    await until(ms, () => pattern.test(this.received)).catch(() => {
+  async gets(pattern: RegExp): Promise<string> {
+    await until(() => pattern.test(this.received)).catch(() => {
       throw new Error(`no ${pattern} in ${JSON.stringify(this.received.slice(0, 2_000))}`)
     })
     return this.received

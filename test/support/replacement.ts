@@ -30,14 +30,14 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   scene.repository.commit({ ...page, Dockerfile: `${Dockerfile}${more}\n` })
   const dying = await scene.worker({ FAILPOINT: 'before:drain', WATCH_SECONDS: '600' })
   const failed = await scene.deploy(app)
-  await until(10_000, () => dying.child.signalCode === 'SIGKILL')
+  await until(() => dying.child.signalCode === 'SIGKILL')
   const tools = await toolsOf(scene)
   const failure = { why: 'it failed', container: `steady-${failed}`, exitCode: null }
   const back = () => returnTraffic(failed, failure, partsOf(scene, tools), new AbortController().signal)
   return {
     ...{ before, failed, tools, back },
     isBack: async () => {
-      await until(20_000, async () => {
+      await until(async () => {
         await back()
         return (await scene.deployment(failed)).status === 'ROLLED_BACK'
       })

@@ -6,9 +6,6 @@ import type { LoadOrder } from './load-process.js'
 import { TestRepository } from './repository.js'
 import { type Installation, until } from './server.js'
 
-const BACK_MS = 20_000
-const SEEN_MS = 10_000
-
 /** An app under load, whose deployments say when which version may be seen; and one that echoes WebSocket messages. */
 export class Rollout implements AsyncDisposable {
   readonly timeline = new Timeline()
@@ -61,7 +58,7 @@ export class Rollout implements AsyncDisposable {
     this.timeline.mayBegin(before)
     docker('exec', `load-${id}`, 'busybox', 'rm', '/www/health')
     const { port } = this.installation
-    await until(BACK_MS, async () => (await readDeployment(port, id)).status === 'ROLLED_BACK')
+    await until(async () => (await readDeployment(port, id)).status === 'ROLLED_BACK')
     await this.#seen(before)
   }
 
@@ -80,7 +77,7 @@ export class Rollout implements AsyncDisposable {
 
   async #seen(version: string): Promise<void> {
     const page = async () => (await this.installation.fetch('load.localhost')).body
-    await until(SEEN_MS, async () => (await page()) === version, 5)
+    await until(async () => (await page()) === version, 5)
     this.timeline.confirmed(version)
   }
 }

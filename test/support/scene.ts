@@ -8,6 +8,7 @@ import { TestProcess } from './engine.js'
 import { FakeDocker } from './fake-docker/fake-docker.js'
 import { PostgresProxy } from './postgres-proxy.js'
 import { fetchHost, Installation, type ServerProcess, until } from './server.js'
+import { SimulatedWorker } from './simulated-worker.js'
 import { TestRepository, webApp } from './repository.js'
 
 /** What takes its time takes little, but not so little that a loaded machine is a fault. */
@@ -82,6 +83,19 @@ export class Scene implements AsyncDisposable {
     }
   }
 
+  /** A worker in the test's own process that dies at `point` as from SIGKILL. */
+  async workerDyingAt(point: string, more: Readonly<Record<string, string>> = {}): Promise<SimulatedWorker> {
+    const { dataDir, routerPort, database } = this.installation
+    const own = { DATA_DIR: dataDir, ROUTER_PORT: String(routerPort), ALLOW_FILE_REPOS: 'true' }
+    const env = { ...this.#settings(), ...more, ...own, DATABASE_URL: database.url }
+    const worker = await SimulatedWorker.start(env, this.docker.socketPath, point)
+    this.up = worker
+    void worker.died.then(() => {
+      if (this.up === worker) this.up = null
+    })
+    return worker
+  }
+
   #settings(): Record<string, string> {
     return { ...QUICK, DATABASE_URL: this.proxy.url, DOCKER_HOST: this.docker.host }
   }
@@ -118,14 +132,11 @@ export class Scene implements AsyncDisposable {
     return row
   }
 
-  /** Waits for a status; gives the milliseconds it took. */
-  async reaches(id: string, status: string, ms = 10_000): Promise<number> {
-    const startedAt = performance.now()
+  async reaches(id: string, status: string): Promise<void> {
     let last = ''
-    await until(ms, async () => (last = (await this.deployment(id)).status) === status, 25).catch(() => {
-      throw new Error(`${id} is ${last} and not ${status} after ${ms} ms: ${this.output()}`)
+    await until(async () => (last = (await this.deployment(id)).status) === status, 25).catch(() => {
+      throw new Error(`${id} is ${last} and not ${status}: ${this.output()}`)
     })
-    return performance.now() - startedAt
   }
 
   /** Lets the time pass for which a dead process still has a right to what it did. */

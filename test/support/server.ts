@@ -109,7 +109,7 @@ export class ServerProcess {
   }
 
   async started(): Promise<void> {
-    await until(60_000, () => {
+    await until(() => {
       if (this.child.exitCode !== null) throw new Error(`the server ended: ${this.output}`)
       return (this.roles.includes('api') ? /API answers/ : /worker runs/).test(this.output)
     })
@@ -133,22 +133,20 @@ export class ServerProcess {
 
 /** After a question that took longer the next one waits three times as long as it took, at most a second. */
 const DEAR_MS = 30
+/** What has not come by then does not come: a bound for a test that hangs, not for a machine that is busy. */
+const PATIENCE_MS = 120_000
 
 /**
- * Asks `condition` until it gives something true; fails after `ms` with what it last said. What is dear to ask, as
- * through the docker command line, is asked less often: what it waits for needs the processor, too.
+ * Asks `condition` until it gives something true; fails after two minutes. What is dear to ask, as through the docker
+ * command line, is asked less often: what it waits for needs the processor, too.
  */
-export async function until<T>(
-  ms: number,
-  condition: () => T | Promise<T>,
-  everyMs = 50,
-): Promise<NonNullable<T>> {
-  const end = Date.now() + ms
+export async function until<T>(condition: () => T | Promise<T>, everyMs = 50): Promise<NonNullable<T>> {
+  const end = Date.now() + PATIENCE_MS
   for (;;) {
     const askedAt = Date.now()
     const value = await condition()
     if (value) return value
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition.toString()}`)
+    if (Date.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${condition.toString()}`)
     const tookMs = Date.now() - askedAt
     await sleep(tookMs > DEAR_MS ? Math.max(everyMs, Math.min(3 * tookMs, 1_000)) : everyMs)
   }

@@ -44,7 +44,7 @@ export async function startTraefik(file: string, folder: string): Promise<Gatewa
     { stdio: 'ignore' },
   )
   const api = `http://127.0.0.1:${apiPort}`
-  await until(20_000, () =>
+  await until(() =>
     fetch(`${api}/api/version`).then(
       ({ ok }) => ok,
       () => false,

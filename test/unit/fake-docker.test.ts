@@ -120,7 +120,7 @@ describe('a fake engine', () => {
         stream.lines.map(({ Action }) => Action),
         ['create', 'start'],
       )
-      await until(1_000, () => docker.listeners === 0)
+      await until(() => docker.listeners === 0)
     })
   })
 
@@ -158,7 +158,7 @@ describe('a fake engine', () => {
       await gate.until()
       abort.abort()
       await building
-      await until(1_000, () => docker.builds.aborted === 1)
+      await until(() => docker.builds.aborted === 1)
       assert.equal(gate.waiting, 0)
       assert.equal(docker.image('shop:1'), null)
     })
@@ -177,10 +177,10 @@ describe('a fake engine', () => {
 
     test('that end: at once, later, for want of memory', async () => {
       await start('aa', { exitCode: 4 })
-      await until(1_000, () => docker.container('aa')?.exitCode === 4)
+      await until(() => docker.container('aa')?.exitCode === 4)
       await start('bb', { exitCode: 5, exitAfterMs: 200 })
       assert.equal(docker.container('bb')?.status, 'running')
-      await until(1_000, () => docker.container('bb')?.exitCode === 5)
+      await until(() => docker.container('bb')?.exitCode === 5)
       await start('cc')
       await docker.crash('cc', 137, true)
       assert.equal((await port.findContainer('cc'))?.outOfMemory, true)
@@ -218,11 +218,11 @@ describe('a fake engine', () => {
     const all = [...questions, port.rootFolder(leave.signal)].map((question) =>
       assert.rejects(question, /enough/),
     )
-    await until(1_000, () => docker.calls.length === asked + 4)
+    await until(() => docker.calls.length === asked + 4)
     leave.abort(new Error('enough'))
     await Promise.all(all)
     // What the engine says of itself is for everybody who asks.
-    await until(1_000, () => docker.connections <= 1)
+    await until(() => docker.connections <= 1)
   })
 
   test('starts again with its machine: what is kept running comes back, at other addresses', async () => {
