@@ -21,6 +21,19 @@ import type { FakeDocker } from '../support/fake-docker/fake-docker.js'
 import type { MemoryGit } from './memory-git.js'
 import { type Activity, Wire } from '../support/wire.js'
 
+/** How long processes wait for Docker: not long while commands let requests hang, as a time-out is one more way to fail. */
+export class Patience {
+  isShort = true
+
+  get dockerTimeoutMs(): number {
+    return this.isShort ? 300 : 60_000
+  }
+
+  get buildSilenceMs(): number {
+    return 2 * this.dockerTimeoutMs
+  }
+}
+
 /** What all simulated processes live in. */
 export interface Surroundings {
   readonly databaseUrl: string
@@ -29,6 +42,7 @@ export interface Surroundings {
   readonly wakeups: Wakeups
   readonly secrets: SecretBox
   readonly activity: Activity
+  readonly patience: Patience
   readonly instanceId: string
   /** For sockets. */
   readonly folder: string
@@ -92,15 +106,18 @@ export class SimProcess {
     urls: { readonly postgres: string; readonly docker: string },
   ) {
     this.#gone = new Promise((resolve) => (this.#sayGone = resolve))
-    const { secrets, wakeups, git, instanceId } = surroundings
+    const { secrets, wakeups, git, instanceId, patience } = surroundings
     const logger = surroundings.logger(id)
     const docker = new Dockerode({
       dockerHost: urls.docker,
-      // Both short, because commands let requests hang: a time-out is one more way in which a step ends.
-      dockerTimeoutMs: 300,
-      buildSilenceMs: 600,
       builder: 'classic',
       ...UNLIMITED,
+      get dockerTimeoutMs() {
+        return patience.dockerTimeoutMs
+      },
+      get buildSilenceMs() {
+        return patience.buildSilenceMs
+      },
     })
     const tools = {
       database,

@@ -19,7 +19,7 @@ import { Audit } from './audit.js'
 import { Foreigners } from './foreigners.js'
 import { Invariants } from './invariants.js'
 import { MemoryGit } from './memory-git.js'
-import { type ProcessKind, SimProcess, type Surroundings } from './sim-process.js'
+import { Patience, type ProcessKind, SimProcess, type Surroundings } from './sim-process.js'
 import { Activity } from '../support/wire.js'
 
 /** Engines first, then keepers: the place of a process in the list says what it is. */
@@ -91,6 +91,7 @@ export class World implements AsyncDisposable {
         docker,
         folder,
         activity,
+        patience: new Patience(),
         git: new MemoryGit(activity),
         wakeups: new NoWakeups(databaseUrl, SILENT),
         secrets: new SecretBox(randomBytes(32)),
@@ -106,7 +107,8 @@ export class World implements AsyncDisposable {
 
   /** Everything of the last run is gone; processes that live are kept. */
   async begin(): Promise<void> {
-    const { docker, git } = this.surroundings
+    const { docker, git, patience } = this.surroundings
+    patience.isShort = true
     this.journal.length = 0
     this.#runs++
     await this.database.query('DELETE FROM app')
