@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { say, script } from './lib/run.mjs'
@@ -10,8 +10,11 @@ import { withTestSetup } from './lib/test-setup.mjs'
 const FILES_AT_ONCE = 3
 /** One file may take this long; the whole run has the budget of .ci/run. */
 const FILE_MS = 480_000
-/** Integration tests share so many processes. */
-const GROUPS = 3
+/** So many processes the files of a folder share. Those of faults and the model have one each. */
+const GROUPS = { unit: 1, integration: 3, e2e: 12 }
+const LONG = ['model', 'faults-kill', 'integration', 'e2e']
+/** What the runner is given: a module for each process. */
+const RUN = join(ROOT, 'dist/run')
 
 /** Sets up, then runs all tests, or those whose path contains an argument: `npm test -- queue`. */
 await script(async () => {
@@ -28,7 +31,10 @@ async function runTests(env) {
   const tap = join(ROOT, 'dist/test.tap')
   // A person reads lines of TypeScript. To read the maps takes each process a sixth of its start.
   const maps = env.CI === 'true' ? [] : ['--enable-source-maps']
-  const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout']
+  const reporters = ['spec', join(ROOT, 'scripts/lib/slowest-files.mjs')].flatMap((name) => [
+    `--test-reporter=${name}`,
+    '--test-reporter-destination=stdout',
+  ])
   reporters.push('--test-reporter=tap', `--test-reporter-destination=${tap}`)
   const bounds = [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${FILE_MS}`]
   const args = [...maps, '--test', ...bounds, ...reporters, ...gather(files)]
@@ -39,28 +45,33 @@ async function runTests(env) {
   return code ?? 1
 }
 
-/**
- * Unit tests share one process, integration tests a few: to start one for each file takes longer than most of the files.
- * Those of a group run one after another.
- */
+/** To start a process for each file takes longer than many of the files. Those of a group run one after another. */
 function gather(files) {
   const groups = new Map()
-  const alone = []
   for (const [index, file] of files.entries()) {
     const name = groupOf(file, index)
-    if (name === null) alone.push(join(ROOT, 'dist/test', file))
-    else groups.set(name, [...(groups.get(name) ?? []), join(ROOT, 'dist/test', file)])
+    groups.set(name, [...(groups.get(name) ?? []), join(ROOT, 'dist/test', file)])
   }
-  return [...alone, ...[...groups].map(([name, paths]) => together(name, paths))]
+  rmSync(RUN, { recursive: true, force: true })
+  mkdirSync(RUN)
+  const names = [...groups.keys()].sort((one, other) => rank(one) - rank(other))
+  return names.map((name, index) => together(`${String(index).padStart(2, '0')}-${name}`, groups.get(name)))
 }
 
 function groupOf(file, index) {
-  if (file.startsWith('unit/')) return 'unit'
-  return file.startsWith('integration/') ? `integration-${(index % GROUPS) + 1}` : null
+  const folder = file.split('/')[0]
+  if (!Object.hasOwn(GROUPS, folder)) return file.replace('.test.js', '').replace('/', '-')
+  return `${folder}-${(index % GROUPS[folder]) + 1}`
+}
+
+/** The runner takes them by name. What takes long begins first, so that nothing long is left at the end. */
+function rank(name) {
+  const place = LONG.findIndex((long) => name.startsWith(long))
+  return place < 0 ? LONG.length : place
 }
 
 function together(name, paths) {
-  const file = join(ROOT, `dist/${name}-tests.mjs`)
+  const file = join(RUN, `${name}.mjs`)
   writeFileSync(file, paths.map((path) => `import ${JSON.stringify(path)}\n`).join(''))
   return file
 }

@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+/** Nothing in it is to survive a loss of power, and no database in it lives long enough to be vacuumed. */
+const DISPOSABLE = ['fsync', 'full_page_writes', 'synchronous_commit', 'autovacuum']
+
 /**
  * Calls `work` with the URL of a PostgreSQL server for tests: the one of TEST_DATABASE_URL, or else one that is started
  * for it and removed afterwards. The database that tests copy is on it, migrated.
@@ -17,6 +20,9 @@ export async function withTestPostgres(work) {
   const folder = mkdtempSync(join(tmpdir(), 'longshore-test-'))
   const server = await startEmbeddedServer(folder)
   try {
+    const { onDatabase } = await import('../../dist/test/support/tables.js')
+    for (const setting of DISPOSABLE) await onDatabase(server.url, `ALTER SYSTEM SET ${setting} = off`)
+    await onDatabase(server.url, 'SELECT pg_reload_conf()')
     await makeTemplate(server.url)
     return await work(server.url)
   } finally {
