@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ensureDependencies, ROOT } from './lib/dependencies.mjs'
+import { ensureDockerEngine } from './lib/docker-engine.mjs'
+import { run, say, script } from './lib/run.mjs'
+
+const SOCKET = '/var/run/docker.sock'
+const USER = 'longshore-test'
+
+/**
+ * `npm run test:as-user`, by root: the tests, or those whose path contains an argument, as a fresh user who is in the
+ * group of the engine's socket, in a clone of the last commit. The user and the clone go afterwards.
+ */
+await script(async () => {
+  if (process.platform !== 'linux' || process.getuid() !== 0) {
+    throw new Error('npm run test:as-user makes a user: run it on Linux as root. As another user: npm test')
+  }
+  await ensureDependencies()
+  await ensureDockerEngine()
+  const folder = mkdtempSync(join(tmpdir(), 'longshore-user-'))
+  try {
+    const user = makeUser(folder)
+    const clone = join(folder, 'longshore')
+    program('git', 'clone', '--quiet', ROOT, clone)
+    cpSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'), {
+      recursive: true,
+      verbatimSymlinks: true,
+    })
+    program('chown', '-R', `${user.uid}:${user.gid}`, folder)
+    const env = { PATH: process.env.PATH, CI: process.env.CI, HOME: join(folder, 'home'), USER }
+    say(`Tests as ${USER} (uid ${user.uid}, group ${user.gid} of ${SOCKET})`)
+    const args = [join(clone, 'scripts/test.mjs'), ...process.argv.slice(2)]
+    await run(process.execPath, args, { cwd: clone, env, ...user }).finally(() => keepSummary(clone))
+  } finally {
+    spawnSync('userdel', ['--force', USER])
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+/** In the group of the socket alone: Node.js gives a child no other groups. */
+function makeUser(folder) {
+  const { gid } = statSync(SOCKET)
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  spawnSync('userdel', ['--force', USER]) // of a run that was killed
+  program('useradd', '--no-create-home', '--home-dir', home, '--gid', String(gid), USER)
+  const uid = Number(program('id', '--user', USER))
+  return { uid, gid }
+}
+
+function keepSummary(clone) {
+  mkdirSync(join(ROOT, 'dist'), { recursive: true })
+  copyFileSync(join(clone, 'dist/test-summary.txt'), join(ROOT, 'dist/test-summary-user.txt'))
+}
+
+/** @throws Error with what it said */
+function program(file, ...args) {
+  const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${[file, ...args].join(' ')} failed: ${error?.message ?? stderr}`)
+  return stdout.trim()
+}
