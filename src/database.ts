@@ -7,6 +7,7 @@ import { Webhooks1700000000004 } from '../migrations/1700000000004-webhooks.js'
 import { Builds1700000000005 } from '../migrations/1700000000005-builds.js'
 import { Secrets1700000000006 } from '../migrations/1700000000006-secrets.js'
 import { RuntimeLogs1700000000007 } from '../migrations/1700000000007-runtime-logs.js'
+import { Announcements1700000000008 } from '../migrations/1700000000008-announcements.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
 
@@ -30,6 +31,7 @@ export function createDataSource(url: string): DataSource {
       Builds1700000000005,
       Secrets1700000000006,
       RuntimeLogs1700000000007,
+      Announcements1700000000008,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

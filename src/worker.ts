@@ -10,6 +10,7 @@ import { createGitBinary } from './engine/git/git-binary.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
 import { LeaseKeeper } from './engine/claims/lease.js'
 import { Presence } from './engine/claims/presence.js'
+import { Announcer } from './engine/serving/announcer.js'
 import { Reconciler } from './engine/serving/reconcile.js'
 import { Recoverer } from './engine/upkeep/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
@@ -46,11 +47,12 @@ export async function startWorker(
     await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
     const tools = createTools(core, docker, router, failpoint)
-    const presence = opened.use(new Presence(database, tools.docker, config.workerId))
+    const presence = opened.use(new Presence(database, tools.docker, config.workerId, router.name))
     await presence.start()
     for (const repeated of [
       new Recoverer(database, tools, logger),
       new Reconciler(database, tools, secrets, logger),
+      new Announcer(tools, logger),
       new Watcher(database, tools, secrets, logger),
       new Housekeeper(database, tools, logger),
       new CommitStatuses(database, tools, secrets, logger),

@@ -1,7 +1,8 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
-import { DeploymentStatus, isSettled } from '../entities/deployment-status.js'
+import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Outage } from './wakeups/outage.js'
+import { asOf, asShown } from './shown.js'
 import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
 import { WakeEvent } from './wakeups/wake-event.js'
 import type { Wakeups } from './wakeups/wakeups.js'
@@ -17,9 +18,9 @@ const LAST_STATUSES = Object.values(DeploymentStatus).filter((status) => NEXT_ST
 
 /**
  * SQL: the deployment `d` of stage `s` can change. A RETIRED one serves again only where its stage was stopped and is
- * started, or where its successor fails.
+ * started, or where its successor fails. What is not announced yet changes for those who look.
  */
-const CAN_CHANGE = `d.status <> ALL('{${LAST_STATUSES.join(',')}}') AND (d.status <> 'RETIRED'
+const CAN_CHANGE = `d.shown_as IS NOT NULL OR d.status <> ALL('{${LAST_STATUSES.join(',')}}') AND (d.status <> 'RETIRED'
   OR s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN})`
 
 interface Change {
@@ -103,7 +104,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     this.#started = true
     if ('deploymentId' in this.scope) {
       const row = await manager.findOneBy(Deployment, { id: this.scope.deploymentId })
-      if (row) this.#show(row)
+      if (row) this.#show(asShown(row))
       else this.#finish()
     }
   }
@@ -207,13 +208,4 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     const rows = await this.database.query<unknown[]>(`SELECT 1 FROM ${table} WHERE id = $1`, [this.#id()])
     return rows.length === 0
   }
-}
-
-/** The row as it was in an earlier status: what only a later one has is left out. */
-function asOf(row: Deployment, status: DeploymentStatus): Deployment {
-  if (row.status === status) return row
-  const earlier = Object.assign(new Deployment(), row, { status })
-  if (!isSettled(status)) Object.assign(earlier, { finishedAt: null, liveAt: null, errorCode: null })
-  if (status === DeploymentStatus.RUNNING) Object.assign(earlier, { finishedAt: null, errorCode: null })
-  return earlier
 }

@@ -20,13 +20,13 @@ const AT_ONCE = 20
 // Of each commit and stage the newest deployment speaks. Those of the last day: what is older has been told or given up.
 const NEWEST = `
   SELECT * FROM (
-    SELECT DISTINCT ON (d.stage_id, d.commit_sha) d.id, d.status, d.commit_sha, d.stage_id, t.*, a.name AS app_name,
-           CASE WHEN d.status IN ('RUNNING', 'RETIRED') THEN 'success'
-                WHEN d.status IN ('FAILED', 'ROLLED_BACK') THEN 'failure'
-                WHEN d.status IN ('CANCELLED', 'SUPERSEDED') THEN 'ended' ELSE 'pending' END AS state
+    SELECT DISTINCT ON (d.stage_id, d.commit_sha) d.id, shown.status, d.commit_sha, d.stage_id, t.*, a.name AS app_name,
+           CASE WHEN shown.status IN ('RUNNING', 'RETIRED') THEN 'success'
+                WHEN shown.status IN ('FAILED', 'ROLLED_BACK') THEN 'failure'
+                WHEN shown.status IN ('CANCELLED', 'SUPERSEDED') THEN 'ended' ELSE 'pending' END AS state
       FROM commit_status_target t
       JOIN app a ON a.id = t.app_id AND a.deleted_at IS NULL
-      JOIN deployment d ON d.app_id = t.app_id
+      JOIN deployment d ON d.app_id = t.app_id, LATERAL (SELECT coalesce(d.shown_as, d.status) AS status) shown
      WHERE d.commit_sha IS NOT NULL AND d.created_at > now() - interval '1 day'
      ORDER BY d.stage_id, d.commit_sha, d.generation DESC) speaking`
 

@@ -11,6 +11,7 @@ import { WebhookDelivery } from '../entities/webhook-delivery.js'
 import { Webhook } from '../entities/webhook.js'
 import { Cursors } from './cursors.js'
 import { badInput } from './errors.js'
+import { asShown } from './shown.js'
 
 /** Rows of one page, and whether others follow. `cursor` gives what to pass as `after` for the page behind a row. */
 export interface Page<T> {
@@ -53,8 +54,10 @@ export class Queries {
     return this.database.getRepository(App).findOneBy(where)
   }
 
-  deployment(id: string): Promise<Deployment | null> {
-    return this.database.getRepository(Deployment).findOneBy({ id, app: { deletedAt: IsNull() } })
+  async deployment(id: string): Promise<Deployment | null> {
+    const where = { id, app: { deletedAt: IsNull() } }
+    const row = await this.database.getRepository(Deployment).findOneBy(where)
+    return row && asShown(row)
   }
 
   /** Newest first. */
@@ -80,7 +83,7 @@ export class Queries {
       .orderBy('deployment.generation', 'DESC')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, all, (deployment) => DEPLOYMENTS.encode(deployment.generation))
+    return pageOf(rows.map(asShown), limit, all, (deployment) => DEPLOYMENTS.encode(deployment.generation))
   }
 
   /** What differs between what two deployments of an app run with. @throws CommandError */
@@ -112,8 +115,9 @@ export class Queries {
     return this.database.getRepository(App).findBy({ id: In([...ids]) })
   }
 
-  deploymentsById(ids: readonly string[]): Promise<Deployment[]> {
-    return this.database.getRepository(Deployment).findBy({ id: In([...ids]) })
+  async deploymentsById(ids: readonly string[]): Promise<Deployment[]> {
+    const rows = await this.database.getRepository(Deployment).findBy({ id: In([...ids]) })
+    return rows.map(asShown)
   }
 
   stagesById(ids: readonly string[]): Promise<Stage[]> {

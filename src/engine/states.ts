@@ -57,27 +57,59 @@ export async function transition(
   reason: string | null = null,
   patch: StatusPatch = {},
 ): Promise<void> {
-  const from = Object.values(DeploymentStatus).filter((status) => NEXT_STATUSES[status].includes(to))
-  const columns: Record<string, unknown> = {
-    ...patch,
-    ...(isSettled(to) ? { lease_owner: null, lease_until: null } : {}),
-  }
-  const isNow = (name: string) => columns[name] === NOW
-  const names = Object.keys(columns).filter((name) => !isNow(name))
-  const sets = [
-    ...names.map((name, index) => `, "${name}" = $${index + 6}`),
-    ...Object.keys(columns)
-      .filter(isNow)
-      .map((name) => `, "${name}" = clock_timestamp()`),
-  ].join('')
+  const { sets, values } = assignments(to, patch, 6)
   const rows = await manager.query<unknown[]>(
-    `WITH old AS (SELECT id, status FROM deployment WHERE id = $1 AND epoch = $2 AND status = ANY($3) FOR NO KEY UPDATE),
-          new AS (UPDATE deployment d SET status = $4 ${sets} FROM old WHERE d.id = old.id RETURNING d.id)
+    `WITH ${OLD}, new AS (UPDATE deployment d SET status = $4 ${sets} FROM old WHERE d.id = old.id RETURNING d.id)
      INSERT INTO deployment_event (deployment_id, epoch, from_status, to_status, reason)
      SELECT old.id, $2, old.status, $4, $5 FROM old JOIN new ON new.id = old.id RETURNING deployment_id`,
-    [claim.deploymentId, claim.epoch, from, to, reason, ...names.map((name) => columns[name])],
+    [claim.deploymentId, claim.epoch, statusesBefore(to), to, reason, ...values],
   )
   if (rows.length === 0) throw new LostClaimError(claim.deploymentId)
+}
+
+/**
+ * Does the same without a word: the deployment is shown as what it was, without an event, and its log stays open, until
+ * {@link announceHeld} says `words`. For the transaction that moves a stage's traffic and holds the stage's row.
+ *
+ * @throws LostClaimError
+ */
+export async function transitionUnannounced(
+  manager: Queryable,
+  claim: Claim,
+  to: DeploymentStatus,
+  words: string,
+  patch: StatusPatch = {},
+): Promise<void> {
+  const { sets, values } = assignments(to, patch, 6)
+  const rows = await manager.query<unknown[]>(
+    `WITH ${OLD}, new AS (
+       UPDATE deployment d SET status = $4, shown_as = coalesce(d.shown_as, old.status), announcement = $5 ${sets}
+         FROM old WHERE d.id = old.id RETURNING d.id)
+     SELECT id FROM new`,
+    [claim.deploymentId, claim.epoch, statusesBefore(to), to, words, ...values],
+  )
+  if (rows.length === 0) throw new LostClaimError(claim.deploymentId)
+}
+
+const OLD = `old AS (
+  SELECT id, status FROM deployment WHERE id = $1 AND epoch = $2 AND status = ANY($3) FOR NO KEY UPDATE)`
+
+function statusesBefore(to: DeploymentStatus): DeploymentStatus[] {
+  return Object.values(DeploymentStatus).filter((status) => NEXT_STATUSES[status].includes(to))
+}
+
+/** A patch as SQL, each assignment after a comma; its values are parameters from number `first` on. */
+function assignments(to: DeploymentStatus, patch: StatusPatch, first: number) {
+  const lease = isSettled(to) ? { lease_owner: null, lease_until: null } : {}
+  const columns: Record<string, unknown> = { ...patch, ...lease }
+  const names = Object.keys(columns)
+  const given = names.filter((name) => columns[name] !== NOW)
+  const present = names.filter((name) => columns[name] === NOW)
+  const sets = [
+    ...given.map((name, index) => `, "${name}" = $${index + first}`),
+    ...present.map((name) => `, "${name}" = clock_timestamp()`),
+  ]
+  return { sets: sets.join(''), values: given.map((name) => columns[name]) }
 }
 
 /** The last words of a log, in the transaction that settles its deployment. */
@@ -122,4 +154,55 @@ export async function recordEvent(
     'INSERT INTO deployment_event (deployment_id, epoch, from_status, to_status, reason) VALUES ($1, $2, $3, $4, $5)',
     [claim.deploymentId, claim.epoch, from, to, reason],
   )
+}
+
+interface Held {
+  readonly id: string
+  readonly epoch: number
+  readonly status: DeploymentStatus
+  readonly shownAs: DeploymentStatus
+  readonly announcement: string
+}
+
+/**
+ * Says what {@link transitionUnannounced} has held back of a stage: events, and the end of a log that is still open. In
+ * the caller's transaction, which holds the stage's row.
+ *
+ * @param doubt what is added of a version that is RUNNING: requests may not reach it yet
+ * @returns the deployments that it was said of
+ */
+export async function announceHeld(
+  manager: Queryable,
+  stageId: string,
+  doubt: string | null = null,
+): Promise<string[]> {
+  const held = await manager.query<Held[]>(
+    `SELECT id, epoch, status, shown_as AS "shownAs", announcement FROM deployment
+      WHERE stage_id = $1 AND shown_as IS NOT NULL ORDER BY id FOR NO KEY UPDATE`,
+    [stageId],
+  )
+  // What has failed first: with the version that it gives way to, a stage never shows two that are RUNNING.
+  const inOrder = [...held].sort(
+    (one, other) => Number(one.status === RUNNING) - Number(other.status === RUNNING),
+  )
+  for (const one of inOrder) await announceOne(manager, one, one.status === RUNNING ? doubt : null)
+  await manager.query('UPDATE stage SET confirm_until = NULL WHERE id = $1 AND confirm_until IS NOT NULL', [
+    stageId,
+  ])
+  await manager.query('DELETE FROM route_confirmation WHERE stage_id = $1', [stageId])
+  return held.map(({ id }) => id)
+}
+
+async function announceOne(manager: Queryable, held: Held, doubt: string | null): Promise<void> {
+  const { id, epoch, status, shownAs, announcement } = held
+  const claim = { deploymentId: id, epoch }
+  const text = doubt === null ? announcement : `${announcement}. ${doubt}`
+  // It served, and failed before anybody was told.
+  const isAtOnce = NEXT_STATUSES[shownAs].includes(status)
+  if (!isAtOnce) await recordEvent(manager, claim, shownAs, RUNNING, null)
+  await recordEvent(manager, claim, isAtOnce ? shownAs : RUNNING, status, text)
+  await manager.query('UPDATE deployment SET shown_as = NULL, announcement = NULL WHERE id = $1', [id])
+  const last = { at: new Date(), phase: status, stream: LogSource.SYSTEM, text: `${text}\n` }
+  // Not where the log has ended before: it serves again, or does not any more.
+  await appendChunks(manager, id, [last], { epoch, expectedSeq: null, end: status })
 }

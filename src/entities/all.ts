@@ -6,6 +6,7 @@ import { Domain } from './domain.js'
 import { Instance } from './instance.js'
 import { LogChunk } from './log-chunk.js'
 import { LogStream } from './log-stream.js'
+import { RouteConfirmation } from './route-confirmation.js'
 import { RuntimeLogChunk } from './runtime-log-chunk.js'
 import { RuntimeLogViewer } from './runtime-log-viewer.js'
 import { Stage } from './stage.js'
@@ -18,6 +19,7 @@ import { Worker } from './worker.js'
 export const ENTITIES = [
   App,
   Stage,
+  RouteConfirmation,
   Domain,
   Variable,
   Deployment,

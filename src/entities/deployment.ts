@@ -36,6 +36,7 @@ import { Stage } from './stage.js'
 @Index('deployment_app_generation', ['appId', 'generation'])
 @Index('deployment_build_key', ['appId', 'buildKey'], { where: '"build_key" IS NOT NULL' })
 @Index('deployment_watched', ['watchUntil'], { where: '"watch_until" IS NOT NULL' })
+@Index('deployment_unannounced', ['stageId'], { where: '"shown_as" IS NOT NULL' })
 @Index('deployment_addressed', ['stageId'], { where: '"addresses" IS NOT NULL' })
 export class Deployment {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'deployment_pkey' })
@@ -62,6 +63,14 @@ export class Deployment {
 
   @Column({ type: 'text', default: DeploymentStatus.PENDING })
   status!: DeploymentStatus
+
+  /** What it is shown as until the routers have followed the switch that changed it; null: as what it is. */
+  @Column({ type: 'text', name: 'shown_as', nullable: true })
+  shownAs!: DeploymentStatus | null
+
+  /** What is said of the change then. */
+  @Column({ type: 'text', nullable: true })
+  announcement!: string | null
 
   @Column({ type: 'text' })
   trigger!: DeploymentTrigger

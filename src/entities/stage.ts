@@ -1,10 +1,11 @@
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation, Unique } from 'typeorm'
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation, Unique } from 'typeorm'
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
 
 /** A place where an app serves: `production`, and others beside it. */
 @Entity({ name: 'stage' })
 @Unique('stage_app_id_name_key', ['appId', 'name'])
+@Index('stage_unconfirmed', ['confirmUntil'], { where: '"confirm_until" IS NOT NULL' })
 export class Stage {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'stage_pkey' })
   id!: string
@@ -33,6 +34,10 @@ export class Stage {
   /** Rises with each switch of traffic; a router never goes back to a lower one. */
   @Column({ type: 'bigint', name: 'route_epoch', default: 0, transformer: bigintAsNumber })
   routeEpoch!: number
+
+  /** Routers are waited for until then, before the last switch is announced; null: there is nothing to announce. */
+  @Column({ type: 'timestamptz', name: 'confirm_until', nullable: true })
+  confirmUntil!: Date | null
 
   @Column({ type: 'boolean', name: 'auto_deploy', default: true })
   autoDeploy!: boolean

@@ -12,6 +12,10 @@ export class Worker {
   @Column({ type: 'timestamptz', name: 'seen_at', default: () => 'now()' })
   seenAt!: Date
 
+  /** The router that it tells of switches, and that says when it has followed; null: there is none, or it cannot say. */
+  @Column({ type: 'text', nullable: true })
+  router!: string | null
+
   /** Null: the Docker engine answers. */
   @Column({ type: 'text', name: 'docker_error', nullable: true })
   dockerError!: string | null

@@ -26,6 +26,7 @@ const STEPS = [
   'reach',
   'keep-running',
   'switch',
+  'announce',
   'drain',
   'stop',
 ]

@@ -67,14 +67,18 @@ export class Audit {
       return
     }
     const retires = old.status === 'RUNNING' && now.status === 'RETIRED'
+    const announced = old.status === now.status && old.shown_as !== null && only('shown_as', 'announcement')
     const drained = old.status === 'RETIRED' && now.status === 'RETIRED' && only('addresses', 'drain_until')
-    assert.ok(retires || drained || this.#claims.has(keyOf(who, id, old.epoch)), say(entry, changed))
+    assert.ok(
+      retires || announced || drained || this.#claims.has(keyOf(who, id, old.epoch)),
+      say(entry, changed),
+    )
   }
 
   #takeChunk(entry: Entry): void {
     const { who, deployment_id: id, new: now } = entry
-    // Back in the queue, waiting, superseded: said of deployments that nobody holds.
-    if (now.phase === 'PENDING' || now.phase === 'SUPERSEDED') return
+    // Back in the queue, waiting, superseded, serving: said of deployments that nobody holds.
+    if (['PENDING', 'SUPERSEDED', 'RUNNING', 'ROLLED_BACK'].includes(String(now.phase))) return
     assert.ok(this.#claims.has(keyOf(who, id, now.epoch)), say(entry, ['log']))
   }
 }

@@ -8,6 +8,7 @@ import { LostClaimError } from '../../src/engine/errors.js'
 import { Housekeeper } from '../../src/engine/upkeep/housekeeping.js'
 import { LeaseKeeper } from '../../src/engine/claims/lease.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
+import { Announcer } from '../../src/engine/serving/announcer.js'
 import { Reconciler } from '../../src/engine/serving/reconcile.js'
 import { Recoverer } from '../../src/engine/upkeep/recover.js'
 import type { Router } from '../../src/engine/routing/router.js'
@@ -75,9 +76,11 @@ const SETTINGS = {
 
 /** Obeys, and nothing is under way at it: what served is stopped at once. */
 const IDLE_ROUTER: Router = {
+  name: null,
   apply: () => Promise.resolve(),
   reaches: () => Promise.resolve(true),
   confirms: () => Promise.resolve(null),
+  follows: () => Promise.resolve(true),
   inFlight: () => 0,
 }
 
@@ -159,11 +162,12 @@ export class SimProcess {
     return process
   }
 
-  /** Takes back what dead processes hold, and finishes deletions. */
+  /** Takes back what dead processes hold, finishes deletions, and announces what they have not. */
   async recover(): Promise<void> {
     const recoverer = new Recoverer(this.database, this.#tools, this.surroundings.logger(this.id), NEVER_MS)
     recoverer.start()
     await recoverer[Symbol.asyncDispose]()
+    await new Announcer(this.#tools, this.surroundings.logger(this.id), NEVER_MS).round()
   }
 
   async clean(): Promise<void> {

@@ -69,9 +69,7 @@ export class Scene implements AsyncDisposable {
 
   /** A worker in the test's own process, for where only another one has to be killed: it is up at once. */
   async workerHere(more: Readonly<Record<string, string>> = {}): Promise<AsyncDisposable> {
-    const { dataDir, routerPort } = this.installation
-    const env = { ...this.#settings(), ...more, DATA_DIR: dataDir, ROUTER_PORT: String(routerPort) }
-    const core = await openCore(readConfig({ ...env, ALLOW_FILE_REPOS: 'true' }), createLogger('error'))
+    const core = await openCore(readConfig(this.settingsHere(more)), createLogger('error'))
     const worker = await startWorker(core)
     this.up = worker
     return {
@@ -85,15 +83,20 @@ export class Scene implements AsyncDisposable {
 
   /** A worker in the test's own process that dies at `point` as from SIGKILL. */
   async workerDyingAt(point: string, more: Readonly<Record<string, string>> = {}): Promise<SimulatedWorker> {
-    const { dataDir, routerPort, database } = this.installation
-    const own = { DATA_DIR: dataDir, ROUTER_PORT: String(routerPort), ALLOW_FILE_REPOS: 'true' }
-    const env = { ...this.#settings(), ...more, ...own, DATABASE_URL: database.url }
+    const env = { ...this.settingsHere(more), DATABASE_URL: this.installation.database.url }
     const worker = await SimulatedWorker.start(env, this.docker.socketPath, point)
     this.up = worker
     void worker.died.then(() => {
       if (this.up === worker) this.up = null
     })
     return worker
+  }
+
+  /** The environment of a worker in the test's own process. */
+  settingsHere(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+    const { dataDir, routerPort } = this.installation
+    const env = { ...this.#settings(), ...more, DATA_DIR: dataDir, ROUTER_PORT: String(routerPort) }
+    return { ...env, ALLOW_FILE_REPOS: 'true' }
   }
 
   #settings(): Record<string, string> {
@@ -132,9 +135,14 @@ export class Scene implements AsyncDisposable {
     return row
   }
 
+  /** Waits until it is shown in a status. */
   async reaches(id: string, status: string): Promise<void> {
     let last = ''
-    await until(async () => (last = (await this.deployment(id)).status) === status, 25).catch(() => {
+    const look = async () => {
+      const { shown_as: shown, status: now } = await this.deployment(id)
+      return (last = shown ?? now) === status
+    }
+    await until(look, 25).catch(() => {
       throw new Error(`${id} is ${last} and not ${status}: ${this.output()}`)
     })
   }
@@ -189,6 +197,7 @@ export class Scene implements AsyncDisposable {
 export interface DeploymentRow extends pg.QueryResultRow {
   readonly id: string
   readonly status: string
+  readonly shown_as: string | null
   readonly attempt: number
   readonly epoch: number
   readonly error_code: string | null

@@ -82,6 +82,9 @@ export interface Dynamic {
 export interface StandIn extends Gateway {
   /** From the first look at which it has a router for the host it follows the files no more: it has hung up. */
   stopFollowingAt(host: string): void
+  /** What it serves at the host stays as it was when this was called, with all else, until {@link follow}. */
+  lagAt(host: string): void
+  follow(): void
   /** It is on no network that the apps are on: what it sends to them is lost, and it waits. */
   isCutOff: boolean
 }
@@ -93,14 +96,26 @@ export interface StandIn extends Gateway {
 export async function startStandIn(folder: string): Promise<StandIn> {
   let last: string | null = null
   let kept: Dynamic | null = null
+  let lags: string | null = null
+  let taken: Dynamic = {}
   const read = () => {
     const dynamic = kept ?? readFolder(folder)
     if (last !== null && hasHost(dynamic, last)) kept = dynamic
-    return dynamic
+    if (lags === null || serviceAt(dynamic, lags) === serviceAt(taken, lags)) taken = dynamic
+    return taken
   }
   const isCutOff = () => standIn.isCutOff
   const gateway = await serve(read, isCutOff)
-  const standIn: StandIn = { ...gateway, isCutOff: false, stopFollowingAt: (host) => (last = host) }
+  const standIn: StandIn = {
+    ...gateway,
+    isCutOff: false,
+    stopFollowingAt: (host) => (last = host),
+    lagAt(host) {
+      read()
+      lags = host
+    },
+    follow: () => (lags = null),
+  }
   return standIn
 }
 
@@ -146,8 +161,13 @@ function readFolder(folder: string): Dynamic {
   }
 }
 
-function hasHost({ routers }: Dynamic, host: string): boolean {
-  return Object.values(routers ?? {}).some(({ rule }) => tokenize(rule).matchers[0]?.args[0] === host)
+function hasHost(dynamic: Dynamic, host: string): boolean {
+  return serviceAt(dynamic, host) !== undefined
+}
+
+function serviceAt({ routers }: Dynamic, host: string): string | undefined {
+  return Object.values(routers ?? {}).find(({ rule }) => tokenize(rule).matchers[0]?.args[0] === host)
+    ?.service
 }
 
 /** As Traefik's dialTimeout, but shorter: of a container that has just gone nothing comes back. */

@@ -14,6 +14,7 @@ describe('a file of Traefik', () => {
         ['Host(`shop-old1.test.example`)', 'longshore-old1', ['web'], undefined],
         ['Host(`shop.test.example`)', 'longshore-new1', ['web'], undefined],
         ['Host(`shop.example`)', 'longshore-new1', ['web'], undefined],
+        ['Host(`epoch-7.stage1.longshore.invalid`)', 'noop@internal', ['web'], undefined],
         ['Host(`www.shop.example`)', 'noop@internal', ['web'], undefined],
       ],
     )
@@ -53,8 +54,8 @@ describe('a file of Traefik', () => {
   test('is none where nothing is routed, and holds no empty map', () => {
     const nothing = { ...STAGE, current: null, deployments: [], redirects: new Map<string, string>() }
     assert.equal(dynamicFile(nothing, PLAIN), null)
-    const alone = { ...nothing, current: STAGE.current }
-    assert.deepEqual(Object.keys(parse(dynamicFile(alone, PLAIN))), ['routers', 'services'])
+    const ending = { ...nothing, redirects: STAGE.redirects }
+    assert.deepEqual(Object.keys(parse(dynamicFile(ending, PLAIN))), ['routers', 'middlewares'])
   })
 
   test('takes IPv6 addresses, and no address that is none', () => {

@@ -13,6 +13,8 @@ export class Presence implements AsyncDisposable {
     private readonly database: DataSource,
     private readonly docker: Docker,
     private readonly workerId: string,
+    /** Of its router: whether a switch may be announced without its word. */
+    private readonly router: string | null,
   ) {}
 
   async start(): Promise<void> {
@@ -31,9 +33,9 @@ export class Presence implements AsyncDisposable {
       (cause: unknown) => [null, (cause as Error).message] as const,
     )
     await this.database.query(
-      `INSERT INTO worker (id, docker_version, docker_error) VALUES ($1, $2, $3)
-       ON CONFLICT (id) DO UPDATE SET seen_at = now(), docker_version = $2, docker_error = $3`,
-      [this.workerId, version, error],
+      `INSERT INTO worker (id, docker_version, docker_error, router) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (id) DO UPDATE SET seen_at = now(), docker_version = $2, docker_error = $3, router = $4`,
+      [this.workerId, version, error, this.router],
     )
     await this.database.query('DELETE FROM worker WHERE seen_at < now() - make_interval(secs => $1)', [
       FORGET_SECONDS,

@@ -3,6 +3,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { badInput, CommandError } from '../errors.js'
 import { checkRef } from '../names.js'
 import { announceSettled } from '../claims/queue.js'
+import { asShown } from '../shown.js'
 import { NOW, settle } from '../states.js'
 import { getApp } from './apps.js'
 import type { CommandParts } from './parts.js'
@@ -35,7 +36,7 @@ export class DeploymentCommands {
     const request = { stage: command.stage ?? 'production', ref, key, noCache: command.noCache ?? false }
     const deployment = await this.#queueOnce(appId, request)
     announceQueued(this.parts.wakeups, deployment)
-    return deployment
+    return asShown(deployment)
   }
 
   async #queueOnce(appId: string, request: DeployRequest): Promise<Deployment> {

@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { request as secureRequest } from 'node:https'
+import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
@@ -12,7 +13,7 @@ import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
-import type { Router, Trial } from './router.js'
+import type { Router, Switch, Trial } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
 import { Turns } from './turns.js'
 import { type Handshake, upgrade } from './upgrade.js'
@@ -97,6 +98,11 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     return portOf(this.#tlsServer)
   }
 
+  /** Whoever listens at the same port has taken its place. */
+  get name(): string {
+    return `builtin ${hostname()}:${this.port()}`
+  }
+
   /** Reads run one after another: a slow one must not put an older table over a newer one. */
   apply(): Promise<void> {
     const reading = this.#reading.then(async () => {
@@ -125,6 +131,13 @@ export class BuiltinRouter implements Router, AsyncDisposable {
 
   confirms(stageId: string, deploymentId: string): Promise<boolean> {
     return Promise.resolve(this.#hosts.current.get(stageId)?.deploymentId === deploymentId)
+  }
+
+  follows({ stageId, deploymentId, routeEpoch }: Switch): Promise<boolean> {
+    const current = this.#hosts.current.get(stageId)
+    return Promise.resolve(
+      current !== undefined && current.deploymentId === deploymentId && current.epoch >= routeEpoch,
+    )
   }
 
   /** Requests and open WebSockets that a deployment is answering now. */

@@ -8,11 +8,23 @@ export interface Trial {
   readonly port: number
 }
 
+/** The last switch of a stage's traffic. */
+export interface Switch {
+  readonly stageId: string
+  readonly deploymentId: string
+  readonly routeEpoch: number
+}
+
 /**
  * What carries requests to containers. The database says where they go (table.ts); a router is a projection of it,
  * made again at any time, and never goes back to an older `route_epoch` of a stage.
  */
 export interface Router {
+  /**
+   * The same for all processes that tell the same router, and for one that takes another's place. Null: nobody can say
+   * when it has followed, and so nobody waits for it.
+   */
+  readonly name: string | null
   /**
    * Follows the database now. When it resolves, the router has been told; {@link confirms} says whether it obeys.
    *
@@ -23,12 +35,16 @@ export interface Router {
   reaches(trial: Trial): Promise<boolean>
   /** Whether the stage's traffic goes to the deployment. Null: nobody can tell, as when the router is away. */
   confirms(stageId: string, deploymentId: string): Promise<boolean | null>
+  /** Whether it has followed the switch: new requests for the stage go to the deployment. */
+  follows(last: Switch): Promise<boolean>
   /** Requests under way for a deployment; null: this router cannot tell. */
   inFlight(deploymentId: string): number | null
 }
 
 /** ROUTER=off: another process, or something of the operator's, routes. It is trusted to follow. */
 export class NoRouter implements Router {
+  readonly name: string | null = null
+
   apply(): Promise<void> {
     return Promise.resolve()
   }
@@ -39,6 +55,10 @@ export class NoRouter implements Router {
 
   confirms(): Promise<null> {
     return Promise.resolve(null)
+  }
+
+  follows(): Promise<boolean> {
+    return Promise.resolve(true)
   }
 
   inFlight(): null {

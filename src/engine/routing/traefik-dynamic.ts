@@ -54,6 +54,7 @@ export function dynamicFile(stage: StageRoutes, entries: TraefikEntries): string
   if (stage.current) {
     http.services[serviceName(stage.current)] = serviceOf(stage.current)
     for (const host of stage.hosts) addHost(http, stage, host, serviceName(stage.current), entries)
+    addEpoch(http, stage, entries)
   }
   for (const [host, to] of stage.redirects) addRedirect(http, stage, host, to, entries)
   if (Object.keys(http.routers).length === 0) return null
@@ -69,6 +70,16 @@ export function epochOf(file: string): number | null {
   const [first = '', ...rest] = file.split('\n')
   const found = EPOCH.exec(first)
   return found && rest.join('\n').endsWith('}\n') ? Number(found[1]) : null
+}
+
+/** A host that only a Traefik answers on that has taken over this epoch of the stage, by sending it to {@link epochUrl}. */
+export function epochHost(stage: StageRoutes): string {
+  return `epoch-${whole(stage.routeEpoch)}.${id(stage.stageId)}.longshore.invalid`
+}
+
+/** Where {@link epochHost} sends. */
+export function epochUrl(host: string): string {
+  return `http://${host}/followed`
 }
 
 /** Null while nothing serves the stage. */
@@ -148,6 +159,17 @@ function addRedirect(
   }
   http.routers[name] = { ...router, entryPoints: [named(entries.entryPoint)] }
   if (entries.certResolver !== null) http.routers[`${name}-tls`] = { ...router, ...secured(entries) }
+}
+
+/** Traefik takes over a file as a whole: with this host all the others are as the file says. */
+function addEpoch(http: Http, stage: StageRoutes, entries: TraefikEntries): void {
+  const host = epochHost(stage)
+  const name = routerName(stage, host)
+  http.middlewares[`${name}-to`] = { redirectRegex: { regex: '^.*$', replacement: epochUrl(host) } }
+  http.routers[name] = {
+    ...{ rule: hostRule(host), service: NO_SERVICE, middlewares: [`${name}-to`] },
+    entryPoints: [named(entries.entryPoint)],
+  }
 }
 
 function secured(entries: TraefikEntries): Pick<HttpRouter, 'entryPoints' | 'tls'> {

@@ -4,10 +4,10 @@ import type { Logger } from '../../logger.js'
 import type { Queryable } from '../logs/store.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { RouteFiles } from './route-files.js'
-import type { Router, Trial } from './router.js'
+import type { Router, Switch, Trial } from './router.js'
 import { readRoutes, type StageRoutes } from './table.js'
-import { dynamicFile, epochOf, expectedOf, type TraefikEntries } from './traefik-dynamic.js'
-import { obeys, reachesThrough } from './traefik-gateway.js'
+import { dynamicFile, epochHost, epochOf, expectedOf, type TraefikEntries } from './traefik-dynamic.js'
+import { answersAs, obeys, reachesThrough } from './traefik-gateway.js'
 
 export interface TraefikFileOptions extends TraefikEntries {
   /** The folder that Traefik's file provider watches. */
@@ -50,6 +50,10 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     this.#files = new RouteFiles(options.dir, options.instanceId, epochOf)
   }
 
+  get name(): string {
+    return `traefik ${this.options.url}`
+  }
+
   /** Writes what the database says, and follows it. @throws when the folder cannot be written to */
   async start(): Promise<void> {
     await mkdir(this.options.dir, { recursive: true })
@@ -83,6 +87,14 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     const expected = stage && expectedOf(stage, this.options)
     if (!expected || stage.current?.deploymentId !== deploymentId) return false
     return this.options.api === null ? null : obeys(this.options.api, expected)
+  }
+
+  /** By Traefik's API; where none is set, by a host that its file has for this question alone. */
+  async follows({ stageId, deploymentId, routeEpoch }: Switch): Promise<boolean> {
+    const stage = this.#told.get(stageId)
+    if (!stage || stage.routeEpoch < routeEpoch || stage.current?.deploymentId !== deploymentId) return false
+    if (this.options.api !== null) return (await this.confirms(stageId, deploymentId)) === true
+    return answersAs(this.options.url, epochHost(stage))
   }
 
   /** Traefik does not say what is under way: a drain takes its whole time. */

@@ -2,7 +2,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { inOwnTime } from '../own-time.js'
 import type { Trial } from './router.js'
-import { type Expected, MARK } from './traefik-dynamic.js'
+import { epochUrl, type Expected, MARK } from './traefik-dynamic.js'
 
 const API_MS = 2_000
 /** Traefik's own answers are short; of the API's only as much is read as can be of one service. */
@@ -19,6 +19,8 @@ const OWN_WORDS: Readonly<Record<number, readonly string[]>> = {
 interface Answer {
   readonly status: number
   readonly marked: boolean
+  /** Where it sends to. */
+  readonly location: string | undefined
   readonly body: string
 }
 
@@ -34,6 +36,12 @@ export async function reachesThrough(url: string, trial: Trial): Promise<boolean
   if (answer === 'late') return !(await answersInTime(trial))
   if (answer.status === 404 && answer.marked) return true
   return !OWN_WORDS[answer.status]?.includes(answer.body.trim())
+}
+
+/** Whether Traefik knows the host that stands for an epoch. No when it is away, or when something else answers for it. */
+export async function answersAs(url: string, host: string): Promise<boolean> {
+  const answer = await ask(new URL(url), '/', { host }, API_MS).catch(() => 'late' as const)
+  return answer !== 'late' && answer.location === epochUrl(host)
 }
 
 /** A Traefik that is on another network than the apps is not refused: bridges drop what it sends, and it waits. */
@@ -118,5 +126,6 @@ async function read(answer: IncomingMessage): Promise<Answer> {
     if (bytes > MAX_BODY_BYTES) break
   }
   const body = Buffer.concat(pieces).toString('utf8')
-  return { status: answer.statusCode ?? 0, marked: answer.headers[MARK] !== undefined, body }
+  const { [MARK]: mark, location } = answer.headers
+  return { status: answer.statusCode ?? 0, marked: mark !== undefined, location, body }
 }

@@ -7,6 +7,8 @@ import { reachesThrough } from './traefik-gateway.js'
  * the new ones to the stop of the old ones, and a switch is not a moment. docs/routing.md says what that needs of apps.
  */
 export class TraefikLabelsRouter implements Router {
+  readonly name = null
+
   /** @param url Traefik's entry point for HTTP; null: deployments are taken to be reached */
   constructor(private readonly url: string | null) {}
 
@@ -20,6 +22,10 @@ export class TraefikLabelsRouter implements Router {
 
   confirms(): Promise<null> {
     return Promise.resolve(null)
+  }
+
+  follows(): Promise<boolean> {
+    return Promise.resolve(true)
   }
 
   inFlight(): null {

@@ -9,7 +9,8 @@ import { addLastWords, type Failure, lastWords } from './last-words.js'
 import type { Queryable } from '../logs/store.js'
 import { whileReserved } from '../claims/reservation.js'
 import type { SecretBox } from '../secrets/secrets.js'
-import { NOW, type StatusPatch, transition } from '../states.js'
+import { NOW, type StatusPatch, transitionUnannounced } from '../states.js'
+import { announceSwitch } from '../steps/announce.js'
 import { ownContainers } from '../steps/containers.js'
 import { step, type Tools } from '../steps/context.js'
 import { STOP_GRACE_SECONDS, untilDrained } from '../steps/retire.js'
@@ -111,7 +112,7 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
     error_last_lines: (await Promise.race([wanted.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [],
   }
   const returned = await step(tools, 'return', () =>
-    database.transaction((manager) => switchBack(manager, wanted, addresses, error, drainMs(tools))),
+    database.transaction((manager) => switchBack(manager, wanted, addresses, error, timesOf(tools))),
   )
   return returned ? 'returned' : 'overtaken'
 }
@@ -120,9 +121,7 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
 async function announce(wanted: Return, parts: Parts, signal: AbortSignal): Promise<void> {
   const { failed, before, failure } = wanted
   const { tools, logger } = parts
-  for (const id of [failed.id, before.id]) tools.wakeups.notify('deployment', id)
-  tools.wakeups.notify('route', failed.stageId)
-  await tools.router.apply().catch(() => undefined)
+  await announceSwitch(failed.stageId, tools)
   logger.warn('traffic went back to the version before', {
     failed: failed.id,
     serving: before.id,
@@ -155,8 +154,8 @@ function waitSeconds({ configuration }: Deployment): number {
 }
 
 /** Where containers carry the stage's host themselves, new requests reach a version for as long as it runs. */
-function drainMs({ settings }: Tools): number {
-  return settings.router === 'traefik-labels' ? 0 : settings.drainMs
+function timesOf({ settings: { router, drainMs, confirmMs } }: Tools) {
+  return { drainMs: router === 'traefik-labels' ? 0 : drainMs, confirmMs }
 }
 
 async function switchBack(
@@ -164,7 +163,7 @@ async function switchBack(
   { failed, before }: Pair,
   addresses: readonly string[],
   error: StatusPatch & { readonly error_message: string },
-  drain: number,
+  times: ReturnType<typeof timesOf>,
 ): Promise<boolean> {
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [failed.stageId])
   const rows = await manager.query<unknown[]>(
@@ -178,16 +177,16 @@ async function switchBack(
   const { ROLLED_BACK, RUNNING } = DeploymentStatus
   const gone = { finished_at: NOW, watch_until: null, addresses: null, ...error }
   const failing = { deploymentId: failed.id, epoch: failed.epoch }
-  await transition(manager, failing, ROLLED_BACK, error.error_message, gone)
+  await transitionUnannounced(manager, failing, ROLLED_BACK, error.error_message, gone)
   // By the database's clock, as everything that other processes go by.
   await manager.query('UPDATE deployment SET drain_until = now() + make_interval(secs => $2) WHERE id = $1', [
     failed.id,
-    drain / 1000,
+    times.drainMs / 1000,
   ])
   const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: NOW }
   const claim = { deploymentId: before.id, epoch: before.epoch }
-  await transition(manager, claim, RUNNING, `${failed.id} failed; serving again`, back)
-  await pointStageTo(manager, failed.stageId, before.id)
+  await transitionUnannounced(manager, claim, RUNNING, `${failed.id} failed; serving again`, back)
+  await pointStageTo(manager, failed.stageId, before.id, times.confirmMs)
   return true
 }
 
@@ -200,7 +199,7 @@ async function removeFailed(wanted: Return, parts: Parts, signal: AbortSignal): 
   const { app, failed } = wanted
   const { docker } = parts.tools
   await step(parts.tools, 'drain-failed', () =>
-    untilDrained(failed.id, performance.now() + drainMs(parts.tools), parts.tools, signal),
+    untilDrained(failed.id, performance.now() + timesOf(parts.tools).drainMs, parts.tools, signal),
   )
   const names = ownContainers(app.name, failed)
   const isTold = Boolean((await wanted.lastLines)?.length)

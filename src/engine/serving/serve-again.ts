@@ -7,8 +7,10 @@ import type { Logger } from '../../logger.js'
 import { rebuildLost } from '../commands/enqueue.js'
 import { WANTED, whileReserved } from '../claims/reservation.js'
 import type { SecretBox } from '../secrets/secrets.js'
-import { NOW, transition } from '../states.js'
+import { NOW, transitionUnannounced } from '../states.js'
+import { announceSwitch } from '../steps/announce.js'
 import type { Tools } from '../steps/context.js'
+import { pointStageTo } from '../steps/route.js'
 import { requestsOf, run, type Sleeper, wake } from './wake.js'
 
 interface Parts {
@@ -83,14 +85,18 @@ async function record(
     if (deployment.status === DeploymentStatus.RETIRED) {
       const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
       const patch = { finished_at: null, drain_until: null, live_at: NOW }
-      await transition(manager, claim, DeploymentStatus.RUNNING, 'the stage was started', patch)
+      await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, 'the stage was started', patch)
+      await pointStageTo(manager, deployment.stageId, deployment.id, tools.settings.confirmMs)
     }
     await manager.update(Deployment, { id: deployment.id, status: DeploymentStatus.RUNNING }, { addresses })
     return true
   })
   if (!recorded) return false
-  tools.wakeups.notify('deployment', deployment.id)
-  tools.wakeups.notify('route', deployment.stageId)
-  await tools.router.apply().catch(() => undefined) // a router that cannot read now polls
+  if (deployment.status === DeploymentStatus.RETIRED) await announceSwitch(deployment.stageId, tools)
+  else {
+    tools.wakeups.notify('deployment', deployment.id)
+    tools.wakeups.notify('route', deployment.stageId)
+    await tools.router.apply().catch(() => undefined) // a router that cannot read now polls
+  }
   return true
 }

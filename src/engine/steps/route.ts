@@ -2,11 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { NETWORK } from '../docker/docker.js'
 import { CancelledError, DeployError, LostClaimError } from '../errors.js'
-import type { Queryable } from '../logs/store.js'
+import { appendChunks, type Queryable } from '../logs/store.js'
 import type { LogRemainder } from '../logs/log-cap.js'
 import { containerName } from '../names.js'
 import { announceSettled } from '../claims/queue.js'
-import { leaseMarginSeconds, NOW, recordEvent, settle } from '../states.js'
+import {
+  announceHeld,
+  leaseMarginSeconds,
+  NOW,
+  recordEvent,
+  transitionUnannounced,
+  type Claim,
+} from '../states.js'
+import { announceSwitch } from './announce.js'
 import { step, type Tools, type Work } from './context.js'
 import type { Started } from './start.js'
 
@@ -22,7 +30,8 @@ const REACH_MS = 2_000
 /**
  * Moves the stage's traffic to the started containers. First the deployment's own host has to lead to them through the
  * router; then, in one transaction, the deployment becomes RUNNING, the one before it RETIRED, and the routing epoch
- * rises. From the commit on this deployment serves, whatever dies.
+ * rises. From the commit on this deployment serves, whatever dies. It is announced when the routers have followed:
+ * until then it is shown as ROUTING, and its log is open.
  *
  * @returns the deployment that served before, or null
  * @throws DeployError ROUTER_UNREACHABLE: the router does not get through to it; nothing was changed
@@ -46,12 +55,10 @@ export async function route(
   const replaced = await step(tools, 'switch', () =>
     tools.database.transaction((manager) => switchTraffic(manager, work, remainder, tools, url)),
   )
-  announceSettled(tools.wakeups, work.deployment.id)
-  if (replaced) tools.wakeups.notify('deployment', replaced.deploymentId)
-  tools.wakeups.notify('route', work.stage.id)
+  // Committed: from here on nothing may fail the deployment.
+  if (replaced) announceSettled(tools.wakeups, replaced.deploymentId)
   tools.wakeups.notify('watch', work.deployment.id)
-  // Committed: from here on nothing may fail the deployment. A router that cannot read now polls.
-  await tools.router.apply().catch(() => undefined)
+  await announceSwitch(work.stage.id, tools)
   return replaced
 }
 
@@ -94,9 +101,9 @@ async function switchTraffic(
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stage.id])
   await mustHold(manager, work, tools.settings.leaseMs)
   const old = await retireServing(manager, stage.id, `replaced by ${deployment.id}`, tools.settings.drainMs)
-  await pointStageTo(manager, stage.id, deployment.id)
-  const words = { text: `Running at ${url}`, before: remainder.chunks, omittedBytes: remainder.omittedBytes }
-  await settle(manager, claim, DeploymentStatus.RUNNING, words, { live_at: NOW })
+  await pointStageTo(manager, stage.id, deployment.id, tools.settings.confirmMs)
+  await appendRemainder(manager, claim, remainder)
+  await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, `Running at ${url}`, { live_at: NOW })
   // By the database's clock, as everything that other processes go by.
   const watched = `UPDATE deployment SET replaced_id = $2, watch_until = now() + make_interval(secs => $3) WHERE id = $1`
   await manager.query(watched, [deployment.id, old?.deploymentId ?? null, tools.settings.watchMs / 1000])
@@ -115,21 +122,43 @@ async function mustHold(manager: Queryable, { claim }: Work, leaseMs: number): P
   if (row.cancelled || row.deleted) throw new CancelledError('cancelled')
 }
 
-/** Sends the stage's traffic to a deployment, in the caller's transaction, which holds the stage's row. */
-export async function pointStageTo(manager: Queryable, stageId: string, deploymentId: string): Promise<void> {
+/** The kept end of a log that was over its limit; its last words come with the announcement. */
+async function appendRemainder(manager: Queryable, claim: Claim, remainder: LogRemainder): Promise<void> {
+  const { chunks, omittedBytes } = remainder
+  if (chunks.length === 0 && omittedBytes === 0) return
+  const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes }
+  if ((await appendChunks(manager, claim.deploymentId, chunks, options)) === null)
+    throw new LostClaimError(claim.deploymentId)
+}
+
+/**
+ * Sends the stage's traffic to a deployment, in the caller's transaction, which holds the stage's row. What changes with
+ * it is announced when the routers have followed, or have not within `confirmMs`.
+ */
+export async function pointStageTo(
+  manager: Queryable,
+  stageId: string,
+  deploymentId: string,
+  confirmMs: number,
+): Promise<void> {
   await manager.query(
-    'UPDATE stage SET current_deployment_id = $2, route_epoch = route_epoch + 1, stopped = false WHERE id = $1',
-    [stageId, deploymentId],
+    `UPDATE stage SET current_deployment_id = $2, route_epoch = route_epoch + 1, stopped = false,
+            confirm_until = now() + make_interval(secs => $3) WHERE id = $1`,
+    [stageId, deploymentId, confirmMs / 1000],
   )
 }
 
-/** What serves the stage is RETIRED, and may go on with what is under way until its drain ends. */
+/**
+ * What serves the stage is RETIRED, and may go on with what is under way until its drain ends. What has not been
+ * announced yet is announced before: it has served.
+ */
 export async function retireServing(
   manager: Queryable,
   stageId: string,
   reason: string,
   drainMs: number,
 ): Promise<Replaced | null> {
+  await announceHeld(manager, stageId)
   const [rows] = await manager.query<[{ id: string; epoch: number }[], number]>(
     `UPDATE deployment SET status = 'RETIRED', finished_at = now(), watch_until = NULL,
             drain_until = now() + make_interval(secs => $2)

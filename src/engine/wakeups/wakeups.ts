@@ -4,8 +4,8 @@ import pg from 'pg'
 import type { Logger } from '../../logger.js'
 
 /**
- * What a wake-up is about; the id beside it names the deployment, or the app for `app`, the stage for `stage` and the
- * viewer of a runtime log for `viewer` (it has come), `output` (there is something for it) and `read` (it has read).
+ * What a wake-up is about; the id beside it names the deployment, or the app for `app`, the stage for `stage` and
+ * `routed` (a router has followed its switch), and the viewer of a runtime log for `viewer` (it has come), `output` (there is something for it) and `read` (it has read).
  */
 export type Topic =
   | 'queue'
@@ -14,6 +14,7 @@ export type Topic =
   | 'app'
   | 'cancel'
   | 'route'
+  | 'routed'
   | 'stage'
   | 'watch'
   | 'viewer'

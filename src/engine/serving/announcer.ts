@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../../logger.js'
+import { announceStage, sayFollowed, tellRouter, unannouncedStages } from '../steps/announce.js'
+import type { Tools } from '../steps/context.js'
+import { Rounds } from '../wakeups/rounds.js'
+
+const EVERY_MS = 1_000
+/** While something waits to be announced. */
+const LOOK_MS = 100
+/** So many looks after which a router that does not follow is told again. */
+const TELL_EVERY = 20
+
+/**
+ * Announces what a switch of traffic has changed, when all routers of this installation have followed it or
+ * ROUTER_CONFIRM_SECONDS are over: of this process's deployments, of others', and of those whose worker has died. Every
+ * worker does it; each says of its own router whether it has followed.
+ */
+export class Announcer implements AsyncDisposable {
+  readonly #rounds: Rounds
+  readonly #stopping = new AbortController()
+
+  constructor(
+    private readonly tools: Tools,
+    logger: Logger,
+    everyMs = EVERY_MS,
+  ) {
+    this.#rounds = new Rounds('announcement', everyMs, () => this.round(), logger)
+  }
+
+  start(): void {
+    this.#rounds.start(this.tools.wakeups, 'route', 'routed')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
+    await this.#rounds[Symbol.asyncDispose]()
+  }
+
+  /** Until nothing waits any more, or the process stops. */
+  async round(): Promise<void> {
+    const { database } = this.tools
+    for (let looks = 0; !this.#stopping.signal.aborted; looks++) {
+      const stages = await unannouncedStages(database)
+      if (stages.length === 0) return
+      if (looks % TELL_EVERY === 0) await tellRouter(this.tools)
+      await sayFollowed(this.tools)
+      let waits = false
+      for (const stageId of stages) waits = !(await announceStage(stageId, this.tools)) || waits
+      if (waits) await sleep(LOOK_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    }
+  }
+}

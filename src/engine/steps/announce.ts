@@ -1,0 +1,93 @@
+import { bounded } from '../docker/calls.js'
+import type { Queryable } from '../logs/store.js'
+import type { Switch } from '../routing/router.js'
+import { announceSettled } from '../claims/queue.js'
+import { announceHeld } from '../states.js'
+import { step, type Tools } from './context.js'
+
+const TELL_MS = 1_000
+/** A router that has not been heard of for so long has ended without a word. */
+const ROUTER_SECONDS = 15
+/** A version that the routers do not follow to loses its traffic first, where there is one to go back to. */
+const RETURN_SECONDS = 5
+
+/** Stages whose last switch is not announced, and that the router $1 has not followed yet. */
+const UNCONFIRMED = `
+  SELECT s.id AS "stageId", s.current_deployment_id AS "deploymentId", s.route_epoch::float8 AS "routeEpoch"
+    FROM stage s
+   WHERE s.confirm_until IS NOT NULL AND NOT EXISTS
+     (SELECT 1 FROM route_confirmation c WHERE c.stage_id = s.id AND c.router = $1 AND c.route_epoch >= s.route_epoch)`
+
+/** Of the stage $1: whether a router has not followed, the one of this process ($2) or one that was heard of lately. */
+const WAITS = `
+  SELECT EXISTS (
+           SELECT 1 FROM (SELECT router FROM worker WHERE seen_at > now() - make_interval(secs => ${ROUTER_SECONDS})
+                           UNION SELECT $2) r
+            WHERE r.router IS NOT NULL AND NOT EXISTS
+              (SELECT 1 FROM route_confirmation c
+                WHERE c.stage_id = s.id AND c.router = r.router AND c.route_epoch >= s.route_epoch)) AS missing,
+         s.confirm_until + CASE WHEN d.replaced_id IS NOT NULL AND d.watch_until IS NOT NULL
+           THEN interval '${RETURN_SECONDS} seconds' ELSE interval '0' END <= now() AS late
+    FROM stage s LEFT JOIN deployment d ON d.id = s.current_deployment_id
+   WHERE s.id = $1 AND s.confirm_until IS NOT NULL`
+
+/**
+ * Announces a switch of the stage's traffic that has just been committed, as soon as all routers have followed. Where one
+ * of them needs longer, or something is away, it is announced by whoever sees to it next (serving/announcer.ts).
+ */
+export async function announceSwitch(stageId: string, tools: Tools): Promise<void> {
+  tools.wakeups.notify('route', stageId)
+  await step(tools, 'announce', async () => {
+    await tellRouter(tools)
+    await sayFollowed(tools).catch(() => undefined)
+    await announceStage(stageId, tools).catch(() => undefined)
+  })
+}
+
+/** Makes the router of this process follow the database now; one that takes longer than a second goes on by itself. */
+export async function tellRouter({ router }: Tools): Promise<void> {
+  if (router.name !== null) await bounded(() => router.apply(), TELL_MS).catch(() => undefined)
+}
+
+/** Writes down which of the switches that wait to be announced the router of this process has followed. */
+export async function sayFollowed({ database, router, wakeups }: Tools): Promise<void> {
+  if (router.name === null) return
+  for (const last of await database.query<Switch[]>(UNCONFIRMED, [router.name])) {
+    if (!(await router.follows(last))) continue
+    const { stageId, routeEpoch } = last
+    await database.query(
+      `INSERT INTO route_confirmation (stage_id, router, route_epoch) SELECT id, $2, $3 FROM stage WHERE id = $1
+       ON CONFLICT (stage_id, router) DO UPDATE SET route_epoch = greatest(route_confirmation.route_epoch, $3)`,
+      [stageId, router.name, routeEpoch],
+    )
+    wakeups.notify('routed', stageId)
+  }
+}
+
+/** Stages with something to announce. */
+export async function unannouncedStages(database: Queryable): Promise<string[]> {
+  const rows = await database.query<{ id: string }[]>(
+    'SELECT id FROM stage WHERE confirm_until IS NOT NULL ORDER BY id',
+  )
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Announces a switch that all routers have followed; after ROUTER_CONFIRM_SECONDS also one that they have not, and says
+ * so. False: it has to wait, or there was nothing to announce.
+ */
+export async function announceStage(stageId: string, tools: Tools): Promise<boolean> {
+  const { database, router, wakeups, settings } = tools
+  const announced = await database.transaction(async (manager) => {
+    await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stageId])
+    const [found] = await manager.query<{ missing: boolean; late: boolean }[]>(WAITS, [stageId, router.name])
+    if (!found || (found.missing && !found.late)) return null
+    return announceHeld(manager, stageId, found.missing ? doubt(settings.confirmMs) : null)
+  })
+  for (const id of announced ?? []) announceSettled(wakeups, id)
+  return announced !== null
+}
+
+function doubt(confirmMs: number): string {
+  return `Requests may not reach it yet: a router has not followed within ${confirmMs / 1000} s (see the server's log and the router's)`
+}
