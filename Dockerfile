@@ -1,5 +1,5 @@
 # One image for both roles; compose.yaml says which process has which.
-FROM node:20-slim AS build
+FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
@@ -9,12 +9,12 @@ COPY migrations ./migrations
 RUN npm run build
 
 # The embedded PostgreSQL is an optional package: here the database is a service of its own.
-FROM node:20-slim AS packages
+FROM node:24-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
-FROM node:20-slim
+FROM node:24-slim
 # git fetches; its ssh:// needs a client. setpriv, which ends git with the process, is in the base image.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates git openssh-client \
