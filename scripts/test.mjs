@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { say, script } from './lib/run.mjs'
+import { SUMMARY_FILE } from './lib/test-reporter.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
 /** Most of what the tests do is to wait. */
@@ -28,20 +29,18 @@ async function runTests(env) {
     .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
     .sort()
   if (files.length === 0) throw new Error(`no test file matches ${wanted.join(', ')}`)
-  const tap = join(ROOT, 'dist/test.tap')
   // A person reads lines of TypeScript. To read the maps takes each process a sixth of its start.
   const maps = env.CI === 'true' ? [] : ['--enable-source-maps']
-  const reporters = ['spec', join(ROOT, 'scripts/lib/slowest-files.mjs')].flatMap((name) => [
+  const reporters = ['spec', join(ROOT, 'scripts/lib/test-reporter.mjs')].flatMap((name) => [
     `--test-reporter=${name}`,
     '--test-reporter-destination=stdout',
   ])
-  reporters.push('--test-reporter=tap', `--test-reporter-destination=${tap}`)
   const bounds = [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${FILE_MS}`]
   const args = [...maps, '--test', ...bounds, ...reporters, ...gather(files)]
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'inherit', 'inherit'] })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal))
   const [code] = await once(child, 'exit')
-  writeSummary(readFileSync(tap, 'utf8'))
+  say(readFileSync(SUMMARY_FILE, 'utf8').trim())
   return code ?? 1
 }
 
@@ -74,13 +73,4 @@ function together(name, paths) {
   const file = join(RUN, `${name}.mjs`)
   writeFileSync(file, paths.map((path) => `import ${JSON.stringify(path)}\n`).join(''))
   return file
-}
-
-/** One line that a machine can read: `12 passed, 0 failed, 0 skipped`. */
-function writeSummary(tap) {
-  const count = (name) => Number(new RegExp(`^# ${name} (\\d+)`, 'm').exec(tap)?.[1] ?? 0)
-  const failed = count('fail') + count('cancelled')
-  const line = `${count('pass')} passed, ${failed} failed, ${count('skipped')} skipped`
-  writeFileSync(join(ROOT, 'dist/test-summary.txt'), `${line}\n`)
-  say(line)
 }
