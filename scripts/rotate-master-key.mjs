@@ -1,9 +1,8 @@
-import { ensureBuild, ensureDependencies } from './lib/dependencies.mjs'
+import { ensureServer } from './lib/dependencies.mjs'
 import { script } from './lib/run.mjs'
 
 /** Changes the key that secrets are encrypted with: docs/configuration.md says how. */
 await script(async () => {
-  await ensureDependencies()
-  await ensureBuild()
+  await ensureServer()
   await import('../dist/src/rotate-master-key.js')
 })

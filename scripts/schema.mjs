@@ -1,12 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
+import { ensureServer, ROOT } from './lib/dependencies.mjs'
 import { script } from './lib/run.mjs'
 
 /** Writes schema.graphql; with --check, fails where it differs from what the code says. */
 await script(async () => {
-  await ensureDependencies()
-  await ensureBuild()
+  await ensureServer()
   const { printedSchema } = await import('../dist/src/resolvers/build-schema.js')
   const file = join(ROOT, 'schema.graphql')
   const schema = await printedSchema()

@@ -1,15 +1,20 @@
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { isInstalled, markInstalled } from './installed-packages.mjs'
 import { run, runQuietly } from './run.mjs'
 
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Node.js new enough, git there, packages as package-lock.json says. @throws Error that says what to do */
-export async function ensureDependencies() {
+/**
+ * Node.js new enough, git there, packages as package-lock.json says: where they are, nothing is touched.
+ *
+ * @param need `production`, or `all` for what compiles and tests as well
+ * @throws Error that says what to do
+ */
+export async function ensureDependencies(need = 'all') {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new Error(
@@ -19,15 +24,13 @@ export async function ensureDependencies() {
   if (spawnSync('git', ['--version']).status !== 0) {
     throw new Error('git is missing: install it (Debian: apt-get install git) and try again')
   }
-  const lock = createHash('sha256')
-    .update(readFileSync(join(ROOT, 'package-lock.json')))
-    .digest('hex')
-  const marker = join(ROOT, 'node_modules/.longshore-lock')
-  if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
+  if (isInstalled(ROOT, need)) return
   const npm = process.env.npm_execpath
   const [file, args] = npm ? [process.execPath, [npm]] : ['npm', []]
-  await runQuietly('npm ci', file, [...args, 'ci', '--no-audit', '--no-fund'], { cwd: ROOT })
-  writeFileSync(marker, lock)
+  // Whatever the settings of npm leave out: with NODE_ENV=production the compiler.
+  const everything = ['--include=dev', '--include=optional']
+  await runQuietly('npm ci', file, [...args, 'ci', ...everything, '--no-audit', '--no-fund'], { cwd: ROOT })
+  markInstalled(ROOT)
 }
 
 /** By its path: `tsc` in node_modules/.bin may be that of TypeScript 6, which typescript-eslint needs. */
@@ -39,18 +42,32 @@ const BUILDS = {
   all: { project: 'tsconfig.json', sources: ['src', 'migrations', 'test', 'bench'] },
 }
 
+/** What runs the server: its packages and its build. One that is built needs nothing that compiles. */
+export async function ensureServer() {
+  await ensureDependencies(isBuilt('server') ? 'production' : 'all')
+  await ensureBuild()
+}
+
 /** Compiles when a source is newer than the last build. */
 export async function ensureBuild(name = 'server') {
+  if (isBuilt(name)) return
+  const project = join(ROOT, BUILDS[name].project)
+  // Each of several checkers resolves most types anew: four take half as much processor time again as one.
+  await run(process.execPath, [join(ROOT, COMPILER), '-p', project, '--checkers', '1'])
+  writeFileSync(markerOf(name), '')
+}
+
+function isBuilt(name) {
   const { project, sources } = BUILDS[name]
-  const marker = join(ROOT, `dist/.built-${name}`)
-  const builtAt = statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const builtAt = statSync(markerOf(name), { throwIfNoEntry: false })?.mtimeMs ?? 0
   const newest = Math.max(
     ...[...sources, project, 'package-lock.json'].map((path) => newestChange(join(ROOT, path))),
   )
-  if (newest < builtAt) return
-  // Each of several checkers resolves most types anew: four take half as much processor time again as one.
-  await run(process.execPath, [join(ROOT, COMPILER), '-p', join(ROOT, project), '--checkers', '1'])
-  writeFileSync(marker, '')
+  return newest < builtAt
+}
+
+function markerOf(name) {
+  return join(ROOT, `dist/.built-${name}`)
 }
 
 /** A folder counts too: a file that was removed changes it. */
