@@ -42,7 +42,7 @@ export async function startWorker(
   const opened = new Disposal()
   try {
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
-    const docker = new Dockerode({ ...config, warn: (message) => logger.warn(message) })
+    const docker = openDocker(core)
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
@@ -74,6 +74,15 @@ export async function startWorker(
     await opened[Symbol.asyncDispose]()
     throw error
   }
+}
+
+function openDocker({ config, logger }: Core): Docker {
+  // No warning: where nothing can be done about it, nobody is to be troubled with it in the middle of a build.
+  const onUnlimited = () =>
+    logger.info('builds with BuildKit have no limits of memory and CPU: docs/configuration.md says what to do', {
+      BUILD_CGROUP: config.buildCgroup,
+    })
+  return new Dockerode({ ...config, onUnlimited })
 }
 
 /** The router that ROUTER names; only the built-in one listens on a port of this process. */

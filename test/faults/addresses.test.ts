@@ -111,7 +111,7 @@ async function alone(scene: Scene) {
   const { database, wakeups } = scene.own
   const docker = new Dockerode({
     ...readConfig({ DOCKER_HOST: scene.docker.host, DATA_DIR: scene.installation.dataDir }),
-    warn: () => undefined,
+    onUnlimited: () => undefined,
   })
   const parts = { database, wakeups, docker, logger: createLogger('error') }
   const addressesOf = async (id: string) => (await scene.deployment(id)).addresses

@@ -12,7 +12,7 @@ export const UNLIMITED = {
   buildCpus: null,
   buildCgroup: 'longshore-test/none',
   concurrency: 1,
-  warn: () => undefined,
+  onUnlimited: () => undefined,
 }
 
 /** An engine under test, real or fake, with what a test may make there. */

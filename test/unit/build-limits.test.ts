@@ -3,8 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, describe, test } from 'node:test'
-import { BuildkitCgroup, classicParameters, outOfMemory } from '../../src/engine/docker/build-limits.js'
+import {
+  BuildkitCgroup,
+  BuildLimiter,
+  classicParameters,
+  outOfMemory,
+} from '../../src/engine/docker/build-limits.js'
 import { DeployError } from '../../src/engine/errors.js'
+import { UNLIMITED } from '../support/docker-engines.js'
 
 const MIB = 1024 * 1024
 
@@ -43,6 +49,16 @@ describe('limits of builds', () => {
     const cgroup = new BuildkitCgroup('docker/buildkit', root)
     assert.equal(await cgroup.limit({ memoryBytes: MIB, cpus: null }), false)
     assert.equal(await cgroup.kills(), 0)
+  })
+
+  test('are said to be missing once, and not for builds that have them', async () => {
+    let said = 0
+    const options = { ...UNLIMITED, isLocal: true, onUnlimited: () => void (said += 1) }
+    const limiter = new BuildLimiter(options, () => Promise.resolve(4 * MIB))
+    await limiter.begin(false)
+    assert.equal(said, 0)
+    for (let build = 0; build < 2; build++) await limiter.begin(true)
+    assert.equal(said, 1)
   })
 
   test('make an error of their own of a step that was killed, and of no other', () => {

@@ -106,8 +106,8 @@ export interface LimitOptions {
   readonly concurrency: number
   /** Whether the engine is on this machine, as far as anybody can say. */
   readonly isLocal: boolean
-  /** Told once that builds with BuildKit have no limits here, and what to do. */
-  readonly warn: (message: string) => void
+  /** Called once, where builds with BuildKit have no limits. */
+  readonly onUnlimited: () => void
 }
 
 /** A build within its limits. */
@@ -121,7 +121,7 @@ export interface LimitedBuild {
 /** Keeps builds from taking all of the machine. */
 export class BuildLimiter {
   readonly #cgroup: BuildkitCgroup
-  #warned = false
+  #saidUnlimited = false
 
   /** @param engineMemory bytes of the engine's machine */
   constructor(
@@ -142,7 +142,7 @@ export class BuildLimiter {
       return { parameters, explain }
     }
     const isLimited = this.options.isLocal && (await this.#cgroup.limit(limits))
-    if (!isLimited) this.#warn()
+    if (!isLimited) this.#sayUnlimited()
     const before = await this.#cgroup.kills()
     return {
       parameters: {},
@@ -151,12 +151,10 @@ export class BuildLimiter {
     }
   }
 
-  #warn(): void {
-    if (this.#warned) return
-    this.#warned = true
-    this.options.warn(
-      `builds with BuildKit have no limits of memory and CPU: this process cannot write the cgroup ${this.options.buildCgroup} (BUILD_CGROUP); docs/configuration.md says what else to do`,
-    )
+  #sayUnlimited(): void {
+    if (this.#saidUnlimited) return
+    this.#saidUnlimited = true
+    this.options.onUnlimited()
   }
 }
 
