@@ -1,16 +1,11 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Readable } from 'node:stream'
+import { engineAddress } from '../src/engine/docker/engine-address.js'
 
 // The leanest client there is, so that a baseline made with it is not slowed down by a library.
 const agent = new Agent({ keepAlive: true })
-const address = engineAddress()
-
-function engineAddress(): { socketPath: string } | { host: string; port: number } {
-  const host = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock'
-  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length) }
-  const url = new URL(host.replace(/^tcp:/, 'http:'))
-  return { host: url.hostname, port: Number(url.port) || 2375 }
-}
+// scripts/bench.mjs has found it.
+const { protocol: _plain, ...address } = { protocol: null, ...engineAddress(process.env.DOCKER_HOST ?? '') }
 
 /** Builds a tar by BuildKit, through the HTTP API and without a session. */
 export async function buildImage(context: Readable, tag: string): Promise<void> {

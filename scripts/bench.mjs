@@ -7,8 +7,8 @@ import { bundleServer } from './lib/server-bundle.mjs'
 
 await script(async () => {
   await ensureDependencies()
-  await ensureDockerEngine()
   await ensureBuild('all')
+  await ensureDockerEngine()
   bundleServer()
   await ensureStaticImage()
   await ensureTestImage()

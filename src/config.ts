@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { type Env, SettingReader } from './setting-reader.js'
 
-export { ConfigError } from './setting-reader.js'
+export { ConfigError, type Env } from './setting-reader.js'
 
 /** What a process of Longshore does: `api` answers requests, `worker` deploys and routes. */
 export type Role = 'api' | 'worker'
@@ -43,7 +43,8 @@ export interface Config {
   /** Null: the embedded PostgreSQL under `dataDir` is used. */
   readonly databaseUrl: string | null
   readonly dataDir: string
-  readonly dockerHost: string
+  /** Null: it is to be found ({@link dockerEnvironment}). */
+  readonly dockerHost: string | null
   readonly baseDomain: string
   readonly host: string
   readonly port: number
@@ -199,7 +200,7 @@ function readEngine(read: SettingReader) {
 
 function readDocker(read: SettingReader) {
   return {
-    dockerHost: read.dockerHost('DOCKER_HOST', 'unix:///var/run/docker.sock'),
+    dockerHost: read.dockerHost('DOCKER_HOST'),
     dockerTimeoutMs: read.integer('DOCKER_TIMEOUT', 60, 1, 600) * SECOND,
     imagePrefix: read.imagePrefix('IMAGE_PREFIX', 'mvp'),
   }
@@ -241,6 +242,13 @@ function readDisk(read: SettingReader) {
     keepReleases: read.integer('KEEP_RELEASES', 5, 0, 100),
     logRetentionDays: read.integer('LOG_RETENTION_DAYS', 30, 1, 3650),
   }
+}
+
+/** Beside DOCKER_HOST, what tells where the engine is: the Docker command line's own settings and its files. */
+export function dockerEnvironment(): Env {
+  const { DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH } = process.env
+  const { HOME, XDG_RUNTIME_DIR } = process.env
+  return { DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, HOME, XDG_RUNTIME_DIR }
 }
 
 /** Where programs are looked up: the only part of the environment that child processes inherit. */

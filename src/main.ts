@@ -30,9 +30,10 @@ export async function main(): Promise<void> {
     const core = await start(config, logger, opened, stopped)
     await Promise.race([stopped, core.failed])
   } catch (error) {
-    if (error instanceof WrongKeyError) process.stderr.write(`${error.message}\n`)
+    const isSetting = error instanceof WrongKeyError || error instanceof ConfigError
+    if (isSetting) process.stderr.write(`${error.message}\n`)
     else logger.error('Longshore cannot go on', { error })
-    process.exitCode = error instanceof WrongKeyError ? 2 : 1
+    process.exitCode = isSetting ? 2 : 1
   }
   await close(opened, logger, Math.max(STOP_MS, config.stopGraceMs + HAND_OVER_MS))
 }

@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path'
+import { whyUnusable } from './engine/docker/engine-address.js'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -99,11 +100,10 @@ export class SettingReader {
     return text
   }
 
-  dockerHost(name: string, fallback: string): string {
-    const text = this.text(name, fallback)
-    if (!/^(unix:\/\/\/|tcp:\/\/|https?:\/\/).+/.test(text)) {
-      this.refuse(name, `"${text}" is not unix:///path or tcp://host:port`)
-    }
+  dockerHost(name: string): string | null {
+    const text = this.optional(name)
+    const why = text === null ? null : whyUnusable(text)
+    if (why !== null) this.refuse(name, why)
     return text
   }
 

@@ -1,9 +1,11 @@
+import { dockerEnvironment } from './config.js'
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
 import { forgetMoved } from './engine/serving/addresses.js'
 import { CommitStatuses } from './engine/commit-status.js'
 import type { Docker } from './engine/docker/docker.js'
 import { Dockerode } from './engine/docker/dockerode.js'
+import { findEngine } from './engine/docker/find-engine.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
 import { createGitBinary } from './engine/git/git-binary.js'
@@ -47,7 +49,9 @@ export async function startWorker(
     await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
     const tools = createTools(core, docker, router, failpoint)
-    const presence = opened.use(new Presence(database, tools.docker, config.workerId, router.name))
+    const presence = opened.use(
+      new Presence({ ...core, docker: tools.docker }, config.workerId, router.name),
+    )
     await presence.start()
     for (const repeated of [
       new Recoverer(database, tools, logger),
@@ -76,13 +80,23 @@ export async function startWorker(
   }
 }
 
+/** @throws ConfigError when what names the engine cannot be used */
 function openDocker({ config, logger }: Core): Docker {
+  const { host, from, remarks } = findEngine({
+    ...dockerEnvironment(),
+    DOCKER_HOST: config.dockerHost ?? undefined,
+  })
+  for (const remark of remarks) logger.warn(remark)
+  logger.info('Docker engine', { host, from })
   // No warning: where nothing can be done about it, nobody is to be troubled with it in the middle of a build.
   const onUnlimited = () =>
-    logger.info('builds with BuildKit have no limits of memory and CPU: docs/configuration.md says what to do', {
-      BUILD_CGROUP: config.buildCgroup,
-    })
-  return new Dockerode({ ...config, onUnlimited })
+    logger.info(
+      'builds with BuildKit have no limits of memory and CPU: docs/configuration.md says what to do',
+      {
+        BUILD_CGROUP: config.buildCgroup,
+      },
+    )
+  return new Dockerode({ ...config, dockerHost: host, onUnlimited })
 }
 
 /** The router that ROUTER names; only the built-in one listens on a port of this process. */

@@ -1,18 +1,15 @@
 import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
 
-/** Where the engine listens, as options for node:http. */
-function engineAddress() {
-  const host = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock'
-  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length) }
-  const url = new URL(host.replace(/^tcp:/, 'http:'))
-  return { host: url.hostname, port: Number(url.port) || 2375 }
-}
+const TIMEOUT_MS = 300_000
 
-/** One call of the Docker engine's HTTP API. Gives status and body as text. Bound: 5 minutes, pings 3 s. */
-export function dockerApi(method, path, body, headers = {}) {
+/** One call of the HTTP API of the engine that ensureDockerEngine() has found. Gives status and body as text. */
+export async function dockerApi(method, path, body, headers = {}) {
+  const { engineAddress } = await import('../../dist/src/engine/docker/engine-address.js')
+  const { protocol, ...address } = engineAddress(process.env.DOCKER_HOST)
+  const send = protocol === 'https' ? requestTls : request
   return new Promise((resolve, reject) => {
-    const timeout = path === '/_ping' ? 3_000 : 300_000
-    const call = request({ ...engineAddress(), method, path, headers, timeout }, (answer) => {
+    const call = send({ ...address, method, path, headers, timeout: TIMEOUT_MS }, (answer) => {
       let text = ''
       answer.setEncoding('utf8')
       answer.on('data', (piece) => (text += piece))
@@ -23,16 +20,6 @@ export function dockerApi(method, path, body, headers = {}) {
     call.on('error', reject)
     call.end(body)
   })
-}
-
-/** The engine's version, or null where none answers. */
-export async function dockerVersion() {
-  try {
-    await dockerApi('GET', '/_ping')
-    return JSON.parse((await dockerApi('GET', '/version')).text).Version ?? null
-  } catch {
-    return null
-  }
 }
 
 const BLOCK = 512

@@ -4,29 +4,51 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { dockerVersion } from './docker-api.mjs'
 import { runQuietly, say } from './run.mjs'
 
 const WAIT_MS = 60_000
+const ANSWER_MS = 3_000
 const LOG_FILE = join(tmpdir(), 'longshore-dockerd.log')
 const BY_HAND =
   'Install and start one (https://docs.docker.com/engine/install/), or set DOCKER_HOST, and try again.'
 
 /**
- * A Docker engine that answers. Where none does: as root on a Debian-like system one is installed and started, after
- * a question on a terminal; `--yes` or CI=true do not ask.
+ * A Docker engine that can be used; gives its version. Where the usual socket has none: as root on a Debian-like system
+ * one is installed and started, after a question on a terminal; `--yes` or CI=true do not ask. From then on DOCKER_HOST
+ * names it, for this process and what it starts. Needs the build of the server, which finds its engine by the same code.
  *
  * @throws Error that says what to do
  */
 export async function ensureDockerEngine() {
-  const version = await dockerVersion()
-  if (version) return version
-  say('  No Docker engine answers.')
-  if (process.env.DOCKER_HOST)
-    throw new Error(`DOCKER_HOST is ${process.env.DOCKER_HOST}, and nothing answers there.`)
+  const found = await lookForEngine()
+  for (const remark of found.remarks) say(`  ${remark}`)
+  if (found.error === null) return use(found)
+  const { error, host, from } = found
+  if (error.problem !== 'AWAY' || found.isNamed) throw new Error(`${error.message}\n(${host}: ${from})`)
+  say(`  ${error.message}.`)
   if (process.platform !== 'linux' || process.getuid() !== 0) throw new Error(BY_HAND)
   if (!isInstalled('dockerd')) await install()
   return start()
+}
+
+/** Where it is, with its version or what is wrong with it. */
+async function lookForEngine() {
+  const { findEngine } = await import('../../dist/src/engine/docker/find-engine.js')
+  const { askEngine } = await import('../../dist/src/engine/docker/ask-engine.js')
+  const { bounded } = await import('../../dist/src/engine/docker/calls.js')
+  const place = findEngine(process.env)
+  try {
+    const builder = process.env.BUILDER?.trim().toLowerCase()
+    const version = await bounded((signal) => askEngine(place.host, builder, signal), ANSWER_MS)
+    return { ...place, version, error: null }
+  } catch (error) {
+    return { ...place, version: null, error }
+  }
+}
+
+function use({ host, version }) {
+  process.env.DOCKER_HOST = host
+  return version
 }
 
 function isInstalled(program) {
@@ -67,10 +89,10 @@ async function start() {
   }
   const until = Date.now() + WAIT_MS
   for (let second = 0; Date.now() < until; second++) {
-    const version = await dockerVersion()
-    if (version) {
-      say(`  Docker engine ${version} started.`)
-      return version
+    const found = await lookForEngine()
+    if (found.error === null) {
+      say(`  Docker engine ${found.version} started.`)
+      return use(found)
     }
     if (second % 5 === 4) say(`  waiting for the Docker engine: ${second + 1} s`)
     await sleep(1_000)

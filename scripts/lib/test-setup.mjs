@@ -8,17 +8,17 @@ import { bundleServer } from './server-bundle.mjs'
 import { withTestPostgres } from './test-postgres.mjs'
 
 /**
- * Sets up what tests need (packages, Docker engine, a fresh build, images, PostgreSQL) and calls `work` with the
+ * Sets up what tests need (packages, a fresh build, Docker engine, images, PostgreSQL) and calls `work` with the
  * environment for them.
  */
 export async function withTestSetup(work) {
-  say('Setting up: packages, Docker engine, build, test image, PostgreSQL')
+  say('Setting up: packages, build, Docker engine, test image, PostgreSQL')
   await ensureDependencies()
-  say(`  Docker engine ${await ensureDockerEngine()}`)
   rmSync(join(ROOT, 'dist/test'), { recursive: true, force: true })
   rmSync(join(ROOT, 'dist/.built-all'), { force: true })
   rmSync(join(ROOT, 'dist/.tsbuildinfo'), { force: true })
   await ensureBuild('all')
+  say(`  Docker engine ${await ensureDockerEngine()}`)
   bundleServer()
   await ensureStaticImage()
   await ensureTestImage()

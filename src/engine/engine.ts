@@ -140,7 +140,7 @@ export class Engine {
       this.#dockerAnsweredAt = performance.now()
       return true
     } catch (error) {
-      const reason = `${(error as Error).message}. Is it running, and is DOCKER_HOST right? The deployment starts by itself when it answers.`
+      const reason = `${(error as Error).message}. The deployment starts by itself when the engine can be used.`
       await sayWaiting(this.parts.database, this.parts.tools.wakeups, reason)
       return false
     }

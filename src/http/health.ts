@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { DataSource } from 'typeorm'
+import { ENGINE_PROBLEMS } from '../engine/docker/engine-error.js'
 import type { Logger } from '../logger.js'
 import type { ServerParts } from './server-parts.js'
 
@@ -47,7 +48,6 @@ function reportOnce(logger: Logger): Report {
 }
 
 const DATABASE_DOWN = 'the database does not answer: the log says why'
-const DOCKER_DOWN = 'the Docker engine does not answer: the log says why'
 
 const UNKNOWN: DockerState = {
   status: 'unknown',
@@ -82,6 +82,13 @@ async function dockerState(database: DataSource, report: Report): Promise<Docker
   const [worker] = rows
   if (!worker) return { status: 'unknown', message: 'no worker runs: deployments wait', version: null }
   report('the Docker engine', worker.docker_error)
-  if (worker.docker_error !== null) return { status: 'down', message: DOCKER_DOWN, version: null }
+  if (worker.docker_error !== null)
+    return { status: 'down', message: dockerDown(worker.docker_error), version: null }
   return { status: 'ok', message: null, version: worker.docker_version }
+}
+
+/** The kind of the problem: where the engine is, and who was refused, is for the log. */
+function dockerDown(error: string): string {
+  const problem = Object.values(ENGINE_PROBLEMS).find((text) => error.startsWith(text))
+  return `${problem ?? ENGINE_PROBLEMS.AWAY}: the log says why`
 }

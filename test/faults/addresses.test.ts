@@ -110,7 +110,8 @@ async function alone(scene: Scene) {
   const [instance] = await scene.rows<{ id: string }>('SELECT id FROM instance')
   const { database, wakeups } = scene.own
   const docker = new Dockerode({
-    ...readConfig({ DOCKER_HOST: scene.docker.host, DATA_DIR: scene.installation.dataDir }),
+    ...readConfig({ DATA_DIR: scene.installation.dataDir }),
+    dockerHost: scene.docker.host,
     onUnlimited: () => undefined,
   })
   const parts = { database, wakeups, docker, logger: createLogger('error') }

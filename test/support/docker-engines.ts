@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { ENGINE_HOST } from './docker.js'
 import { type DockerAnswer, DockerHttp, fields, filters, masked, strangeIn } from './docker-http.js'
 import { FakeDocker } from './fake-docker/fake-docker.js'
 import { writeTar } from './fake-docker/tar.js'
@@ -116,7 +117,7 @@ export interface Engines extends AsyncDisposable {
 export async function openEngines(): Promise<Engines> {
   const mark = `contract-${randomBytes(4).toString('hex')}`
   const docker = await FakeDocker.start()
-  const real = new EngineUnderTest('real', 'unix:///var/run/docker.sock', mark, null)
+  const real = new EngineUnderTest('real', ENGINE_HOST, mark, null)
   const fake = new EngineUnderTest('fake', docker.host, mark, docker)
   for (const engine of [real, fake]) {
     const found = await engine.call('GET', `/networks/${NETWORK}`)

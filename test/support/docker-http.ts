@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http'
+import { engineAddress } from '../../src/engine/docker/engine-address.js'
 import { readNdjson } from '../../src/engine/docker/ndjson.js'
 
 export interface DockerAnswer {
@@ -54,11 +55,11 @@ export class DockerHttp {
   }
 
   #send(method: string, path: string, body?: object | Buffer): Promise<IncomingMessage> {
-    const socketPath = this.host.slice('unix://'.length)
+    const { protocol: _plain, ...address } = { protocol: null, ...engineAddress(this.host) }
     const type = Buffer.isBuffer(body) ? 'application/x-tar' : 'application/json'
     const headers = body === undefined ? {} : { 'content-type': type }
     return new Promise((resolve, reject) => {
-      const asked = request({ socketPath, method, path, headers, agent: false }, resolve)
+      const asked = request({ ...address, method, path, headers, agent: false }, resolve)
       asked.on('error', reject)
       asked.end(body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body))
     })

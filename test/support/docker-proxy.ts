@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-const ENGINE = '/var/run/docker.sock'
+import { engineAddress } from '../../src/engine/docker/engine-address.js'
+import { ENGINE_HOST } from './docker.js'
 
 /** The real Docker engine behind a socket that a test can take away, let hang, and give back. */
 export class DockerProxy implements AsyncDisposable {
@@ -42,7 +42,9 @@ export class DockerProxy implements AsyncDisposable {
   #forward(client: Socket): void {
     this.#keep(client)
     if (this.#hangs) return
-    const engine = connect(ENGINE)
+    const address = engineAddress(ENGINE_HOST)
+    if (!address) throw new Error(`no engine can be at ${ENGINE_HOST}`)
+    const engine = 'socketPath' in address ? connect(address.socketPath) : connect(address)
     this.#keep(engine)
     client.pipe(engine).pipe(client)
   }

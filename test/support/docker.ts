@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { DockerHttp, filters } from './docker-http.js'
 
-/** The engine of the machine, asked without the command line, of which each look takes a tenth of a second of processor. */
-const engine = new DockerHttp(process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock')
+/** The engine that scripts/lib/docker-engine.mjs has found: the command line, which inherits it, asks the same. */
+export const ENGINE_HOST = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock'
+/** Asked without the command line, of which each look takes a tenth of a second of processor. */
+const engine = new DockerHttp(ENGINE_HOST)
 
 /** What the command line writes, without space around it; its errors are in what is thrown. */
 export function docker(...args: string[]): string {

@@ -58,7 +58,7 @@ export async function toolsOf(scene: Scene): Promise<Tools> {
   return {
     ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
-    docker: new Dockerode({ ...config, onUnlimited: () => undefined }),
+    docker: new Dockerode({ ...config, dockerHost: docker.host, onUnlimited: () => undefined }),
     reach: () => undefined,
     settings: { ...config, instanceId: instance?.id ?? '' },
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createTestDatabase, type TestDatabase } from './database.js'
-import { containerNames, docker, imageNames, runningContainers } from './docker.js'
+import { containerNames, docker, ENGINE_HOST, imageNames, runningContainers } from './docker.js'
 import { onDatabase } from './tables.js'
 
 /** Runs what scripts/lib/server-bundle.mjs made of dist/src. */
@@ -35,6 +35,7 @@ export class Installation implements AsyncDisposable {
   async start(env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
     const server = new ServerProcess({
       DATABASE_URL: this.database.url,
+      DOCKER_HOST: ENGINE_HOST,
       DATA_DIR: this.dataDir,
       PORT: String(this.port),
       ROUTER_PORT: String(this.routerPort),

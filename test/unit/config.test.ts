@@ -82,7 +82,7 @@ describe('the settings', () => {
       roles: ['api', 'worker'],
       databaseUrl: null,
       dataDir: resolve('data'),
-      dockerHost: 'unix:///var/run/docker.sock',
+      dockerHost: null,
       baseDomain: 'localhost',
       host: '127.0.0.1',
       port: 8080,

@@ -1,17 +1,25 @@
 import type { DataSource } from 'typeorm'
+import type { Logger } from '../../logger.js'
 import type { Docker } from '../docker/docker.js'
 
 const EVERY_MS = 5_000
 /** Rows of workers that ended without a word are removed after this many seconds. */
 const FORGET_SECONDS = 3_600
 
-/** Says in the database that this worker lives and whether its Docker engine answers: `/health` reads it. */
+export interface PresenceParts {
+  readonly database: DataSource
+  readonly docker: Docker
+  readonly logger: Logger
+}
+
+/** Says in the database that this worker lives and whether its Docker engine answers: `/health` reads it. In the log, too. */
 export class Presence implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined
+  /** What was said last; null: that the engine answers. */
+  #said: string | null | undefined
 
   constructor(
-    private readonly database: DataSource,
-    private readonly docker: Docker,
+    private readonly parts: PresenceParts,
     private readonly workerId: string,
     /** Of its router: whether a switch may be announced without its word. */
     private readonly router: string | null,
@@ -24,21 +32,33 @@ export class Presence implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
-    await this.database.query('DELETE FROM worker WHERE id = $1', [this.workerId]).catch(() => undefined)
+    const { database } = this.parts
+    await database.query('DELETE FROM worker WHERE id = $1', [this.workerId]).catch(() => undefined)
   }
 
   async #say(): Promise<void> {
-    const [version, error] = await this.docker.ping().then(
+    const { database, docker } = this.parts
+    const [version, error] = await docker.ping().then(
       (answer) => [answer, null] as const,
       (cause: unknown) => [null, (cause as Error).message] as const,
     )
-    await this.database.query(
+    this.#tell(version, error)
+    await database.query(
       `INSERT INTO worker (id, docker_version, docker_error, router) VALUES ($1, $2, $3, $4)
        ON CONFLICT (id) DO UPDATE SET seen_at = now(), docker_version = $2, docker_error = $3, router = $4`,
       [this.workerId, version, error, this.router],
     )
-    await this.database.query('DELETE FROM worker WHERE seen_at < now() - make_interval(secs => $1)', [
+    await database.query('DELETE FROM worker WHERE seen_at < now() - make_interval(secs => $1)', [
       FORGET_SECONDS,
     ])
+  }
+
+  /** Only what is new. */
+  #tell(version: string | null, error: string | null): void {
+    if (error === this.#said) return
+    this.#said = error
+    const { logger } = this.parts
+    if (error === null) logger.info('the Docker engine answers', { version })
+    else logger.warn(`${error}. Deployments wait until it can be used`)
   }
 }

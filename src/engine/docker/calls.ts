@@ -1,6 +1,5 @@
 import { DeployError, InfrastructureError } from '../errors.js'
-
-const UNREACHABLE = /ECONNREFUSED|ENOENT|ECONNRESET|EPIPE|ETIMEDOUT|EACCES|socket hang up/
+import { connectionError } from './engine-error.js'
 
 /** Tells an engine that is away from one that refuses; an aborted call rejects with the signal's own reason. */
 export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -9,13 +8,10 @@ export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
     return await work()
   } catch (error) {
     if (signal?.aborted) throw signal.reason
-    const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string }
+    const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (error instanceof DeployError || error instanceof InfrastructureError) throw error
-    if (statusCode === undefined && UNREACHABLE.test(`${code} ${message}`)) {
-      const text = `the Docker engine does not answer: ${message}`
-      throw new InfrastructureError('DOCKER_UNREACHABLE', text, error)
-    }
-    if (statusCode !== undefined && statusCode >= 500) {
+    if (statusCode === undefined) throw connectionError(error) ?? error
+    if (statusCode >= 500) {
       throw new InfrastructureError('DOCKER_FAILED', `the Docker engine failed: ${message}`, error)
     }
     throw error

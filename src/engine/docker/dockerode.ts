@@ -2,6 +2,7 @@ import Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { InfrastructureError } from '../errors.js'
 import { EPOCH_LABEL } from '../names.js'
+import { askEngine } from './ask-engine.js'
 import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
@@ -21,6 +22,7 @@ import type {
   Docker as DockerPort,
   Image,
 } from './docker.js'
+import { engineAddress } from './engine-address.js'
 import { lastEnd, readEvents } from './events.js'
 import { buildImage, findImage } from './images.js'
 import { type Listening, listeningOf } from './listening.js'
@@ -53,8 +55,9 @@ export class Dockerode implements DockerPort {
     this.#limiter = new BuildLimiter({ ...options, isLocal }, async () => (await this.#about()).MemTotal)
   }
 
-  async ping(): Promise<string> {
-    return (await bounded((givenUp) => asking(this.#docker, givenUp).version(), PING_MS)).Version
+  ping(): Promise<string> {
+    const { dockerHost, builder } = this.options
+    return bounded((givenUp) => askEngine(dockerHost, builder, givenUp), PING_MS)
   }
 
   async rootFolder(signal?: AbortSignal): Promise<string> {
@@ -235,10 +238,10 @@ function healthOf(status: string | undefined): ContainerState['health'] {
 
 function connect(dockerHost: string): Docker {
   // No `version`: unversioned paths let every engine from 20.10 on answer with its newest API.
-  if (dockerHost.startsWith('unix://')) return new Docker({ socketPath: dockerHost.slice('unix://'.length) })
-  const url = new URL(dockerHost.replace(/^tcp:/, 'http:'))
-  const protocol = url.protocol === 'https:' ? 'https' : 'http'
-  return new Docker({ host: url.hostname, port: Number(url.port) || 2375, protocol })
+  const address = engineAddress(dockerHost)
+  if (!address) throw new Error(`"${dockerHost}" is not unix:///path or tcp://host:port`)
+  // What is left out, docker-modem takes from the environment: with a host it would not take the socket.
+  return new Docker({ host: undefined, ...address })
 }
 
 /** A POST of the API that dockerode has no method for. */

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { DeployError } from '../errors.js'
+import { hasBuildkit } from './ask-engine.js'
 import type { BuildLimiter, LimitedBuild } from './build-limits.js'
 import { type BuildSession, openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
@@ -130,9 +131,7 @@ async function usesBuildkit(
 ): Promise<boolean> {
   if (builder !== 'auto') return builder === 'buildkit'
   const version = (givenUp: AbortSignal) => asking(docker, givenUp).version()
-  const { ApiVersion, Os } = await bounded(version, dockerTimeoutMs, signal)
-  const [major = 0, minor = 0] = ApiVersion.split('.').map(Number)
-  return Os === 'linux' && (major > 1 || minor >= 39)
+  return hasBuildkit(await bounded(version, dockerTimeoutMs, signal))
 }
 
 export async function findImage(docker: Docker, reference: string): Promise<Image | null> {
