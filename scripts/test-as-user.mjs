@@ -2,11 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensureDependencies, ROOT } from './lib/dependencies.mjs'
+import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
 import { run, say, script } from './lib/run.mjs'
 
-const SOCKET = '/var/run/docker.sock'
 const USER = 'longshore-test'
 
 /**
@@ -18,10 +17,12 @@ await script(async () => {
     throw new Error('npm run test:as-user makes a user: run it on Linux as root. As another user: npm test')
   }
   await ensureDependencies()
+  await ensureBuild()
   await ensureDockerEngine()
+  const socket = process.env.DOCKER_HOST.replace(/^unix:\/\//, '')
   const folder = mkdtempSync(join(tmpdir(), 'longshore-user-'))
   try {
-    const user = makeUser(folder)
+    const user = makeUser(folder, socket)
     const clone = join(folder, 'longshore')
     program('git', 'clone', '--quiet', ROOT, clone)
     cpSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'), {
@@ -30,7 +31,7 @@ await script(async () => {
     })
     program('chown', '-R', `${user.uid}:${user.gid}`, folder)
     const env = { PATH: process.env.PATH, CI: process.env.CI, HOME: join(folder, 'home'), USER }
-    say(`Tests as ${USER} (uid ${user.uid}, group ${user.gid} of ${SOCKET})`)
+    say(`Tests as ${USER} (uid ${user.uid}, group ${user.gid} of ${socket})`)
     const args = [join(clone, 'scripts/test.mjs'), ...process.argv.slice(2)]
     await run(process.execPath, args, { cwd: clone, env, ...user }).finally(() => keepSummary(clone))
   } finally {
@@ -40,8 +41,8 @@ await script(async () => {
 })
 
 /** In the group of the socket alone: Node.js gives a child no other groups. */
-function makeUser(folder) {
-  const { gid } = statSync(SOCKET)
+function makeUser(folder, socket) {
+  const { gid } = statSync(socket)
   const home = join(folder, 'home')
   mkdirSync(home)
   spawnSync('userdel', ['--force', USER]) // of a run that was killed
