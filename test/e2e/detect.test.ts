@@ -33,10 +33,7 @@ describe('a repository without a Dockerfile', () => {
     port = installation.port
     await installation.start(images.settings)
   })
-  after(async () => {
-    await installation[Symbol.asyncDispose]()
-    images[Symbol.dispose]()
-  })
+  after(() => installation[Symbol.asyncDispose]())
 
   async function deployed(name: string, files: Record<string, string>, input: object = {}): Promise<string> {
     using repository = new TestRepository(files)

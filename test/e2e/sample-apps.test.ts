@@ -74,10 +74,7 @@ describe('a sample app with a Dockerfile of several stages', () => {
     installation = await Installation.create()
     await installation.start()
   })
-  after(async () => {
-    await installation[Symbol.asyncDispose]()
-    images[Symbol.dispose]()
-  })
+  after(() => installation[Symbol.asyncDispose]())
 
   async function page(name: string, files: Record<string, string>): Promise<string> {
     using repository = new TestRepository(files)

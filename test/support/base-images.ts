@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   cpSync,
@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -20,38 +21,35 @@ import { BASE_IMAGE } from './repository.js'
 /**
  * Base images of languages, made of what is on this machine, since no registry can be reached: the real Node.js and npm,
  * the real CPython, busybox for everything else. Go and Rust have **stand-ins for their compilers**: scripts that take
- * the same arguments and write a program which serves the folder that it stands in.
+ * the same arguments and write a program which serves the folder that it stands in. What is made stays for the next run,
+ * as the tests' busybox does, under a name that says what it was made of.
  */
-export class BaseImages implements Disposable {
-  readonly #mark = randomBytes(4).toString('hex')
-  readonly #made: string[] = []
-
+export class BaseImages {
   /** Settings of Longshore that name them. */
   readonly settings = {
-    DETECT_NODE_IMAGE: `${this.#name('node')}:{version}`,
-    DETECT_PYTHON_IMAGE: `${this.#name('python')}:{version}`,
-    DETECT_GO_IMAGE: `${this.#name('go')}:1`,
-    DETECT_RUST_IMAGE: `${this.#name('rust')}:{version}`,
-    DETECT_RUNTIME_IMAGE: `${this.#name('runtime')}:1`,
-    DETECT_STATIC_IMAGE: `${this.#name('static')}:1`,
+    DETECT_NODE_IMAGE: `${nameOf('node')}:{version}`,
+    DETECT_PYTHON_IMAGE: `${nameOf('python')}:{version}`,
+    DETECT_GO_IMAGE: `${nameOf('go')}:1`,
+    DETECT_RUST_IMAGE: `${nameOf('rust')}:{version}`,
+    DETECT_RUNTIME_IMAGE: `${nameOf('runtime')}:1`,
+    DETECT_STATIC_IMAGE: `${nameOf('static')}:1`,
   }
 
   constructor() {
-    for (const name of ['static', 'runtime']) this.#make(`${this.#name(name)}:1`, () => undefined)
+    for (const name of ['static', 'runtime']) make(`${nameOf(name)}:1`, () => undefined)
   }
 
   node(version: string): void {
-    this.#make(`${this.#name('node')}:${version}`, (root) => {
+    make(`${nameOf('node')}:${version}`, (root) => {
       copyProgram(root, process.execPath, 'usr/local/bin/node')
-      const npm = dirname(dirname(realpathSync(which('npm'))))
-      cpSync(npm, join(root, 'usr/local/lib/npm'), { recursive: true })
+      cpSync(npmHere(), join(root, 'usr/local/lib/npm'), { recursive: true })
       script(root, 'usr/local/bin/npm', 'exec node /usr/local/lib/npm/bin/npm-cli.js "$@"')
     })
   }
 
   /** Without its tests and whatever has been installed. */
   python(version: string): void {
-    this.#make(`${this.#name('python')}:${version}`, (root) => {
+    make(`${nameOf('python')}:${version}`, (root) => {
       const { prefix, library } = pythonHere()
       const left = /\/(test|tests|site-packages|__pycache__|idlelib|tkinter|lib2to3|config-[^/]*)(\/|$)|\.a$/
       cpSync(library, join(root, library), {
@@ -69,7 +67,7 @@ export class BaseImages implements Disposable {
 
   /** A stand-in: `go mod download` does nothing, `go build … -o FILE PACKAGE` writes a server. */
   go(): void {
-    this.#make(`${this.#name('go')}:1`, (root) => {
+    make(`${nameOf('go')}:1`, (root) => {
       const build = 'while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; last=$1; shift; done'
       const write = `mkdir -p "$(dirname "$out")" && printf '${SERVER}' > "$out" && chmod +x "$out"`
       script(
@@ -82,7 +80,7 @@ export class BaseImages implements Disposable {
 
   /** A stand-in: `cargo build … --bin NAME` writes a server to target/release. */
   rust(version: string): void {
-    this.#make(`${this.#name('rust')}:${version}`, (root) => {
+    make(`${nameOf('rust')}:${version}`, (root) => {
       const build = 'while [ $# -gt 0 ]; do name=$1; shift; done; test -f src/main.rs || exit 1'
       const write = `mkdir -p target/release && printf '${SERVER}' > "target/release/$name" && chmod +x "target/release/$name"`
       script(root, 'usr/local/bin/cargo', `${build}\n${write}`)
@@ -93,32 +91,40 @@ export class BaseImages implements Disposable {
   name(setting: keyof BaseImages['settings'], version = '1'): string {
     return this.settings[setting].replace('{version}', version)
   }
+}
 
-  [Symbol.dispose](): void {
-    docker('rmi', '-f', ...this.#made)
-  }
+/** To be raised when images are made in another way. */
+const MADE_AS = 1
 
-  #name(language: string): string {
-    return `longshore-test/${language}-${this.#mark}`
-  }
+function nameOf(language: string): string {
+  const mark = createHash('sha256')
+    .update(`${MADE_AS} ${madeOf(language)}`)
+    .digest('hex')
+    .slice(0, 8)
+  return `longshore-test/${language}-${mark}`
+}
 
-  #make(name: string, fill: (root: string) => void): void {
-    const root = mkdtempSync(join(tmpdir(), 'longshore-base-'))
-    try {
-      fillBasics(root)
-      fill(root)
-      const tar = execFileSync('tar', ['-c', '--owner=0', '--group=0', '-C', root, '.'], {
-        maxBuffer: 2 ** 30,
-      })
-      const path = 'ENV PATH=/usr/local/bin:/usr/bin:/bin'
-      execFileSync('docker', ['import', '--change', path, '-', name], {
-        input: tar,
-        stdio: ['pipe', 'ignore', 'pipe'],
-      })
-      this.#made.push(name)
-    } finally {
-      rmSync(root, { recursive: true, force: true })
-    }
+/** The programs of this machine that are in an image. */
+function madeOf(language: string): string {
+  if (language === 'node')
+    return `${process.version} ${readFileSync(join(npmHere(), 'package.json'), 'utf8')}`
+  return language === 'python' && noPython() === false ? JSON.stringify(pythonHere()) : ''
+}
+
+function make(name: string, fill: (root: string) => void): void {
+  if (docker('images', '-q', name) !== '') return
+  const root = mkdtempSync(join(tmpdir(), 'longshore-base-'))
+  try {
+    fillBasics(root)
+    fill(root)
+    const tar = execFileSync('tar', ['-c', '--owner=0', '--group=0', '-C', root, '.'], { maxBuffer: 2 ** 30 })
+    const path = 'ENV PATH=/usr/local/bin:/usr/bin:/bin'
+    execFileSync('docker', ['import', '--change', path, '-', name], {
+      input: tar,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
+  } finally {
+    rmSync(root, { recursive: true, force: true })
   }
 }
 
@@ -136,10 +142,17 @@ export function noPython(): string | false {
   }
 }
 
-function pythonHere(): { prefix: string; library: string } {
-  const ask = 'import sys, sysconfig; print(sys.base_prefix); print(sysconfig.get_path("stdlib"))'
-  const [prefix = '', library = ''] = execFileSync('python3', ['-c', ask], { encoding: 'utf8' }).split('\n')
-  return { prefix, library }
+function npmHere(): string {
+  return dirname(dirname(realpathSync(which('npm'))))
+}
+
+function pythonHere(): { prefix: string; library: string; version: string } {
+  const ask =
+    'import sys, sysconfig; print(sys.base_prefix, sysconfig.get_path("stdlib"), sys.version, sep="\\n")'
+  const [prefix = '', library = '', version = ''] = execFileSync('python3', ['-c', ask], {
+    encoding: 'utf8',
+  }).split('\n')
+  return { prefix, library, version }
 }
 
 function fillBasics(root: string): void {
