@@ -75,9 +75,7 @@ describe('the engine that a worker takes', () => {
     const events = await followLog(port, deploymentId)
     assert.equal(events.at(-1)?.end?.status, 'RUNNING')
     assert.doesNotMatch(events.map(({ text }) => text).join(''), /limits|cgroup/i)
-    await until(() =>
-      / info {2}builds with BuildKit have no limits .*BUILD_CGROUP=/.test(server.output),
-    )
+    await until(() => / info {2}builds with BuildKit have no limits .*BUILD_CGROUP=/.test(server.output))
     assert.doesNotMatch(server.output, / warn .*(limits|cgroup)/i)
     await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
     await server.stop()

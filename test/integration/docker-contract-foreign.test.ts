@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { ContainerRequest } from '../../src/engine/docker/docker.js'
-import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
+import { type Engines, type EngineUnderTest, EVERY_ENGINE, openEngines } from '../support/docker-engines.js'
 
 const SIGNAL = new AbortController().signal
 
 /** What others made beside ours, by Longshore's port: the same on the real engine and on the fake. */
-for (const kind of ['real', 'fake'] as const) {
-  describe(`containers of others on the ${kind} engine`, () => {
+for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
+  describe(`containers of others on the ${name}`, () => {
     let engines: Engines
     let engine: EngineUnderTest
     let image = ''
     before(async () => {
-      engines = await openEngines()
+      engines = await openEngines(speaks)
       engine = engines[kind]
       image = `${engine.mark}:labelled`
       await engine.build(

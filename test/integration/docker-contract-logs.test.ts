@@ -3,18 +3,24 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerLogsQuery, ContainerOutput } from '../../src/engine/docker/docker.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
-import { type Engines, type EngineUnderTest, openEngines, UNLIMITED } from '../support/docker-engines.js'
+import {
+  type Engines,
+  type EngineUnderTest,
+  EVERY_ENGINE,
+  openEngines,
+  UNLIMITED,
+} from '../support/docker-engines.js'
 import { FakeDocker } from '../support/fake-docker/fake-docker.js'
 
 const ALL: ContainerLogsQuery = { tail: null, since: null, follow: false }
 
 /** What containers wrote, by Longshore's port: the same on the real engine and on the fake. */
-for (const kind of ['real', 'fake'] as const) {
-  describe(`the output of containers on the ${kind} engine`, () => {
+for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
+  describe(`the output of containers on the ${name}`, () => {
     let engines: Engines
     let engine: EngineUnderTest
     before(async () => {
-      engines = await openEngines()
+      engines = await openEngines(speaks)
       engine = engines[kind]
     })
     after(() => engines[Symbol.asyncDispose]())

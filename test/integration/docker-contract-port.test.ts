@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import type { BuildOutput, BuildRequest, ContainerRequest } from '../../src/engine/docker/docker.js'
 import { DeployError } from '../../src/engine/errors.js'
-import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
+import { type Engines, type EngineUnderTest, EVERY_ENGINE, openEngines } from '../support/docker-engines.js'
 import { writeTar } from '../support/fake-docker/tar.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { until } from '../support/server.js'
@@ -14,8 +14,8 @@ const SIGNAL = new AbortController().signal
 const QUIET = { outOfMemory: false, restarts: 0, paused: false, keptRunning: false, health: null }
 
 /** Longshore's own port does the same on the real engine and on the fake. */
-for (const kind of ['real', 'fake'] as const) {
-  describe(`the Docker port on the ${kind} engine`, () => {
+for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
+  describe(`the Docker port on the ${name}`, () => {
     let engines: Engines
     let engine: EngineUnderTest
     const written: string[] = []
@@ -25,7 +25,7 @@ for (const kind of ['real', 'fake'] as const) {
       ended: () => undefined,
     }
     before(async () => {
-      engines = await openEngines()
+      engines = await openEngines(speaks)
       engine = engines[kind]
     })
     after(() => engines[Symbol.asyncDispose]())

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { isAboutPause, wantingNetwork } from '../../src/engine/docker/engine-words.js'
 import { ENGINE_HOST } from './docker.js'
-import { type DockerAnswer, DockerHttp, fields, filters, masked, strangeIn } from './docker-http.js'
+import { type DockerAnswer, DockerHttp, fields, filters, strangeIn } from './docker-http.js'
 import { FakeDocker } from './fake-docker/fake-docker.js'
+import { type Generation, generationOf } from './fake-docker/generations.js'
 import { writeTar } from './fake-docker/tar.js'
+import { BASE_IMAGE } from './repository.js'
 
 const NETWORK = 'longshore'
 /** Names no cgroup that there is: a fake engine must not limit the builds of the real one. */
@@ -58,25 +61,34 @@ export class EngineUnderTest implements AsyncDisposable {
     return (await this.call('GET', `/containers/${name}/json`)).json()
   }
 
-  /** What can be compared of an answer: ids and this test's mark are taken out. */
-  said({ status, type, text }: DockerAnswer): object {
-    return { status, type, text: masked(text.replaceAll(this.mark, 'MARK')) }
+  /** What Longshore goes by in an answer: its status and, in the words of an error, what `engine-words.ts` reads there. */
+  said({ status, text }: DockerAnswer): object {
+    if (status < 400) return { status }
+    const { message } = JSON.parse(text) as { message: string }
+    const network = wantingNetwork(message)?.replace(this.mark, 'MARK')
+    return { status, says: message !== '', paused: isAboutPause(message), network }
   }
 
   /** A container of busybox that runs `script`. */
   create(
     name: string,
     script: string,
-    options: { image?: string; policy?: string; labels?: object; healthcheck?: object } = {},
+    options: {
+      image?: string
+      policy?: string
+      labels?: object
+      healthcheck?: object
+      network?: string
+    } = {},
   ): Promise<DockerAnswer> {
-    const { image = 'longshore-test/busybox:local', policy = 'no', labels, healthcheck } = options
+    const { image = BASE_IMAGE, policy = 'no', network = NETWORK, labels, healthcheck } = options
     return this.call('POST', `/containers/create?name=${encodeURIComponent(name)}`, {
       Image: image,
       Cmd: ['/bin/busybox', 'sh', '-c', script],
       Env: ['PORT=8080'],
       Labels: { ...this.labels, ...labels },
       Healthcheck: healthcheck,
-      HostConfig: { NetworkMode: NETWORK, Init: true, RestartPolicy: { Name: policy } },
+      HostConfig: { NetworkMode: network, Init: true, RestartPolicy: { Name: policy } },
     })
   }
 
@@ -113,11 +125,23 @@ export interface Engines extends AsyncDisposable {
   ): Promise<void>
 }
 
-/** The real engine and a fake one; disposing removes what was made on either. */
-export async function openEngines(): Promise<Engines> {
+/** Each engine that Longshore's port has to do the same on, by name, with what `openEngines` takes for it. */
+export const EVERY_ENGINE = {
+  'real engine': { kind: 'real', speaks: null },
+  'fake engine of 20.10': { kind: 'fake', speaks: '20.10' },
+  'fake engine of 29': { kind: 'fake', speaks: '29' },
+} as const
+
+/**
+ * The real engine and a fake one; disposing removes what was made on either.
+ *
+ * @param speaks the fake's generation; null: the real one's
+ */
+export async function openEngines(speaks: Generation | null = null): Promise<Engines> {
   const mark = `contract-${randomBytes(4).toString('hex')}`
-  const docker = await FakeDocker.start()
   const real = new EngineUnderTest('real', ENGINE_HOST, mark, null)
+  const { Version } = (await real.call('GET', '/version')).json<{ Version: string }>()
+  const docker = await FakeDocker.start(undefined, BASE_IMAGE, speaks ?? generationOf(Version))
   const fake = new EngineUnderTest('fake', docker.host, mark, docker)
   for (const engine of [real, fake]) {
     const found = await engine.call('GET', `/networks/${NETWORK}`)

@@ -116,8 +116,3 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'array'
   return value === '' ? 'empty string' : typeof value
 }
-
-/** A message with ids and addresses taken out. */
-export function masked(text: string): string {
-  return text.trim().replace(/\b[0-9a-f]{12,64}\b/g, '<id>')
-}

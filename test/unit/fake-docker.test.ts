@@ -5,24 +5,28 @@ import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { DeployError, InfrastructureError } from '../../src/engine/errors.js'
 import { DockerHttp, filters } from '../support/docker-http.js'
 import { type Behaviour, FakeDocker } from '../support/fake-docker/fake-docker.js'
+import type { Generation } from '../support/fake-docker/generations.js'
 import { writeTar } from '../support/fake-docker/tar.js'
-import { webApp } from '../support/repository.js'
+import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { UNLIMITED } from '../support/docker-engines.js'
 import { until } from '../support/server.js'
 
 const SIGNAL = new AbortController().signal
 
-describe('a fake engine', () => {
+const GENERATIONS: readonly Generation[] = ['20.10', '29']
+for (const speaks of GENERATIONS) describe(`a fake engine that speaks as ${speaks}`, () => suite(speaks))
+
+function suite(speaks: Generation): void {
   let docker: FakeDocker
   let port: Dockerode
   let http: DockerHttp
   beforeEach(async () => {
-    docker = await FakeDocker.start()
+    docker = await FakeDocker.start(undefined, BASE_IMAGE, speaks)
     port = new Dockerode({
       dockerHost: docker.host,
       builder: 'buildkit',
       buildSilenceMs: 10_000,
-      dockerTimeoutMs: 10_000,
+      dockerTimeoutMs: 60_000,
       ...UNLIMITED,
     })
     http = new DockerHttp(docker.host)
@@ -235,4 +239,4 @@ describe('a fake engine', () => {
     assert.deepEqual(after, [before[1], before[0], ''])
     assert.equal((await port.findContainer('cc'))?.exitCode, 137)
   })
-})
+}

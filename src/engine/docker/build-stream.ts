@@ -2,6 +2,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
+import { exitCodeOfStep, saysClipped } from './engine-words.js'
 import { readNdjson } from './ndjson.js'
 
 /** Lines of a failing step that its error carries. */
@@ -55,12 +56,9 @@ export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOu
 
 function buildError(message: BuildMessage, steps: Steps): DeployError {
   const text = message.errorDetail?.message ?? message.error ?? 'unknown error'
-  const found = /(?:exit code:|returned a non-zero code:) (\d+)/.exec(text)?.[1]
-  const exitCode = found ? Number(found) : (message.errorDetail?.code ?? null)
-  const hint = /failed to (?:solve|resolve)|pull access denied|not found/i.test(text)
-    ? ''
-    : '; see the last lines'
-  return new DeployError('BUILD_FAILED', `docker build failed: ${text}${exitCode === null ? '' : hint}`, {
+  const exitCode = exitCodeOfStep(text) ?? message.errorDetail?.code ?? null
+  const hint = exitCode === null ? '' : '; see the last lines'
+  return new DeployError('BUILD_FAILED', `docker build failed: ${text}${hint}`, {
     exitCode,
     lastLines: steps.lastLines(),
   })
@@ -85,7 +83,7 @@ class Steps {
     for (const vertex of trace.vertexes) this.#vertex(vertex)
     for (const log of trace.logs) {
       await this.#write(log.vertex, log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
-      if (!this.#clipped && log.bytes.includes('[output clipped, log limit')) this.#sayClipped()
+      if (!this.#clipped && saysClipped(log.bytes)) this.#sayClipped()
     }
   }
 

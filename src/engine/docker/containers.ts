@@ -4,6 +4,7 @@ import { EPOCH_LABEL, INSTANCE_LABEL } from '../names.js'
 import { gone } from './calls.js'
 import { containerOptions } from './container-options.js'
 import { type ContainerRequest, NETWORK } from './docker.js'
+import { isAboutPause, wantingNetwork } from './engine-words.js'
 
 /** The container's address on the bridge that all containers of apps are on. */
 export function addressIn(settings: { Networks: Record<string, { IPAddress: string }> }): string | null {
@@ -113,9 +114,8 @@ export async function startContainer(docker: Docker, name: string): Promise<void
  */
 async function startOtherwise(docker: Docker, name: string, error: unknown): Promise<void> {
   const { statusCode, message = '' } = error as { statusCode?: number; message?: string }
-  if (statusCode === 409 && message.includes('paused'))
-    return void (await docker.getContainer(name).unpause())
-  if (!new RegExp(`network ${NETWORK} (not found|is ambiguous)`).test(message)) throw error
+  if (statusCode === 409 && isAboutPause(message)) return void (await docker.getContainer(name).unpause())
+  if (wantingNetwork(message) !== NETWORK) throw error
   await ensureNetwork(docker)
   await docker.getContainer(name).start()
 }

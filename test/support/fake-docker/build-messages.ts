@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Dialect } from './generations.js'
 
 type Field = readonly [field: number, value: number | string | Buffer]
 
@@ -10,6 +11,7 @@ export interface BuildMessages {
   /** The step is done; with an exit code it has failed. */
   end(command: readonly string[], exitCode: number): string[]
   result(id: string): string[]
+  tagged(tag: string): string[]
   /** Ends the build. */
   error(message: string, exitCode?: number): string
 }
@@ -43,6 +45,10 @@ export class ClassicMessages implements BuildMessages {
     return [line({ aux: { ID: id } }), line({ stream: `Successfully built ${short}\n` })]
   }
 
+  tagged(tag: string): string[] {
+    return [line({ stream: `Successfully tagged ${tag}\n` })]
+  }
+
   error(message: string, code?: number): string {
     return line({ errorDetail: { ...(code === undefined ? {} : { code }), message }, error: message })
   }
@@ -52,6 +58,8 @@ export class ClassicMessages implements BuildMessages {
 export class BuildkitMessages implements BuildMessages {
   #vertex: readonly Field[] = []
   #digest = ''
+
+  constructor(private readonly dialect: Dialect) {}
 
   begin(index: number, total: number, text: string): string[] {
     this.#digest = `sha256:${createHash('sha256').update(`${index}${text}`).digest('hex')}`
@@ -76,12 +84,17 @@ export class BuildkitMessages implements BuildMessages {
   end(command: readonly string[], exitCode: number): string[] {
     const ended: Field[] = [...this.#vertex, [6, now()]]
     if (exitCode === 0) return [trace([1, encode(ended)])]
-    const said = `executor failed running [${command.join(' ')}]: exit code: ${exitCode}`
+    const said = this.dialect.words.stepFailed(command, exitCode)
     return [trace([1, encode([...ended, [7, said]])]), this.error(said)]
   }
 
   result(id: string): string[] {
     return [line({ id: 'moby.image.id', aux: { ID: id } })]
+  }
+
+  tagged(tag: string): string[] {
+    const said = this.dialect.words.tagged(tag)
+    return said === null ? [] : [line({ stream: said })]
   }
 
   error(message: string): string {

@@ -1,3 +1,4 @@
+import type { Dialect } from './generations.js'
 import { Refused, type Healthcheck } from './model.js'
 
 export interface Step {
@@ -13,14 +14,14 @@ const KEYWORDS =
   )
 
 /** The steps of a Dockerfile. @throws Refused 400 with the real engine's words */
-export function parseDockerfile(text: string): Step[] {
+export function parseDockerfile(text: string, { words }: Dialect): Step[] {
   const lines = text.replace(/\\\n/g, '  ').split('\n')
   const steps = lines.flatMap((line, index) => {
     if (line.trim() === '' || line.trim().startsWith('#')) return []
     const [, word = '', rest = ''] = /^\s*(\S+)\s*(.*?)\s*$/.exec(line) ?? []
     const keyword = word.toUpperCase()
     if (KEYWORDS.includes(keyword)) return [{ text: `${keyword} ${rest}`, keyword, rest }]
-    throw new Refused(400, `dockerfile parse error line ${index + 1}: unknown instruction: ${keyword}`)
+    throw new Refused(400, words.badInstruction(index + 1, keyword))
   })
   if (steps.length === 0) throw new Refused(400, 'the Dockerfile (Dockerfile) cannot be empty')
   return steps

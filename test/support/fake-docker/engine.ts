@@ -1,5 +1,6 @@
 import { Events } from './events.js'
 import type { Exchange, Reply } from './exchange.js'
+import type { Dialect } from './generations.js'
 import { EngineState, type FakeImage } from './model.js'
 import { Runtime } from './runtime.js'
 
@@ -14,17 +15,24 @@ export interface BuildCounts {
 
 /** What the routes work on. */
 export class Engine {
-  readonly state = new EngineState()
-  readonly events = new Events()
-  readonly runtime = new Runtime(this.state, this.events)
+  readonly state: EngineState
+  readonly events: Events
+  readonly runtime: Runtime
   readonly builds: BuildCounts = { started: 0, finished: 0, failed: 0, aborted: 0 }
   /** Changes an image before it is there: more labels, another size. */
   onBuild: (image: FakeImage) => void = () => undefined
-  version = '20.10.24'
+  version: string
   id = 'FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE:FAKE'
   swarmState: 'inactive' | 'active' = 'inactive'
   /** Bytes that a pruning of the build cache has found. */
   buildCacheBytes = 0
+
+  constructor(readonly dialect: Dialect) {
+    this.version = dialect.version
+    this.state = new EngineState(dialect)
+    this.events = new Events(dialect)
+    this.runtime = new Runtime(this.state, this.events, dialect)
+  }
 }
 
 export interface Route {

@@ -1,3 +1,4 @@
+import { type Dialect, without } from './generations.js'
 import type { FakeContainer, FakeImage, Labels } from './model.js'
 
 export interface EngineEvent {
@@ -19,6 +20,8 @@ export class Events {
   readonly past: EngineEvent[] = []
   readonly #listeners = new Set<Listener>()
   #last = 0
+
+  constructor(private readonly dialect: Dialect) {}
 
   get listeners(): number {
     return this.#listeners.size
@@ -47,7 +50,7 @@ export class Events {
   #emit(type: string, action: string, id: string, from: string | null, attributes: Labels): void {
     this.#last = Math.max(this.#last + 1000, Date.now() * 1e6)
     const sorted = Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)))
-    const event = {
+    const event = without(this.dialect.leftOut.event, {
       ...(type === 'network' ? {} : { status: action, id, ...(from === null ? {} : { from }) }),
       Type: type,
       Action: action,
@@ -55,7 +58,7 @@ export class Events {
       scope: 'local',
       time: Math.floor(this.#last / 1e9),
       timeNano: this.#last,
-    }
+    })
     this.past.push(event)
     for (const listener of this.#listeners) listener(event)
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Filters } from './events.js'
+import type { Dialect } from './generations.js'
 import { Refused } from './model.js'
 
 /** What a route answers. */
@@ -25,14 +26,17 @@ export class Exchange {
   readonly signal: AbortSignal
   readonly #gone = new AbortController()
 
-  constructor(private readonly request: IncomingMessage) {
+  constructor(
+    private readonly request: IncomingMessage,
+    private readonly dialect: Dialect,
+  ) {
     const url = new URL(request.url ?? '/', 'http://docker')
     this.method = request.method ?? 'GET'
     this.path = url.pathname.replace(/^\/v1\.\d+(?=\/)/, '')
     this.query = url.searchParams
     this.signal = this.#gone.signal
     const version = /^\/v1\.(\d+)\//.exec(url.pathname)?.[1]
-    this.tooNew = version !== undefined && Number(version) > 41 ? `1.${version}` : null
+    this.tooNew = version !== undefined && Number(version) > dialect.api ? `1.${version}` : null
   }
 
   readonly tooNew: string | null
@@ -53,10 +57,10 @@ export class Exchange {
     return Buffer.concat(pieces)
   }
 
-  /** @throws Refused 500 when there is none, as the real engine does */
+  /** @throws Refused when there is none, as the real engine does */
   async json<T>(): Promise<T> {
     const text = (await this.body()).toString('utf8')
-    if (text.trim() === '') throw new Refused(500, 'EOF')
+    if (text.trim() === '') throw new Refused(this.dialect.noBodyStatus, this.dialect.words.noBody)
     return JSON.parse(text) as T
   }
 

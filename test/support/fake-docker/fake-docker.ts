@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type BuildCounts, Engine } from './engine.js'
 import type { EngineEvent } from './events.js'
 import { Fault, type FaultOptions, Gate } from './faults.js'
+import { DIALECTS, type Generation } from './generations.js'
 import type { FakeContainer, FakeImage, FakeNetwork, Health } from './model.js'
 import { newId } from './model.js'
 import type { Behaviour } from './program.js'
@@ -19,22 +20,24 @@ export type { FakeContainer, FakeImage, FakeNetwork } from './model.js'
 export class FakeDocker implements AsyncDisposable {
   /** Every request so far, oldest first. */
   readonly calls: readonly Call[]
-  readonly #engine = new Engine()
+  readonly #engine: Engine
   readonly #api: ApiServer
   readonly #folder: string | null
 
-  private constructor(socketPath: string | undefined) {
+  private constructor(socketPath: string | undefined, speaks: Generation) {
+    this.#engine = new Engine(DIALECTS[speaks])
     this.#folder = socketPath === undefined ? mkdtempSync(join(tmpdir(), 'longshore-fake-')) : null
     this.#api = new ApiServer(this.#engine, socketPath ?? join(this.#folder ?? '', 'docker.sock'))
     this.calls = this.#api.calls
   }
 
-  /** An engine with nothing but `baseImage`, listening. */
+  /** An engine with nothing but `baseImage`, listening. `speaks`: as which real one. */
   static async start(
     socketPath?: string,
     baseImage: string | null = 'longshore-test/busybox:local',
+    speaks: Generation = '20.10',
   ): Promise<FakeDocker> {
-    const docker = new FakeDocker(socketPath)
+    const docker = new FakeDocker(socketPath, speaks)
     if (baseImage !== null) docker.addImage(baseImage, { labels: { 'longshore.version': '1' } })
     await docker.up()
     return docker

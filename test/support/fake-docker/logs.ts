@@ -1,9 +1,10 @@
+import type { Engine } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
 import { type FakeContainer, type LogLine, Refused } from './model.js'
-import type { Runtime } from './runtime.js'
 
 /** `GET /containers/{id}/logs`: a frame for each line; with `follow` until the container ends. */
-export function logsOf(runtime: Runtime, container: FakeContainer, exchange: Exchange): Reply {
+export function logsOf(engine: Engine, container: FakeContainer, exchange: Exchange): Reply {
+  const { runtime, dialect } = engine
   const streams = [exchange.flag('stdout') ? 1 : 0, exchange.flag('stderr') ? 2 : 0]
   if (!streams.some(Boolean)) {
     throw new Refused(400, 'Bad parameters: you must choose at least one stream')
@@ -27,7 +28,7 @@ export function logsOf(runtime: Runtime, container: FakeContainer, exchange: Exc
       if (at === container.logs.length) await runtime.change(container, signal)
     }
   }
-  return { status: 200, type: '', stream: frames() }
+  return { status: 200, type: dialect.logType, stream: frames() }
 }
 
 /** Seconds since 1970, with up to nine digits behind the point. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Dialect } from './generations.js'
 import type { Program } from './program.js'
 
 export type Labels = Readonly<Record<string, string>>
@@ -128,7 +129,7 @@ export class EngineState {
   readonly containers = new Map<string, FakeContainer>()
   readonly networks = new Map<string, FakeNetwork>()
 
-  constructor() {
+  constructor(readonly dialect: Dialect) {
     const drivers = { none: 'null', host: 'host', bridge: 'bridge' }
     for (const [name, driver] of Object.entries(drivers)) this.addNetwork(name, {}, driver)
   }
@@ -157,6 +158,16 @@ export class EngineState {
     return found
   }
 
+  /** For a container that starts. @throws Refused 404, 400 */
+  networkFor(reference: string): FakeNetwork {
+    try {
+      return this.network(reference)
+    } catch (error) {
+      const { status, message } = error as Refused
+      throw new Refused(status, this.dialect.words.unconnected(message))
+    }
+  }
+
   /** By tag (`latest` when there is none), id, or an id's beginning. */
   findImage(reference: string): FakeImage | null {
     const tag = withTag(reference)
@@ -168,8 +179,14 @@ export class EngineState {
 
   /** Gives the image the tag, and takes it from the image that had it. */
   tag(image: FakeImage, reference: string): string {
-    const tag = checkedReference(reference)
-    for (const other of this.images.values()) other.tags = other.tags.filter((one) => one !== tag)
+    const tag = checkedReference(reference, this.dialect)
+    for (const other of this.images.values()) {
+      if (other === image || !other.tags.includes(tag)) continue
+      other.tags = other.tags.filter((one) => one !== tag)
+      const isGone = other.tags.length === 0 && !this.dialect.keepsUnnamed
+      if (isGone && this.containersOf(other).length === 0) this.images.delete(other.id)
+    }
+    image.tags = image.tags.filter((one) => one !== tag)
     image.tags.push(tag)
     return tag
   }
@@ -184,10 +201,10 @@ export function withTag(reference: string): string {
 }
 
 /** @throws Refused 500 on one that the engine could not name an image */
-export function checkedReference(reference: string): string {
+export function checkedReference(reference: string, { words }: Dialect): string {
   const name = withTag(reference)
   if (/^[^:]*[A-Z]/.test(name)) {
-    throw new Refused(500, 'invalid reference format: repository name must be lowercase')
+    throw new Refused(500, words.badName(name.slice(0, name.lastIndexOf(':'))))
   }
   if (!/^[a-z0-9]+([._/:-]+[a-z0-9]+)*:[\w][\w.-]{0,127}$/.test(name)) {
     throw new Refused(500, 'invalid reference format')

@@ -1,3 +1,4 @@
+import { type Dialect, without } from './generations.js'
 import type { EngineState, FakeContainer, FakeImage, FakeNetwork, Json } from './model.js'
 import { isRunning, statusOf } from './model.js'
 
@@ -5,6 +6,7 @@ const NEVER = '0001-01-01T00:00:00Z'
 
 /** `GET /containers/{id}/json` */
 export function inspectContainer(container: FakeContainer, state: EngineState, gateway: string): Json {
+  const { storageDriver, leftOut } = state.dialect
   const [path = '', ...args] = container.cmd
   return {
     Id: container.id,
@@ -15,11 +17,11 @@ export function inspectContainer(container: FakeContainer, state: EngineState, g
     Image: container.imageId,
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
-    Driver: 'overlay2',
+    Driver: storageDriver,
     Platform: 'linux',
     HostConfig: container.hostConfig,
     Mounts: [],
-    Config: {
+    Config: without(leftOut.config, {
       Hostname: container.id.slice(0, 12),
       User: '',
       Tty: false,
@@ -33,15 +35,15 @@ export function inspectContainer(container: FakeContainer, state: EngineState, g
       Entrypoint: null,
       OnBuild: null,
       Labels: container.labels,
-    },
-    NetworkSettings: {
+    }),
+    NetworkSettings: without(leftOut.settings, {
       Bridge: '',
       Ports: container.status === 'running' ? boundPorts(container) : {},
       Gateway: '',
       IPAddress: '',
       MacAddress: '',
       Networks: networksOf(container, state, gateway),
-    },
+    }),
   }
 }
 
@@ -126,8 +128,8 @@ function boundPorts(container: FakeContainer): Json {
 }
 
 /** `GET /images/{name}/json` */
-export function inspectImage(image: FakeImage): Json {
-  return {
+export function inspectImage(image: FakeImage, { leftOut }: Dialect): Json {
+  return without(leftOut.image, {
     Id: image.id,
     RepoTags: image.tags,
     RepoDigests: [],
@@ -136,7 +138,7 @@ export function inspectImage(image: FakeImage): Json {
     Created: image.created.toISOString(),
     DockerVersion: '',
     Author: '',
-    Config: {
+    Config: without(leftOut.imageConfig, {
       Hostname: '',
       User: '',
       ...portsOf(image.exposedPorts),
@@ -149,35 +151,35 @@ export function inspectImage(image: FakeImage): Json {
       Entrypoint: null,
       OnBuild: null,
       Labels: Object.keys(image.labels).length > 0 ? image.labels : null,
-    },
+    }),
     Architecture: 'amd64',
     Os: 'linux',
     Size: image.size,
     VirtualSize: image.size,
     RootFS: { Type: 'layers', Layers: [] },
     Metadata: { LastTagTime: image.created.toISOString() },
-  }
+  })
 }
 
 /** One of `GET /images/json`; `containers`: how many use it, -1 where the engine does not count. */
-export function summarizeImage(image: FakeImage, containers = -1): Json {
+export function summarizeImage(image: FakeImage, { leftOut, nameless }: Dialect, containers = -1): Json {
   const dangling = image.tags.length === 0
-  return {
+  return without(leftOut.summary, {
     Containers: containers,
     Created: Math.floor(image.created.getTime() / 1000),
     Id: image.id,
     Labels: Object.keys(image.labels).length > 0 ? image.labels : null,
     ParentId: '',
-    RepoDigests: dangling ? ['<none>@<none>'] : null,
-    RepoTags: dangling ? ['<none>:<none>'] : image.tags,
+    RepoDigests: dangling ? nameless.map((name) => name.replace(':', '@')) : null,
+    RepoTags: dangling ? nameless : image.tags,
     SharedSize: containers < 0 ? -1 : 0,
     Size: image.size,
     VirtualSize: image.size,
-  }
+  })
 }
 
 /** `GET /networks/{id}`; the list leaves its containers out. */
-export function renderNetwork(network: FakeNetwork, state: EngineState | null): Json {
+export function renderNetwork(network: FakeNetwork, state: EngineState | null, { leftOut }: Dialect): Json {
   const attached = [...(state?.containers.values() ?? [])].flatMap((container) =>
     container.endpoints
       .filter((endpoint) => endpoint.address !== '' && [network.id, network.name].includes(endpoint.network))
@@ -186,7 +188,7 @@ export function renderNetwork(network: FakeNetwork, state: EngineState | null): 
         return [container.id, { Name: container.name, EndpointID: endpointId, IPv4Address }] as const
       }),
   )
-  return {
+  return without(state === null ? leftOut.networks : [], {
     Name: network.name,
     Id: network.id,
     Created: network.created.toISOString(),
@@ -202,5 +204,5 @@ export function renderNetwork(network: FakeNetwork, state: EngineState | null): 
     Containers: Object.fromEntries(attached),
     Options: {},
     Labels: network.labels,
-  }
+  })
 }

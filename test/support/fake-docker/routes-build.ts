@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BuildMessages, BuildkitMessages, ClassicMessages, line } from './build-messages.js'
+import { type BuildMessages, BuildkitMessages, ClassicMessages } from './build-messages.js'
 import { commandOf, healthcheckOf, pairsOf, parseDockerfile, type Step } from './dockerfile.js'
 import { type Engine, type Route, route } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
+import type { Dialect } from './generations.js'
 import { checkedReference, type FakeImage, newId, Refused } from './model.js'
 import { readScript } from './program.js'
 import { readTar } from './tar.js'
@@ -18,14 +19,15 @@ export const BUILD_ROUTES: readonly Route[] = [route('POST', /^\/build$/, build)
 
 async function build(engine: Engine, exchange: Exchange): Promise<Reply> {
   const buildkit = exchange.query.get('version') === '2'
-  const messages = buildkit ? new BuildkitMessages() : new ClassicMessages()
-  const tags = exchange.query.getAll('t').map(checkedReference)
+  const { dialect } = engine
+  const messages = buildkit ? new BuildkitMessages(dialect) : new ClassicMessages()
+  const tags = exchange.query.getAll('t').map((tag) => checkedReference(tag, dialect))
   const labels = JSON.parse(exchange.query.get('labels') ?? '{}') as Record<string, string>
   engine.builds.started++
   try {
     const files = readTar(await exchange.body())
-    const all = readSteps(files, exchange.query.get('dockerfile') ?? 'Dockerfile', buildkit)
-    const steps = stepsUpTo(exchange.query.get('target'), all, buildkit)
+    const all = readSteps(files, exchange.query.get('dockerfile') ?? 'Dockerfile', buildkit, dialect)
+    const steps = stepsUpTo(exchange.query.get('target'), all, buildkit, dialect)
     const draft: Draft = { image: emptyImage(files, tags), messages, failed: false }
     return {
       status: 200,
@@ -54,33 +56,35 @@ function refusal(
   if (!(error instanceof Refused) || !buildkit) throw error
   const why = error.message.replace('Dockerfile (Dockerfile)', 'Dockerfile')
   async function* says(): AsyncGenerator<string> {
-    const said = `failed to solve with frontend dockerfile.v0: failed to create LLB definition: ${why}`
+    const said = engine.dialect.words.unsolvable(why)
     yield* messages.begin(1, 1, '[internal] load remote build context')
     yield await Promise.resolve(messages.error(said))
   }
   return { status: 200, type: 'application/json', stream: says() }
 }
 
-function readSteps(files: ReadonlyMap<string, Buffer>, dockerfile: string, buildkit: boolean): Step[] {
+function readSteps(
+  files: ReadonlyMap<string, Buffer>,
+  dockerfile: string,
+  buildkit: boolean,
+  dialect: Dialect,
+): Step[] {
   const text = files.get(dockerfile)
-  if (text) return parseDockerfile(text.toString('utf8'))
-  const path = `/var/lib/docker/tmp/buildkit-mount/${dockerfile}`
+  if (text) return parseDockerfile(text.toString('utf8'), dialect)
   const why = buildkit
-    ? `failed to read dockerfile: open ${path}: no such file or directory`
+    ? dialect.words.missingDockerfile(dockerfile)
     : `Cannot locate specified Dockerfile: ${dockerfile}`
   throw new Refused(500, why)
 }
 
 /** The steps of the stages up to the one that is wanted. */
-function stepsUpTo(target: string | null, steps: Step[], buildkit: boolean): Step[] {
+function stepsUpTo(target: string | null, steps: Step[], buildkit: boolean, { words }: Dialect): Step[] {
   if (target === null) return steps
   const begin = steps.findIndex(
     ({ keyword, rest }) => keyword === 'FROM' && rest.split(/\s+/).at(-1) === target && / as /i.test(rest),
   )
   if (begin < 0) {
-    const why = buildkit
-      ? `target stage ${target} could not be found`
-      : `failed to reach build target ${target} in Dockerfile`
+    const why = buildkit ? words.missingStage(target) : `failed to reach build target ${target} in Dockerfile`
     throw new Refused(400, why)
   }
   const next = steps.findIndex(({ keyword }, index) => keyword === 'FROM' && index > begin)
@@ -181,6 +185,5 @@ function finish(
   engine.state.images.set(image.id, image)
   for (const tag of tags) engine.events.image(image, 'tag', engine.state.tag(image, tag))
   engine.builds.finished++
-  const said = tags.map((tag) => line({ stream: `Successfully tagged ${tag}\n` }))
-  return [...messages.result(image.id), ...said]
+  return [...messages.result(image.id), ...tags.flatMap((tag) => messages.tagged(tag))]
 }

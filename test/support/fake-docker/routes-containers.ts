@@ -50,7 +50,7 @@ export const CONTAINER_ROUTES: readonly Route[] = [
   route('POST', named('/rename'), rename),
   route('POST', named('/wait'), wait),
   route('GET', named('/logs'), (engine, exchange, name) =>
-    logsOf(engine.runtime, engine.state.container(name), exchange),
+    logsOf(engine, engine.state.container(name), exchange),
   ),
   route('DELETE', named(''), remove),
 ]

@@ -9,8 +9,8 @@ export const IMAGE_ROUTES: readonly Route[] = [
   route('POST', /^\/images\/prune$/, prune),
   route('GET', /^\/images\/(.+)\/json$/, (engine, _exchange, name) => {
     const image = engine.state.findImage(name)
-    if (!image) throw new Refused(404, `no such image: ${name}: No such image: ${shown(name)}`)
-    return json(inspectImage(image))
+    if (!image) throw new Refused(404, engine.dialect.words.missingImage(name, shown(name)))
+    return json(inspectImage(image, engine.dialect))
   }),
   route('POST', /^\/images\/(.+)\/tag$/, tag),
   route('DELETE', /^\/images\/(.+)$/, remove),
@@ -37,7 +37,7 @@ function list(engine: Engine, exchange: Exchange): Reply {
     )
     return named !== false && hasLabels(image.labels, filters.get('label') ?? [])
   })
-  return json(found.reverse().map((image) => summarizeImage(image)))
+  return json(found.reverse().map((image) => summarizeImage(image, engine.dialect)))
 }
 
 function tag(engine: Engine, exchange: Exchange, name: string): Reply {
@@ -58,8 +58,7 @@ function remove(engine: Engine, exchange: Exchange, name: string): Reply {
   if (!byTag) refuseById(image, users, force, short)
   else if (image.tags.length === 1 && users[0] && !force) {
     const user = users[0].id.slice(0, 12)
-    const message = `conflict: unable to remove repository reference "${name}" (must force) - container ${user} is using its referenced image ${short}`
-    throw new Refused(409, message)
+    throw new Refused(409, engine.dialect.words.imageInUse(name, user, short))
   }
   const gone = byTag ? [withTag(name)] : image.tags
   image.tags = image.tags.filter((one) => !gone.includes(one))

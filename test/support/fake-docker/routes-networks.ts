@@ -6,21 +6,21 @@ import { renderNetwork } from './render.js'
 export const NETWORK_ROUTES: readonly Route[] = [
   route('GET', /^\/networks$/, listNetworks),
   route('POST', /^\/networks\/create$/, createNetwork),
-  route('GET', /^\/networks\/([^/]+)$/, ({ state }, _exchange, name) =>
-    json(renderNetwork(state.network(name), state)),
+  route('GET', /^\/networks\/([^/]+)$/, ({ state, dialect }, _exchange, name) =>
+    json(renderNetwork(state.network(name), state, dialect)),
   ),
   route('DELETE', /^\/networks\/([^/]+)$/, removeNetwork),
   route('POST', /^\/networks\/([^/]+)\/connect$/, connect),
   route('POST', /^\/networks\/([^/]+)\/disconnect$/, disconnect),
 ]
 
-function listNetworks({ state }: Engine, exchange: Exchange): Reply {
+function listNetworks({ state, dialect }: Engine, exchange: Exchange): Reply {
   const filters = exchange.filters()
   const names = filters.get('name')
   const found = [...state.networks.values()].filter(
     ({ name }) => names === undefined || names.some((part) => name.includes(part)),
   )
-  return json(found.map((network) => renderNetwork(network, null)))
+  return json(found.map((network) => renderNetwork(network, null, dialect)))
 }
 
 async function createNetwork(engine: Engine, exchange: Exchange): Promise<Reply> {

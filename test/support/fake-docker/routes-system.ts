@@ -1,4 +1,5 @@
 import { type EngineEvent, matches } from './events.js'
+import { without } from './generations.js'
 import { type Engine, json, type Route, route } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
 import { CPUS, isRunning, Refused } from './model.js'
@@ -28,7 +29,8 @@ function ping(): Reply {
 }
 
 function version(engine: Engine): Reply {
-  const details = { ApiVersion: '1.41', Arch: 'amd64', MinAPIVersion: '1.12', Os: 'linux' }
+  const { api, oldestApi } = engine.dialect
+  const details = { ApiVersion: `1.${api}`, Arch: 'amd64', MinAPIVersion: `1.${oldestApi}`, Os: 'linux' }
   const component = { Name: 'Engine', Version: engine.version, Details: details }
   const facts = { GitCommit: 'fake', GoVersion: 'go1.19.8', KernelVersion: '6.1.0', BuildTime: '' }
   const Platform = { Name: '' }
@@ -46,7 +48,7 @@ function info(engine: Engine): Reply {
     ContainersPaused: 0,
     ContainersStopped: containers.length - running,
     Images: state.images.size,
-    Driver: 'overlay2',
+    Driver: engine.dialect.storageDriver,
     MemoryLimit: true,
     SwapLimit: true,
     PidsLimit: true,
@@ -108,15 +110,16 @@ function events(engine: Engine, exchange: Exchange): Reply {
   return { status: 200, type: 'application/json', stream: follow() }
 }
 
-function diskUsage({ state, runtime, buildCacheBytes }: Engine): Reply {
+function diskUsage({ state, runtime, buildCacheBytes, dialect }: Engine): Reply {
   const images = [...state.images.values()]
   const containers = [...state.containers.values()]
-  return json({
+  const usage = {
     LayersSize: images.reduce((total, image) => total + image.size, 0),
-    Images: images.map((image) => summarizeImage(image, state.containersOf(image).length)),
+    Images: images.map((image) => summarizeImage(image, dialect, state.containersOf(image).length)),
     Containers: containers.map((one) => summarizeContainer(one, state, runtime.addresses.gateway)),
     Volumes: [],
     BuildCache: [],
     BuilderSize: buildCacheBytes,
-  })
+  }
+  return json(without(dialect.leftOut.usage, usage))
 }

@@ -1,5 +1,6 @@
 import { Addresses } from './addresses.js'
 import type { Events } from './events.js'
+import type { Dialect } from './generations.js'
 import {
   type Endpoint,
   type EngineState,
@@ -28,6 +29,7 @@ export class Runtime {
   constructor(
     private readonly state: EngineState,
     private readonly events: Events,
+    private readonly dialect: Dialect,
   ) {}
 
   /** False: it runs already, or waits for its restart. It listens when this resolves. @throws Refused */
@@ -40,7 +42,7 @@ export class Runtime {
 
   async #begin(container: FakeContainer): Promise<void> {
     this.#cancelRestart(container)
-    const networks = container.endpoints.map(({ network }) => this.state.network(network))
+    const networks = container.endpoints.map(({ network }) => this.state.networkFor(network))
     const image = this.state.images.get(container.imageId) ?? null
     const program = programOf(container, image, this.behaviour(container))
     if (program.startError) {
@@ -78,7 +80,9 @@ export class Runtime {
       if (wait > 0) await pause(wait, this.#runs.get(container.id)?.signal)
       if (container.status !== 'running') return true
       if (killed) this.events.container(container, 'kill', { signal: '9' })
+      if (this.dialect.stopsFirst) this.events.container(container, 'stop')
       await this.#end(container, killed ? 137 : (termCode ?? 137))
+      if (this.dialect.stopsFirst) return true
     }
     this.events.container(container, 'stop')
     return true

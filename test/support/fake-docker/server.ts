@@ -83,7 +83,7 @@ export class ApiServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = new Exchange(request)
+    const exchange = new Exchange(request, this.engine.dialect)
     const call = this.#record(exchange)
     response.on('close', () => exchange.leave())
     if (this.#hangs) return
@@ -108,11 +108,12 @@ export class ApiServer {
     if (kind === 'error500') throw new Refused(500, 'a fault of the test')
     const gate = this.gates.find((one) => one.takes(exchange.target)) ?? null
     const route = ROUTES.find(({ method, path }) => method === exchange.method && path.test(exchange.path))
-    response.setHeader('api-version', '1.41')
+    const api = `1.${this.engine.dialect.api}`
+    response.setHeader('api-version', api)
     response.setHeader('ostype', 'linux')
     response.setHeader('server', `Docker/${this.engine.version} (linux)`)
     if (exchange.tooNew) {
-      const message = `client version ${exchange.tooNew} is too new. Maximum supported API version is 1.41`
+      const message = `client version ${exchange.tooNew} is too new. Maximum supported API version is ${api}`
       throw new Refused(400, message)
     }
     if (!route) throw new Refused(404, 'page not found')
@@ -136,7 +137,7 @@ export class ApiServer {
 
   /** `POST /session`: the client serves HTTP/2 on this connection, for a build that asks it for files or passwords. */
   async #upgrade(request: IncomingMessage, socket: Socket): Promise<void> {
-    const exchange = new Exchange(request)
+    const exchange = new Exchange(request, this.engine.dialect)
     const call = this.#record(exchange)
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {

@@ -1,0 +1,49 @@
+/*
+ * What an engine says in words only. Each list has a row for every form that engines from 20.10 to 29 use;
+ * `test/unit/engine-words.test.ts` holds answers of real ones for each.
+ */
+
+/** A step's own words stand inside these and may look like them: the last number counts. */
+const STEP_FAILED: readonly RegExp[] = [
+  /^The command '[^]*' returned a non-zero code: (\d+)/, // the classic builder
+  /^executor failed running \[[^]*\]: exit code: (\d+)/, // BuildKit in 20.10
+  /(?:^|: )process "[^]*" did not complete successfully: exit code: (\d+)/, // BuildKit from 23 on
+]
+
+const PAUSED: readonly RegExp[] = [/\bcannot start a paused container\b/]
+
+const NETWORK_WANTING: readonly RegExp[] = [
+  /\bnetwork (\S+) not found/,
+  /\bnetwork (\S+) is ambiguous/, // two of one name, which engines from 25 on do not make any more
+]
+
+const CLIPPED: readonly string[] = ['[output clipped, log limit']
+
+/** Exit code of the step that a build failed at; null: the message is of something else. */
+export function exitCodeOfStep(message: string): number | null {
+  const code = found(STEP_FAILED, message)
+  return code === null ? null : Number(code)
+}
+
+/** Whether a container was not started because it is paused. */
+export function isAboutPause(message: string): boolean {
+  return PAUSED.some((form) => form.test(message))
+}
+
+/** The network for want of which, or for two of which, a container was not started; null: it was something else. */
+export function wantingNetwork(message: string): string | null {
+  return found(NETWORK_WANTING, message)
+}
+
+/** Whether the engine left out a part of what a build's step wrote. */
+export function saysClipped(output: Buffer): boolean {
+  return CLIPPED.some((words) => output.includes(words))
+}
+
+function found(forms: readonly RegExp[], message: string): string | null {
+  for (const form of forms) {
+    const [, word] = form.exec(message) ?? []
+    if (word !== undefined) return word
+  }
+  return null
+}
