@@ -15,15 +15,17 @@ export interface Package {
 
 type Packages = Readonly<Record<string, Package>>
 
+type Need = 'all' | 'production'
+
 interface InstalledPackages {
-  isInstalled(root: string, need: 'all' | 'production'): boolean
-  markInstalled(root: string): void
-  missingPackages(
+  readonly isInstalled: (root: string, need: Need) => boolean
+  readonly markInstalled: (root: string) => void
+  readonly missingPackages: (
     wanted: Packages,
     there: Packages,
-    need: 'all' | 'production',
+    need: Need,
     machine?: { readonly platform: string; readonly arch: string },
-  ): string[]
+  ) => string[]
 }
 
 // dist/test/support → scripts/, which is not compiled
