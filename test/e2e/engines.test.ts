@@ -56,6 +56,8 @@ describe('the engine that a worker takes', () => {
     assert.deepEqual(health.docker, { status: 'down', message, version: null })
     const said = server.output.split('\n').filter((line) => line.includes(` warn  ${problem}`))
     assert.equal(said.length, 1, server.output)
+    await until(() => engine.asked.filter((path) => path.startsWith('/events')).length >= 3)
+    assert.equal(server.output.match(/lost the events of Docker/g)?.length, 1, server.output)
     await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
     await server.stop()
   })

@@ -45,10 +45,13 @@ export class StandInEngine implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'longshore-stand-in-'))
   readonly socket = join(this.#folder, 'docker.sock')
   readonly host = `unix://${this.socket}`
+  /** Paths that it was asked for. */
+  readonly asked: string[] = []
   readonly #server: Server
 
   private constructor(answer: VersionAnswer) {
     this.#server = createServer((asked, response) => {
+      this.asked.push(asked.url ?? '')
       const { status = 200, body } = asked.url === '/version' ? answer : { status: 404, body: 'not found' }
       response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body))
     })

@@ -150,16 +150,22 @@ export class Reconciler implements AsyncDisposable {
   async #followEvents(): Promise<void> {
     const { signal } = this.#stopping
     const label = `${INSTANCE_LABEL}=${this.tools.settings.instanceId}`
+    let said: string | null = null
     while (!signal.aborted) {
       try {
         const events = await this.tools.docker.containerEvents(label, signal)
+        said = null
         // Nobody has told what happened while there was no connection.
         await this.#forgetMoved()
         this.#rounds.now()
         for await (const { action } of events) if (CHANGES.includes(action)) this.#soon()
       } catch (error) {
-        if (!signal.aborted)
-          this.logger.warn('lost the events of Docker', { error: (error as Error).message })
+        const { message } = error as Error
+        // An engine that is away for an hour must not fill the log.
+        if (!signal.aborted && message !== said) {
+          this.logger.warn('lost the events of Docker', { error: message })
+        }
+        said = message
       }
       await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined)
     }
