@@ -15,7 +15,6 @@ import { fetchHost, until } from '../support/server.js'
 import { startStandIn } from '../support/traefik.js'
 
 const NO_DRAIN = { DRAIN_SECONDS: '0' }
-const SOON_MS = 30_000
 const ROUNDS = Number(process.env.ANNOUNCE_ROUNDS ?? 5)
 
 /** A router that follows a switch when the test says so. */

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultOptions } from '../support/fake-docker/faults.js'
 import { lawsHold } from '../support/laws.js'
 import { TestRepository, webApp } from '../support/repository.js'
-import { type AppUnderTest, Scene, Visitor } from '../support/scene.js'
+import { type AppUnderTest, Scene } from '../support/scene.js'
+import { Visitor } from '../support/visitor.js'
 import { until } from '../support/server.js'
 
 interface Case {

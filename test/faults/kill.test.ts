@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
-import { type AppUnderTest, Scene, Visitor } from '../support/scene.js'
+import { type AppUnderTest, Scene } from '../support/scene.js'
+import { Visitor } from '../support/visitor.js'
 import { until } from '../support/server.js'
 
 const STEPS = [

@@ -99,13 +99,29 @@ describe('an offer to upgrade', () => {
   })
 
   test('behind a request that is still being answered mixes no answers', async () => {
-    await serve((socket, piece) => piece.includes('/quick') && socket.write(OK))
     for (const offer of [H2C, WEBSOCKET]) {
+      let slow: Socket | undefined
+      await serve((socket, piece) => {
+        if (piece.includes('/quick')) socket.write(OK)
+        else slow = socket
+      })
       using client = new RawClient(port)
       client.send(['GET /slow HTTP/1.1'])
       client.send(['GET /quick HTTP/1.1', ...offer])
-      await until(() => client.closed)
+      await until(() => client.closed || (slow && app.received().includes('/quick')))
       assert.equal(client.received, '')
+      // From Node.js 24.9 on an offer that is not taken makes no difference: it is answered in its turn.
+      if (client.closed) assert.doesNotMatch(app.received(), /quick/)
+      else {
+        assert.equal(offer, H2C)
+        slow?.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow')
+        await until(() => client.received.endsWith('ok'))
+        assert.match(
+          client.received,
+          /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nslowHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/,
+        )
+        client.socket.destroy()
+      }
       await idle()
     }
   })
