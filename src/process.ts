@@ -24,7 +24,10 @@ export function startProgram(
   const [program, list] = SETPRIV
     ? [SETPRIV, ['--pdeathsig', deathSignal, '--', file, ...args]]
     : [file, [...args]]
-  return spawn(program, list, { ...rest, shell: false, detached: true })
+  const child = spawn(program, list, { ...rest, shell: false, detached: true })
+  // A pipe that breaks is a program that ends, which is waited for; nobody else may be there to hear of it.
+  for (const pipe of child.stdio ?? []) pipe?.on('error', () => undefined)
+  return child
 }
 
 const SETPRIV = process.platform === 'linux' ? findSetpriv() : null
@@ -34,17 +37,17 @@ function findSetpriv(): string | null {
 }
 
 /**
- * Sends `signal` to the child and all that it started, also to what it left behind when it ended.
+ * Sends `signal` to the child and all that it started, also to what it left behind when it ended. It never throws: timers
+ * and listeners call it, where an error would end the process.
  *
- * @returns whether there was anything left of it
+ * @returns whether there was anything left of it that this account may end
  */
 export function killTree(child: ChildProcess, signal: NodeJS.Signals): boolean {
   if (child.pid === undefined) return false
   try {
     process.kill(-child.pid, signal)
     return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  } catch {
     return false
   }
 }
@@ -95,8 +98,6 @@ export async function runProgram(
     stderr.push(bytes)
     options.onStderr?.(bytes)
   })
-  // A program that ends without reading its input is not an error of ours.
-  child.stdin?.on('error', () => undefined)
   child.stdin?.end(options.input ?? '')
   const stopKilling = killWhenAborted(child, signal)
   try {
@@ -112,7 +113,7 @@ export async function runProgram(
 /** Resolves when the child has ended and its pipes are closed; rejects when it could not be started. */
 export function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
   return new Promise((resolve, reject) => {
-    child.once('error', reject)
+    child.on('error', reject) // the first one counts, and none is without a listener
     child.once('close', (code, signal) => resolve([code, signal]))
   })
 }

@@ -1,9 +1,11 @@
 import type Docker from 'dockerode'
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js'
 import { fieldsOf } from './buildkit-trace.js'
 import { bounded } from './calls.js'
+import { InfrastructureError } from '../errors.js'
 
 const GET_SECRET = '/moby.buildkit.secrets.v1.Secrets/GetSecret'
 const CHECK_HEALTH = '/grpc.health.v1.Health/Check'
@@ -38,8 +40,14 @@ export async function openBuildSession(
     throw error
   })
   socket.on('error', () => undefined) // the build itself tells that the engine is gone
+  if (socket.destroyed) {
+    throw new InfrastructureError('DOCKER_UNREACHABLE', 'the Docker engine hung up on the session of a build')
+  }
   const server = serverOf(secrets)
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
+  // In this turn Node.js reads what came with the upgrade, from a connection that it takes for open: one that was closed
+  // before would end the process. Nobody can dispose of the session until it is returned.
+  await turn()
   return {
     id,
     [Symbol.dispose]: () => {
@@ -69,12 +77,21 @@ function serverOf(secrets: ReadonlyMap<string, string>): Server {
   const server = new Server()
   answer(server, CHECK_HEALTH, (_request, callback) => callback(null, SERVING))
   answer(server, GET_SECRET, (request, callback) => {
-    const name = new Map(fieldsOf(request)).get(1)?.toString() ?? ''
+    const name = nameIn(request)
     const value = secrets.get(name)
     if (value !== undefined) return callback(null, secretResponse(Buffer.from(value)))
     callback({ code: status.NOT_FOUND, details: `no variable ${name} is marked as a build secret` })
   })
   return server
+}
+
+/** Field 1 of a GetSecretRequest; what is none asks for nothing that there is. */
+function nameIn(request: Buffer): string {
+  try {
+    return new Map(fieldsOf(request)).get(1)?.toString() ?? ''
+  } catch {
+    return ''
+  }
 }
 
 /** One method, from bytes to bytes. */

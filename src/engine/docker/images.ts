@@ -7,6 +7,7 @@ import { type BuildSession, openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
 import { bounded, gone } from './calls.js'
 import { asking } from './connections.js'
+import { failureOf } from './context-failure.js'
 import type { BuildRequest, Image } from './docker.js'
 
 export interface BuildOptions {
@@ -24,29 +25,29 @@ export async function buildImage(
   signal: AbortSignal,
 ): Promise<Image> {
   const silence = new AbortController()
-  const either = AbortSignal.any([signal, silence.signal])
+  const broken = failureOf(request.context)
+  const either = AbortSignal.any([signal, silence.signal, broken])
   const watchdog = setTimeout(() => silence.abort(), options.buildSilenceMs)
-  const contextFailed = new Promise<never>((_resolve, reject) => request.context.once('error', reject))
-  contextFailed.catch(() => undefined)
   let limited: LimitedBuild | null = null
   try {
-    const isBuildkit = await usesBuildkit(docker, options, signal)
-    limited = await bounded(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, signal)
-    using session = await sessionFor(docker, request, isBuildkit, options, signal)
+    const isBuildkit = await usesBuildkit(docker, options, either)
+    limited = await bounded(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, either)
+    using session = await sessionFor(docker, request, isBuildkit, options, either)
     const parameters = {
       ...limited.parameters,
       ...(isBuildkit ? { version: '2' } : {}),
       ...(session ? { session: session.id } : {}),
     }
-    const stream = await Promise.race([post(docker, request, parameters, either), contextFailed])
+    const stream = await post(docker, request, parameters, either)
     stream.on('data', () => watchdog.refresh())
-    // Not raced with the context: the engine's own words about a broken context come through the stream.
     const id = await followBuild(stream, request.output)
     const inspect = (givenUp: AbortSignal) => findImage(asking(docker, givenUp), request.tag)
     const image = await bounded(inspect, options.dockerTimeoutMs, signal)
     if (image) return image
     throw new DeployError('BUILD_FAILED', `the image ${id} was built but is not there: deploy again`)
   } catch (error) {
+    // What the engine says of a context that broke off is a consequence.
+    if (broken.aborted && !signal.aborted) throw broken.reason
     if (silence.signal.aborted && !signal.aborted) {
       const message = `the build wrote nothing for ${options.buildSilenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
       throw new DeployError('BUILD_STALLED', message)
