@@ -86,6 +86,9 @@ export interface Config {
   /** How long the router may take to follow. */
   readonly confirmMs: number
   readonly maxRepoBytes: number
+  /** What a build context may unpack to. */
+  readonly maxContextBytes: number
+  readonly maxContextFiles: number
   readonly minFreeDiskBytes: number
   /** Images kept for each stage beside the one that serves. */
   readonly keepReleases: number
@@ -232,6 +235,8 @@ function readGit(read: SettingReader) {
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, 1, 86_400) * SECOND,
     maxRepoBytes: read.integer('MAX_REPO_MIB', 500, 1, 1024 * 1024) * MIB,
+    maxContextBytes: read.integer('MAX_CONTEXT_MIB', 1024, 1, 1024 * 1024) * MIB,
+    maxContextFiles: read.integer('MAX_CONTEXT_FILES', 200_000, 1, 10_000_000),
   }
 }
 

@@ -24,6 +24,7 @@ export async function main(): Promise<void> {
     return
   }
   const logger = createLogger(config.logLevel)
+  endAtOnceOnFaults(logger)
   const stopped = firstSignal(logger)
   const opened = new Disposal()
   try {
@@ -59,6 +60,19 @@ async function start(
     logger.info('API answers', { graphql: `${url}/graphql`, rest: `${url}/api/v1` })
   }
   return core
+}
+
+/**
+ * The last resort for an error that nobody waits for. What the process holds may be anything by then, so nothing of it is
+ * handed over: the next start takes it up and counts the attempt, or a deployment that brings this about would do so for ever.
+ */
+function endAtOnceOnFaults(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger.error('an error that nobody waits for ends this process; what was under way is taken up again', {
+      error,
+    })
+    process.exit(1)
+  })
 }
 
 function firstSignal(logger: Logger): Promise<void> {

@@ -3,6 +3,9 @@ import type { BaseImages, BuilderChoice } from '../config.js'
 import type { Configuration } from '../entities/configuration.js'
 import { DEFAULT_DOCKERFILE, RECIPE_VERSION } from './detect/recipe.js'
 
+/** Changes when the same commit is sent to the build in another way: 2: modes as in a checkout, nothing that is ignored. */
+const CONTEXT_VERSION = 2
+
 /** What an image is made of: two builds of an app with the same key give the same image, as far as anybody can say. */
 export function buildKey(
   commitSha: string,
@@ -13,7 +16,7 @@ export function buildKey(
   const { contextPath, dockerfilePath, target, args, platform } = build
   const secrets = variables.filter(({ buildSecret }) => buildSecret)
   const parts = [
-    [commitSha, contextPath, dockerfilePath, target, platform],
+    [CONTEXT_VERSION, commitSha, contextPath, dockerfilePath, target, platform],
     Object.entries(args).sort(byName),
     secrets.map(({ key, fingerprint }) => [key, fingerprint] as const).sort(byName),
     [settings.builder, ...Object.entries(settings.baseImages).sort(byName)],

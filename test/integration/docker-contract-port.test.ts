@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import type { BuildOutput, BuildRequest, ContainerRequest } from '../../src/engine/docker/docker.js'
 import { DeployError } from '../../src/engine/errors.js'
 import { type Engines, type EngineUnderTest, EVERY_ENGINE, openEngines } from '../support/docker-engines.js'
-import { writeTar } from '../support/fake-docker/tar.js'
+import { filesContext } from '../support/build-files.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { until } from '../support/server.js'
 
@@ -39,7 +38,7 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
       builder: 'classic' | 'buildkit' = 'buildkit',
       options: Partial<BuildRequest> = {},
     ) {
-      const context = Readable.from([writeTar(files)])
+      const context = filesContext(files)
       const request = {
         context,
         dockerfile: 'Dockerfile',
@@ -113,7 +112,7 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
 
     test('stops a build that is aborted', async () => {
       const abort = new AbortController()
-      const context = Readable.from([writeTar(webApp('x', [`: ${engine.mark}; echo begun; sleep 30`]))])
+      const context = filesContext(webApp('x', [`: ${engine.mark}; echo begun; sleep 30`]))
       const wanted = { context, dockerfile: 'Dockerfile', tag: tag('aborted'), labels: {}, ...PLAIN }
       written.length = 0
       const building = docker().build({ ...wanted, output }, abort.signal)

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { DeployError } from '../../src/engine/errors.js'
-import type { EntryKind, FetchRequest, Git, Source } from '../../src/engine/git/git.js'
+import type { EntryKind, FetchRequest, Git, Source, TreeEntry } from '../../src/engine/git/git.js'
 import { Gate } from '../support/fake-docker/faults.js'
 import { writeTar } from '../support/fake-docker/tar.js'
 import type { Activity } from '../support/wire.js'
@@ -101,9 +101,29 @@ function sourceOf(commitSha: string): Source {
   return {
     commitSha,
     commitMessage: commit,
+    committedAt: 0,
     kindsOf: () => Promise.resolve(kinds),
     list: () => Promise.resolve(kinds),
+    entries: () => entriesOf(commit),
+    contents: () => ({
+      // Each blob's id is its commit's name.
+      async *read() {
+        yield await Promise.resolve(Buffer.from(DOCKERFILES[commit]))
+      },
+      [Symbol.dispose]: () => undefined,
+    }),
     read: () => Promise.reject(new Error('there is no such file')),
     archive: () => Readable.from([writeTar({ Dockerfile: DOCKERFILES[commit] })]),
   }
+}
+
+async function* entriesOf(commit: Commit): AsyncGenerator<TreeEntry> {
+  const size = Buffer.byteLength(DOCKERFILES[commit])
+  yield await Promise.resolve({
+    path: 'Dockerfile',
+    kind: 'file',
+    isExecutable: false,
+    size,
+    id: commit,
+  } as const)
 }

@@ -68,6 +68,8 @@ const SETTINGS = {
   drainMs: 0,
   watchMs: 600_000,
   confirmMs: 0,
+  maxContextBytes: 1024 ** 3,
+  maxContextFiles: 1_000,
   minFreeDiskBytes: 0,
   keepReleases: 1,
   logRetentionDays: 30,

@@ -1,10 +1,9 @@
-import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { filesContext } from '../support/build-files.js'
 import { UNLIMITED } from '../support/docker-engines.js'
 import { FakeDocker } from '../support/fake-docker/fake-docker.js'
-import { writeTar } from '../support/fake-docker/tar.js'
 import { webApp } from '../support/repository.js'
 
 const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets: new Map<string, string>() }
@@ -21,7 +20,7 @@ test('a build that is cancelled while what it wrote is stored ends, and nothing 
       bytes: () => Promise.resolve(abort.abort(new Error('cancelled'))),
       ended: () => undefined,
     }
-    const context = Readable.from([writeTar(webApp(`text ${round}`, ['echo hello']))])
+    const context = filesContext(webApp(`text ${round}`, ['echo hello']))
     const request = { context, dockerfile: 'Dockerfile', tag: 'shop:1', labels: {}, ...PLAIN, output }
     await port.build(request, abort.signal).catch(() => undefined)
     await turn()

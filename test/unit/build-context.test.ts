@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { filterContext } from '../../src/engine/docker/build-context.js'
+import { ignoreRules } from '../../src/engine/docker/ignore-file.js'
 
 interface Entry {
   readonly name: string
@@ -35,12 +36,9 @@ function tarOf(entries: readonly (string | Entry)[]): Promise<Buffer> {
   return buffer(tar)
 }
 
-async function filter(
-  pieces: readonly Buffer[],
-  ignore: string | null,
-  dockerfile = 'Dockerfile',
-): Promise<Buffer> {
-  const context = filterContext(ignore, dockerfile)
+async function filter(pieces: readonly Buffer[], ignore: string | null): Promise<Buffer> {
+  const rules = ignore === null ? null : ignoreRules(ignore)
+  const context = filterContext((path) => !rules?.ignores(path))
   const out = buffer(context)
   const [result] = await Promise.all([out, pipeline(Readable.from(pieces), context)])
   return result
@@ -55,8 +53,8 @@ function list(tar: Buffer): string[] {
   return text.toString('utf8').split('\n').filter(Boolean)
 }
 
-async function kept(entries: readonly (string | Entry)[], ignore: string | null, dockerfile?: string) {
-  return list(await filter([await tarOf(entries)], ignore, dockerfile))
+async function kept(entries: readonly (string | Entry)[], ignore: string | null) {
+  return list(await filter([await tarOf(entries)], ignore))
 }
 
 /** A repository with these files, as `git archive` gives it. */
@@ -115,12 +113,6 @@ describe('the build context', () => {
     const ignore = 'app/(internal)\nthird_party/c++\n!third_party/c++/keep\na{1}b\nx|y\nc[+]d\n'
     assert.deepEqual(await kept(names, ignore), ['app/internal/x', 'aab', 'x', 'ccd'])
     assert.deepEqual(await kept(['a(b', 'a(c', 'a*d', 'axd'], 'a\\(b\na\\*d\r\na(c'), ['axd'])
-  })
-
-  test('keeps the Dockerfile and the ignore files even where they are named', async () => {
-    const names = ['Dockerfile', '.dockerignore', 'Dockerfile.dockerignore', 'other', 'sub/Dockerfile']
-    assert.deepEqual(await kept(names, '*'), names.slice(0, 3))
-    assert.deepEqual(await kept(names, '*', 'sub/Dockerfile'), ['.dockerignore', 'sub/Dockerfile'])
   })
 
   test('keeps what is taken back below a folder that is left out', async () => {

@@ -131,7 +131,7 @@ describe('the settings', () => {
       drainMs: 10_000,
       watchMs: 30_000,
       confirmMs: 15_000,
-      maxRepoBytes: 500 * 1024 ** 2,
+      ...{ maxRepoBytes: 500 * 1024 ** 2, maxContextBytes: 1024 ** 3, maxContextFiles: 200_000 },
       gitBackend: 'git',
       allowFileRepos: false,
       allowInsecureForges: false,

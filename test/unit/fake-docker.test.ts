@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { DeployError, InfrastructureError } from '../../src/engine/errors.js'
+import { filesContext } from '../support/build-files.js'
 import { DockerHttp, filters } from '../support/docker-http.js'
 import { type Behaviour, FakeDocker } from '../support/fake-docker/fake-docker.js'
 import type { Generation } from '../support/fake-docker/generations.js'
-import { writeTar } from '../support/fake-docker/tar.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { UNLIMITED } from '../support/docker-engines.js'
 import { until } from '../support/server.js'
@@ -34,7 +33,7 @@ function suite(speaks: Generation): void {
   afterEach(() => docker[Symbol.asyncDispose]())
 
   function build(tag = 'shop:1', signal = SIGNAL, text = 'hello') {
-    const context = Readable.from([writeTar(webApp(text, ['echo grün und 💚']))])
+    const context = filesContext(webApp(text, ['echo grün und 💚']))
     const output = { line: () => undefined, bytes: () => Promise.resolve(), ended: () => undefined }
     const plain = { noCache: false, target: null, args: {}, platform: null, secrets: new Map() }
     return port.build({ context, dockerfile: 'Dockerfile', tag, labels: {}, ...plain, output }, signal)

@@ -1,26 +1,25 @@
 import { Transform, type TransformCallback } from 'node:stream'
-import { ignoreRules } from './ignore-file.js'
+import { DeployError } from '../errors.js'
 import { tarEntry } from './tar-entry.js'
 
 const BLOCK = 512
 const HARD_LINK = '1'.charCodeAt(0)
+/** Bytes of an extension: a path and the target of a link, each of what a system takes, and little else. */
+const MAX_EXTENSION = 16 * 1024
 
 /**
- * Filters a tar by its headers as the Docker command line would: what `.dockerignore` names is left out (the engine
- * does not do that for a tar), except the Dockerfile and the ignore file itself. Contents pass through untouched.
+ * Filters a tar by its headers, as it passes: contents go through untouched, and no more than a header is kept.
  *
+ * @param keeps whether an entry, by its path without a slash at the end, is let through
  * @param written files that are put in front, by path
- * @throws Error on an entry that would leave the root of the context.
+ * @throws DeployError REPO_INVALID on an entry that would leave the root of the context, or whose header has no end
  */
 export function filterContext(
-  ignoreFile: string | null,
-  dockerfile: string,
+  keeps: (path: string) => boolean,
   written: ReadonlyMap<string, string> = new Map(),
 ): Transform {
-  const rules = ignoreFile === null ? null : ignoreRules(ignoreFile)
-  const always = new Set([dockerfile, '.dockerignore', `${dockerfile}.dockerignore`])
   const first = [...written].map(([path, text]) => tarEntry(path, text))
-  return new TarFilter((path) => always.has(path) || !rules?.ignores(path), Buffer.concat(first))
+  return new TarFilter(keeps, Buffer.concat(first))
 }
 
 class TarFilter extends Transform {
@@ -71,7 +70,7 @@ class TarFilter extends Transform {
 
   #content(): boolean {
     if (this.#buffer.length === 0) return false
-    // An extension is at most a few paths long; it is needed whole.
+    // It is needed whole.
     if (this.#mode === 'extension' && this.#buffer.length < this.#remaining) return false
     const piece = this.#buffer.subarray(0, this.#remaining)
     this.#buffer = this.#buffer.subarray(piece.length)
@@ -91,6 +90,10 @@ class TarFilter extends Transform {
     if (type === 'g') {
       this.#mode = 'drop' // git's comment with the commit id: it would change the context's checksum for nothing
     } else if (type === 'x') {
+      if (size > MAX_EXTENSION) {
+        const message = `a path or the target of a symbolic link in the repository is too long, over ${MAX_EXTENSION} bytes: take it out of the commit`
+        throw new DeployError('REPO_INVALID', message)
+      }
       this.#mode = 'extension'
       this.#extension = [header]
     } else this.#entry(header)
@@ -112,7 +115,7 @@ class TarFilter extends Transform {
 
 function refuseOutside(path: string): void {
   if (path.startsWith('/') || path.split('/').includes('..'))
-    throw new Error(`archive entry outside: ${path}`)
+    throw new DeployError('REPO_INVALID', `archive entry outside: ${path}`)
 }
 
 function textOf(block: Buffer, offset: number, length: number): string {

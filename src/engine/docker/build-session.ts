@@ -5,12 +5,23 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js'
 import { fieldsOf } from './buildkit-trace.js'
 import { bounded } from './calls.js'
+import type { BuildContext } from './docker.js'
 import { InfrastructureError } from '../errors.js'
+import { DIFF_COPY, serveFiles } from './file-sync.js'
+import { bytesField } from './protobuf.js'
 
 const GET_SECRET = '/moby.buildkit.secrets.v1.Secrets/GetSecret'
 const CHECK_HEALTH = '/grpc.health.v1.Health/Check'
 /** A HealthCheckResponse whose status is SERVING. */
 const SERVING = Buffer.from([8, 1])
+
+/** What BuildKit may have of a build. */
+export interface Offer {
+  readonly context: BuildContext
+  readonly secrets: ReadonlyMap<string, string>
+  /** Hears of a context that cannot be read. */
+  readonly failed: (error: unknown) => void
+}
 
 /** What a build with BuildKit can ask for while it runs. */
 export interface BuildSession extends Disposable {
@@ -19,8 +30,8 @@ export interface BuildSession extends Disposable {
 }
 
 /**
- * Opens a session: a connection on which the engine is the client. Over it BuildKit fetches secrets when a step mounts
- * them (`RUN --mount=type=secret,id=NAME`), so that they are in no argument, no layer and no history. It also asks for
+ * Opens a session: a connection on which the engine is the client. Over it BuildKit fetches files of the context, and
+ * secrets when a step mounts them (`RUN --mount=type=secret,id=NAME`), so that they are in no argument, layer or history. It also asks for
  * registry logins, hears that this method is not there, and pulls without. Dispose it when the build has ended.
  *
  * Not dockerode's session, which knows registry logins only and answers no health check, for want of which the engine
@@ -28,7 +39,7 @@ export interface BuildSession extends Disposable {
  */
 export async function openBuildSession(
   docker: Docker,
-  secrets: ReadonlyMap<string, string>,
+  offer: Offer,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<BuildSession> {
@@ -43,7 +54,7 @@ export async function openBuildSession(
   if (socket.destroyed) {
     throw new InfrastructureError('DOCKER_UNREACHABLE', 'the Docker engine hung up on the session of a build')
   }
-  const server = serverOf(secrets)
+  const server = serverOf(offer)
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
   // In this turn Node.js reads what came with the upgrade, from a connection that it takes for open: one that was closed
   // before would end the process. Nobody can dispose of the session until it is returned.
@@ -62,7 +73,9 @@ function upgrade(docker: Docker, id: string): Promise<Duplex> {
     Upgrade: 'h2c',
     'X-Docker-Expose-Session-Uuid': id,
     'X-Docker-Expose-Session-Name': 'longshore',
-    'X-Docker-Expose-Session-Grpc-Method': [GET_SECRET, CHECK_HEALTH],
+    // One of its own: files that BuildKit has of another build, of the same size and time, would be taken for these.
+    'X-Docker-Expose-Session-Sharedkey': id,
+    'X-Docker-Expose-Session-Grpc-Method': [DIFF_COPY, GET_SECRET, CHECK_HEALTH],
   }
   const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' }
   const dialled = { path: '/session', method: 'POST', hijack: true, headers, statusCodes }
@@ -73,13 +86,14 @@ function upgrade(docker: Docker, id: string): Promise<Duplex> {
   })
 }
 
-function serverOf(secrets: ReadonlyMap<string, string>): Server {
+function serverOf({ context, secrets, failed }: Offer): Server {
   const server = new Server()
+  serveFiles(server, context, failed)
   answer(server, CHECK_HEALTH, (_request, callback) => callback(null, SERVING))
   answer(server, GET_SECRET, (request, callback) => {
     const name = nameIn(request)
     const value = secrets.get(name)
-    if (value !== undefined) return callback(null, secretResponse(Buffer.from(value)))
+    if (value !== undefined) return callback(null, bytesField(1, value))
     callback({ code: status.NOT_FOUND, details: `no variable ${name} is marked as a build secret` })
   })
   return server
@@ -104,14 +118,4 @@ function answer(
   const call = ({ request }: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) =>
     handle(request, callback)
   server.register(path, call, same, same, 'unary')
-}
-
-/** A GetSecretResponse: field 1, the bytes. */
-function secretResponse(value: Buffer): Buffer {
-  const length: number[] = []
-  for (let rest = value.length; ; rest = Math.floor(rest / 128)) {
-    length.push(rest < 128 ? rest : (rest % 128) + 128)
-    if (rest < 128) break
-  }
-  return Buffer.concat([Buffer.from([10, ...length]), value])
 }

@@ -1,15 +1,13 @@
 import type { Readable } from 'node:stream'
 
 /**
- * Aborts, with the reason, when a build context cannot become whole: also one that had failed before anybody read it, or
- * whose reader has gone, so that its error never is one that nobody listens for.
+ * Aborts `broken`, with the reason, when a tar cannot become whole: also one that had failed before anybody read it, or whose
+ * reader has gone, so that its error never is one that nobody listens for.
  */
-export function failureOf(context: Readable): AbortSignal {
-  const failed = new AbortController()
-  if (context.errored) failed.abort(context.errored)
-  context.on('error', (error) => failed.abort(error))
-  context.once('close', () => {
-    if (!context.readableEnded) failed.abort(new Error('the build context ended before it was whole'))
+export function noticeFailure(tar: Readable, broken: AbortController): void {
+  if (tar.errored) broken.abort(tar.errored)
+  tar.on('error', (error) => broken.abort(error))
+  tar.once('close', () => {
+    if (!tar.readableEnded) broken.abort(new Error('the build context ended before it was whole'))
   })
-  return failed.signal
 }

@@ -12,9 +12,42 @@ export interface BuildOutput {
   ended(step: string): void
 }
 
+/** A file, folder or link that is sent to a build. A submodule is an empty folder. */
+export interface ContextEntry {
+  /** Below the context's root. */
+  readonly path: string
+  readonly kind: 'file' | 'folder' | 'link' | 'submodule'
+  readonly isExecutable: boolean
+  /** Bytes of a file. */
+  readonly size: number
+  /** Names its content. */
+  readonly id: string
+}
+
+/** Contents of files and targets of links, by the ids of their entries. */
+export interface Contents extends Disposable {
+  /** One after another: each is read to its end before the next one is asked for. */
+  read(id: string): AsyncIterable<Buffer>
+}
+
+/** What a build is made of. Nothing of it is read before a builder asks for it. */
+export interface BuildContext {
+  /** What `COPY` finds, without what is ignored. */
+  readonly entries: readonly ContextEntry[]
+  /** What the build reads itself, whether it is ignored or not: the Dockerfile. */
+  readonly recipe: readonly ContextEntry[]
+  /** Of all of them, in seconds since 1970. */
+  readonly modifiedAt: number
+  contents(signal: AbortSignal): Contents
+  /**
+   * All as a tar, for the classic builder; errors destroy the stream. With a `.dockerignore` where something of it is not
+   * to be in the image: the builder leaves it and the Dockerfile out as it says.
+   */
+  tar(signal: AbortSignal): Readable
+}
+
 export interface BuildRequest {
-  /** A tar of the build context. */
-  readonly context: Readable
+  readonly context: BuildContext
   /** Below the context's root. */
   readonly dockerfile: string
   readonly tag: string

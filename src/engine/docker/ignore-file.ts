@@ -39,9 +39,7 @@ export function ignoreRules(text: string): IgnoreRules {
  * @throws DeployError DOCKERIGNORE_INVALID with the path of the file and the line
  */
 export function checkIgnoreFile(text: string, path: string): void {
-  if (Buffer.byteLength(text) > MAX_IGNORE_BYTES) {
-    throw new DeployError('DOCKERIGNORE_INVALID', `${path} is longer than ${MAX_IGNORE_BYTES / 1024} KiB`)
-  }
+  checkIgnoreSize(Buffer.byteLength(text), path)
   for (const [index, line] of text.split('\n').entries()) {
     try {
       ruleOf(line)
@@ -50,6 +48,12 @@ export function checkIgnoreFile(text: string, path: string): void {
       throw new DeployError('DOCKERIGNORE_INVALID', message, { cause })
     }
   }
+}
+
+/** @throws DeployError DOCKERIGNORE_INVALID when a file of so many bytes is too long to be read */
+export function checkIgnoreSize(bytes: number, path: string): void {
+  if (bytes <= MAX_IGNORE_BYTES) return
+  throw new DeployError('DOCKERIGNORE_INVALID', `${path} is longer than ${MAX_IGNORE_BYTES / 1024} KiB`)
 }
 
 /** Null: the line says nothing. */

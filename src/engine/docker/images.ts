@@ -1,13 +1,14 @@
 import type Docker from 'dockerode'
+import type { Readable } from 'node:stream'
 import type { BuilderChoice } from '../../config.js'
 import { DeployError } from '../errors.js'
 import { hasBuildkit } from './ask-engine.js'
 import type { BuildLimiter, LimitedBuild } from './build-limits.js'
-import { type BuildSession, openBuildSession } from './build-session.js'
+import { openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
 import { bounded, gone } from './calls.js'
 import { asking } from './connections.js'
-import { failureOf } from './context-failure.js'
+import { noticeFailure } from './context-failure.js'
 import type { BuildRequest, Image } from './docker.js'
 
 export interface BuildOptions {
@@ -25,20 +26,25 @@ export async function buildImage(
   signal: AbortSignal,
 ): Promise<Image> {
   const silence = new AbortController()
-  const broken = failureOf(request.context)
-  const either = AbortSignal.any([signal, silence.signal, broken])
+  const broken = new AbortController()
+  const either = AbortSignal.any([signal, silence.signal, broken.signal])
   const watchdog = setTimeout(() => silence.abort(), options.buildSilenceMs)
   let limited: LimitedBuild | null = null
+  let tar: Readable | null = null
   try {
     const isBuildkit = await usesBuildkit(docker, options, either)
     limited = await bounded(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, either)
-    using session = await sessionFor(docker, request, isBuildkit, options, either)
+    if (!isBuildkit) refuseSecrets(request)
+    const offer = { ...request, failed: (error: unknown) => broken.abort(error) }
+    using session = isBuildkit ? await openBuildSession(docker, offer, options.dockerTimeoutMs, either) : null
+    tar = isBuildkit ? null : request.context.tar(either)
+    if (tar) noticeFailure(tar, broken)
     const parameters = {
       ...limited.parameters,
-      ...(isBuildkit ? { version: '2' } : {}),
-      ...(session ? { session: session.id } : {}),
+      ...optionsOf(request),
+      ...(session ? { version: '2', session: session.id, remote: 'client-session' } : {}),
     }
-    const stream = await post(docker, request, parameters, either)
+    const stream = await post(docker, tar, parameters, either)
     stream.on('data', () => watchdog.refresh())
     const id = await followBuild(stream, request.output)
     const inspect = (givenUp: AbortSignal) => findImage(asking(docker, givenUp), request.tag)
@@ -47,7 +53,7 @@ export async function buildImage(
     throw new DeployError('BUILD_FAILED', `the image ${id} was built but is not there: deploy again`)
   } catch (error) {
     // What the engine says of a context that broke off is a consequence.
-    if (broken.aborted && !signal.aborted) throw broken.reason
+    if (broken.signal.aborted && !signal.aborted) throw broken.signal.reason
     if (silence.signal.aborted && !signal.aborted) {
       const message = `the build wrote nothing for ${options.buildSilenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
       throw new DeployError('BUILD_STALLED', message)
@@ -55,20 +61,12 @@ export async function buildImage(
     throw (await limited?.explain(refused(error, signal))) ?? error
   } finally {
     clearTimeout(watchdog)
-    request.context.destroy()
+    tar?.destroy()
   }
 }
 
-/** BuildKit asks over it for logins too, even where there are none: without one it pulls from no registry with tokens. */
-async function sessionFor(
-  docker: Docker,
-  { secrets }: BuildRequest,
-  isBuildkit: boolean,
-  { dockerTimeoutMs }: BuildOptions,
-  signal: AbortSignal,
-): Promise<BuildSession | null> {
-  if (isBuildkit) return openBuildSession(docker, secrets, dockerTimeoutMs, signal)
-  if (secrets.size === 0) return null
+function refuseSecrets({ secrets }: BuildRequest): void {
+  if (secrets.size === 0) return
   const names = [...secrets.keys()].join(', ')
   const message = `the classic builder cannot keep ${names} secret: use BuildKit (BUILDER=auto on an engine that has it), or make them plain variables`
   throw new DeployError('BUILD_SECRETS_NEED_BUILDKIT', message)
@@ -82,17 +80,17 @@ type BuildStream = NodeJS.ReadableStream & AsyncIterable<Buffer>
  */
 function post(
   docker: Docker,
-  request: BuildRequest,
+  tar: Readable | null,
   parameters: Readonly<Record<string, unknown>>,
   abortSignal: AbortSignal,
 ): Promise<BuildStream> {
-  const options = { ...optionsOf(request), ...parameters }
   const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' }
   const dialled = {
     path: '/build?',
     method: 'POST',
-    file: request.context,
-    options,
+    // Without a tar there is no body: the engine has the files over the session.
+    ...(tar ? { file: tar } : {}),
+    options: { _query: parameters, _body: {} },
     abortSignal,
     isStream: true,
     statusCodes,

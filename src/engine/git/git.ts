@@ -13,18 +13,53 @@ export interface FetchRequest {
 
 export type EntryKind = 'file' | 'folder' | 'link' | 'submodule'
 
+/** What a tree of a commit has at a path; whoever made the commit may have given it any name. */
+export interface TreeEntry {
+  /** Below the folder that was asked for, of at most {@link MAX_PATH} bytes. */
+  readonly path: string
+  readonly kind: EntryKind
+  readonly isExecutable: boolean
+  /** Bytes of a file, or of the path that a link points to. */
+  readonly size: number
+  /** Of its content. */
+  readonly id: string
+}
+
+/** Contents of files and targets of links, by the ids of their entries. */
+export interface Contents extends Disposable {
+  /** One after another: each is read to its end before the next one is asked for. @throws InfrastructureError GIT_FAILED */
+  read(id: string): AsyncIterable<Buffer>
+}
+
+/** Bytes that Linux takes for a path, and for the target of a link. */
+export const MAX_PATH = 4095
+
 /** A commit whose files are at hand. */
 export interface Source {
   readonly commitSha: string
   /** First line of the commit's message, at most 200 characters. */
   readonly commitMessage: string
+  /** Seconds since 1970. */
+  readonly committedAt: number
   /** What is at paths below the repository's root (`.` is the root itself), without following symbolic links. */
   kindsOf(paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
   /** What is in a folder, by name, of 8 MiB of it; empty when there is no such folder. */
   list(folder: string, signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
+  /**
+   * All that is below a folder: folders before what is in them, otherwise in no promised order. Nothing more is read than
+   * is taken.
+   *
+   * @throws DeployError REPO_INVALID when no checkout of it can be made
+   */
+  entries(folder: string, signal: AbortSignal): AsyncIterable<TreeEntry>
+  /** Opens the contents of all files; to be disposed of. */
+  contents(signal: AbortSignal): Contents
   /** The first bytes of a file, 1 MiB where nothing else is said. */
   read(path: string, signal: AbortSignal, bytes?: number): Promise<string>
-  /** All files below `folder` as an uncompressed tar, as committed; errors destroy the stream. */
+  /**
+   * All files below `folder` as an uncompressed tar: contents as committed, modes as in a checkout (0644, 0755). Errors
+   * destroy the stream: DeployError REPO_INVALID when no checkout can be made.
+   */
   archive(folder: string, signal: AbortSignal): Readable
 }
 

@@ -1,11 +1,16 @@
 import { PassThrough, type Readable } from 'node:stream'
 import { ended, killWhenAborted, type ProgramResult, runProgram, startProgram } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
+import { openContents } from './contents.js'
 import type { EntryKind, Source } from './git.js'
 import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
+import { entriesOf, invalidTree, KINDS } from './tree-entries.js'
 
 /** Bytes of a folder's list: tens of thousands of entries, in the order of their names. */
 const LISTED = 8 * 1024 * 1024
+
+/** Seconds since 1970 that still have nanoseconds in 64 bits. */
+const MAX_TIME = 2 ** 32
 
 /** The commit that `ref` of a bare repository names, with its files at hand. */
 export async function sourceOf(
@@ -16,10 +21,10 @@ export async function sourceOf(
 ): Promise<Source> {
   const shown = await runGit(
     settings,
-    ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%s', `${ref}^{commit}`, '--'],
+    ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%ct%n%s', `${ref}^{commit}`, '--'],
     signal,
   )
-  const [commitSha, subject] = ofEnded(shown).stdout.split('\n')
+  const [commitSha, time, subject] = ofEnded(shown).stdout.split('\n')
   if (shown.exitCode !== 0 || !commitSha) {
     throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
   }
@@ -30,6 +35,8 @@ export async function sourceOf(
   }
   return {
     commitSha,
+    // A commit may claim any time, which is no reason not to build it.
+    committedAt: Math.max(0, Math.min(Number(time) || 0, MAX_TIME)),
     commitMessage: (subject ?? '').slice(0, 200),
     kindsOf: async (paths, stop) => {
       const below = paths.filter((path) => path !== '.')
@@ -37,11 +44,13 @@ export async function sourceOf(
       const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-t', '-z', commitSha, '--', ...below]
       const listed = ofEnded(await runGit(settings, args, stop))
       // A path that is not there is no failure of this command.
-      if (listed.exitCode !== 0) throw failed(listed.stderr.trim())
+      if (listed.exitCode !== 0) throw invalidTree(listed.stderr) ?? failed(listed.stderr.trim())
       const kinds = kindsIn(listed.stdout).set('.', 'folder')
       return new Map([...kinds].filter(([path]) => paths.includes(path)))
     },
     list: async (folder, stop) => kindsIn(await output(['ls-tree', '-z', tree(folder)], LISTED, stop)),
+    entries: (folder, stop) => entriesOf(mirror, settings, tree(folder), stop),
+    contents: (stop) => openContents(mirror, settings, stop),
     read: (path, stop, bytes = 1024 * 1024) => output(['cat-file', 'blob', tree(path)], bytes, stop),
     archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
   }
@@ -56,14 +65,6 @@ function ofEnded(result: ProgramResult): ProgramResult {
 function failed(why: string): InfrastructureError {
   return new InfrastructureError('GIT_FAILED', `git could not read what was fetched: ${why}`)
 }
-
-const KINDS = new Map<string, EntryKind>([
-  ['100644', 'file'],
-  ['100755', 'file'],
-  ['040000', 'folder'],
-  ['120000', 'link'],
-  ['160000', 'submodule'],
-])
 
 /** Entries as `git ls-tree -z` lists them: mode, type, id, a tab and the path. */
 function kindsIn(listing: string): Map<string, EntryKind> {
@@ -81,7 +82,8 @@ function kindsIn(listing: string): Map<string, EntryKind> {
  */
 function archive(mirror: string, settings: GitSettings, treeish: string, signal: AbortSignal): Readable {
   const out = new PassThrough()
-  const args = gitArguments(['-C', mirror, 'archive', '--format=tar', treeish])
+  // git's own default would let the group write, which no checkout does.
+  const args = gitArguments(['-c', 'tar.umask=0022', '-C', mirror, 'archive', '--format=tar', treeish])
   const child = startProgram('git', args, {
     env: gitEnvironment(settings),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -94,10 +96,8 @@ function archive(mirror: string, settings: GitSettings, treeish: string, signal:
     try {
       const [exitCode] = await ended(child)
       if (exitCode === 0) out.end()
-      else
-        out.destroy(
-          signal.aborted ? (signal.reason as Error) : new Error(`git archive failed: ${said.trim()}`),
-        )
+      else if (signal.aborted) out.destroy(signal.reason as Error)
+      else out.destroy(invalidTree(said) ?? failed(said.trim()))
     } catch (error) {
       out.destroy(error as Error)
     } finally {
@@ -105,6 +105,8 @@ function archive(mirror: string, settings: GitSettings, treeish: string, signal:
     }
   }
   out.once('close', () => child.kill('SIGKILL'))
+  // It may fail before, and after, anybody reads it.
+  out.on('error', () => undefined)
   void finish()
   return out
 }

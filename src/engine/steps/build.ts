@@ -1,8 +1,8 @@
 import type { BuildConfiguration } from '../../entities/configuration.js'
 import { LogSource } from '../../entities/deployment-status.js'
 import { looksSecret } from '../build-options.js'
-import { filterContext } from '../docker/build-context.js'
 import type { BuildOutput, Image } from '../docker/docker.js'
+import { contextOf } from './build-context.js'
 import { checkDisk } from './disk.js'
 import { DeployError } from '../errors.js'
 import type { Source } from '../git/git.js'
@@ -30,18 +30,15 @@ async function buildNew(
 ): Promise<Image> {
   const { app, deployment, log } = work
   const { contextPath, dockerfilePath, target, args, platform } = work.configuration.build
-  const { ignore, written } = await planBuild(work, source, tools, signal)
+  const plan = await planBuild(work, source, tools, signal)
   sayBuild(work.configuration.build, log)
   const timeout = AbortSignal.timeout(tools.settings.buildTimeoutMs)
   const either = AbortSignal.any([signal, timeout])
-  const context = filterContext(ignore, dockerfilePath, written)
-  const archive = source.archive(contextPath, either)
-  archive.once('error', (error) => context.destroy(error))
   const { output, end } = buildOutput(work)
   try {
     return await tools.docker.build(
       {
-        context: archive.pipe(context),
+        context: contextOf(source, contextPath, plan),
         dockerfile: dockerfilePath,
         target,
         args,
@@ -59,7 +56,6 @@ async function buildNew(
     const message = `the build took longer than ${tools.settings.buildTimeoutMs / 1000} s (BUILD_TIMEOUT)`
     throw new DeployError('BUILD_TIMEOUT', message, { cause: error })
   } finally {
-    archive.destroy()
     end()
   }
 }

@@ -35,6 +35,8 @@ export interface Tools {
     readonly watchMs: number
     readonly confirmMs: number
     readonly leaseMs: number
+    readonly maxContextBytes: number
+    readonly maxContextFiles: number
     readonly minFreeDiskBytes: number
     readonly keepReleases: number
     readonly logRetentionDays: number

@@ -1,20 +1,30 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
 import { DEFAULT_DOCKERFILE, type Tree, withArguments, withSecrets } from '../detect/recipe.js'
 import { readTree } from '../detect/tree.js'
-import { checkIgnoreFile, ignoreRules, MAX_IGNORE_BYTES } from '../docker/ignore-file.js'
+import { checkIgnoreFile, checkIgnoreSize, ignoreRules } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
-import type { EntryKind, Source } from '../git/git.js'
+import type { EntryKind, Source, TreeEntry } from '../git/git.js'
 import type { Tools, Work } from './context.js'
+import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
+import { sayPlaceholders } from './placeholders.js'
 
 /** In the root of the repository only, wherever the context is. */
 const SUBMODULES = '.gitmodules'
 
-/** What is sent to the build beside, and less than, the files of the commit. */
-export interface BuildPlan {
-  /** Lines of a .dockerignore; null: all is sent. */
-  readonly ignore: string | null
+/** What a build reads beside what it copies. */
+interface Recipe {
+  /** Null: the repository has none, and one is written. */
+  readonly dockerfile: TreeEntry | null
   /** Files that the repository does not have, by path. */
   readonly written: ReadonlyMap<string, string>
+}
+
+/** What is sent to the build. */
+export interface BuildPlan extends Recipe {
+  /** What is not ignored, by path below the context. */
+  readonly sent: ContextFiles
+  /** The path of the ignore file that was read, if there is one. */
+  readonly ignoreFile: string | undefined
 }
 
 /** Looks before anything is sent: what is missing is said in the user's words, and a Dockerfile is written if need be. */
@@ -25,28 +35,62 @@ export async function planBuild(
   signal: AbortSignal,
 ): Promise<BuildPlan> {
   const { contextPath, dockerfilePath } = work.configuration.build
-  const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
-  const ignoreFiles = [`${dockerfilePath}.dockerignore`, '.dockerignore'].map(at)
-  const paths = [contextPath, at(dockerfilePath), SUBMODULES, ...ignoreFiles]
-  const kinds = await source.kindsOf(paths, signal)
+  const kinds = await source.kindsOf([contextPath, SUBMODULES], signal)
   const context = kinds.get(contextPath)
   if (context !== 'folder') {
     const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
     throw new DeployError('CONTEXT_NOT_FOUND', message)
   }
-  if (kinds.get(SUBMODULES) === 'file') {
-    work.log.system('Submodules are not fetched: their folders are empty in the build')
+  const files = await listContext(source, contextPath, tools.settings, signal)
+  const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
+  const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => files.has(path))
+  const ignored = ignoreFile === undefined ? null : await readIgnore(source, files, ignoreFile, at, signal)
+  const { ignore, ...recipe } = await recipeOf(work, source, { files, ignored }, tools, signal)
+  const rules = ignore === null ? null : ignoreRules(ignore)
+  const sent = new Map([...files].filter(([path]) => !rules?.ignores(path)))
+  checkSize(sent, tools.settings.maxContextBytes)
+  await sayPlaceholders(work.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
+  return { sent, ignoreFile, ...recipe }
+}
+
+/** The Dockerfile, or one that is made, and what is ignored with it; null: nothing is. */
+async function recipeOf(
+  work: Work,
+  source: Source,
+  { files, ignored }: { files: ContextFiles; ignored: string | null },
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<Recipe & { ignore: string | null }> {
+  const { contextPath, dockerfilePath } = work.configuration.build
+  const dockerfile = files.get(dockerfilePath)
+  if (dockerfile?.kind === 'file') return { ignore: ignored, dockerfile, written: new Map() }
+  if (!dockerfile && dockerfilePath === DEFAULT_DOCKERFILE) {
+    return { ...(await detected(work, source, ignored, tools, signal)), dockerfile: null }
   }
-  const ignoreFile = ignoreFiles.find((path) => kinds.get(path) === 'file')
-  const ignore = ignoreFile === undefined ? null : await source.read(ignoreFile, signal, MAX_IGNORE_BYTES + 1)
-  if (ignoreFile !== undefined) checkIgnoreFile(ignore ?? '', ignoreFile)
-  const dockerfile = kinds.get(at(dockerfilePath))
-  if (dockerfile === 'file') return { ignore, written: new Map() }
-  if (dockerfile === undefined && dockerfilePath === DEFAULT_DOCKERFILE) {
-    return detected(work, source, ignore, tools, signal)
-  }
-  const message = `"${at(dockerfilePath)}" is ${describe(dockerfile)} in the repository; add a Dockerfile or set dockerfilePath`
+  const path = contextPath === '.' ? dockerfilePath : `${contextPath}/${dockerfilePath}`
+  const message = `"${path}" is ${describe(dockerfile?.kind)} in the repository; add a Dockerfile or set dockerfilePath`
   throw new DeployError('DOCKERFILE_NOT_FOUND', message)
+}
+
+/** Through links, as Docker reads it, and never without a word: what it names is not to be in an image. */
+async function readIgnore(
+  source: Source,
+  files: ContextFiles,
+  path: string,
+  at: (path: string) => string,
+  signal: AbortSignal,
+): Promise<string> {
+  const entry = files.get(path)
+  const file = entry?.kind === 'link' ? await follow(source, files, path, signal) : entry
+  if (file?.kind !== 'file') {
+    const what = entry?.kind === 'link' ? 'a symbolic link to no file of the context' : describe(entry?.kind)
+    throw new DeployError('DOCKERIGNORE_INVALID', `${at(path)} is ${what}: make it a file`)
+  }
+  checkIgnoreSize(file.size, at(path))
+  using contents = source.contents(signal)
+  const text = await textOf(contents.read(file.id))
+  checkIgnoreFile(text, at(path))
+  return text
 }
 
 async function detected(
@@ -55,7 +99,7 @@ async function detected(
   ignore: string | null,
   tools: Tools,
   signal: AbortSignal,
-): Promise<BuildPlan> {
+): Promise<Pick<Recipe, 'written'> & { ignore: string }> {
   const tree = await readTree(source, configuration.build.contextPath, signal)
   const found = detect(tree, tools.settings.baseImages)
   if (!found || 'problem' in found) {

@@ -1,3 +1,4 @@
+import type { ClientHttp2Session } from 'node:http2'
 import { Events } from './events.js'
 import type { Exchange, Reply } from './exchange.js'
 import type { Dialect } from './generations.js'
@@ -18,6 +19,8 @@ export class Engine {
   readonly state: EngineState
   readonly events: Events
   readonly runtime: Runtime
+  /** Open sessions of BuildKit's clients, by their ids. */
+  readonly sessions = new Map<string, ClientHttp2Session>()
   readonly builds: BuildCounts = { started: 0, finished: 0, failed: 0, aborted: 0 }
   /** Changes an image before it is there: more labels, another size. */
   onBuild: (image: FakeImage) => void = () => undefined

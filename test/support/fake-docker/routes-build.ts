@@ -6,6 +6,7 @@ import type { Exchange, Reply } from './exchange.js'
 import type { Dialect } from './generations.js'
 import { checkedReference, type FakeImage, newId, Refused } from './model.js'
 import { readScript } from './program.js'
+import { filesOf } from './session-files.js'
 import { readTar } from './tar.js'
 
 /** An image that is put together step by step. */
@@ -25,7 +26,7 @@ async function build(engine: Engine, exchange: Exchange): Promise<Reply> {
   const labels = JSON.parse(exchange.query.get('labels') ?? '{}') as Record<string, string>
   engine.builds.started++
   try {
-    const files = readTar(await exchange.body())
+    const files = await contextOf(engine, exchange)
     const all = readSteps(files, exchange.query.get('dockerfile') ?? 'Dockerfile', buildkit, dialect)
     const steps = stepsUpTo(exchange.query.get('target'), all, buildkit, dialect)
     const draft: Draft = { image: emptyImage(files, tags), messages, failed: false }
@@ -42,6 +43,15 @@ async function build(engine: Engine, exchange: Exchange): Promise<Reply> {
   } catch (error) {
     return refusal(engine, exchange, error, messages, buildkit)
   }
+}
+
+/** A tar, or what BuildKit fetches over a session. */
+async function contextOf(engine: Engine, exchange: Exchange): Promise<Map<string, Buffer>> {
+  if (exchange.query.get('remote') !== 'client-session') return readTar(await exchange.body())
+  const session = engine.sessions.get(exchange.query.get('session') ?? '')
+  if (!session) throw new Refused(500, 'no active sessions')
+  const [context, recipe] = [await filesOf(session, 'context'), await filesOf(session, 'dockerfile')]
+  return new Map([...context, ...recipe])
 }
 
 /** BuildKit tells in its stream what the classic builder refuses before. */

@@ -11,6 +11,7 @@ import { BUILD_ROUTES } from './routes-build.js'
 import { CONTAINER_ROUTES } from './routes-containers.js'
 import { IMAGE_ROUTES } from './routes-images.js'
 import { NETWORK_ROUTES } from './routes-networks.js'
+import { openSession } from './session-files.js'
 import { SYSTEM_ROUTES } from './routes-system.js'
 
 const ROUTES: readonly Route[] = [
@@ -158,8 +159,9 @@ export class ApiServer {
     this.sessions.add(socket)
     socket.on('end', () => socket.end())
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
-    socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), SETTINGS]))
-    socket.resume()
+    const id = String(request.headers['x-docker-expose-session-uuid'])
+    this.engine.sessions.set(id, openSession(socket))
+    socket.on('close', () => this.engine.sessions.delete(id))
   }
 
   #record(exchange: Exchange): Call {
@@ -173,9 +175,6 @@ export class ApiServer {
     return this.faults.find((fault) => fault.take(method, target)) ?? null
   }
 }
-
-/** An empty SETTINGS frame of HTTP/2. */
-const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 function spoils(fault: Fault | null): boolean {
   return ['reset', 'early-eof', 'half-frame'].includes(fault?.options.kind ?? '')

@@ -1,0 +1,56 @@
+import type { Source, TreeEntry } from '../git/git.js'
+import { cleanLine } from '../logs/lines.js'
+import type { Work } from './context.js'
+import { type ContextFiles, textOf } from './context-files.js'
+
+/** A pointer has at least these many bytes (version, oid, size), and less than 1 KiB by its specification. */
+const POINTER_BYTES = { least: 120, most: 1023 }
+const POINTER = /^version https:\/\/(?:git-lfs|hawser)\.github\.com\/spec\/v1\n/
+/** So many small files are looked at. */
+const MOST_LOOKED_AT = 20_000
+const NAMED = 5
+
+/**
+ * Says what a checkout would have and the build does not: the app may run all the same, and serve a pointer for a picture.
+ */
+export async function sayPlaceholders(
+  log: Work['log'],
+  source: Source,
+  sent: ContextFiles,
+  hasModules: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const submodules = [...sent.values()].filter(({ kind }) => kind === 'submodule')
+  if (submodules.length > 0) {
+    const why = hasModules
+      ? 'Submodules are not fetched: their folders are empty in the build'
+      : 'Folders that are commits of other repositories are empty in the build, and without .gitmodules nobody can fetch them (git rm --cached takes one out)'
+    log.system(`Warning: ${why}: ${names(submodules)}`)
+  }
+  const pointers = await pointersIn(source, sent, signal)
+  if (pointers.length === 0) return
+  log.system(
+    `Warning: Git LFS files are not fetched: the build has their pointers, texts of about 130 bytes, in their place: ${names(pointers)}`,
+  )
+}
+
+async function pointersIn(source: Source, sent: ContextFiles, signal: AbortSignal): Promise<TreeEntry[]> {
+  const { least, most } = POINTER_BYTES
+  const small = [...sent.values()]
+    .filter(({ kind, size }) => kind === 'file' && size >= least && size <= most)
+    .slice(0, MOST_LOOKED_AT)
+  if (small.length === 0) return []
+  using contents = source.contents(signal)
+  const found: TreeEntry[] = []
+  for (const entry of small) {
+    if (POINTER.test(await textOf(contents.read(entry.id)))) found.push(entry)
+  }
+  return found
+}
+
+/** `a, b and 3 more`. */
+function names(entries: readonly TreeEntry[]): string {
+  const first = entries.slice(0, NAMED).map(({ path }) => cleanLine(path))
+  const more = entries.length - first.length
+  return first.join(', ') + (more > 0 ? ` and ${more} more (${entries.length} in all)` : '')
+}
