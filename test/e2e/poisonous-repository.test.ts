@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { createApp, deploy, followLog, readDeployment, readEvents } from '../support/client.js'
 import { BASE_IMAGE, freshStep, TestRepository, webApp } from '../support/repository.js'
@@ -6,6 +7,8 @@ import { Installation, type ServerProcess } from '../support/server.js'
 import { type BadEntry, blob, commitTree, entriesOf, tree } from '../support/trees.js'
 
 const MIB = 1024 * 1024
+/** Makes the server throw where nobody waits, at a signal. */
+const FAULT = `--import=data:text/javascript,process.on('SIGUSR2',()=>setTimeout(()=>{throw(new(Error)('unawaited'))}))`
 const SERVE = 'EXPOSE 8080\nCMD ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]\n'
 /** Serves all that it is given, and a list of the modes. */
 function everything(): string {
@@ -26,7 +29,11 @@ describe('a poisonous repository', () => {
   before(async () => {
     installation = await Installation.create()
     port = installation.port
-    server = await installation.start({ MAX_CONTEXT_MIB: '16', MAX_CONTEXT_FILES: '2000' })
+    server = await installation.start({
+      MAX_CONTEXT_MIB: '16',
+      MAX_CONTEXT_FILES: '2000',
+      NODE_OPTIONS: FAULT,
+    })
     const created = await createApp(port, { name: 'steady', repoUrl: repository.url })
     appId = created.appId
     await followLog(port, created.deploymentId)
@@ -117,5 +124,14 @@ describe('a poisonous repository', () => {
       '755 .',
       '755 ./run',
     ])
+  })
+
+  test('is not what it takes to end a process, but whatever does is in its log, and apps go on at the next start', async () => {
+    const ended = once(server.child, 'exit')
+    server.child.kill('SIGUSR2')
+    assert.deepEqual(await ended, [1, null], server.output)
+    assert.match(server.output, /error .*nobody waits for ends this process.* error=".*unawaited/)
+    await installation.start()
+    assert.equal((await installation.fetch('steady.localhost')).status, 200)
   })
 })
