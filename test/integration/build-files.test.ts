@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -121,6 +121,17 @@ describe('what a build copies', () => {
         for (const [name, text] of Object.entries(texts)) {
           assert.equal(sums.get(name), createHash('md5').update(text).digest('hex'), name)
         }
+      })
+
+      test('has names that are not UTF-8 as they are', async () => {
+        const look = freshStep(`test -e "/context/$(printf 'ol\\351/caf\\351.md')"`)
+        const run = `RUN ${JSON.stringify(['/bin/busybox', 'sh', '-c', look])}\n`
+        using repository = new TestRepository({ Dockerfile: `FROM ${BASE_IMAGE}\nCOPY . /context\n${run}` })
+        const folder = Buffer.from(`${repository.folder}/ol\xe9`, 'latin1')
+        mkdirSync(folder)
+        writeFileSync(Buffer.concat([folder, Buffer.from('/caf\xe9.md', 'latin1')]), 'x')
+        repository.commit({})
+        await build(repository, { builder })
       })
 
       test('leaves out what is ignored, the Dockerfile and the ignore file too', async () => {

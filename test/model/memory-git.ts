@@ -121,6 +121,7 @@ async function* entriesOf(commit: Commit): AsyncGenerator<TreeEntry> {
   const size = Buffer.byteLength(DOCKERFILES[commit])
   yield await Promise.resolve({
     path: 'Dockerfile',
+    rawPath: null,
     kind: 'file',
     isExecutable: false,
     size,

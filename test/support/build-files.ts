@@ -5,7 +5,7 @@ import { writeTar } from './fake-docker/tar.js'
 /** A build context of these files; the Dockerfile is in it as well. */
 export function filesContext(files: Readonly<Record<string, string>>): BuildContext {
   const entries = Object.entries(files).map(([path, text]): ContextEntry => {
-    return { path, kind: 'file', isExecutable: false, size: Buffer.byteLength(text), id: path }
+    return { path, rawPath: null, kind: 'file', isExecutable: false, size: Buffer.byteLength(text), id: path }
   })
   return {
     entries,

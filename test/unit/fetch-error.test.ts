@@ -55,6 +55,10 @@ describe('a fetch that fails', () => {
       'Host key verification failed.\nfatal: Could not read from remote repository.\nThe remote end hung up unexpectedly',
       'CLONE_FAILED',
     ],
+    [
+      'fatal: empty filename in tree entry\nremote: aborting due to possible repository corruption on the remote side.\nfatal: early EOF',
+      'CLONE_FAILED',
+    ],
   ]
   for (const [stderr, code] of final) {
     test(`is final: ${stderr.slice(0, 90)}`, () => {

@@ -16,6 +16,8 @@ export interface BuildOutput {
 export interface ContextEntry {
   /** Below the context's root. */
   readonly path: string
+  /** The path as it is, where it is not UTF-8; null: as `path` says. */
+  readonly rawPath: Buffer | null
   readonly kind: 'file' | 'folder' | 'link' | 'submodule'
   readonly isExecutable: boolean
   /** Bytes of a file. */

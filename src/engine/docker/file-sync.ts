@@ -16,6 +16,7 @@ const ERROR = 4
 /** Bits of a mode as Go has them. */
 const FOLDER = 2 ** 31
 const LINK = 2 ** 27
+const SLASH = 0x2f
 const IGNORE_FILE = '.dockerignore'
 
 type Call = ServerDuplexStream<Buffer, Buffer>
@@ -85,25 +86,25 @@ function inOrder(entries: readonly ContextEntry[]): ContextEntry[] {
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
       const folder = path.slice(0, end)
       if (all.has(folder)) break
-      all.set(folder, { path: folder, kind: 'folder', isExecutable: false, size: 0, id: '' })
+      all.set(folder, { path: folder, rawPath: null, kind: 'folder', isExecutable: false, size: 0, id: '' })
     }
   }
-  const keyed = [...all.values()].map((entry) => ({
-    entry,
-    key: Buffer.from(entry.path.replaceAll('/', '\0')),
-  }))
+  const keyed = [...all.values()].map((entry) => {
+    const key = Buffer.from(entry.rawPath ?? entry.path)
+    return { entry, key: key.map((byte) => (byte === SLASH ? 0 : byte)) }
+  })
   return keyed.sort((one, other) => Buffer.compare(one.key, other.key)).map(({ entry }) => entry)
 }
 
 /** A Stat: path, mode, size, time in nanoseconds, and where a link points to. */
 async function statOf(entry: ContextEntry, modifiedAt: number, contents: Contents): Promise<Buffer> {
-  const { path, kind, isExecutable, size, id } = entry
+  const { path, rawPath, kind, isExecutable, size, id } = entry
   const mode =
     kind === 'link' ? LINK + 0o777 : kind !== 'file' ? FOLDER + 0o755 : isExecutable ? 0o755 : 0o644
   const target: Buffer[] = []
   if (kind === 'link') for await (const piece of contents.read(id)) target.push(piece)
   return Buffer.concat([
-    bytesField(1, path),
+    bytesField(1, rawPath ?? path),
     numberField(2, mode),
     ...(kind === 'file' ? [numberField(5, size)] : []),
     numberField(6, BigInt(modifiedAt) * 1_000_000_000n),

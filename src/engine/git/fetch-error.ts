@@ -13,6 +13,9 @@ const PASSING = new RegExp(
   'i',
 )
 
+/** What the connection's end follows from, when objects of the repository are broken: no attempt is different. */
+const CORRUPT = /possible repository corruption|empty filename in tree|malformed mode in tree|too-short tree/i
+
 /**
  * The error of a fetch that failed. What is wrong with the repository's URL, its access or the ref is a DeployError; the
  * network's and a git's that was killed is an InfrastructureError with the code CLONE_FAILED, whose cause has git's words.
@@ -42,7 +45,7 @@ export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, resul
   }
   // What follows git's first complaint is advice, for a person at a terminal.
   const error = failed(lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '')
-  return PASSING.test(said) ? passing(error) : error
+  return PASSING.test(said) && !CORRUPT.test(said) ? passing(error) : error
 }
 
 export function isMissingRef({ stderr }: ProgramResult): boolean {

@@ -17,6 +17,8 @@ export type EntryKind = 'file' | 'folder' | 'link' | 'submodule'
 export interface TreeEntry {
   /** Below the folder that was asked for, of at most {@link MAX_PATH} bytes. */
   readonly path: string
+  /** The path as it is, where it is not UTF-8; null: as `path` says. */
+  readonly rawPath: Buffer | null
   readonly kind: EntryKind
   readonly isExecutable: boolean
   /** Bytes of a file, or of the path that a link points to. */

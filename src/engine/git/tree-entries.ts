@@ -83,8 +83,10 @@ function entryOf(line: Buffer): TreeEntry {
   const [mode = '', , id = '', size = ''] = line.subarray(0, tab).toString('latin1').split(/ +/)
   const name = line.subarray(tab + 1)
   if (name.length > MAX_PATH) throw tooLong(name)
+  const path = name.toString('utf8')
   return {
-    path: name.toString('utf8'),
+    path,
+    rawPath: path.includes('\uFFFD') && !Buffer.from(path).equals(name) ? Buffer.from(name) : null,
     kind: KINDS.get(mode) ?? 'file',
     isExecutable: mode === '100755',
     size: Number.parseInt(size, 10) || 0,

@@ -11,7 +11,7 @@ export function contextOf(source: Source, contextPath: string, plan: BuildPlan):
   const entries = [...plan.written].map(([path, text]): ContextEntry => {
     const id = `written ${path}`
     written.set(id, Buffer.from(text))
-    return { path, kind: 'file', isExecutable: false, size: Buffer.byteLength(text), id }
+    return { path, rawPath: null, kind: 'file', isExecutable: false, size: Buffer.byteLength(text), id }
   })
   return {
     entries: [...plan.sent.values()],
