@@ -6,6 +6,7 @@ import { makeTemplate } from '../test/support/database-template.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as idle } from './idle.js'
+import { run as idleConnections } from './idle-connections.js'
 import { run as log } from './log.js'
 import { run as queue } from './queue.js'
 import { interrupt, printMachine, say } from './report.js'
@@ -28,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   throughput: { run: throughput, rounds: 3 },
   idle: { run: idle, rounds: 3 },
   router: { run: router, rounds: 3 },
+  'idle-connections': { run: idleConnections, rounds: 1 },
   traffic: { run: traffic, rounds: 1 },
   rules: { run: rules, rounds: 1 },
 }

@@ -58,7 +58,7 @@ export async function run(count: number): Promise<void> {
 }
 
 /** A worker process whose router leads to the server, and whose engine has nothing to do; gives the host. */
-async function route(longshore: Longshore, port: number): Promise<string> {
+export async function route(longshore: Longshore, port: number): Promise<string> {
   await using own = await TestProcess.open(longshore.installation.database)
   const input = { name: APP, repoUrl: 'https://git.invalid/x.git', deploy: false }
   const { id: appId } = await own.commands.apps.create(input)

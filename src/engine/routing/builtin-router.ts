@@ -1,4 +1,4 @@
-import { Agent, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import { type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
@@ -6,6 +6,7 @@ import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { inOwnTime } from '../own-time.js'
+import { AppAgent } from './app-agent.js'
 import { Certificates } from './certificates.js'
 import { errorPage, isErrorPage, redirect } from './error-page.js'
 import type { Way } from './exchange.js'
@@ -49,7 +50,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #server: Server
   readonly #tlsServer: Server | null = null
   readonly #certificates: Certificates | null = null
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: 0 })
+  readonly #agent = new AppAgent()
   readonly #inFlight = new InFlight()
   readonly #turns = new Turns()
   readonly #sockets = new Set<Duplex>()

@@ -45,15 +45,18 @@ export interface Outcome {
 
 /**
  * A request on its way to an app. Where the connection was refused, and, if it may be repeated, where it broke before
- * an answer, it is sent again: to a replica that was not tried yet, of the deployment that the host leads to by then.
- * It counts as under way at the deployment that it was sent to last, until it is closed.
+ * an answer, it is sent again: to a replica that was not tried yet, of the deployment that the host leads to by then. An
+ * idle connection that breaks says nothing about the app: the request goes to the same replica on a fresh one, because
+ * the other idle ones are as old. It counts as under way at the deployment that it was sent to last, until it is closed.
  */
 export class Exchange {
   #target: Target
   #leave: () => void
   #outgoing: ClientRequest | null = null
   #host = ''
+  /** On fresh connections. */
   #tries = 0
+  #mayUseIdle: boolean
   #isOver = false
   readonly #tried = new Set<string>()
 
@@ -65,9 +68,28 @@ export class Exchange {
   ) {
     this.#target = way.target
     this.#leave = way.inFlight.enter(way.target.deploymentId)
+    // One may be closed by the app in the moment it is used: only what may be sent again uses one.
+    this.#mayUseIdle = plan.repeatable && !plan.hasBody
   }
 
+  /** A body is waited for first: a connection that nothing is sent on is an idle one, which apps may close. */
   send(): void {
+    if (!this.plan.hasBody) return this.#send()
+    this.incoming.once('readable', () => {
+      if (this.#isOver) return
+      this.#follow(this.way.targetNow() ?? this.#target)
+      this.#send()
+    })
+  }
+
+  /** Nothing is expected any more: what is not over yet is broken off. */
+  close(): void {
+    this.#isOver = true
+    this.#leave()
+    this.#outgoing?.destroy()
+  }
+
+  #send(): void {
     const outgoing = this.#start()
     if (!outgoing) return this.#end(() => this.outcome.failed(400))
     this.#outgoing = outgoing
@@ -78,20 +100,21 @@ export class Exchange {
         if (this.plan.hasBody) this.incoming.pipe(outgoing)
       }),
     )
-    outgoing.once('response', (answer) => this.#end(() => this.outcome.answered(answer)))
+    outgoing.once('response', (answer) => this.#answered(answer, outgoing))
     outgoing.once('upgrade', (answer, socket, head) =>
       this.#end(() => this.outcome.upgraded(answer, socket, head)),
     )
     // Of an answer that has begun its own error says that it broke off.
-    outgoing.on('error', () => this.#fail(isConnected, outgoing.reusedSocket))
+    outgoing.on('error', () => this.#fail(outgoing, isConnected))
     if (!this.plan.hasBody) outgoing.end()
   }
 
-  /** Nothing is expected any more: what is not over yet is broken off. */
-  close(): void {
-    this.#isOver = true
-    this.#leave()
-    this.#outgoing?.destroy()
+  #answered(answer: IncomingMessage, outgoing: ClientRequest): void {
+    // "You have sent nothing", said before this was seen: it may be sent on a new connection (RFC 9110, 15.5.9).
+    const isForNobody = answer.statusCode === 408 && outgoing.reusedSocket
+    if (!isForNobody) return this.#end(() => this.outcome.answered(answer))
+    answer.on('error', () => undefined).destroy()
+    this.#fail(outgoing, true)
   }
 
   #end(tell: () => void): void {
@@ -100,16 +123,22 @@ export class Exchange {
     tell()
   }
 
-  #fail(isConnected: boolean, wasIdle: boolean): void {
-    if (this.#isOver) return
-    const isLast = this.#tries >= this.#target.addresses.length + MORE_TRIES
+  #fail(outgoing: ClientRequest, isConnected: boolean): void {
+    if (this.#isOver || outgoing !== this.#outgoing) return
     const target = this.way.targetNow()
-    if (!target || isLast || (isConnected && !this.plan.repeatable))
+    if (!target || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
+    if (outgoing.reusedSocket) {
+      this.#mayUseIdle = false
+      this.#follow(target)
+      return this.#send()
+    }
+    this.#tries += 1
+    if (this.#tries >= this.#target.addresses.length + MORE_TRIES)
       return this.#end(() => this.outcome.failed(502))
-    // An idle connection that was closed says nothing about a new one.
-    if (!wasIdle) this.#tried.add(this.#host)
+    this.#tried.add(this.#host)
+    this.#host = ''
     this.#follow(target)
-    this.send()
+    this.#send()
   }
 
   /** The host may lead elsewhere by now; whoever drains that deployment has to wait for this request. */
@@ -121,12 +150,12 @@ export class Exchange {
     }
     this.#target = target
     if (target.addresses.every((address) => this.#tried.has(address))) this.#tried.clear()
+    if (!target.addresses.includes(this.#host)) this.#host = ''
   }
 
   /** Null: Node.js has a stricter idea of what may be sent than of what may be received. */
   #start(): ClientRequest | null {
-    this.#host = this.way.turns.take(this.#target, this.#tried)
-    this.#tries += 1
+    this.#host ||= this.way.turns.take(this.#target, this.#tried)
     try {
       return request({
         ...this.#connection(),
@@ -144,8 +173,7 @@ export class Exchange {
     const { port } = this.#target
     const host = this.#host
     if (this.plan.hasBody) return { createConnection: () => new AppSocket().connect(port, host) }
-    // An idle connection may be closed by the app in the moment it is used: only what may be sent again uses one.
-    return { host, port, agent: this.plan.repeatable ? this.way.agent : false }
+    return { host, port, agent: this.#mayUseIdle ? this.way.agent : false }
   }
 }
 
