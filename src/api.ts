@@ -4,6 +4,7 @@ import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
 import { Commands } from './engine/commands.js'
 import { Queries } from './engine/queries.js'
+import { fitted } from './engine/routing/connection-limits.js'
 import { fileMadeOnce } from './engine/secrets/secrets.js'
 import { createTokenCheck } from './http/access.js'
 import { createServer } from './http/server.js'
@@ -28,7 +29,9 @@ export async function startApi(core: Core): Promise<StartedApi> {
   const opened = new Disposal()
   try {
     const isToken = createTokenCheck(await adminToken(core))
-    const server = await createServer({ parts, schema: await buildSchema(logger), isToken, logger })
+    const connections = fitted(config.connections, 'API', logger)
+    const schema = await buildSchema(logger)
+    const server = await createServer({ parts, schema, isToken, logger, connections })
     opened.use(server)
     const url = await server.listen(config.host, config.port)
     return { url, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }

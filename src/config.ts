@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { type Env, SettingReader } from './setting-reader.js'
+import { type ConnectionLimits, type Env, SettingReader } from './setting-reader.js'
 
-export { ConfigError, type Env } from './setting-reader.js'
+export { ConfigError, type ConnectionLimits, type Env } from './setting-reader.js'
 
 /** What a process of Longshore does: `api` answers requests, `worker` deploys and routes. */
 export type Role = 'api' | 'worker'
@@ -50,6 +50,8 @@ export interface Config {
   readonly port: number
   /** Where the API is reached from outside, without a slash at the end: in the URLs of webhooks. */
   readonly publicUrl: string
+  /** Open connections to the API, WebSockets among them. */
+  readonly connections: ConnectionLimits
   /** What carries requests to containers: docs/routing.md says what each promises. */
   readonly router: RouterChoice
   readonly routerHost: string
@@ -57,6 +59,8 @@ export interface Config {
   /** Certificates of the built-in router, `{host}/fullchain.pem` and `{host}/privkey.pem`; null: it speaks HTTP only. */
   readonly tlsDir: string | null
   readonly routerTlsPort: number
+  /** Open connections of clients to the built-in router. */
+  readonly routerConnections: ConnectionLimits
   readonly traefik: TraefikConfig
   /** The port in the URLs that are given out: the built-in router's, or 80 (443 with TLS) where another one routes. */
   readonly publicPort: number
@@ -157,6 +161,7 @@ function readAddresses(read: SettingReader) {
     host,
     port,
     publicUrl: read.webAddress('PUBLIC_URL') ?? `http://${local}:${port}`,
+    connections: read.connections('MAX_CONNECTIONS', 1024, 256),
   }
 }
 
@@ -171,6 +176,7 @@ function readRouting(read: SettingReader) {
     routerPort,
     tlsDir: read.folder('TLS_DIR'),
     routerTlsPort: read.integer('ROUTER_TLS_PORT', 8443, 1, 65_535),
+    routerConnections: read.connections('ROUTER_MAX_CONNECTIONS', 8192, 2048),
     traefik,
     publicPort: router === 'builtin' ? routerPort : behindTls ? 443 : 80,
   }

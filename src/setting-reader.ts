@@ -9,6 +9,12 @@ export class ConfigError extends Error {
   readonly code = 'BAD_CONFIG'
 }
 
+/** How many connections may be open at once, in all and from one address (one /64 of IPv6). */
+export interface ConnectionLimits {
+  readonly total: number
+  readonly perAddress: number
+}
+
 /**
  * Reads settings one by one and gathers what is wrong with them: a bad one is replaced by its default, and
  * {@link done} throws once for all.
@@ -45,6 +51,14 @@ export class SettingReader {
     if (Number.isInteger(value) && value >= least && value <= most) return value
     this.refuse(name, `"${text}" is not a whole number from ${least} to ${most}`)
     return fallback
+  }
+
+  /** In all by `name`, from one address by `name` and `_PER_ADDRESS`. */
+  connections(name: string, total: number, perAddress: number): ConnectionLimits {
+    return {
+      total: this.integer(name, total, 1, 1_000_000),
+      perAddress: this.integer(`${name}_PER_ADDRESS`, perAddress, 1, 1_000_000),
+    }
   }
 
   decimal(name: string, fallback: number, least: number, most: number): number {

@@ -16,6 +16,7 @@ import { Announcer } from './engine/serving/announcer.js'
 import { Reconciler } from './engine/serving/reconcile.js'
 import { Recoverer } from './engine/upkeep/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
+import { fitted } from './engine/routing/connection-limits.js'
 import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
@@ -109,7 +110,9 @@ async function startRouter(core: Core, opened: Disposal): Promise<{ router: Rout
   if (config.router === 'traefik') return { router: await startTraefik(core, opened), port: null }
   const { routerHost: host, routerPort: port, baseDomain, tlsDir, routerTlsPort } = config
   const tls = tlsDir === null ? null : { dir: tlsDir, port: routerTlsPort }
-  const router = opened.use(new BuiltinRouter(database, wakeups, logger, { host, port, baseDomain, tls }))
+  const connections = fitted(config.routerConnections, 'router', logger)
+  const options = { host, port, baseDomain, tls, connections }
+  const router = opened.use(new BuiltinRouter(database, wakeups, logger, options))
   await router.start()
   return { router, port: router.port() }
 }

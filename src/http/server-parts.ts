@@ -1,4 +1,5 @@
 import type { GraphQLSchema } from 'graphql'
+import type { ConnectionLimits } from '../config.js'
 import type { Logger } from '../logger.js'
 import type { ApiParts } from '../resolvers/request-context.js'
 import type { TokenCheck } from './access.js'
@@ -9,4 +10,5 @@ export interface ServerParts {
   readonly schema: GraphQLSchema
   readonly isToken: TokenCheck
   readonly logger: Logger
+  readonly connections: ConnectionLimits
 }

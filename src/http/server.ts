@@ -1,4 +1,6 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import { createServer as createHttpServer } from 'node:http'
+import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
+import { ConnectionLimiter, refusalAnswer } from '../engine/routing/connection-limits.js'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
 import { answerErrors, errorBody } from './errors.js'
 import { serveExplorer } from './explorer.js'
@@ -22,12 +24,20 @@ declare module 'fastify' {
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+const TIMES = {
+  /** A connection that has not sent the head of a request by then is closed. */
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: 72_000,
+  connectionsCheckingInterval: 5_000,
+}
 /** Connections that are still busy this long after the stop began are cut. */
 const DRAIN_MS = 2_000
 
 /** Everything that the API role answers: GraphQL, subscriptions, explorer, REST, webhooks, health. */
 export async function createServer(server: ServerParts): Promise<Server> {
-  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', requestTimeout: 60_000 })
+  const serverFactory = limitedServers(server)
+  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', serverFactory })
   requireToken(app, server.isToken)
   answerErrors(app, server.logger)
   serveHealth(app, server)
@@ -45,6 +55,16 @@ export async function createServer(server: ServerParts): Promise<Server> {
       clearTimeout(force)
       await apollo.stop()
     },
+  }
+}
+
+/** One for each address that a host name stands for; they share the limits. */
+function limitedServers({ connections, logger }: ServerParts): FastifyServerFactory {
+  const limiter = new ConnectionLimiter('API', connections, logger)
+  return (handler) => {
+    const http = createHttpServer(TIMES, handler)
+    limiter.guard(http, { answer: refusalAnswer })
+    return http
   }
 }
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { getOperationAST, GraphQLError, OperationTypeNode, parse } from 'graphql'
 import type { ServerOptions } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
-import { WebSocketServer } from 'ws'
+import { type ServerOptions as SocketOptions, WebSocketServer } from 'ws'
 import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/routing/offers.js'
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
@@ -14,7 +14,10 @@ const PATH = '/graphql'
 const MAX_MESSAGE_BYTES = 64 * 1024
 /** A client that does not answer a ping within this is cut, so one that stopped reading is gone after twice that. */
 const PING_MS = 15_000
+/** A client that has not shown the token by then is refused … */
 const HELLO_MS = 5_000
+/** … and cut, if it does not close the connection itself. */
+const GOODBYE_MS = 2_000
 const CLOSE_MS = 1_000
 const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
 
@@ -23,11 +26,13 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
  * for when the one before has left this process, so a slow reader holds one event and slows nobody else.
  */
 export function serveSubscriptions(http: HttpServer, parts: ServerParts): AsyncDisposable {
-  const sockets = new WebSocketServer({
+  const options: WithCloseTimeout = {
     noServer: true,
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
-  })
+    closeTimeout: GOODBYE_MS,
+  }
+  const sockets = new WebSocketServer(options)
   http.on('upgrade', (request, duplex, head) => {
     const socket = duplex as Socket
     if (!asksForWebSocket(request)) return answerPlainly(http, request, socket, head)
@@ -66,6 +71,8 @@ function refuse(socket: Socket): void {
   )
 }
 
+/** Its types are older than it is. */
+type WithCloseTimeout = SocketOptions & { readonly closeTimeout: number }
 type Options = ServerOptions<Record<string, unknown>, Extra>
 
 function protocolOptions({ parts, schema, isToken, logger }: ServerParts): Options {

@@ -64,8 +64,8 @@ describe('a stage', () => {
 
   test('started it serves again, and its deployment is RUNNING', async () => {
     assert.equal(await command('startStage'), false)
-    await until(async () => (await answer()).body === 'on stage')
-    assert.equal(await status(serving), 'RUNNING')
+    await until(async () => (await status(serving)) === 'RUNNING')
+    assert.equal((await answer()).body, 'on stage', 'what is said to run answers')
     assert.deepEqual(await containers(), [`curtain-${serving}`])
   })
 

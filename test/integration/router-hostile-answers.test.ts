@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { Agent, createServer } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { QuietLog } from '../../src/engine/quiet-log.js'
+import { AppAgent } from '../../src/engine/routing/app-agent.js'
 import { forward } from '../../src/engine/routing/forward.js'
 import { InFlight } from '../../src/engine/routing/in-flight.js'
 import { Turns } from '../../src/engine/routing/turns.js'
+import { createLogger } from '../../src/logger.js'
 import { fetchHost, until } from '../support/server.js'
 import { HOST, openRawShop, RawClient, type RawShop } from '../support/raw.js'
 
@@ -132,12 +135,13 @@ describe('an app that answers what it likes', () => {
 })
 
 test('a request that Node.js refuses to send is refused to the client', async () => {
-  const agent = new Agent()
+  const agent = new AppAgent()
   const inFlight = new InFlight()
   const target = { deploymentId: 'one', addresses: ['127.0.0.1'], port: 1 }
   const server = createServer((incoming, response) => {
     incoming.url = '/a b'
-    const way = { target, targetNow: () => target, agent, inFlight, turns: new Turns() }
+    const shortage = new QuietLog(createLogger('error'), 'short')
+    const way = { target, targetNow: () => target, agent, inFlight, turns: new Turns(), shortage }
     forward(incoming, response, way)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

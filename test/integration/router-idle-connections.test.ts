@@ -57,7 +57,7 @@ describe('idle connections to an app', () => {
     wave = count
     const answers = await Promise.all(Array.from({ length: count }, () => askHost(port, HOST)))
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
-    await until(5_000, () => opened.router.inFlight(id) === 0)
+    await until(() => opened.router.inFlight(id) === 0)
     wave = 1
   }
 
@@ -69,7 +69,7 @@ describe('idle connections to an app', () => {
         using client = new RawClient(port)
         const body = method === 'POST' ? 'four' : ''
         client.send([`${method} / HTTP/1.1`, 'Connection: close', `Content-Length: ${body.length}`], body)
-        await until(5_000, () => client.closed)
+        await until(() => client.closed)
         assert.match(client.received, /^HTTP\/1\.1 200 OK\r\n/)
       })
     }
@@ -95,12 +95,12 @@ describe('idle connections to an app', () => {
   test('are not what a request is left to that waits for its body', async () => {
     using client = new RawClient(port)
     client.send(['POST / HTTP/1.1', 'Connection: close', 'Content-Length: 4'])
-    await until(5_000, () => opened.router.inFlight(id) === 1)
+    await until(() => opened.router.inFlight(id) === 1)
     await askHost(port, HOST)
     // As an app does that waits for nobody for long.
     for (const socket of app.sockets) if (socket.bytesRead === 0) socket.end(TIME_OUT)
     client.socket.write('four')
-    await until(5_000, () => client.closed)
+    await until(() => client.closed)
     assert.match(client.received, /^HTTP\/1\.1 200 OK\r\n/)
     assert.match(app.received(), /four$/)
   })
@@ -133,7 +133,7 @@ describe('idle connections to an app', () => {
       for (const socket of waiting.splice(0)) socket.destroy()
       return app.sockets.length - before >= 3
     }
-    await until(5_000, dropAll)
+    await until(dropAll)
     assert.equal((await failing).status, 502)
     assert.equal(app.sockets.length - before, 3)
   })
@@ -146,5 +146,5 @@ test('a connection that stays idle is closed by the router first', async () => {
   const asked = request({ port: app.port, host: '127.0.0.1', agent }).end()
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   answer.resume()
-  await until(5_000, () => app.sockets[0]?.closed)
+  await until(() => app.sockets[0]?.closed)
 })

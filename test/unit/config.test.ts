@@ -87,6 +87,8 @@ describe('the settings', () => {
       host: '127.0.0.1',
       port: 8080,
       publicUrl: 'http://127.0.0.1:8080',
+      connections: { total: 1024, perAddress: 256 },
+      routerConnections: { total: 8192, perAddress: 2048 },
       router: 'builtin',
       routerHost: '0.0.0.0',
       routerPort: 8000,

@@ -1,5 +1,6 @@
 import type { ProgramResult } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
+import { saysOwnFault } from '../own-faults.js'
 import type { FetchRequest } from './git.js'
 
 /** What git, curl and ssh say of a network or a server that may be well again in a moment. */
@@ -18,7 +19,7 @@ const CORRUPT = /possible repository corruption|empty filename in tree|malformed
 
 /**
  * The error of a fetch that failed. What is wrong with the repository's URL, its access or the ref is a DeployError; the
- * network's and a git's that was killed is an InfrastructureError with the code CLONE_FAILED, whose cause has git's words.
+ * network's, this machine's and a git's that was killed is an InfrastructureError with the code CLONE_FAILED, whose cause has git's words.
  */
 export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, result: ProgramResult): Error {
   const lines = result.stderr.split('\n').filter((line) => line.trim() !== '')
@@ -27,6 +28,8 @@ export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, resul
   const failed = (why: string) =>
     new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
   if (result.exitCode === null) return passing(failed(`it was ended by ${result.signal}`))
+  const lacking = lines.find(saysOwnFault)
+  if (lacking !== undefined) return passing(failed(lacking))
   if (isMissingRef(result)) {
     const what = request.ref ? `no branch, tag or commit "${request.ref}"` : 'no commit yet'
     return new DeployError('REF_NOT_FOUND', `the repository has ${what}: ${request.repoUrl}`, details)

@@ -33,4 +33,9 @@ export class AppAgent extends Agent {
     if (end) socket.off('data', end).off('end', end).setTimeout(0, end)
     super.reuseSocket(socket, request)
   }
+
+  /** Closes what is idle. */
+  closeIdle(): void {
+    for (const socket of Object.values(this.freeSockets).flatMap((sockets) => sockets ?? [])) socket.destroy()
+  }
 }

@@ -1,19 +1,24 @@
 import { type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { hostname } from 'node:os'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { DataSource } from 'typeorm'
+import type { ConnectionLimits } from '../../config.js'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
-import { inOwnTime } from '../own-time.js'
+import { pastOwnFaults } from '../own-faults.js'
+import { QuietLog } from '../quiet-log.js'
 import { AppAgent } from './app-agent.js'
 import { Certificates } from './certificates.js'
-import { errorPage, isErrorPage, redirect } from './error-page.js'
+import { ConnectionLimiter, refusalAnswer } from './connection-limits.js'
+import { errorPage, MARK, redirect } from './error-page.js'
 import type { Way } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
+import { OwnRequests } from './own-requests.js'
 import type { Router, Switch, Trial } from './router.js'
 import { readRoutes, type StageRoutes, type Target } from './table.js'
 import { Turns } from './turns.js'
@@ -25,6 +30,8 @@ export interface BuiltinRouterOptions {
   readonly baseDomain: string
   /** Port for TLS and the folder of its certificates; not set: HTTP only. */
   readonly tls?: { readonly dir: string; readonly port: number } | null
+  /** Not set: as many as come. */
+  readonly connections?: ConnectionLimits
 }
 
 /** A lost wake-up is made up for after this; changed certificates are seen. */
@@ -53,6 +60,8 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #agent = new AppAgent()
   readonly #inFlight = new InFlight()
   readonly #turns = new Turns()
+  readonly #shortage: QuietLog
+  readonly #own = new OwnRequests()
   readonly #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => undefined
@@ -67,11 +76,17 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       request: (incoming, response) => this.#request(incoming, response),
       upgrade: (handshake) => this.#upgrade(handshake),
     }
+    this.#shortage = new QuietLog(
+      logger,
+      'the router is short of resources: requests wait, or are answered 503',
+    )
     this.#server = createHttp(handlers)
-    if (!options.tls) return
-    const certificates = new Certificates(options.tls.dir, logger)
-    this.#certificates = certificates
-    this.#tlsServer = createTls(handlers, (host) => certificates.find(host))
+    if (options.tls) {
+      const certificates = new Certificates(options.tls.dir, logger)
+      this.#certificates = certificates
+      this.#tlsServer = createTls(handlers, (host) => certificates.find(host))
+    }
+    this.#limitConnections()
   }
 
   /** Listens, with the table that the database says. @throws when a port is taken or certificates cannot be read */
@@ -114,20 +129,13 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     return reading
   }
 
-  /** A real request over the port that everybody uses. */
+  /**
+   * A real request over the port that everybody uses.
+   *
+   * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes for 10 s
+   */
   reaches({ host, path, timeoutMs }: Trial): Promise<boolean> {
-    return new Promise((resolve) => {
-      const asked = this.#ask(host, path)
-      const stopWaiting = inOwnTime(timeoutMs, () => finish(true)) // the app is slow, but it was reached
-      const finish = (answer: boolean) => {
-        stopWaiting()
-        resolve(answer)
-        asked.destroy()
-      }
-      asked.once('response', ({ headers }) => finish(!isErrorPage(headers)))
-      asked.once('error', () => finish(false))
-      asked.end()
-    })
+    return pastOwnFaults(() => this.#own.isAnswered(this.#ask(host, path), timeoutMs))
   }
 
   confirms(stageId: string, deploymentId: string): Promise<boolean> {
@@ -154,6 +162,15 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy()
     await Promise.all(closed)
     this.#agent.destroy()
+  }
+
+  #limitConnections(): void {
+    const { connections = { total: Infinity, perAddress: Infinity } } = this.options
+    const limiter = new ConnectionLimiter('router', connections, this.logger)
+    const isOwn = (socket: Socket) => this.#own.has(socket)
+    const answer = (why: string) => refusalAnswer(why, [`${MARK}: busy`])
+    limiter.guard(this.#server, { answer, isOwn })
+    if (this.#tlsServer) limiter.guard(this.#tlsServer, { answer: null, isOwn })
   }
 
   /** Over TLS where HTTP would only redirect. Whose certificate it is does not matter: it asks itself. */
@@ -185,7 +202,13 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     const target = this.#hosts.targets.get(host)
     if (location === null && target) {
       const targetNow = () => this.#hosts.targets.get(host)
-      return { target, targetNow, agent: this.#agent, inFlight: this.#inFlight, turns: this.#turns }
+      const shared = {
+        agent: this.#agent,
+        inFlight: this.#inFlight,
+        turns: this.#turns,
+        shortage: this.#shortage,
+      }
+      return { target, targetNow, ...shared }
     }
     if (location === null) errorPage(incoming, response, this.#hosts.starting.has(host) ? 503 : 404)
     else redirect(incoming, response, location)

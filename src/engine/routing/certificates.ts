@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Logger } from '../../logger.js'
+import { isOwnFault } from '../own-faults.js'
 
 interface Kept {
   /** Changes with the files. */
@@ -54,6 +55,7 @@ export class Certificates {
       const [cert, key] = await Promise.all(paths.map((path) => readFile(path)))
       return { stamp, context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }) }
     } catch (error) {
+      if (isOwnFault(error)) return before ?? null // they are read again
       this.logger.warn('a certificate cannot be used', { host: name, error: (error as Error).message })
       return { stamp, context: before?.context ?? null }
     }
@@ -65,7 +67,8 @@ async function stampOf(paths: readonly string[]): Promise<string | null> {
   try {
     const found = await Promise.all(paths.map((path) => stat(path)))
     return found.map(({ ino, size, mtimeMs, ctimeMs }) => [ino, size, mtimeMs, ctimeMs].join(':')).join(' ')
-  } catch {
+  } catch (error) {
+    if (isOwnFault(error)) throw error // what is there stays in use
     return null
   }
 }

@@ -1,6 +1,9 @@
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { announceEnd, endAfterRequest } from './early-end.js'
 
+/** Which page; `busy`: this server lacks what it needs to ask the app. */
+export type Page = 400 | 404 | 502 | 503 | 'busy'
+
 const TEXTS = {
   400: ['Not a request', 'No app could be asked this.'],
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
@@ -12,23 +15,21 @@ const TEXTS = {
     'The app is being started',
     'It is deployed, and answers here when its containers run. Try again shortly.',
   ],
-} as const
+  busy: ['The server is at its limit', 'The app was not asked. Try again shortly.'],
+} as const satisfies Record<Page, readonly [string, string]>
 
 /** Tells the router's own answers from those of apps. */
-const MARK = 'x-longshore-router'
+export const MARK = 'x-longshore-router'
 
 export function isErrorPage(headers: IncomingHttpHeaders): boolean {
   return headers[MARK] !== undefined
 }
 
 /** Answers in the router's own name: a small page, or plain words for programs. */
-export function errorPage(
-  incoming: IncomingMessage,
-  response: ServerResponse,
-  status: keyof typeof TEXTS,
-): void {
+export function errorPage(incoming: IncomingMessage, response: ServerResponse, page: Page): void {
   const host = incoming.headers.host ?? ''
-  const [title, text] = TEXTS[status]
+  const [title, text] = TEXTS[page]
+  const status = page === 'busy' ? 503 : page
   const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${status} ${title}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;color:#1c2b33;background:#f4f7f8;display:grid;place-items:center;
@@ -41,7 +42,8 @@ p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;bord
     'content-type': 'text/html; charset=utf-8',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-    [MARK]: String(status),
+    ...(page === 'busy' ? { 'retry-after': '1' } : {}),
+    [MARK]: String(page),
   })
   response.write(body)
   endAfterRequest(incoming, response)

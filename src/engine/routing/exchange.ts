@@ -1,12 +1,10 @@
-import {
-  type Agent,
-  type ClientRequest,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  request,
-} from 'node:http'
+import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import type { Socket } from 'node:net'
+import { isOwnFault } from '../own-faults.js'
+import type { QuietLog } from '../quiet-log.js'
+import type { AppAgent } from './app-agent.js'
 import { AppSocket } from './app-socket.js'
+import type { Page } from './error-page.js'
 import type { InFlight } from './in-flight.js'
 import type { Target } from './table.js'
 import type { Turns } from './turns.js'
@@ -15,15 +13,20 @@ import type { Turns } from './turns.js'
 const CONNECT_MS = 2_000
 /** How often a request that was not answered is sent again, beside once for each replica. */
 const MORE_TRIES = 2
+/** For what this process lacks a request waits so often and so long each time: 2 s in all. */
+const WAITS = 20
+const WAIT_MS = 100
 
 /** Where requests for a host go, and what they share. */
 export interface Way {
   readonly target: Target
   /** Where the host leads by now: a container made again has another address, and its old one may be another's. */
   readonly targetNow: () => Target | undefined
-  readonly agent: Agent
+  readonly agent: AppAgent
   readonly inFlight: InFlight
   readonly turns: Turns
+  /** Hears of what this process lacks. */
+  readonly shortage: QuietLog
 }
 
 /** How a request is sent. */
@@ -39,8 +42,8 @@ export interface Outcome {
   answered(answer: IncomingMessage): void
   /** The app answered 101: what follows is another protocol. */
   upgraded(answer: IncomingMessage, socket: Socket, head: Buffer): void
-  /** 400: it cannot be sent. 502: nobody took it, or answered it. */
-  failed(status: 400 | 502): void
+  /** 400: it cannot be sent. 502: nobody took it, or answered it. busy: this process could not ask. */
+  failed(page: Page): void
 }
 
 /**
@@ -56,6 +59,7 @@ export class Exchange {
   #host = ''
   /** On fresh connections. */
   #tries = 0
+  #waits = 0
   #mayUseIdle: boolean
   #isOver = false
   readonly #tried = new Set<string>()
@@ -105,7 +109,7 @@ export class Exchange {
       this.#end(() => this.outcome.upgraded(answer, socket, head)),
     )
     // Of an answer that has begun its own error says that it broke off.
-    outgoing.on('error', () => this.#fail(outgoing, isConnected))
+    outgoing.on('error', (error) => this.#fail(outgoing, isConnected, error))
     if (!this.plan.hasBody) outgoing.end()
   }
 
@@ -123,8 +127,9 @@ export class Exchange {
     tell()
   }
 
-  #fail(outgoing: ClientRequest, isConnected: boolean): void {
+  #fail(outgoing: ClientRequest, isConnected: boolean, error?: Error): void {
     if (this.#isOver || outgoing !== this.#outgoing) return
+    if (!isConnected && isOwnFault(error)) return this.#wait(error)
     const target = this.way.targetNow()
     if (!target || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
     if (outgoing.reusedSocket) {
@@ -139,6 +144,19 @@ export class Exchange {
     this.#host = ''
     this.#follow(target)
     this.#send()
+  }
+
+  /** No app has refused anything: connections that are idle are given up for it. */
+  #wait(error: Error | undefined): void {
+    this.way.shortage.say({ error: error?.message })
+    this.way.agent.closeIdle()
+    this.#waits += 1
+    if (this.#waits > WAITS) return this.#end(() => this.outcome.failed('busy'))
+    setTimeout(() => {
+      if (this.#isOver) return
+      this.#follow(this.way.targetNow() ?? this.#target)
+      this.#send()
+    }, WAIT_MS)
   }
 
   /** The host may lead elsewhere by now; whoever drains that deployment has to wait for this request. */
@@ -179,6 +197,7 @@ export class Exchange {
 
 /** A container that was removed does not refuse connections, it is silent. */
 function whenConnected(socket: Socket, outgoing: ClientRequest, then: () => void): void {
+  if (socket.destroyed) return // its error is about to be said
   if (!socket.connecting) return then()
   const timer = setTimeout(() => outgoing.destroy(new Error('connect time-out')), CONNECT_MS)
   socket.once('connect', () => {

@@ -26,7 +26,7 @@ export function forward(incoming: IncomingMessage, response: ServerResponse, way
       socket.destroy() // nobody asked it to
       errorPage(incoming, response, 502)
     },
-    failed: (status) => errorPage(incoming, response, status),
+    failed: (page) => errorPage(incoming, response, page),
   })
   response.once('close', () => exchange.close())
   exchange.send()

@@ -31,7 +31,11 @@ export interface Router {
    * @throws Error when the database, or the place where the router reads from, is away
    */
   apply(): Promise<void>
-  /** Whether a request gets through the router to a container, whatever the container answers. */
+  /**
+   * Whether a request gets through the router to a container, whatever the container answers.
+   *
+   * @throws InfrastructureError OUT_OF_RESOURCES when this process could not ask
+   */
   reaches(trial: Trial): Promise<boolean>
   /** Whether the stage's traffic goes to the deployment. Null: nobody can tell, as when the router is away. */
   confirms(stageId: string, deploymentId: string): Promise<boolean | null>

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { isOwnFault, pastOwnFaults } from '../own-faults.js'
 import { inOwnTime } from '../own-time.js'
 import type { Trial } from './router.js'
 import { epochUrl, type Expected, MARK } from './traefik-dynamic.js'
@@ -28,10 +29,14 @@ interface Answer {
  * Whether a request to Traefik gets to a container: an answer that is not in Traefik's own words. An app that takes
  * longer than the time is slow, but was reached, as far as anybody can tell; unless its containers answer in time past
  * Traefik.
+ *
+ * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes to ask, for 10 s
  */
 export async function reachesThrough(url: string, trial: Trial): Promise<boolean> {
   const { host, path, timeoutMs } = trial
-  const answer = await ask(new URL(url), path, { host }, timeoutMs).catch(() => null)
+  const answer = await pastOwnFaults(() => ask(new URL(url), path, { host }, timeoutMs)).catch(
+    unlessOwn(null),
+  )
   if (answer === null) return false
   if (answer === 'late') return !(await answersInTime(trial))
   if (answer.status === 404 && answer.marked) return true
@@ -44,12 +49,22 @@ export async function answersAs(url: string, host: string): Promise<boolean> {
   return answer !== 'late' && answer.location === epochUrl(host)
 }
 
+/** What an error says of who was asked, unless it says that nobody was. */
+function unlessOwn<T>(meaning: T): (error: unknown) => T {
+  return (error) => {
+    if (isOwnFault(error)) throw error
+    return meaning
+  }
+}
+
 /** A Traefik that is on another network than the apps is not refused: bridges drop what it sends, and it waits. */
 async function answersInTime({ host, path, timeoutMs, addresses, port }: Trial): Promise<boolean> {
   const urls = addresses.map(
     (address) => new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
   )
-  const asked = urls.map((url) => ask(url, path, { host }, timeoutMs).catch(() => 'late' as const))
+  const asked = urls.map((url) =>
+    pastOwnFaults(() => ask(url, path, { host }, timeoutMs)).catch(unlessOwn('late' as const)),
+  )
   const answers = await Promise.all(asked)
   return answers.length > 0 && !answers.includes('late')
 }

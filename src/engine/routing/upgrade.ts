@@ -35,9 +35,9 @@ export function upgrade({ incoming, response, socket, head }: Handshake, way: Wa
       upstream.write(head)
       join(socket, upstream)
     },
-    failed(status) {
+    failed(page) {
       socket.resume()
-      errorPage(incoming, response, status)
+      errorPage(incoming, response, page)
     },
   })
   // Before the app has agreed, a connection that is half closed serves nothing.

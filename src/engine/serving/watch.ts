@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import type { Configuration } from '../../entities/configuration.js'
 import type { Logger } from '../../logger.js'
+import { outOfResources } from '../own-faults.js'
 import { ask, chooseProbe } from '../steps/health.js'
 import { type Failure, howItEnded } from './last-words.js'
 import { returnTraffic } from './return-traffic.js'
@@ -194,6 +195,7 @@ export class Watcher implements AsyncDisposable {
     // It served before: the engine, or the container, was started anew and its check has not found anything yet.
     if (probe.kind === 'image' && state.health === 'starting') return null
     const finding = await ask(probe, state, port, health.timeoutSeconds * 1000, signal)
+    if (!finding.asked) throw outOfResources(finding.why)
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
     if (!finding.hopeless && failures < UNHEALTHY_AFTER) return null

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
 import { DeployError, InfrastructureError } from '../errors.js'
+import { outOfResources } from '../own-faults.js'
 import { ask, chooseProbe, type Finding, type Probe } from './health.js'
 import { cleanLines } from '../logs/lines.js'
 import type { Tools, Work } from './context.js'
@@ -24,6 +25,7 @@ const LAST_LINES = 100
  *
  * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY: at once when it ended, was killed or restarted, or when its own
  * check gave up; else at the deadline. Carries its last lines, and the log what it listens on instead.
+ * @throws InfrastructureError OUT_OF_RESOURCES at the deadline, when this process could not always ask
  */
 export async function untilHealthy(
   work: Work,
@@ -38,14 +40,17 @@ export async function untilHealthy(
   let inspectedAt = performance.now()
   const probe = chooseProbe(health, state)
   let wellSince: number | null = null
+  let lacking: string | null = null
   for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, SLOWEST_PROBE_MS)) {
     const finding = await ask(probe, state, candidate.port, health.timeoutSeconds * 1000, signal)
+    if (!finding.asked) lacking = finding.why
     const now = performance.now()
     wellSince = finding.well ? (wellSince ?? now) : null
     if (wellSince !== null && now - wellSince >= stableMs && state.address !== null) return state.address
     if (finding.hopeless) throw await unhealthy(work, candidate, probe, finding, tools)
     if (now > deadline + (wellSince === null ? 0 : stableMs)) {
       await alive(work, candidate, tools, signal) // one that has just ended is told as that
+      if (lacking !== null) throw outOfResources(`the container could not be asked: ${lacking}`)
       throw await unhealthy(work, candidate, probe, finding, tools)
     }
     await sleep(wellSince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs), undefined, {

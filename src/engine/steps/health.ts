@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HealthConfiguration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerState, Docker } from '../docker/docker.js'
+import { isOwnFault } from '../own-faults.js'
 import { inOwnTime } from '../own-time.js'
 
 /** How an app is asked whether it is well, from outside its container. */
@@ -31,6 +32,8 @@ export function chooseProbe(health: HealthConfiguration, state: ContainerState):
 export interface Finding {
   readonly well: boolean
   readonly hopeless: boolean
+  /** False: this process lacked what it takes to ask, so nothing is known of the app. */
+  readonly asked: boolean
   readonly why: string
 }
 
@@ -44,28 +47,32 @@ export async function ask(
 ): Promise<Finding> {
   if (probe.kind === 'image') {
     const well = state.health === 'healthy'
-    return { well, hopeless: state.health === 'unhealthy', why: `its HEALTHCHECK says ${state.health}` }
+    return {
+      well,
+      hopeless: state.health === 'unhealthy',
+      asked: true,
+      why: `its HEALTHCHECK says ${state.health}`,
+    }
   }
-  if (state.address === null) return { well: false, hopeless: false, why: 'it has no address' }
+  if (state.address === null) return { well: false, hopeless: false, asked: true, why: 'it has no address' }
   signal.throwIfAborted()
   const why =
     probe.kind === 'tcp'
       ? await tryConnect(state.address, port, Math.min(timeoutMs, CONNECT_MS), signal)
       : await tryGet(state.address, port, probe.path, timeoutMs, signal)
   signal.throwIfAborted()
-  return { well: why === null, hopeless: false, why: why ?? '' }
+  if (why instanceof Error) return { well: false, hopeless: false, asked: false, why: why.message }
+  return { well: why === null, hopeless: false, asked: true, why: why ?? '' }
 }
 
+/** Of a probe: null is well, words say what is wrong with the app, an error what this process lacks. */
+type Answer = string | null | Error
+
 /** Null: something accepts connections there. */
-function tryConnect(
-  host: string,
-  port: number,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<string | null> {
+function tryConnect(host: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
-    const finish = (answer: string | null) => {
+    const finish = (answer: Answer) => {
       stopWaiting()
       signal.removeEventListener('abort', leave)
       socket.destroy()
@@ -76,7 +83,7 @@ function tryConnect(
     const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
     const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
     socket.once('connect', () => finish(null))
-    socket.once('error', () => finish(`nothing listens on port ${port}`))
+    socket.once('error', (error) => finish(isOwnFault(error) ? error : `nothing listens on port ${port}`))
   })
 }
 
@@ -87,11 +94,11 @@ function tryGet(
   path: string,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<string | null> {
+): Promise<Answer> {
   return new Promise((resolve) => {
     const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
     const asked = request({ host, port, path, headers, agent: false })
-    const finish = (answer: string | null) => {
+    const finish = (answer: Answer) => {
       stopWaiting()
       signal.removeEventListener('abort', leave)
       asked.destroy()
@@ -104,7 +111,9 @@ function tryGet(
     asked.once('response', ({ statusCode = 0 }) =>
       finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
     )
-    asked.once('error', () => finish(`nothing answers GET ${path} on port ${port}`))
+    asked.once('error', (error) =>
+      finish(isOwnFault(error) ? error : `nothing answers GET ${path} on port ${port}`),
+    )
     asked.end()
   })
 }
