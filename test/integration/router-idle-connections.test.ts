@@ -148,3 +148,18 @@ test('a connection that stays idle is closed by the router first', async () => {
   answer.resume()
   await until(() => app.sockets[0]?.closed)
 })
+
+test('a connection on which an answer takes longer than that is not closed', async () => {
+  await using opened = await openRawShop()
+  let answer: () => void = () => undefined
+  const app = await opened.listen((socket) => (answer = () => socket.write(OK)))
+  const agent = new AppAgent(20)
+  const asked = request({ port: app.port, host: '127.0.0.1', agent }).end()
+  const [socket] = (await once(asked, 'socket')) as [Socket]
+  await once(socket, 'timeout')
+  await until(5_000, () => app.received().endsWith('\r\n\r\n'))
+  answer()
+  const [{ statusCode }] = (await once(asked, 'response')) as [IncomingMessage]
+  assert.equal(statusCode, 200)
+  agent.destroy()
+})

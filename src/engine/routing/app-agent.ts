@@ -12,25 +12,20 @@ const IDLE_MS = 4_000
  * asked for, the rest of a body that was too long) ends it: it would be taken for the answer to the next request.
  */
 export class AppAgent extends Agent {
-  /** By connection: what ends it while it is idle. */
-  readonly #watching = new WeakMap<Socket, () => void>()
-
-  constructor(private readonly idleMs = IDLE_MS) {
-    super({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: 0 })
+  constructor(idleMs = IDLE_MS) {
+    // The time-out of an agent ends what is idle alone; an app may take as long for an answer as it likes.
+    super({ keepAlive: true, maxSockets: Infinity, keepAliveMsecs: 1_000, timeout: idleMs })
   }
 
   override keepSocketAlive(socket: Socket): boolean {
     // The types say that it returns nothing; Node.js keeps the connection where it returns true.
     if ((super.keepSocketAlive(socket) as unknown) !== true) return false
-    const end = () => void socket.destroy()
-    this.#watching.set(socket, end)
-    socket.on('data', end).on('end', end).setTimeout(this.idleMs, end)
+    socket.on('data', end).on('end', end)
     return true
   }
 
   override reuseSocket(socket: Socket, request: ClientRequest): void {
-    const end = this.#watching.get(socket)
-    if (end) socket.off('data', end).off('end', end).setTimeout(0, end)
+    socket.off('data', end).off('end', end)
     super.reuseSocket(socket, request)
   }
 
@@ -38,4 +33,9 @@ export class AppAgent extends Agent {
   closeIdle(): void {
     for (const socket of Object.values(this.freeSockets).flatMap((sockets) => sockets ?? [])) socket.destroy()
   }
+}
+
+/** One for all connections: each is watched and let go of as often as it is used. */
+function end(this: Socket): void {
+  this.destroy()
 }
