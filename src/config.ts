@@ -1,29 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { readRouting, type RouterChoice, type TraefikConfig } from './config-routing.js'
 import { type ConnectionLimits, type Env, SettingReader } from './setting-reader.js'
 
+export type { RouterChoice, TraefikConfig } from './config-routing.js'
 export { ConfigError, type ConnectionLimits, type Env } from './setting-reader.js'
 
 /** What a process of Longshore does: `api` answers requests, `worker` deploys and routes. */
 export type Role = 'api' | 'worker'
 export type BuilderChoice = 'auto' | 'buildkit' | 'classic'
-
-export type RouterChoice = 'builtin' | 'traefik' | 'traefik-labels' | 'off'
-
-/** How Traefik is told where requests go, and asked whether they do. */
-export interface TraefikConfig {
-  /** The folder that its file provider watches; set wherever ROUTER=traefik routes. */
-  readonly dir: string | null
-  /** Its entry point for HTTP; null: nobody asks whether a deployment is reached. */
-  readonly url: string | null
-  /** Its API; null: nobody asks whether it obeys. */
-  readonly api: string | null
-  readonly entryPoint: string
-  readonly tlsEntryPoint: string
-  /** Who gets certificates; null: no TLS. */
-  readonly certResolver: string | null
-}
 
 /** Base images of what is detected. `{version}` stands for the version that the repository asks for. */
 export interface BaseImages {
@@ -162,34 +148,6 @@ function readAddresses(read: SettingReader) {
     port,
     publicUrl: read.webAddress('PUBLIC_URL') ?? `http://${local}:${port}`,
     connections: read.connections('MAX_CONNECTIONS', 1024, 256),
-  }
-}
-
-function readRouting(read: SettingReader) {
-  const router = read.oneOf('ROUTER', ['builtin', 'traefik', 'traefik-labels', 'off'], 'builtin')
-  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
-  const traefik = readTraefik(read, router)
-  const behindTls = router === 'traefik' && traefik.certResolver !== null
-  return {
-    router,
-    routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
-    routerPort,
-    tlsDir: read.folder('TLS_DIR'),
-    routerTlsPort: read.integer('ROUTER_TLS_PORT', 8443, 1, 65_535),
-    routerConnections: read.connections('ROUTER_MAX_CONNECTIONS', 8192, 2048),
-    traefik,
-    publicPort: router === 'builtin' ? routerPort : behindTls ? 443 : 80,
-  }
-}
-
-function readTraefik(read: SettingReader, router: RouterChoice): TraefikConfig {
-  return {
-    dir: read.folder('TRAEFIK_DIR'),
-    url: read.address('TRAEFIK_URL') ?? (router === 'traefik' ? 'http://127.0.0.1:80' : null),
-    api: read.address('TRAEFIK_API'),
-    entryPoint: read.traefikName('TRAEFIK_ENTRYPOINT') ?? 'web',
-    tlsEntryPoint: read.traefikName('TRAEFIK_TLS_ENTRYPOINT') ?? 'websecure',
-    certResolver: read.traefikName('TRAEFIK_CERT_RESOLVER'),
   }
 }
 

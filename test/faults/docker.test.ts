@@ -256,6 +256,5 @@ async function pauseOf(scene: Scene, id: string, attempt: number): Promise<numbe
 
 /** Its build says something each second for longer than it may take. */
 function talkative(): Record<string, string> {
-  const words = Array.from({ length: 12 }, (_, index) => `echo "still at it: ${index + 1}"; sleep 1`)
-  return webApp('talkative', [words.join('; ')])
+  return webApp('talkative', [Array(12).fill('echo "still at it"; sleep 1').join('; ')])
 }

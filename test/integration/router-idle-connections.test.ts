@@ -157,7 +157,7 @@ test('a connection on which an answer takes longer than that is not closed', asy
   const asked = request({ port: app.port, host: '127.0.0.1', agent }).end()
   const [socket] = (await once(asked, 'socket')) as [Socket]
   await once(socket, 'timeout')
-  await until(5_000, () => app.received().endsWith('\r\n\r\n'))
+  await until(() => app.received().endsWith('\r\n\r\n'))
   answer()
   const [{ statusCode }] = (await once(asked, 'response')) as [IncomingMessage]
   assert.equal(statusCode, 200)

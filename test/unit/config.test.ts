@@ -237,9 +237,8 @@ describe('the settings', () => {
       assert.equal(readConfig({ MASTER_KEY: text }).masterKey, text)
     }
     const wrong = ['a'.repeat(63), 'a'.repeat(65), 'g'.repeat(64), Buffer.alloc(31).toString('base64')]
-    for (const text of wrong) {
+    for (const text of wrong)
       assert.deepEqual(namesOf(problemsOf({ MASTER_KEY: text })), ['MASTER_KEY'], text)
-    }
   })
 
   test('take the key before only beside the one that takes its place', () => {
