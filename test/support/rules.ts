@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { checkAppName, checkDomain, containerName, stageHost } from '../../src/engine/names.js'
 import { containerLabels } from '../../src/engine/routing/labels.js'
 import type { StageRoutes } from '../../src/engine/routing/table.js'
-import { dynamicFile } from '../../src/engine/routing/traefik-dynamic.js'
+import { dynamicFile, epochHost } from '../../src/engine/routing/traefik-dynamic.js'
 
 const OWN = { baseDomain: 'localhost', publicUrl: 'https://deploy.example.com' }
 
@@ -189,6 +189,7 @@ function checkFile(file: string, stage: StageRoutes): void {
   const { http } = JSON.parse(rest.join('\n')) as { http: { routers: Record<string, { rule: string }> } }
   const hosts = new Set([
     ...stage.hosts,
+    epochHost(stage),
     ...stage.redirects.keys(),
     ...stage.deployments.map(({ host }) => host),
   ])
