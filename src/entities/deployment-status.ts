@@ -17,7 +17,7 @@ export enum DeploymentStatus {
   RUNNING = 'RUNNING',
   /** Served once; a newer one took over, or its stage was stopped. Any worker drains and removes what ran; it may serve again. */
   RETIRED = 'RETIRED',
-  /** Ended by an error that `error_code` names. The version that served goes on serving; a crash changes nothing any more. */
+  /** Ended by an error that `error_code` names. The version that served goes on serving, if there is one; a crash changes nothing any more. */
   FAILED = 'FAILED',
   /** Ended because somebody asked for it before traffic had moved. Where its worker crashes first, any other ends it so. */
   CANCELLED = 'CANCELLED',

@@ -33,6 +33,8 @@ const STEPS = [
 ]
 /** Of sending traffic back to the version before. */
 const RETURN_STEPS = ['wake', 'return', 'drain-failed']
+/** Of ending a first version that fails: faults/first-version.test.ts. */
+const FAIL_STEPS = ['fail']
 /** From here on the new version serves already when the process dies. */
 const POINTS = STEPS.flatMap((name) => [`before:${name}`, `after:${name}`])
 const SERVES = POINTS.slice(POINTS.indexOf('after:switch')).concat('after:route')
@@ -64,7 +66,7 @@ test('the points at which a process is killed are all that the sources have', ()
     ...names.map(([, name = '']) => name).filter((name) => !name.startsWith('enter-')),
     ...entered.map(([, status = '']) => `enter-${status.toLowerCase()}`),
   ]
-  assert.deepEqual([...new Set(found)].sort(), [...STEPS, ...RETURN_STEPS].sort())
+  assert.deepEqual([...new Set(found)].sort(), [...STEPS, ...RETURN_STEPS, ...FAIL_STEPS].sort())
 })
 
 describe('a worker that dies at', { concurrency: true }, () => {

@@ -113,8 +113,9 @@ export class Invariants {
   ): Promise<Map<string, { current: string; target: Target | null }>> {
     const routes = await readRoutes(this.database, 'localhost')
     const targets = new Map<string, { current: string; target: Target | null }>()
-    for (const { id, current, stopped, deleted } of stages) {
-      if (current === null || stopped || deleted) continue
+    for (const { id, current, status, stopped, deleted } of stages) {
+      // A first version that failed has left nothing that serves.
+      if (current === null || stopped || deleted || status === DeploymentStatus.FAILED) continue
       const target = routes.find(({ stageId }) => stageId === id)?.current ?? null
       targets.set(id, { current: target?.deploymentId ?? current, target })
     }

@@ -62,7 +62,7 @@ function checkHistory(row: LawRow): void {
   const ends = events.filter((event) => !UNSETTLED.includes(event)).join()
   assert.match(
     ends,
-    /^((RUNNING(,RETIRED,RUNNING)*(,RETIRED|,ROLLED_BACK)?)|FAILED|CANCELLED|SUPERSEDED|)$/,
+    /^((RUNNING(,RETIRED,RUNNING)*(,RETIRED|,ROLLED_BACK|,FAILED)?)|FAILED|CANCELLED|SUPERSEDED|)$/,
     `${id} ended ${ends}`,
   )
   const expected = Array.from({ length: row.last_seq }, (_, index) => index + 1)

@@ -32,7 +32,7 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   const failed = await scene.deploy(app)
   await until(() => dying.child.signalCode === 'SIGKILL')
   const tools = await toolsOf(scene)
-  const failure = { why: 'it failed', container: `steady-${failed}`, exitCode: null }
+  const failure = { code: 'EXITED' as const, why: 'it failed', container: `steady-${failed}`, exitCode: null }
   const back = () => returnTraffic(failed, failure, partsOf(scene, tools), new AbortController().signal)
   return {
     ...{ before, failed, tools, back },

@@ -219,6 +219,7 @@ function stageOf(one: Input, app: string, domains: readonly string[]): StageRout
     redirects: new Map(domains.map((host) => [`www.${host}`, one.to] as const)),
     current: target,
     starting: [],
+    failed: [],
     deployments: [{ host: `${containerName(app, one.id)}.${one.base}`, target }],
   }
 }

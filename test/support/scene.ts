@@ -201,6 +201,7 @@ export interface DeploymentRow extends pg.QueryResultRow {
   readonly epoch: number
   readonly error_code: string | null
   readonly error_message: string | null
+  readonly error_exit_code: number | null
   readonly error_last_lines: string[] | null
   readonly addresses: string[] | null
   readonly image_id: string | null

@@ -12,6 +12,7 @@ export const STAGE: StageRoutes = {
   redirects: new Map([['www.shop.example', 'shop.example']]),
   current: { deploymentId: 'new1', addresses: ['10.0.0.2', '10.0.0.3'], port: 3000 },
   starting: [],
+  failed: [],
   deployments: [
     { host: 'shop-old1.test.example', target: { deploymentId: 'old1', addresses: ['10.0.0.1'], port: 80 } },
   ],

@@ -47,7 +47,7 @@ describe('the last words of a version that failed', () => {
     const variables = [{ key: 'KEY', valueEncrypted: seal('KEY'), buildSecret: false }]
     return { stageId: 'stage', configuration: { variables } } as unknown as Deployment
   }
-  const failure = { why: 'it ended', container: 'web', exitCode: 3 }
+  const failure = { code: 'EXITED' as const, why: 'it ended', container: 'web', exitCode: 3 }
   const lines = (lastLines: Docker['lastLines'], box = secrets) =>
     lastWords(failure, deploymentOf(box), docker({ lastLines }), secrets)
   const said = () => Promise.resolve([`key=${secret}`, '\x1b]0;title\x07good\x00bye'])

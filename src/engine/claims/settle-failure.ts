@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
-import { DeploymentStatus } from '../../entities/deployment-status.js'
+import { DeploymentStatus, isSettled } from '../../entities/deployment-status.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { Logger } from '../../logger.js'
 import {
@@ -100,7 +100,8 @@ async function overruled(manager: Queryable, { deployment, claim, reason }: Stop
     'SELECT status, cancel_requested_at FROM deployment WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE',
     [claim.deploymentId, claim.epoch],
   )
-  if (!row) throw new LostClaimError(claim.deploymentId)
+  // Settled: the commit of its switch was not answered, and it serves.
+  if (!row || isSettled(row.status)) throw new LostClaimError(claim.deploymentId)
   if (row.cancel_requested_at && isRetried(reason, deployment)) return new CancelledError('cancelled')
   // It was too far to make way when it heard of it: back in the queue, the claim of the newer one ends it.
   const isTooFar = !NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)

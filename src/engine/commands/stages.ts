@@ -108,10 +108,15 @@ export class StageCommands {
     return stage
   }
 
-  /** Serves again what served when the stage was stopped; a stage that is not stopped is left as it is. */
+  /**
+   * Serves again what served when the stage was stopped; a stage that is not stopped is left as it is.
+   *
+   * @throws CommandError CONFLICT where nothing has run, or what ran has failed
+   */
   async start(id: string): Promise<Stage> {
     const stage = await this.parts.database.transaction(async (manager) => {
       const found = await lockStage(manager, id)
+      if (await isFailed(manager, found)) throw new CommandError('CONFLICT', HAS_FAILED, 'id')
       if (!found.stopped) return found
       if (!found.currentDeploymentId) throw new CommandError('CONFLICT', NEVER_RAN, 'id')
       await manager.update(Stage, { id }, { stopped: false })
@@ -127,7 +132,10 @@ export class StageCommands {
       await shareKey(manager)
       const found = await lockStage(manager, id)
       const serving = await manager.findOneBy(Deployment, { stageId: id, status: DeploymentStatus.RUNNING })
-      if (!serving) throw new CommandError('CONFLICT', found.stopped ? STOPPED : NEVER_RAN, 'id')
+      if (!serving) {
+        const failed = await isFailed(manager, found)
+        throw new CommandError('CONFLICT', failed ? HAS_FAILED : found.stopped ? STOPPED : NEVER_RAN, 'id')
+      }
       const deployment = await enqueue(
         manager,
         found,
@@ -147,6 +155,14 @@ export class StageCommands {
   }
 }
 
+/** It failed when nothing had served before it: there is nothing to start. */
+function isFailed(manager: EntityManager, { currentDeploymentId: id }: Stage): Promise<boolean> {
+  return id === null
+    ? Promise.resolve(false)
+    : manager.existsBy(Deployment, { id, status: DeploymentStatus.FAILED })
+}
+
+const HAS_FAILED = 'its version has failed: deploy another one, or roll back to one that served'
 const NEVER_RAN = 'nothing has run in this stage yet: deploy first'
 const STOPPED = 'the stage is stopped: start it'
 

@@ -16,11 +16,12 @@ import { errorPage, MARK, redirect } from './error-page.js'
 import type { Way } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
+import { hostsOf, NOTHING } from './hosts.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
 import { OwnRequests } from './own-requests.js'
 import type { Router, Switch, Trial } from './router.js'
-import { readRoutes, type StageRoutes, type Target } from './table.js'
+import { readRoutes } from './table.js'
 import { Turns } from './turns.js'
 import { type Handshake, upgrade } from './upgrade.js'
 
@@ -36,15 +37,6 @@ export interface BuiltinRouterOptions {
 
 /** A lost wake-up is made up for after this; changed certificates are seen. */
 const POLL_MS = 5_000
-
-interface Hosts {
-  readonly targets: ReadonlyMap<string, Target>
-  readonly starting: ReadonlySet<string>
-  readonly redirects: ReadonlyMap<string, string>
-  readonly current: ReadonlyMap<string, { readonly deploymentId: string | null; readonly epoch: number }>
-}
-
-const NOTHING: Hosts = { targets: new Map(), starting: new Set(), redirects: new Map(), current: new Map() }
 
 /**
  * The reverse proxy in the process: HTTP and WebSocket, streaming both ways, host by host as the routing table says.
@@ -210,7 +202,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       }
       return { target, targetNow, ...shared }
     }
-    if (location === null) errorPage(incoming, response, this.#hosts.starting.has(host) ? 503 : 404)
+    if (location === null) errorPage(incoming, response, this.#hosts.pages.get(host) ?? 404)
     else redirect(incoming, response, location)
     return null
   }
@@ -236,20 +228,6 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     const port = secure && !isSecure(incoming) ? ofTls : asked
     return `${secure ? 'https' : 'http'}://${host}${port}${incoming.url ?? '/'}`
   }
-}
-
-function hostsOf(stages: readonly StageRoutes[]): Hosts {
-  const targets = new Map<string, Target>()
-  const starting = new Set(stages.flatMap((stage) => stage.starting))
-  const redirects = new Map<string, string>()
-  const current = new Map<string, { deploymentId: string | null; epoch: number }>()
-  for (const stage of stages) {
-    for (const { host, target } of stage.deployments) targets.set(host, target)
-    if (stage.current) for (const host of stage.hosts) targets.set(host, stage.current)
-    for (const [host, to] of stage.redirects) redirects.set(host, to)
-    current.set(stage.stageId, { deploymentId: stage.current?.deploymentId ?? null, epoch: stage.routeEpoch })
-  }
-  return { targets, starting, redirects, current }
 }
 
 /** Without port and final dot, in lower case. */

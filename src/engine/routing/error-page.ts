@@ -1,9 +1,6 @@
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { announceEnd, endAfterRequest } from './early-end.js'
 
-/** Which page; `busy`: this server lacks what it needs to ask the app. */
-export type Page = 400 | 404 | 502 | 503 | 'busy'
-
 const TEXTS = {
   400: ['Not a request', 'No app could be asked this.'],
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
@@ -16,7 +13,14 @@ const TEXTS = {
     'It is deployed, and answers here when its containers run. Try again shortly.',
   ],
   busy: ['The server is at its limit', 'The app was not asked. Try again shortly.'],
-} as const satisfies Record<Page, readonly [string, string]>
+  failed: [
+    'The app has failed',
+    'Its first version ended after it had been deployed, and was stopped. Its deployment says why; deploy it again.',
+  ],
+} as const
+
+/** Which page: a status, or one of the pages of 503; `busy`: this server lacks what it needs to ask the app. */
+export type Page = keyof typeof TEXTS
 
 /** Tells the router's own answers from those of apps. */
 export const MARK = 'x-longshore-router'
@@ -29,7 +33,7 @@ export function isErrorPage(headers: IncomingHttpHeaders): boolean {
 export function errorPage(incoming: IncomingMessage, response: ServerResponse, page: Page): void {
   const host = incoming.headers.host ?? ''
   const [title, text] = TEXTS[page]
-  const status = page === 'busy' ? 503 : page
+  const status = page === 'busy' || page === 'failed' ? 503 : page
   const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${status} ${title}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;color:#1c2b33;background:#f4f7f8;display:grid;place-items:center;

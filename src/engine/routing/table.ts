@@ -24,6 +24,8 @@ export interface StageRoutes {
   readonly current: Target | null
   /** Hosts of what has the stage's traffic while its containers are being started. */
   readonly starting: readonly string[]
+  /** Hosts of what had the stage's traffic, and failed when nothing had served before it. */
+  readonly failed: readonly string[]
   /** Each deployment's own host, while its containers run. */
   readonly deployments: readonly { readonly host: string; readonly target: Target }[]
 }
@@ -35,6 +37,7 @@ interface Row {
   route_epoch: string
   current_deployment_id: string | null
   starting: boolean
+  failed: boolean
   domains: string[]
   targets: Target[]
 }
@@ -43,6 +46,8 @@ const ROWS = `
   SELECT s.id, a.name AS app, s.name AS stage, s.route_epoch, s.current_deployment_id,
          EXISTS (SELECT 1 FROM deployment d WHERE d.id = s.current_deployment_id AND d.addresses IS NULL
                     AND d.status IN ('RUNNING', 'RETIRED') AND NOT s.stopped) AS starting,
+         EXISTS (SELECT 1 FROM deployment d WHERE d.id = s.current_deployment_id AND d.status = 'FAILED'
+                    AND NOT s.stopped) AS failed,
          ARRAY(SELECT host FROM domain WHERE stage_id = s.id ORDER BY host) AS domains,
          (SELECT coalesce(json_agg(json_build_object('deploymentId', d.id, 'addresses', d.addresses, 'port', d.port)), '[]')
             FROM deployment d WHERE d.stage_id = s.id AND d.addresses IS NOT NULL
@@ -60,6 +65,7 @@ export async function readRoutes(database: Queryable, baseDomain: string): Promi
   const owned = new Set(rows.flatMap((row) => row.domains))
   return rows.map((row) => {
     const hosts = [stageHost(row.app, row.stage, baseDomain), ...row.domains]
+    const currentHosts = () => [...hosts, hostOf(row.current_deployment_id ?? '')]
     const hostOf = (deploymentId: string) => `${containerName(row.app, deploymentId)}.${baseDomain}`
     return {
       stageId: row.id,
@@ -69,7 +75,8 @@ export async function readRoutes(database: Queryable, baseDomain: string): Promi
       hosts,
       redirects: redirectsOf(row.domains, owned),
       current: row.targets.find(({ deploymentId }) => deploymentId === row.current_deployment_id) ?? null,
-      starting: row.starting ? [...hosts, hostOf(row.current_deployment_id ?? '')] : [],
+      starting: row.starting ? currentHosts() : [],
+      failed: row.failed ? currentHosts() : [],
       deployments: row.targets.map((target) => ({ host: hostOf(target.deploymentId), target })),
     }
   })

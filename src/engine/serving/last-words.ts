@@ -9,6 +9,7 @@ import { openConfiguration } from '../secrets/variables.js'
 
 /** Why a version that serves fails. */
 export interface Failure {
+  readonly code: 'EXITED' | 'OUT_OF_MEMORY' | 'UNHEALTHY' | 'ROUTER_UNREACHABLE'
   readonly why: string
   /** Which of its containers shows it; null: the fault is not in a container. */
   readonly container: string | null
@@ -26,10 +27,11 @@ const LINES_MS = 5_000
 export async function howItEnded(container: string, state: ContainerState, docker: Docker): Promise<Failure> {
   const end = state.running ? await soon(docker.lastEnd(container), CODE_MS, null) : state
   const exitCode = end?.exitCode ?? null
-  const failure = (why: string) => ({ why, container, exitCode })
-  if (state.outOfMemory || end?.outOfMemory) return failure('it used more memory than its limit (OOM)')
-  const code = `exit code ${exitCode ?? 'unknown'}`
-  return failure(state.restarts > 0 ? `it ended and was started again (${code})` : `it ended with ${code}`)
+  if (state.outOfMemory || end?.outOfMemory)
+    return { code: 'OUT_OF_MEMORY', why: 'it used more memory than its limit (OOM)', container, exitCode }
+  const ended = `exit code ${exitCode ?? 'unknown'}`
+  const why = state.restarts > 0 ? `it ended and was started again (${ended})` : `it ended with ${ended}`
+  return { code: 'EXITED', why, container, exitCode }
 }
 
 /**

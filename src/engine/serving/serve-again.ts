@@ -10,7 +10,7 @@ import type { SecretBox } from '../secrets/secrets.js'
 import { NOW, transitionUnannounced } from '../states.js'
 import { announceSwitch } from '../steps/announce.js'
 import type { Tools } from '../steps/context.js'
-import { pointStageTo } from '../steps/route.js'
+import { pointStageTo, watchFromNow } from '../steps/route.js'
 import { requestsOf, run, type Sleeper, wake } from './wake.js'
 
 interface Parts {
@@ -84,9 +84,11 @@ async function record(
     if (rows.length === 0) return false
     if (deployment.status === DeploymentStatus.RETIRED) {
       const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-      const patch = { finished_at: null, drain_until: null, live_at: NOW }
+      // Watched as a first version is: what it once replaced is not what it gives way to.
+      const patch = { finished_at: null, drain_until: null, live_at: NOW, replaced_id: null }
       await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, 'the stage was started', patch)
       await pointStageTo(manager, deployment.stageId, deployment.id, tools.settings.confirmMs)
+      await watchFromNow(manager, deployment.id, tools.settings.watchMs)
     }
     await manager.update(Deployment, { id: deployment.id, status: DeploymentStatus.RUNNING }, { addresses })
     return true

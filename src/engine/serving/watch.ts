@@ -4,6 +4,7 @@ import type { Logger } from '../../logger.js'
 import { outOfResources } from '../own-faults.js'
 import { ask, chooseProbe } from '../steps/health.js'
 import { type Failure, howItEnded } from './last-words.js'
+import { failServing } from './fail-serving.js'
 import { returnTraffic } from './return-traffic.js'
 import { Rounds } from '../wakeups/rounds.js'
 import type { SecretBox } from '../secrets/secrets.js'
@@ -20,6 +21,7 @@ const LONGEST_REST_MS = 60_000
 
 /** No container of it failed: its last lines would tell nothing. */
 const UNCONFIRMED: Failure = {
+  code: 'ROUTER_UNREACHABLE',
   why: 'the router does not send traffic to it',
   container: null,
   exitCode: null,
@@ -52,7 +54,7 @@ const WATCHED = `
 
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
- * becomes unhealthy loses the traffic to the version before it. The time ends with a look that finds it well: also after
+ * becomes unhealthy loses the traffic to the version before it; where none has served before it ends FAILED. The time ends with a look that finds it well: also after
  * nobody was there to watch. Then what was kept for a return goes. Every worker watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
@@ -128,18 +130,17 @@ export class Watcher implements AsyncDisposable {
     if (isOver && !goesOn) await this.#end(one)
   }
 
-  /** False: there is nothing to go back to. */
-  async #return({ id }: Watched, failure: Failure): Promise<boolean> {
+  /** False: there is nothing to go back to, and no container that fails. */
+  async #return({ id, replacedId }: Watched, failure: Failure): Promise<boolean> {
     const stuck = this.#stuck.get(id)
     if (stuck?.why !== failure.why)
       this.logger.warn('a new version fails', { deployment: id, why: failure.why })
     const { database, tools, secrets, logger } = this
-    const goesBack = await returnTraffic(
-      id,
-      failure,
-      { database, tools, secrets, logger },
-      this.#stopping.signal,
-    )
+    const parts = { database, tools, secrets, logger }
+    const isFirst = replacedId === null && failure.container !== null
+    const goesBack = isFirst
+      ? await failServing(id, failure, parts)
+      : await returnTraffic(id, failure, parts, this.#stopping.signal)
     const restMs = Math.min((stuck?.restMs ?? EVERY_MS) * 2, LONGEST_REST_MS)
     if (goesBack) this.#stuck.delete(id)
     else this.#stuck.set(id, { why: failure.why, restMs, until: performance.now() + restMs })
@@ -199,7 +200,7 @@ export class Watcher implements AsyncDisposable {
     const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
     if (!finding.hopeless && failures < UNHEALTHY_AFTER) return null
-    return { why: `it became unhealthy: ${finding.why}`, container: name, exitCode: null }
+    return { code: 'UNHEALTHY', why: `it became unhealthy: ${finding.why}`, container: name, exitCode: null }
   }
 
   async #end({ id, stageId }: Watched): Promise<void> {

@@ -104,9 +104,9 @@ async function switchTraffic(
   await pointStageTo(manager, stage.id, deployment.id, tools.settings.confirmMs)
   await appendRemainder(manager, claim, remainder)
   await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, `Running at ${url}`, { live_at: NOW })
-  // By the database's clock, as everything that other processes go by.
-  const watched = `UPDATE deployment SET replaced_id = $2, watch_until = now() + make_interval(secs => $3) WHERE id = $1`
-  await manager.query(watched, [deployment.id, old?.deploymentId ?? null, tools.settings.watchMs / 1000])
+  const replaced = 'UPDATE deployment SET replaced_id = $2 WHERE id = $1'
+  await manager.query(replaced, [deployment.id, old?.deploymentId ?? null])
+  await watchFromNow(manager, deployment.id, tools.settings.watchMs)
   return old
 }
 
@@ -129,6 +129,12 @@ async function appendRemainder(manager: Queryable, claim: Claim, remainder: LogR
   const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes }
   if ((await appendChunks(manager, claim.deploymentId, chunks, options)) === null)
     throw new LostClaimError(claim.deploymentId)
+}
+
+/** By the database's clock, as everything that other processes go by. */
+export async function watchFromNow(manager: Queryable, deploymentId: string, watchMs: number): Promise<void> {
+  const sql = 'UPDATE deployment SET watch_until = now() + make_interval(secs => $2) WHERE id = $1'
+  await manager.query(sql, [deploymentId, watchMs / 1000])
 }
 
 /**
