@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
+import { WorkerAbsence } from './engine/claims/worker-absence.js'
 import { Commands } from './engine/commands.js'
 import { Queries } from './engine/queries.js'
 import { fitted } from './engine/routing/connection-limits.js'
@@ -29,9 +30,11 @@ export async function startApi(core: Core): Promise<StartedApi> {
   const opened = new Disposal()
   try {
     const isToken = createTokenCheck(await adminToken(core))
+    const absence = opened.use(new WorkerAbsence(database, wakeups, logger))
+    absence.start()
     const connections = fitted(config.connections, 'API', logger)
     const schema = await buildSchema(logger)
-    const server = await createServer({ parts, schema, isToken, logger, connections })
+    const server = await createServer({ parts, schema, isToken, logger, connections, absence })
     opened.use(server)
     const url = await server.listen(config.host, config.port)
     return { url, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }

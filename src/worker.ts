@@ -50,9 +50,7 @@ export async function startWorker(
     await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
     const tools = createTools(core, docker, router, failpoint)
-    const presence = opened.use(
-      new Presence({ ...core, docker: tools.docker }, config.workerId, router.name),
-    )
+    const presence = opened.use(new Presence({ ...core, docker: tools.docker }, config.workerId, router.name))
     await presence.start()
     for (const repeated of [
       new Recoverer(database, tools, logger),

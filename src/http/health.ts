@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { DataSource } from 'typeorm'
+import { WORKER_SECONDS } from '../engine/claims/worker-absence.js'
 import { ENGINE_PROBLEMS } from '../engine/docker/engine-error.js'
 import type { Logger } from '../logger.js'
 import type { ServerParts } from './server-parts.js'
 
-/** A database or a worker that says nothing for this long counts as away. */
+/** A database that says nothing for this long counts as away. */
 const DATABASE_MS = 2_000
-const WORKER_SECONDS = 15
 
 interface State {
   readonly status: 'ok' | 'down' | 'unknown'
@@ -21,11 +21,15 @@ interface DockerState extends State {
  * GET /health: process, database and Docker, each with its state. GET /ready: whether requests can be answered. Both are
  * open, so that they say nothing of a driver's: addresses, names and paths are in the log.
  */
-export function serveHealth(app: FastifyInstance, { parts: { queries }, logger }: ServerParts): void {
+export function serveHealth(
+  app: FastifyInstance,
+  { parts: { queries }, logger, absence }: ServerParts,
+): void {
   const report = reportOnce(logger)
   app.get('/health', { config: { open: true } }, async (_request, reply) => {
     const database = await databaseState(queries.database, report)
-    const docker = database.status === 'ok' ? await dockerState(queries.database, report) : UNKNOWN
+    const docker =
+      database.status === 'ok' ? await dockerState(queries.database, report, absence.message) : UNKNOWN
     const status = database.status !== 'ok' ? 'down' : docker.status === 'ok' ? 'ok' : 'degraded'
     const process = { status: 'ok', message: null, uptime_seconds: Math.round(globalThis.process.uptime()) }
     return reply.code(status === 'down' ? 503 : 200).send({ status, process, database, docker })
@@ -73,14 +77,19 @@ async function databaseState(database: DataSource, report: Report): Promise<Stat
 }
 
 /** What the workers last saw: the API role itself has no Docker client. */
-async function dockerState(database: DataSource, report: Report): Promise<DockerState> {
+async function dockerState(
+  database: DataSource,
+  report: Report,
+  absence: string | null,
+): Promise<DockerState> {
   const rows = await database.query<{ docker_error: string | null; docker_version: string | null }[]>(
     `SELECT docker_error, docker_version FROM worker WHERE seen_at > now() - make_interval(secs => $1)
       ORDER BY docker_error IS NOT NULL, seen_at DESC LIMIT 1`,
     [WORKER_SECONDS],
   )
   const [worker] = rows
-  if (!worker) return { status: 'unknown', message: 'no worker runs: deployments wait', version: null }
+  if (!worker)
+    return { status: 'unknown', message: `${absence ?? 'no worker runs'}: deployments wait`, version: null }
   report('the Docker engine', worker.docker_error)
   if (worker.docker_error !== null)
     return { status: 'down', message: dockerDown(worker.docker_error), version: null }

@@ -11,4 +11,6 @@ export interface ServerParts {
   readonly isToken: TokenCheck
   readonly logger: Logger
   readonly connections: ConnectionLimits
+  /** Whether a worker lives. */
+  readonly absence: { readonly message: string | null }
 }

@@ -7,7 +7,6 @@ import { type AppUnderTest, Scene } from '../support/scene.js'
 import { fetchHost, until } from '../support/server.js'
 
 const WATCHED = { WATCH_SECONDS: '600' }
-const SOON_MS = 30_000
 
 /** It ended as its container did, its containers are gone, and its hosts say so. */
 async function hasFailed(scene: Scene, app: AppUnderTest, id: string, code = 3): Promise<void> {

@@ -32,7 +32,7 @@ test('WebSockets of strangers are limited, and cut when they do not show the tok
   const schema = await buildSchema(logger)
   const connections = { total: 100, perAddress: MOST }
   await using server = await createServer({
-    ...{ parts, schema, logger, connections },
+    ...{ parts, schema, logger, connections, absence: { message: null } },
     isToken: createTokenCheck(TOKEN),
   })
   const port = Number(new URL(await server.listen('127.0.0.1', 0)).port)

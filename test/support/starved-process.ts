@@ -45,7 +45,11 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
   },
 
   async docker() {
-    const docker = new Dockerode({ ...readConfig({}), dockerHost: 'unix:///var/run/docker.sock', onUnlimited: () => undefined })
+    const docker = new Dockerode({
+      ...readConfig({}),
+      dockerHost: 'unix:///var/run/docker.sock',
+      onUnlimited: () => undefined,
+    })
     const feed = starve()
     const error = await docker.ping().then(() => null, codeOf)
     feed()

@@ -255,7 +255,5 @@ describe('the settings', () => {
     }
   })
 
-  test('cannot be changed afterwards', () => {
-    assert.ok(Object.isFrozen(readConfig({})))
-  })
+  test('cannot be changed afterwards', () => assert.ok(Object.isFrozen(readConfig({}))))
 })

@@ -132,16 +132,23 @@ export function announceSettled(wakeups: Wakeups, deploymentId: string): void {
 /**
  * Says once, in the log of each waiting deployment, what it waits for. One that somebody is claiming or cancelling is
  * passed over: to wait for it while others are locked could be to wait for a claim that waits for those.
+ *
+ * @param known how a reason begins that says the same
  */
-export async function sayWaiting(database: DataSource, wakeups: Wakeups, reason: string): Promise<void> {
+export async function sayWaiting(
+  database: DataSource,
+  wakeups: Wakeups,
+  reason: string,
+  known = reason,
+): Promise<void> {
   const ids = await database.transaction(async (manager) => {
     const [rows] = await manager.query<[{ id: string; epoch: number }[], number]>(
       `WITH waiting AS (
-         SELECT id FROM deployment WHERE status = 'PENDING' AND waiting_for IS DISTINCT FROM $1
+         SELECT id FROM deployment WHERE status = 'PENDING' AND NOT starts_with(coalesce(waiting_for, ''), $2)
           FOR NO KEY UPDATE SKIP LOCKED
        )
        UPDATE deployment d SET waiting_for = $1 FROM waiting WHERE d.id = waiting.id RETURNING d.id, d.epoch`,
-      [reason],
+      [reason, known],
     )
     for (const { id, epoch } of rows) {
       const claim = { deploymentId: id, epoch }

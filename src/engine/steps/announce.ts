@@ -2,12 +2,11 @@ import { bounded } from '../docker/calls.js'
 import type { Queryable } from '../logs/store.js'
 import type { Switch } from '../routing/router.js'
 import { announceSettled } from '../claims/queue.js'
+import { WORKER_SECONDS } from '../claims/worker-absence.js'
 import { announceHeld } from '../states.js'
 import { step, type Tools } from './context.js'
 
 const TELL_MS = 1_000
-/** A router that has not been heard of for so long has ended without a word. */
-const ROUTER_SECONDS = 15
 /** A version that the routers do not follow to loses its traffic first, where there is one to go back to. */
 const RETURN_SECONDS = 5
 
@@ -21,7 +20,7 @@ const UNCONFIRMED = `
 /** Of the stage $1: whether a router has not followed, the one of this process ($2) or one that was heard of lately. */
 const WAITS = `
   SELECT EXISTS (
-           SELECT 1 FROM (SELECT router FROM worker WHERE seen_at > now() - make_interval(secs => ${ROUTER_SECONDS})
+           SELECT 1 FROM (SELECT router FROM worker WHERE seen_at > now() - make_interval(secs => ${WORKER_SECONDS})
                            UNION SELECT $2) r
             WHERE r.router IS NOT NULL AND NOT EXISTS
               (SELECT 1 FROM route_confirmation c
