@@ -86,7 +86,7 @@ const FROM_CLAIM_TO_SWITCH: Readonly<Record<string, LostAnswer>> = {
     fetches: 1,
   },
   'a line of the log': { statement: /UPDATE log_stream\s+SET last_seq = last_seq \+ \$3/, attempts: 1 },
-  'a change of status': { statement: /WITH old AS \(SELECT id, status FROM deployment/, attempts: 2 },
+  'a change of status': { statement: /WITH old AS \(\s*SELECT id, status FROM deployment/, attempts: 2 },
   'the switch': { statement: /\bCOMMIT\b/, after: /route_epoch = route_epoch \+ 1/, attempts: 1 },
 }
 
