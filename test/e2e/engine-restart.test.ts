@@ -65,8 +65,13 @@ describe('a Docker engine that is killed', { skip: cannotStartDaemon() }, () => 
     assert.equal(daemon.docker('ps', '-aq', '--filter', 'name=steady-').split('\n').length, 1)
   })
 
+  /** Empty: there is none, or no such container while it is made again. */
   function addressOf(name: string): string {
-    return daemon.docker('inspect', '--format', '{{.NetworkSettings.Networks.longshore.IPAddress}}', name)
+    try {
+      return daemon.docker('inspect', '--format', '{{.NetworkSettings.Networks.longshore.IPAddress}}', name)
+    } catch {
+      return ''
+    }
   }
 
   async function ask(host: string): Promise<string> {

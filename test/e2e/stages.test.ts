@@ -140,12 +140,14 @@ describe('stages', () => {
     for (const name of others) assert.deepEqual(await limitsOf(name), [512 * MIB, 1e9, 512])
 
     await graphql(port, 'mutation ($id: ID!) { deleteStage(id: $id) }', { id })
-    assert.equal((await installation.fetch(host)).status, 404)
+    await until(async () => (await installation.fetch(host)).status === 404)
     const rows = `SELECT id FROM deployment WHERE stage_id = $1 UNION ALL SELECT host FROM domain WHERE stage_id = $1
       UNION ALL SELECT deployment_id FROM log_stream WHERE deployment_id = ANY($2)`
     assert.deepEqual(await onDatabase(installation.database.url, rows, [id, [sick, beta]]), [])
     await until(async () => !(await containers()).some((name) => ofBeta.includes(name)))
     await graphql(port, ADD, { id: await stageOf(port, appId) })
+    // The router hears of it when it is committed.
+    await until(async () => (await installation.fetch(host)).status === 200)
     assert.equal((await installation.fetch(host)).body, (await installation.fetch('staged.localhost')).body)
     // Images go with the next round of housekeeping; a worker begins with one.
     const images = async () => (await installation.images()).filter((name) => name.includes(beta))

@@ -121,20 +121,20 @@ describe('a switch of traffic', () => {
     assert.equal((await fetchHost(shop.router.port(), `shop-${old}.test.example`)).body, 'old')
   })
 
-  test('an app that was deleted or whose stage was stopped is not served any more', async () => {
+  test('an app that was deleted or has failed, or whose stage was stopped, is not served any more', async () => {
     await using shop = await openShop()
     const id = await shop.add((_incoming, response) => response.end('here'))
     await shop.switchTo(id)
     await shop.router.apply()
     assert.equal(await shop.get(), 'here')
-    for (const [hide, show] of [
-      ['UPDATE stage SET stopped = true', 'UPDATE stage SET stopped = false'],
-      ['UPDATE app SET deleted_at = now()', 'UPDATE app SET deleted_at = NULL'],
-      [`UPDATE deployment SET status = 'FAILED'`, `UPDATE deployment SET status = 'RUNNING'`],
+    for (const [hide, show, status] of [
+      ['UPDATE stage SET stopped = true', 'UPDATE stage SET stopped = false', 404],
+      ['UPDATE app SET deleted_at = now()', 'UPDATE app SET deleted_at = NULL', 404],
+      [`UPDATE deployment SET status = 'FAILED'`, `UPDATE deployment SET status = 'RUNNING'`, 503],
     ] as const) {
       await shop.database.query(hide)
       await shop.router.apply()
-      assert.equal((await fetchHost(shop.router.port(), HOST)).status, 404, hide)
+      assert.equal((await fetchHost(shop.router.port(), HOST)).status, status, hide)
       await shop.database.query(show)
       await shop.router.apply()
       assert.equal(await shop.get(), 'here', show)
