@@ -253,8 +253,8 @@ async function pauseOf(scene: Scene, id: string, attempt: number): Promise<numbe
                 WHERE d.id = $1 AND d.attempt = $2 AND d.status = 'PENDING' AND e.to_status = 'PENDING'`
   return (await scene.rows<{ pause: number }>(sql, [id, attempt]))[0]?.pause ?? null
 }
-
 /** Its build says something each second for longer than it may take. */
 function talkative(): Record<string, string> {
-  return webApp('talkative', [Array(12).fill('echo "still at it"; sleep 1').join('; ')])
+  const step = (n: number) => `echo "still at it: ${n + 1}"; sleep 1`
+  return webApp('talkative', [[...Array(12).keys()].map(step).join('; ')])
 }

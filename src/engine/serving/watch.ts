@@ -137,7 +137,8 @@ export class Watcher implements AsyncDisposable {
       this.logger.warn('a new version fails', { deployment: id, why: failure.why })
     const { database, tools, secrets, logger } = this
     const parts = { database, tools, secrets, logger }
-    const isFirst = replacedId === null && failure.container !== null
+    // Without a watch it goes on as it can: a container that waits for its restart may keep the router from confirming.
+    const isFirst = replacedId === null && failure.container !== null && tools.settings.watchMs > 0
     const goesBack = isFirst
       ? await failServing(id, failure, parts)
       : await returnTraffic(id, failure, parts, this.#stopping.signal)
