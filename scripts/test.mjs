@@ -8,12 +8,12 @@ import { SUMMARY_FILE } from './lib/test-reporter.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
 /** Most of what the tests do is to wait. */
-const FILES_AT_ONCE = 3
+const FILES_AT_ONCE = 4
 /** One file may take this long; the whole run has the budget of .ci/run. */
 const FILE_MS = 480_000
 /** So many processes the files of a folder share. Those of faults and the model have one each. */
 const GROUPS = { unit: 1, integration: 3, e2e: 12 }
-const LONG = ['model', 'faults-kill', 'integration', 'e2e']
+const LONG = ['faults-kill', 'model', 'unit', 'faults-return', 'faults-workers', 'integration', 'e2e']
 /** What the runner is given: a module for each process. */
 const RUN = join(ROOT, 'dist/run')
 
