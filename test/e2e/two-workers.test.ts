@@ -10,6 +10,8 @@ const APPS = 6
 /** `npm run bench -- queue` has a thousand. */
 const DEPLOYMENTS = 24
 const IN_FLIGHT = ['CLONING', 'BUILDING', 'STARTING', 'ROUTING']
+/** A switch has its events and the end of its log when the routers have followed. */
+const SHOWN = 'SELECT coalesce(shown_as, status) AS status FROM deployment'
 const FINAL = ['RUNNING', 'RETIRED', 'FAILED', 'CANCELLED', 'SUPERSEDED']
 
 interface EventRow {
@@ -126,7 +128,7 @@ async function storedText(url: string, deploymentId: string): Promise<string> {
 }
 
 async function settled(client: pg.Client): Promise<string[] | null> {
-  const { rows } = await client.query<{ status: string }>('SELECT status FROM deployment')
+  const { rows } = await client.query<{ status: string }>(SHOWN)
   return rows.every(({ status }) => FINAL.includes(status)) ? rows.map(({ status }) => status) : null
 }
 

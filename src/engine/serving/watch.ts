@@ -184,7 +184,10 @@ export class Watcher implements AsyncDisposable {
     return found.find((failure) => failure !== null) ?? null
   }
 
-  async #fails(name: string, { port, configuration: { health } }: Watched): Promise<Failure | null> {
+  async #fails(
+    name: string,
+    { port, replacedId, configuration: { health } }: Watched,
+  ): Promise<Failure | null> {
     const { docker } = this.tools
     const { signal } = this.#stopping
     const state = await docker.findContainer(name, signal)
@@ -192,6 +195,8 @@ export class Watcher implements AsyncDisposable {
       this.#failures.delete(name)
       return null // removed by hand: the reconciler makes it again
     }
+    // What an engine that was started anew has not started yet has not failed; with a version to go back to nobody waits.
+    if (!state.running && state.restarts === 0 && !state.outOfMemory && replacedId === null) return null
     if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
     const probe = chooseProbe(health, state)
     // It served before: the engine, or the container, was started anew and its check has not found anything yet.
