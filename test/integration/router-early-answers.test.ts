@@ -31,10 +31,11 @@ describe('an app that answers before it has the whole request', () => {
     const client = new RawClient(port)
     client.socket.pause()
     client.send(['POST / HTTP/1.1', `Content-Length: ${bytes}`, ...lines])
+    const closed = new Promise((resolve) => client.socket.once('close', resolve))
     for (let left = bytes; left > 0; left -= MIB) {
       const piece = Buffer.alloc(Math.min(left, MIB))
       const sent = new Promise<unknown>((resolve) => client.socket.write(piece, resolve))
-      await Promise.race([sent, new Promise((resolve) => client.socket.once('close', resolve))])
+      await Promise.race([sent, closed])
     }
     client.socket.resume()
     return client
