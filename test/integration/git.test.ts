@@ -34,7 +34,7 @@ describe('the git port', () => {
     createGitBinary({
       dataDir,
       allowFileRepos: true,
-      timeoutMs: 30_000,
+      timeoutMs: 300_000,
       maxRepoBytes: 500 * 1024 * 1024,
       ...options,
     })

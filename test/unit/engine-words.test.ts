@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import { followBuild } from '../../src/engine/docker/build-stream.js'
 import {
   exitCodeOfStep,
+  isAboutNames,
   isAboutPause,
   saysClipped,
   wantingNetwork,
@@ -190,4 +191,10 @@ describe('what is read in the words of engines', () => {
   for (const [engine, what, output, read] of CLIPPED) {
     test(`a step's output, ${engine}: ${what}`, () => assert.equal(saysClipped(Buffer.from(output)), read))
   }
+
+  test('a context with a name that is not UTF-8, 29', () => {
+    const said = 'rpc error: code = Internal desc = grpc: failed to unmarshal the received message: '
+    assert.ok(isAboutNames(`docker build failed: ${said}string field contains invalid UTF-8`))
+    assert.ok(!isAboutNames('docker build failed: invalid UTF-8 in a program'))
+  })
 })

@@ -19,6 +19,10 @@ const NETWORK_WANTING: readonly RegExp[] = [
 
 const CLIPPED: readonly string[] = ['[output clipped, log limit']
 
+const NAMES_REFUSED: readonly RegExp[] = [
+  /\bstring field contains invalid UTF-8/, // BuildKit in 29, of the name of a file
+]
+
 /** Exit code of the step that a build failed at; null: the message is of something else. */
 export function exitCodeOfStep(message: string): number | null {
   const code = found(STEP_FAILED, message)
@@ -33,6 +37,11 @@ export function isAboutPause(message: string): boolean {
 /** The network for want of which, or for two of which, a container was not started; null: it was something else. */
 export function wantingNetwork(message: string): string | null {
   return found(NETWORK_WANTING, message)
+}
+
+/** Whether BuildKit takes a context for broken because a name in it is not UTF-8. */
+export function isAboutNames(message: string): boolean {
+  return NAMES_REFUSED.some((form) => form.test(message))
 }
 
 /** Whether the engine left out a part of what a build's step wrote. */

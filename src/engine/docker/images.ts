@@ -10,6 +10,7 @@ import { bounded, gone } from './calls.js'
 import { asking } from './connections.js'
 import { noticeFailure } from './context-failure.js'
 import type { BuildRequest, Image } from './docker.js'
+import { isAboutNames } from './engine-words.js'
 
 export interface BuildOptions {
   readonly builder: BuilderChoice
@@ -58,11 +59,19 @@ export async function buildImage(
       const message = `the build wrote nothing for ${options.buildSilenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
       throw new DeployError('BUILD_STALLED', message)
     }
-    throw (await limited?.explain(refused(error, signal))) ?? error
+    throw namesRefused(error, request) ?? (await limited?.explain(refused(error, signal))) ?? error
   } finally {
     clearTimeout(watchdog)
     tar?.destroy()
   }
+}
+
+/** BuildKit does not say which name it was. */
+function namesRefused(error: unknown, { context }: BuildRequest): DeployError | null {
+  if (!(error instanceof DeployError) || !isAboutNames(error.message)) return null
+  const path = context.entries.find(({ rawPath }) => rawPath !== null)?.path ?? 'them'
+  const message = `BuildKit of this engine takes no names that are not UTF-8: rename ${path}, list it in .dockerignore, or set BUILDER=classic`
+  return new DeployError('BUILD_FAILED', message)
 }
 
 function refuseSecrets({ secrets }: BuildRequest): void {
