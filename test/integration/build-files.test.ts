@@ -137,10 +137,7 @@ describe('what a build copies', () => {
         repository.commit({})
         const refused = await build(repository, { builder }).then(() => null, messageOf)
         if (builder !== 'buildkit' || (await generation()) === '20.10') return assert.equal(refused, null)
-        return assert.match(
-          refused ?? '',
-          /takes no names that are not UTF-8: rename ol\S+, list it in/,
-        )
+        return assert.match(refused ?? '', /takes no names that are not UTF-8: rename ol\S+, list it in/)
       })
 
       test('leaves out what is ignored, the Dockerfile and the ignore file too', async () => {

@@ -33,7 +33,13 @@ describe('mirrors that something went wrong with', () => {
   })
 
   const port = (options: { timeoutMs?: number; maxRepoBytes?: number } = {}) =>
-    createGitBinary({ dataDir, allowFileRepos: true, timeoutMs: 300_000, maxRepoBytes: 500 * MIB, ...options })
+    createGitBinary({
+      dataDir,
+      allowFileRepos: true,
+      timeoutMs: 300_000,
+      maxRepoBytes: 500 * MIB,
+      ...options,
+    })
   const request = (deploymentId: string, more: { ref?: string; onProgress?: () => void } = {}) => ({
     repoUrl: repository.url,
     ref: null,
