@@ -54,8 +54,9 @@ const WATCHED = `
 
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
- * becomes unhealthy loses the traffic to the version before it; where none has served before it ends FAILED. The time ends with a look that finds it well: also after
- * nobody was there to watch. Then what was kept for a return goes. Every worker watches; the database lets one act.
+ * becomes unhealthy loses the traffic to the version before it; where none has served before it ends FAILED. The time ends
+ * with a look that finds it well: also after nobody was there to watch. Then what was kept for a return goes. Every worker
+ * watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
   readonly #rounds: Rounds
