@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import { printed, traces } from '../support/canaries.js'
 import { ChildWatch } from '../support/children.js'
 import {
   createApp,
@@ -35,26 +36,6 @@ const CANARIES = [
 ]
 /** Printed beside the canaries and no secret: a scan that does not find it scans nothing. */
 const CONTROL = `control-${random()}`
-
-const json = (text: string) => JSON.stringify(text).slice(1, -1)
-
-/** A text in every encoding, as its bytes are printed: whole lines. */
-function printed(text: string): string[] {
-  const base64 = ['', 'a', 'ab'].flatMap((before) => ['', ':x'].map((behind) => before + text + behind))
-  const encoded = base64.map((one) => Buffer.from(one).toString('base64'))
-  return [text, JSON.stringify({ text }), `https://h/?x=${encodeURIComponent(text)}&y=1`, ...encoded]
-}
-
-/** What of a text must be seen nowhere. The characters at the edges of base64 mix with what stands beside it. */
-function traces(text: string): string[] {
-  const base64 = [0, 1, 2].map((shift) => {
-    const encoded = Buffer.from('\0'.repeat(shift) + text).toString('base64')
-    return encoded.slice(shift === 0 ? 0 : 4, -4)
-  })
-  const lines = text.split('\n').filter((line) => line.length >= 8)
-  const whole = [text, ...lines, json(text), json(json(text)), encodeURIComponent(text), ...base64]
-  return [...new Set([...whole, ...whole.map(json)])]
-}
 
 /** Prints a file in pieces of 11 bytes, some of them late. */
 const PIECES = `#!/bin/busybox sh
@@ -98,9 +79,10 @@ function app(steps: string, command: string): Record<string, string> {
   }
 }
 
-/** The last line before it serves. */
+/** The last line of each stream: the engine gives them in any order. */
 const SAID = `${CONTROL} is all`
-const SERVES = `echo '${SAID}'; exec busybox httpd -f -p 8080 -h /www`
+const SERVES = `echo '${SAID}'; echo '${SAID}' >&2; exec busybox httpd -f -p 8080 -h /www`
+const STREAMS = ['STDOUT', 'STDERR']
 
 describe('ten secrets that a build and a container print, in pieces and in every encoding,', () => {
   let installation: Installation
@@ -135,7 +117,9 @@ describe('ten secrets that a build and a container print, in pieces and in every
     await follow(await deploy(tap.port, created.appId))
     await readAll(tap.port, created.appId)
     const options = { stageId: await stageOf(tap.port, created.appId), tail: 10_000 }
-    container = await readRuntimeLog(tap.port, options, (events) => textOf(events).includes(SAID))
+    container = await readRuntimeLog(tap.port, options, (events) =>
+      STREAMS.every((stream) => textOf(ofStream(events, stream)).includes(SAID)),
+    )
   })
   after(async () => {
     children[Symbol.dispose]()
@@ -222,8 +206,8 @@ describe('ten secrets that a build and a container print, in pieces and in every
   })
 
   test('are in nothing that runtimeLogs gives of the container that serves', () => {
-    for (const stream of ['STDOUT', 'STDERR']) {
-      const text = textOf(container.filter((event) => event.stream === stream))
+    for (const stream of STREAMS) {
+      const text = textOf(ofStream(container, stream))
       assertNowhere([text], `${stream} of the container`)
       assert.ok(text.split('[REDACTED]').length > 10 * 4, `${stream}: each was printed and masked`)
     }
@@ -246,6 +230,10 @@ describe('ten secrets that a build and a container print, in pieces and in every
     )
   })
 })
+
+function ofStream(events: readonly RuntimeLogEvent[], stream: string): RuntimeLogEvent[] {
+  return events.filter((event) => event.stream === stream)
+}
 
 function textOf(events: readonly { readonly text: string }[]): string {
   return events.map((event) => event.text).join('')
