@@ -8,6 +8,7 @@ import { Builds1700000000005 } from '../migrations/1700000000005-builds.js'
 import { Secrets1700000000006 } from '../migrations/1700000000006-secrets.js'
 import { RuntimeLogs1700000000007 } from '../migrations/1700000000007-runtime-logs.js'
 import { Announcements1700000000008 } from '../migrations/1700000000008-announcements.js'
+import { ClippedLogs1700000000009 } from '../migrations/1700000000009-clipped-logs.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
 
@@ -32,6 +33,7 @@ export function createDataSource(url: string): DataSource {
       Secrets1700000000006,
       RuntimeLogs1700000000007,
       Announcements1700000000008,
+      ClippedLogs1700000000009,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

@@ -1,6 +1,6 @@
 import { DeploymentStatus, isSettled, LogSource } from '../entities/deployment-status.js'
 import { LostClaimError } from './errors.js'
-import { appendChunks, type LogChunkInput, type Queryable } from './logs/store.js'
+import { appendChunks, type LogRemainder, type Queryable } from './logs/store.js'
 
 /** A worker's right to change a deployment: void as soon as the row's epoch is another. */
 export interface Claim {
@@ -115,8 +115,7 @@ function assignments(to: DeploymentStatus, patch: StatusPatch, first: number) {
 /** The last words of a log, in the transaction that settles its deployment. */
 export interface LastWords {
   readonly text: string
-  readonly before?: readonly LogChunkInput[]
-  readonly omittedBytes?: number
+  readonly remainder?: LogRemainder
 }
 
 /**
@@ -128,17 +127,31 @@ export async function settle(
   manager: Queryable,
   claim: Claim,
   to: DeploymentStatus,
-  words: LastWords,
+  { text, remainder }: LastWords,
   patch: StatusPatch = {},
 ): Promise<void> {
-  await transition(manager, claim, to, words.text, patch)
-  const last = { at: new Date(), phase: to, stream: LogSource.SYSTEM, text: `${words.text}\n` }
-  const base = await appendChunks(manager, claim.deploymentId, [...(words.before ?? []), last], {
+  await transition(manager, claim, to, text, patch)
+  const last = { at: new Date(), phase: to, stream: LogSource.SYSTEM, text: `${text}\n` }
+  const base = await appendChunks(manager, claim.deploymentId, [...(remainder?.chunks ?? []), last], {
     epoch: claim.epoch,
     expectedSeq: null,
-    omittedBytes: words.omittedBytes ?? 0,
+    omittedBytes: remainder?.omittedBytes ?? 0,
+    clipped: remainder?.clipped ?? false,
     end: to,
   })
+  if (base === null) throw new LostClaimError(claim.deploymentId)
+}
+
+/** Appends the kept end of a log, if there is one. @throws LostClaimError */
+export async function appendRemainder(
+  manager: Queryable,
+  claim: Claim,
+  remainder: LogRemainder,
+): Promise<void> {
+  const { chunks, omittedBytes, clipped } = remainder
+  if (chunks.length === 0) return
+  const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes, clipped }
+  const base = await appendChunks(manager, claim.deploymentId, chunks, options)
   if (base === null) throw new LostClaimError(claim.deploymentId)
 }
 

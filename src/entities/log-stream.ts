@@ -28,6 +28,10 @@ export class LogStream {
   @Column({ type: 'bigint', name: 'omitted_bytes', default: 0, transformer: bigintAsNumber })
   omittedBytes!: number
 
+  /** The engine that built left lines out. */
+  @Column({ type: 'boolean', default: false })
+  clipped!: boolean
+
   /** The day it began. */
   @Column({ type: 'date', name: 'log_day', default: () => `('now'::text)::date` })
   logDay!: string

@@ -15,6 +15,12 @@ export class LogEndType {
 
   @Field(() => Float)
   omittedBytes!: number
+
+  @Field(() => Boolean, {
+    description:
+      'The Docker engine that built left lines out, which nobody can count; the text says so where it happened.',
+  })
+  clipped!: boolean
 }
 
 @ObjectType('LogEvent')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createApp, deploy, followLog, graphql, readDeployment } from '../support/client.js'
 import { docker } from '../support/docker.js'
-import { BASE_IMAGE, TestRepository } from '../support/repository.js'
+import { BASE_IMAGE, freshStep, TestRepository } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
 const shell = (script: string) => JSON.stringify(['/bin/busybox', 'sh', '-c', script])
@@ -82,6 +82,22 @@ describe('an app says how it is built', () => {
     await update(appId, { target: null, buildArgs: null })
     await ended(await deploy(port, appId))
     assert.equal(await page('stages'), 'last')
+  })
+
+  test('what the engine clips of the output is said at the end of the log', async () => {
+    const lines = 20_000
+    const print = `i=0; while [ $i -lt ${lines} ]; do i=$((i+1)); echo "line $i ${'x'.repeat(200)}"; done; exit 3`
+    using repository = new TestRepository({
+      Dockerfile: `FROM ${BASE_IMAGE}\nRUN ${shell(freshStep(print))}\n`,
+    })
+    const { deploymentId } = await createApp(port, { name: 'talkative', repoUrl: repository.url })
+    const events = await followLog(port, deploymentId)
+    const text = events.map((event) => event.text).join('')
+    const shown = text.match(/^line \d+ x/gm)?.length ?? 0
+    const { status, clipped, omittedBytes } = events.at(-1)?.end ?? {}
+    // An engine may be set to clip nothing.
+    assert.deepEqual([status, clipped, omittedBytes], ['FAILED', shown < lines, 0])
+    assert.equal(/clipped this step’s output.*BUILDKIT_STEP_LOG_MAX_SIZE=-1/.test(text), clipped)
   })
 
   test('a stage that the Dockerfile does not have ends the deployment with its name', async () => {

@@ -4,14 +4,14 @@ import { PassThrough, Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { openBuildSession } from '../../src/engine/docker/build-session.js'
-import type { BuildContext, BuildOutput, Contents } from '../../src/engine/docker/docker.js'
+import type { BuildContext, Contents } from '../../src/engine/docker/docker.js'
 import { tarEntry } from '../../src/engine/docker/tar-entry.js'
+import { SILENT } from '../support/build-output.js'
 import { filesContext } from '../support/build-files.js'
 import { type Engines, openEngines } from '../support/docker-engines.js'
 import { webApp } from '../support/repository.js'
 
 const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets: new Map<string, string>() }
-const OUTPUT: BuildOutput = { line: () => undefined, bytes: () => Promise.resolve(), ended: () => undefined }
 const BROKEN = new Error('the context of the test is broken')
 /** The beginning of a tar whose only file is much longer than what comes of it. */
 const HALF = tarEntry('big', 'x'.repeat(8 * 1024 * 1024)).subarray(0, 1024)
@@ -102,7 +102,7 @@ for (const kind of ['real', 'fake'] as const) {
           const tag = `${engine.mark}:broken`
           const request = { context: open(), dockerfile: 'Dockerfile', tag, labels: engine.labels, ...PLAIN }
           const limit = AbortSignal.timeout(30_000)
-          await assert.rejects(engine.port(builder).build({ ...request, output: OUTPUT }, limit), BROKEN)
+          await assert.rejects(engine.port(builder).build({ ...request, output: SILENT }, limit), BROKEN)
           await turn()
         }
       })
@@ -127,7 +127,7 @@ for (const kind of ['real', 'fake'] as const) {
         const request = { context: WHOLE, dockerfile: 'Dockerfile', tag, labels: engine.labels, ...PLAIN }
         const building = engine
           .port('buildkit')
-          .build({ ...request, noCache: true, output: OUTPUT }, abort.signal)
+          .build({ ...request, noCache: true, output: SILENT }, abort.signal)
         building.catch(() => undefined)
         for (let wait = 0; wait < round; wait++) await turn()
         abort.abort(reason)

@@ -9,6 +9,7 @@ import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { contextOf } from '../../src/engine/steps/build-context.js'
 import type { Tools, Work } from '../../src/engine/steps/context.js'
 import { planBuild } from '../../src/engine/steps/plan-build.js'
+import { SILENT } from '../support/build-output.js'
 import { type Engines, openEngines } from '../support/docker-engines.js'
 import { generationOf } from '../support/fake-docker/generations.js'
 import { BASE_IMAGE, freshStep, TestRepository } from '../support/repository.js'
@@ -55,9 +56,8 @@ describe('what a build copies', () => {
     const said: string[] = []
     const written: string[] = []
     const output: BuildOutput = {
-      line: () => undefined,
+      ...SILENT,
       bytes: (_step, _source, bytes) => Promise.resolve(void written.push(bytes.toString())),
-      ended: () => undefined,
     }
     const work = {
       configuration: { build: { contextPath, dockerfilePath, args: {} } },

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { followBuild } from '../../src/engine/docker/build-stream.js'
 import type { DeployError } from '../../src/engine/errors.js'
+import { SILENT } from '../support/build-output.js'
 import { type Engines, type EngineUnderTest, openEngines } from '../support/docker-engines.js'
 import { type DockerAnswer, filters } from '../support/docker-http.js'
 import { BASE_IMAGE } from '../support/repository.js'
@@ -34,7 +35,7 @@ describe('the fake engine builds as the real one', () => {
       const answer = await build(engine, dockerfile, more)
       if (answer.status !== 200) return refusal(answer, named)
       const lines: string[] = []
-      const output = { line: (text: string) => void lines.push(text), bytes: async () => {}, ended: () => {} }
+      const output = { ...SILENT, line: (text: string) => void lines.push(text) }
       try {
         return {
           built: /^sha256:[0-9a-f]{64}$/.test(await followBuild(Readable.from([answer.body]), output)),

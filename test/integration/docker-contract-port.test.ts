@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { BuildOutput, BuildRequest, ContainerRequest } from '../../src/engine/docker/docker.js'
 import { DeployError } from '../../src/engine/errors.js'
+import { SILENT } from '../support/build-output.js'
 import { type Engines, type EngineUnderTest, EVERY_ENGINE, openEngines } from '../support/docker-engines.js'
 import { filesContext } from '../support/build-files.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
@@ -19,9 +20,9 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
     let engine: EngineUnderTest
     const written: string[] = []
     const output: BuildOutput = {
+      ...SILENT,
       line: (text) => void written.push(text),
       bytes: (_step, source, bytes) => Promise.resolve(void written.push(`${source} ${bytes.toString()}`)),
-      ended: () => undefined,
     }
     before(async () => {
       engines = await openEngines(speaks)

@@ -2,17 +2,14 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
-import type { Deployment } from '../../src/entities/deployment.js'
 import { LostClaimError } from '../../src/engine/errors.js'
-import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
 import { dropLogPartitions } from '../../src/engine/logs/partitions.js'
 import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
-import { LogWriter } from '../../src/engine/logs/writer.js'
-import { claimNext } from '../../src/engine/claims/queue.js'
 import { settle } from '../../src/engine/states.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
+import { endLog, openLog, readLog, storedLog, textOf } from '../support/logs.js'
 
-const { CLONING, RUNNING, FAILED } = DeploymentStatus
+const { RUNNING, FAILED } = DeploymentStatus
 /** A reader that waits looks again after 2 s by itself. */
 const POLL_MS = 1_800
 
@@ -20,7 +17,6 @@ describe('a log', () => {
   let opened: Awaited<ReturnType<typeof openProcesses>>
   let worker: TestProcess
   let api: TestProcess
-  let count = 0
 
   before(async () => {
     opened = await openProcesses(2)
@@ -28,66 +24,30 @@ describe('a log', () => {
   })
   after(() => opened[Symbol.asyncDispose]())
 
-  async function open(onLost: () => void = () => undefined) {
-    await worker.commands.apps.create({ name: `log-${count++}`, repoUrl: 'https://git.invalid/x.git' })
-    const deployment = await claimNext(worker.database, worker.wakeups, {
-      workerId: 'worker',
-      leaseMs: 60_000,
-      totalConcurrency: null,
-    })
-    assert.ok(deployment)
-    const options = { deploymentId: deployment.id, epoch: deployment.epoch, secrets: [], onLost }
-    return { deployment, writer: new LogWriter(worker.database, worker.hub, options, CLONING) }
-  }
-
-  async function end(deployment: Deployment, writer: LogWriter): Promise<void> {
-    const { chunks, omittedBytes } = await writer.remainder()
-    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const words = { text: 'Failed.', before: chunks, omittedBytes }
-    await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
-    worker.wakeups.notify('log', deployment.id)
-  }
-
-  async function stored(id: string): Promise<string> {
-    const sql = `SELECT string_agg(text, '' ORDER BY seq) AS text FROM log_chunk WHERE deployment_id = $1`
-    return (await worker.database.query<{ text: string }[]>(sql, [id]))[0]?.text ?? ''
-  }
-
-  async function read(process: TestProcess, id: string, from = 0, most = Infinity): Promise<LogEntry[]> {
-    const entries: LogEntry[] = []
-    for await (const entry of new LogReader(process.hub, id, from)) {
-      entries.push(entry)
-      if (entries.length >= most) break
-    }
-    return entries
-  }
-
   async function readReconnecting(process: TestProcess, id: string, times: number): Promise<LogEntry[]> {
     const entries: LogEntry[] = []
     for (let time = 0; time <= times && !entries.at(-1)?.end; time++) {
-      entries.push(...(await read(process, id, entries.at(-1)?.seq, time < times ? 7 : Infinity)))
+      entries.push(...(await readLog(process, id, entries.at(-1)?.seq, time < times ? 7 : Infinity)))
     }
     return entries
   }
 
-  const textOf = (entries: LogEntry[]) => entries.map((entry) => entry.text).join('')
-
   test('is the same for whoever reads it, from wherever, whenever', async () => {
-    const { deployment, writer } = await open()
-    const whole = read(worker, deployment.id)
-    const elsewhere = read(api, deployment.id)
+    const { deployment, writer } = await openLog(worker)
+    const whole = readLog(worker, deployment.id)
+    const elsewhere = readLog(api, deployment.id)
     const reconnecting = readReconnecting(api, deployment.id, 5)
     const output = writer.output(LogSource.STDOUT)
     let halfWay: Promise<LogEntry[]> | null = null
     for (let line = 0; line < 400; line++) {
       await output.write(Buffer.from(`line ${line}\n`))
       if (line % 7 === 0) await sleep(1)
-      if (line === 200) halfWay = read(api, deployment.id)
+      if (line === 200) halfWay = readLog(api, deployment.id)
     }
     output.end()
-    await end(deployment, writer)
-    const late = read(api, deployment.id)
-    const expected = await stored(deployment.id)
+    await endLog(worker, deployment, writer)
+    const late = readLog(api, deployment.id)
+    const expected = await storedLog(worker, deployment.id)
     assert.match(expected, /^line 0\n[^]*line 399\nFailed\.\n$/)
     for (const reader of [whole, elsewhere, reconnecting, halfWay, late]) {
       const entries = (await reader) ?? []
@@ -104,14 +64,14 @@ describe('a log', () => {
   })
 
   test('gives its end once more to who has it all already', async () => {
-    const { deployment, writer } = await open()
-    await end(deployment, writer)
-    const [entry, ...others] = await read(api, deployment.id, 1)
+    const { deployment, writer } = await openLog(worker)
+    await endLog(worker, deployment, writer)
+    const [entry, ...others] = await readLog(api, deployment.id, 1)
     assert.deepEqual([entry?.seq, entry?.text, entry?.end?.lastSeq, others.length], [1, '', 1, 0])
   })
 
   test('ends a waiting reader at once when it is given up', async () => {
-    const { deployment } = await open()
+    const { deployment } = await openLog(worker)
     const reader = new LogReader(api.hub, deployment.id, 0)
     const next = reader.next()
     await sleep(20)
@@ -123,14 +83,14 @@ describe('a log', () => {
   })
 
   test('reaches other processes although their wake-ups are lost, and wake-ups come back', async () => {
-    const { deployment, writer } = await open()
-    const reading = read(api, deployment.id)
+    const { deployment, writer } = await openLog(worker)
+    const reading = readLog(api, deployment.id)
     await api.database.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'longshore-wakeups'`,
     )
     writer.system('while nobody listens')
     await writer.flush()
-    await end(deployment, writer)
+    await endLog(worker, deployment, writer)
     assert.equal(textOf(await reading), 'while nobody listens\nFailed.\n')
     const woken = new Promise((resolve) => api.wakeups.on('app', resolve))
     const asking = setInterval(() => worker.wakeups.notify('app', 'back'), 50)
@@ -139,7 +99,7 @@ describe('a log', () => {
   })
 
   test('makes its source wait while the database does, with bounded memory, and loses nothing', async () => {
-    const { deployment, writer } = await open()
+    const { deployment, writer } = await openLog(worker)
     const blocker = worker.database.createQueryRunner()
     await blocker.startTransaction()
     await blocker.query('SELECT 1 FROM log_stream WHERE deployment_id = $1 FOR UPDATE', [deployment.id])
@@ -155,14 +115,14 @@ describe('a log', () => {
     await blocker.release()
     await writing
     output.end()
-    await end(deployment, writer)
+    await endLog(worker, deployment, writer)
     assert.ok(taken < 3000, `${taken} KiB were taken while nothing could be stored`)
-    assert.equal((await stored(deployment.id)).length, 4096 * 1024 + 'Failed.\n'.length)
+    assert.equal((await storedLog(worker, deployment.id)).length, 4096 * 1024 + 'Failed.\n'.length)
   })
 
   test('is refused to a worker whose claim is lost, and the worker is told', async () => {
     let lost = 0
-    const { deployment, writer } = await open(() => (lost += 1))
+    const { deployment, writer } = await openLog(worker, () => (lost += 1))
     writer.system('mine')
     await writer.flush()
     await worker.database.query('UPDATE log_stream SET epoch = epoch + 1 WHERE deployment_id = $1', [
@@ -171,45 +131,11 @@ describe('a log', () => {
     writer.system('not mine any more')
     await assert.rejects(writer.flush(), LostClaimError)
     assert.equal(lost, 1)
-    assert.equal(await stored(deployment.id), 'mine\n')
-  })
-
-  test('keeps its first 8 and its last 2 MiB, and counts exactly what is left out', async () => {
-    const { deployment, writer } = await open()
-    const output = writer.output(LogSource.STDOUT)
-    const lines = 14 * 1024
-    for (let line = 0; line < lines; line++) {
-      await output.write(Buffer.from(`${String(line).padStart(1023, '.')}\n`))
-    }
-    output.end()
-    await end(deployment, writer)
-    const text = await stored(deployment.id)
-    const [, omitted, omittedLines] = /--- (\d+) bytes \/ (\d+) lines omitted ---/.exec(text) ?? []
-    const kept = text.split('\n').filter((line) => line.length === 1023).length
-    assert.equal(kept + Number(omittedLines), lines)
-    assert.equal(Number(omitted), Number(omittedLines) * 1024)
-    assert.equal(kept, (HEAD_BYTES + TAIL_BYTES) / 1024)
-    assert.match(text, new RegExp(`\\.${lines - 1}\nFailed\\.\n$`))
-    const entries = await read(api, deployment.id)
-    assert.equal(textOf(entries), text)
-    assert.equal(entries.at(-1)?.end?.omittedBytes, Number(omitted))
-    assert.ok(entries.every((entry) => Buffer.byteLength(entry.text) <= 32 * 1024))
-  })
-
-  test('comes in chunks of at most 32 KiB, whatever script it is written in', async () => {
-    const { deployment, writer } = await open()
-    const output = writer.output(LogSource.STDOUT)
-    const lines = Array.from({ length: 40 }, (_, index) => `${'你'.repeat(100 * index)}\n`)
-    await output.write(Buffer.from(`${lines.join('')}${'你'.repeat(20_000)}\n`))
-    output.end()
-    await end(deployment, writer)
-    const entries = await read(api, deployment.id)
-    assert.ok(textOf(entries).startsWith(lines.join('')))
-    assert.ok(entries.every((entry) => Buffer.byteLength(entry.text) <= 32 * 1024))
+    assert.equal(await storedLog(worker, deployment.id), 'mine\n')
   })
 
   test('closes in the transaction that makes its deployment run', async () => {
-    const { deployment, writer } = await open()
+    const { deployment, writer } = await openLog(worker)
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
     await writer.remainder()
     const words = { text: 'Running.' }
@@ -221,11 +147,11 @@ describe('a log', () => {
       }),
       /the commit fails/,
     )
-    assert.equal(await stored(deployment.id), '')
+    assert.equal(await storedLog(worker, deployment.id), '')
   })
 
   test('goes with its week when it has ended, 30 days later, and no other week goes', async () => {
-    const { deployment, writer } = await open()
+    const { deployment, writer } = await openLog(worker)
     const weeks = [40, 20].map((days) => `date_trunc('week', now() - interval '${days} days')::date`)
     for (const week of weeks) await worker.database.query(partitionOf(week))
     const partitions = async () => {
@@ -238,11 +164,11 @@ describe('a log', () => {
     assert.equal(await dropLogPartitions(worker.database, 30), 0, 'its log is open')
     writer.system('after weeks')
     await writer.flush()
-    await end(deployment, writer)
-    assert.equal(await stored(deployment.id), 'after weeks\nFailed.\n')
+    await endLog(worker, deployment, writer)
+    assert.equal(await storedLog(worker, deployment.id), 'after weeks\nFailed.\n')
     assert.equal(await dropLogPartitions(worker.database, 30), 1)
     assert.deepEqual(await partitions(), before.slice(1))
-    const entries = await read(api, deployment.id)
+    const entries = await readLog(api, deployment.id)
     assert.deepEqual(
       entries.map(({ text, end: ended }) => [text, ended?.status]),
       [['', FAILED]],

@@ -18,6 +18,7 @@ const LOGS = gql`
         lastSeq
         bytes
         omittedBytes
+        clipped
       }
     }
   }

@@ -49,12 +49,18 @@ export interface LogEvent {
   readonly phase: string
   readonly stream: string
   readonly text: string
-  readonly end: { status: string; lastSeq: number; bytes: number; omittedBytes: number } | null
+  readonly end: {
+    status: string
+    lastSeq: number
+    bytes: number
+    omittedBytes: number
+    clipped: boolean
+  } | null
 }
 
 const LOGS = `subscription ($id: ID!, $after: Int!) {
   deploymentLogs(deploymentId: $id, after: $after) {
-    seq at phase stream text end { status lastSeq bytes omittedBytes }
+    seq at phase stream text end { status lastSeq bytes omittedBytes clipped }
   }
 }`
 

@@ -1,6 +1,7 @@
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
+import { SILENT } from '../support/build-output.js'
 import { filesContext } from '../support/build-files.js'
 import { UNLIMITED } from '../support/docker-engines.js'
 import { FakeDocker } from '../support/fake-docker/fake-docker.js'
@@ -16,9 +17,8 @@ test('a build that is cancelled while what it wrote is stored ends, and nothing 
   for (let round = 0; round < 30; round++) {
     const abort = new AbortController()
     const output = {
-      line: () => undefined,
+      ...SILENT,
       bytes: () => Promise.resolve(abort.abort(new Error('cancelled'))),
-      ended: () => undefined,
     }
     const context = filesContext(webApp(`text ${round}`, ['echo hello']))
     const request = { context, dockerfile: 'Dockerfile', tag: 'shop:1', labels: {}, ...PLAIN, output }

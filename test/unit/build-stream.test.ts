@@ -48,6 +48,7 @@ function followTo(written: string[], bytes: Buffer, size: number): Promise<strin
   }
   return followBuild(pieces(), {
     line: (text) => void written.push(`line ${text}`),
+    clipped: (text) => void written.push(`clipped ${text}`),
     bytes: async (_step, source, some) => {
       await new Promise((resolve) => setImmediate(resolve))
       written.push(`${source} ${some.toString()}`)
@@ -198,7 +199,7 @@ describe('a BuildKit build', () => {
   test('says once, and how to change it, that the engine clipped the output', async () => {
     const clipped = log(1, '[output clipped, log limit 2MiB reached]\n')
     const { written } = await follow([log(1, 'x\n'), clipped, clipped, IMAGE])
-    const said = written.filter((text) => text.startsWith('line '))
+    const said = written.filter((text) => text.startsWith('clipped '))
     assert.equal(said.length, 1)
     assert.match(said[0] ?? '', /clipped.*BUILDKIT_STEP_LOG_MAX_SIZE=-1/)
     assert.deepEqual((await follow([log(1, 'x\n'), IMAGE])).written, ['STDOUT x\n'])

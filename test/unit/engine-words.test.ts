@@ -11,6 +11,7 @@ import {
 } from '../../src/engine/docker/engine-words.js'
 import { readEvents } from '../../src/engine/docker/events.js'
 import type { DeployError } from '../../src/engine/errors.js'
+import { SILENT } from '../support/build-output.js'
 
 /** Who answered so: Debian's 20.10.24, or 29.7.2 with the containerd image store. */
 type Engine = '20.10' | '29' | 'both'
@@ -161,8 +162,7 @@ describe('what is read in the words of engines', () => {
     test(`a build that fails, ${engine}: ${what}`, async () => {
       assert.equal(exitCodeOfStep(message), code)
       const line = JSON.stringify({ errorDetail: { message }, error: message })
-      const output = { line: () => undefined, bytes: () => Promise.resolve(), ended: () => undefined }
-      await assert.rejects(followBuild(Readable.from([Buffer.from(line)]), output), (error: DeployError) => {
+      await assert.rejects(followBuild(Readable.from([Buffer.from(line)]), SILENT), (error: DeployError) => {
         assert.deepEqual([error.code, error.exitCode], ['BUILD_FAILED', code])
         // Behind the code of a step the reason is in what it wrote, otherwise in the message.
         const hint = code === null ? '' : '; see the last lines'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { DeployError, InfrastructureError } from '../../src/engine/errors.js'
+import { SILENT } from '../support/build-output.js'
 import { filesContext } from '../support/build-files.js'
 import { DockerHttp, filters } from '../support/docker-http.js'
 import { type Behaviour, FakeDocker } from '../support/fake-docker/fake-docker.js'
@@ -34,9 +35,11 @@ function suite(speaks: Generation): void {
 
   function build(tag = 'shop:1', signal = SIGNAL, text = 'hello') {
     const context = filesContext(webApp(text, ['echo grün und 💚']))
-    const output = { line: () => undefined, bytes: () => Promise.resolve(), ended: () => undefined }
     const plain = { noCache: false, target: null, args: {}, platform: null, secrets: new Map() }
-    return port.build({ context, dockerfile: 'Dockerfile', tag, labels: {}, ...plain, output }, signal)
+    return port.build(
+      { context, dockerfile: 'Dockerfile', tag, labels: {}, ...plain, output: SILENT },
+      signal,
+    )
   }
 
   async function start(name: string, behaviour: Behaviour | null = null) {

@@ -12,12 +12,11 @@ import {
   SupersededError,
 } from '../errors.js'
 import { cleanLine, cleanLines } from '../logs/lines.js'
-import { appendChunks, type Queryable } from '../logs/store.js'
-import type { LogRemainder } from '../logs/log-cap.js'
+import type { Queryable } from '../logs/store.js'
 import type { LogWriter } from '../logs/writer.js'
 import { announceSettled } from './queue.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
-import { type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
+import { appendRemainder, type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
 interface Parts {
@@ -80,16 +79,16 @@ export async function settleFailure(parts: Parts, stopped: Stopped): Promise<voi
 async function settleOnce(parts: Parts, stopped: Stopped): Promise<void> {
   const { deployment, claim, log } = stopped
   const phase = log?.phase ?? DeploymentStatus.CLONING
-  const rest = log ? await log.remainder() : { chunks: [], omittedBytes: 0 }
+  const remainder = await log?.remainder()
   await parts.database.transaction(async (manager) => {
     const outcome = await overruled(manager, stopped)
     if (isRetried(outcome, deployment)) {
-      await appendRest(manager, claim, rest)
+      if (remainder) await appendRemainder(manager, claim, remainder)
       const why = cleanLine(masked(log, (outcome as Error).message))
       return giveBack(manager, claim, phase, why, backOff(outcome, deployment))
     }
     const { status, text, patch } = endingOf(outcome, phase, (said) => masked(log, said), parts.logger)
-    const words = { text, before: rest.chunks, omittedBytes: rest.omittedBytes }
+    const words = { text, ...(remainder && { remainder }) }
     await settle(manager, claim, status, words, { finished_at: NOW, addresses: null, ...patch })
   })
 }
@@ -108,15 +107,6 @@ async function overruled(manager: Queryable, { deployment, claim, reason }: Stop
   if (reason instanceof SupersededError && isTooFar)
     return new HandOverError('a newer deployment takes its place')
   return reason
-}
-
-/** The kept end of a log that was over its limit: the next attempt begins another. */
-async function appendRest(manager: Queryable, claim: Claim, rest: LogRemainder): Promise<void> {
-  if (rest.chunks.length === 0) return
-  const { chunks, omittedBytes } = rest
-  const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes }
-  const base = await appendChunks(manager, claim.deploymentId, chunks, options)
-  if (base === null) throw new LostClaimError(claim.deploymentId)
 }
 
 function backOff(reason: unknown, { attempt }: Deployment): { delayMs: number; countsAsAttempt: boolean } {

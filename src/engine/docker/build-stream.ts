@@ -139,7 +139,7 @@ class Steps {
 
   #sayClipped(): void {
     this.#clipped = true
-    this.output.line(
+    this.output.clipped(
       'The Docker engine clipped this step’s output. To keep all of it, set BUILDKIT_STEP_LOG_MAX_SIZE=-1 and BUILDKIT_STEP_LOG_MAX_SPEED=-1 in the environment of dockerd, or BUILDER=classic here.',
     )
   }

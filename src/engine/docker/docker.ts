@@ -7,6 +7,8 @@ export const NETWORK = 'longshore'
 /** What a build writes: a line of the engine, or bytes of the program that a step runs; steps run at the same time. */
 export interface BuildOutput {
   line(text: string): void
+  /** The engine has left lines out; `text` says why, and how to have them. */
+  clipped(text: string): void
   bytes(step: string, source: 'STDOUT' | 'STDERR', bytes: Buffer): Promise<void>
   /** The step says no more, or begins anew. */
   ended(step: string): void

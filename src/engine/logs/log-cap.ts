@@ -1,6 +1,6 @@
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { LogTail } from './log-tail.js'
-import type { LogChunkInput } from './store.js'
+import type { LogChunkInput, LogRemainder } from './store.js'
 
 /** The beginning of a log is stored as it comes, up to this many bytes … */
 export const HEAD_BYTES = 8 * 1024 * 1024
@@ -8,17 +8,13 @@ export const HEAD_BYTES = 8 * 1024 * 1024
 export const TAIL_BYTES = 2 * 1024 * 1024
 const PROGRESS_MS = 5_000
 
-/** What remains to be stored when a log ends: nothing, or what was left out and the kept end. */
-export interface LogRemainder {
-  readonly chunks: LogChunkInput[]
-  readonly omittedBytes: number
-}
-
 /** Bounds one deployment's log: the first 8 MiB, an exact count of what is left out, the last 2 MiB. */
 export class LogCap {
   #headBytes = 0
   #isInHead = true
   readonly #tail = new LogTail(TAIL_BYTES)
+  /** Whether the engine that builds has left lines out before they came here. */
+  clipped = false
   #saidAt = 0
 
   /** Gives what of `line` is to be stored now: itself, or from time to time how much has been left out. */
@@ -39,10 +35,10 @@ export class LogCap {
 
   /** What is stored when the log ends. */
   remainder(phase: DeploymentStatus): LogRemainder {
-    if (this.#isInHead) return { chunks: [], omittedBytes: 0 }
+    if (this.#isInHead) return { chunks: [], omittedBytes: 0, clipped: this.clipped }
     const { bytes, lines } = this.#tail.omitted
     const text = `--- ${bytes} bytes / ${lines} lines omitted ---\n`
     const notice = { at: new Date(), phase, stream: LogSource.SYSTEM, text }
-    return { chunks: [notice, ...this.#tail.chunks()], omittedBytes: bytes }
+    return { chunks: [notice, ...this.#tail.chunks()], omittedBytes: bytes, clipped: this.clipped }
   }
 }

@@ -25,6 +25,15 @@ export interface LogEnd {
   readonly lastSeq: number
   readonly bytes: number
   readonly omittedBytes: number
+  /** The engine that built left lines out, which nobody can count. */
+  readonly clipped: boolean
+}
+
+/** What remains to be stored when a log ends: nothing, or what was left out and the kept end. */
+export interface LogRemainder {
+  readonly chunks: LogChunkInput[]
+  readonly omittedBytes: number
+  readonly clipped: boolean
 }
 
 export interface LogPage {
@@ -39,6 +48,7 @@ export interface AppendOptions {
   /** The seq before the first new chunk, as the writer knows it. Null: whatever it is. */
   readonly expectedSeq: number | null
   readonly omittedBytes?: number
+  readonly clipped?: boolean
   /** Closes the log with these chunks. */
   readonly end?: DeploymentStatus
 }
@@ -50,7 +60,7 @@ const APPEND = `
   WITH head AS (
     UPDATE log_stream
        SET last_seq = last_seq + $3, bytes = bytes + $4, omitted_bytes = omitted_bytes + $5,
-           end_status = coalesce($6, end_status)
+           end_status = coalesce($6, end_status), clipped = clipped OR $12
      WHERE deployment_id = $1 AND epoch = $2 AND end_status IS NULL AND ($7::int IS NULL OR last_seq = $7)
     RETURNING last_seq - $3 AS base, log_day
   ), chunk AS (
@@ -86,6 +96,7 @@ export async function appendChunks(
     chunks.map((chunk) => chunk.phase),
     chunks.map((chunk) => chunk.stream),
     chunks.map((chunk) => chunk.text),
+    options.clipped ?? false,
   ])
   return rows[0]?.base ?? null
 }
@@ -94,11 +105,12 @@ interface PageRow extends StoredChunk {
   last_seq: number
   bytes: string
   omitted_bytes: string
+  clipped: boolean
   end_status: DeploymentStatus | null
 }
 
 const PAGE = `
-  SELECT s.last_seq, s.bytes, s.omitted_bytes, s.end_status, c.seq, c.at, c.phase, c.stream, c.text
+  SELECT s.last_seq, s.bytes, s.omitted_bytes, s.clipped, s.end_status, c.seq, c.at, c.phase, c.stream, c.text
     FROM log_stream s
     LEFT JOIN LATERAL (SELECT * FROM log_chunk
                         WHERE deployment_id = s.deployment_id AND log_day = s.log_day AND seq > $2
@@ -121,6 +133,7 @@ export async function readPage(
     lastSeq: head.last_seq,
     bytes: Number(head.bytes),
     omittedBytes: Number(head.omitted_bytes),
+    clipped: head.clipped,
   }
   const chunks = rows
     .filter((row) => row.seq !== null)

@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
-import { LogCap, type LogRemainder } from './log-cap.js'
+import { LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
 import {
   appendChunks,
   CHUNK_BYTES,
   lastSeqOf,
   type LogChunkInput,
+  type LogRemainder,
   type Queryable,
   type StoredChunk,
 } from './store.js'
@@ -74,6 +75,12 @@ export class LogWriter {
   /** A line of the engine itself. */
   system(text: string): void {
     for (const line of this.mask(text).split('\n')) this.#add(LogSource.SYSTEM, `${boundedLine(line)}\n`)
+  }
+
+  /** Says that lines are missing that never came here; the log's end says it too. */
+  clipped(text: string): void {
+    this.#cap.clipped = true
+    this.system(text)
   }
 
   /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */
@@ -153,11 +160,12 @@ export class LogWriter {
 
   async #store(batch: readonly LogChunkInput[]): Promise<void> {
     const { deploymentId, epoch } = this.options
+    const { clipped } = this.#cap
     for (let attempt = 0; ; attempt++) {
       try {
         const expectedSeq = this.#lastSeq ?? (await this.#readLastSeq())
         this.#lastSeq = expectedSeq
-        const base = await appendChunks(this.database, deploymentId, batch, { epoch, expectedSeq })
+        const base = await appendChunks(this.database, deploymentId, batch, { epoch, expectedSeq, clipped })
         if (base === null && !(await this.#wasStored(expectedSeq + batch.length))) {
           throw new LostClaimError(deploymentId)
         }

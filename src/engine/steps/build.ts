@@ -90,6 +90,7 @@ function buildOutput({ log }: Work): { output: BuildOutput; end: () => void } {
   }
   const output: BuildOutput = {
     line: (text) => log.system(text),
+    clipped: (text) => log.clipped(text),
     bytes: (step, source, bytes) => {
       const streams = steps.get(step) ?? begin()
       steps.set(step, streams)

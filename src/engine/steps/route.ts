@@ -2,17 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { NETWORK } from '../docker/docker.js'
 import { CancelledError, DeployError, LostClaimError } from '../errors.js'
-import { appendChunks, type Queryable } from '../logs/store.js'
-import type { LogRemainder } from '../logs/log-cap.js'
+import type { LogRemainder, Queryable } from '../logs/store.js'
 import { containerName } from '../names.js'
 import { announceSettled } from '../claims/queue.js'
 import {
   announceHeld,
+  appendRemainder,
   leaseMarginSeconds,
   NOW,
   recordEvent,
   transitionUnannounced,
-  type Claim,
 } from '../states.js'
 import { announceSwitch } from './announce.js'
 import { step, type Tools, type Work } from './context.js'
@@ -120,15 +119,6 @@ async function mustHold(manager: Queryable, { claim }: Work, leaseMs: number): P
   )
   if (!row) throw new LostClaimError(claim.deploymentId)
   if (row.cancelled || row.deleted) throw new CancelledError('cancelled')
-}
-
-/** The kept end of a log that was over its limit; its last words come with the announcement. */
-async function appendRemainder(manager: Queryable, claim: Claim, remainder: LogRemainder): Promise<void> {
-  const { chunks, omittedBytes } = remainder
-  if (chunks.length === 0 && omittedBytes === 0) return
-  const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes }
-  if ((await appendChunks(manager, claim.deploymentId, chunks, options)) === null)
-    throw new LostClaimError(claim.deploymentId)
 }
 
 /** By the database's clock, as everything that other processes go by. */
