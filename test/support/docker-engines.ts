@@ -79,16 +79,17 @@ export class EngineUnderTest implements AsyncDisposable {
       labels?: object
       healthcheck?: object
       network?: string
+      logConfig?: object
     } = {},
   ): Promise<DockerAnswer> {
-    const { image = BASE_IMAGE, policy = 'no', network = NETWORK, labels, healthcheck } = options
+    const { image = BASE_IMAGE, policy = 'no', network = NETWORK, labels, healthcheck, logConfig } = options
     return this.call('POST', `/containers/create?name=${encodeURIComponent(name)}`, {
       Image: image,
       Cmd: ['/bin/busybox', 'sh', '-c', script],
       Env: ['PORT=8080'],
       Labels: { ...this.labels, ...labels },
       Healthcheck: healthcheck,
-      HostConfig: { NetworkMode: network, Init: true, RestartPolicy: { Name: policy } },
+      HostConfig: { NetworkMode: network, Init: true, RestartPolicy: { Name: policy }, LogConfig: logConfig },
     })
   }
 

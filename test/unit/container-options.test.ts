@@ -36,7 +36,7 @@ describe('what a container is created with', () => {
         Binds: [],
         PortBindings: {},
         Devices: [],
-        LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+        LogConfig: { Type: 'json-file', Config: { 'max-size': '10000000', 'max-file': '3' } },
       },
     })
   })

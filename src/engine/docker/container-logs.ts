@@ -2,7 +2,7 @@ import type Docker from 'dockerode'
 import { InfrastructureError } from '../errors.js'
 import { bounded, gone } from './calls.js'
 import { asking } from './connections.js'
-import type { ContainerLogsQuery, ContainerOutput } from './docker.js'
+import type { ContainerLog, ContainerLogsQuery, ContainerOutput } from './docker.js'
 
 const HEADER_BYTES = 8
 const STDERR = 2
@@ -22,7 +22,7 @@ export async function openLogs(
   query: ContainerLogsQuery,
   ms: number,
   signal: AbortSignal,
-): Promise<AsyncIterable<ContainerOutput> | null> {
+): Promise<ContainerLog | null> {
   const found = await bounded(
     (givenUp) => gone(asking(docker, givenUp).getContainer(name).inspect()),
     ms,
@@ -39,7 +39,8 @@ export async function openLogs(
   }
   const answer = await gone(dial(docker, `/containers/${name}/logs?`, options, signal))
   if (!answer) return null
-  return found.Config.Tty ? readRaw(answer) : readFramed(answer)
+  const output = found.Config.Tty ? readRaw(answer) : readFramed(answer)
+  return Object.assign(output, { createdAt: new Date(found.Created) })
 }
 
 /** Not container.logs(): without `follow` it takes the whole answer into memory. */

@@ -1,5 +1,5 @@
 import type { ContainerCreateOptions } from 'dockerode'
-import type { ContainerRequest } from './docker.js'
+import { type ContainerRequest, LOG_FILE_BYTES } from './docker.js'
 
 /** The least that images which start as root and drop to another user need. */
 const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']
@@ -33,7 +33,7 @@ export function containerOptions(request: ContainerRequest, network: string): Co
       Binds: [],
       PortBindings: {},
       Devices: [],
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': `${LOG_FILE_BYTES}`, 'max-file': '3' } },
     },
   }
 }

@@ -128,6 +128,15 @@ export interface ContainerOutput {
   readonly bytes: Buffer
 }
 
+/** What a container has written, message by message. */
+export interface ContainerLog extends AsyncIterable<ContainerOutput> {
+  /** When the container was made; one of its name may have been there before it. */
+  readonly createdAt: Date
+}
+
+/** Bytes of a file of a container's log. The engine begins a new one behind it, and keeps three. */
+export const LOG_FILE_BYTES = 10_000_000
+
 export interface ContainerLogsQuery {
   /** So many lines at most, the last ones; null: all. */
   readonly tail: number | null
@@ -184,11 +193,7 @@ export interface Docker {
    * What a container wrote, in its order. Nothing more is taken from the engine than is read. Null: no such container.
    * Waits for its first answer as long as `signal` lets it: engines may answer with the first line only.
    */
-  containerLogs(
-    name: string,
-    query: ContainerLogsQuery,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<ContainerOutput> | null>
+  containerLogs(name: string, query: ContainerLogsQuery, signal: AbortSignal): Promise<ContainerLog | null>
   /** SIGTERM, after `graceSeconds` SIGKILL; it stays stopped and can be started again. No such container counts as done. */
   stopContainer(name: string, graceSeconds: number): Promise<void>
   /** TCP sockets on which a running container waits for connections. Null: nobody can tell. */

@@ -13,8 +13,8 @@ import type {
   BuildRequest,
   ContainerEnd,
   ContainerEvent,
+  ContainerLog,
   ContainerLogsQuery,
-  ContainerOutput,
   ContainerRequest,
   ContainerState,
   ContainerSummary,
@@ -139,11 +139,7 @@ export class Dockerode implements DockerPort {
     return this.#call((docker) => lastLines(docker, name, count))
   }
 
-  containerLogs(
-    name: string,
-    query: ContainerLogsQuery,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<ContainerOutput> | null> {
+  containerLogs(name: string, query: ContainerLogsQuery, signal: AbortSignal): Promise<ContainerLog | null> {
     return call(() => openLogs(this.#docker, name, query, this.options.dockerTimeoutMs, signal), signal)
   }
 

@@ -1,26 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LogSource } from '../../entities/deployment-status.js'
-import type { DeploymentPlace, StreamPosition } from '../../entities/runtime-log-viewer.js'
-import type { ContainerOutput, Docker } from '../docker/docker.js'
-import { LineShaper } from '../logs/lines.js'
+import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
+import type { ContainerLog, ContainerOutput, Docker } from '../docker/docker.js'
 import type { Outbox } from './outbox.js'
+import { SkipWatch } from './skip-watch.js'
+import { StallWatch } from './stall-watch.js'
+import { type ReadDeployment, STREAMS, StreamReading } from './stream-reading.js'
 
-/** A deployment as its containers' output is read. */
-export interface ReadDeployment {
-  readonly id: string
-  /** Names of its containers. */
-  readonly containers: readonly string[]
-  /** Values that must not be seen. */
-  readonly secrets: readonly string[]
-}
+/** What a reading needs of a viewer's {@link Outbox}. */
+export type ReadingOutbox = Pick<Outbox, 'places' | 'add' | 'advance' | 'untilRoom'>
 
-const STREAMS = ['STDOUT', 'STDERR'] as const
-/** The two streams of a container may be out of step by much less than this. */
-const OUT_OF_STEP_MS = 1_000
+/** A log is opened anew no more often: the engine reads up to 30 MB each time. */
+const REOPEN_MS = 1_000
+const MISSING =
+  '--- lines may be missing here: the Docker engine deleted its oldest file of this log before it was read ---\n'
 
 /**
  * Reads what a container writes from the viewer's place on, cleaned and masked, into its outbox: to its present end,
  * or with `follow` until the container ends. Stops without an error when `signal` aborts; what was not given out by
  * then is read again the next time.
+ *
+ * The engine's own way to follow a log is not to be trusted when its files rotate: it repeats, skips, and may stand
+ * still for ever. Here repeats are left out; where something is skipped or nothing comes any more the log is opened
+ * anew, and what is gone by then is announced.
  *
  * @throws InfrastructureError when the Docker engine is away
  */
@@ -29,115 +31,154 @@ export async function readContainer(
   deployment: ReadDeployment,
   name: string,
   follow: boolean,
-  outbox: Outbox,
+  outbox: ReadingOutbox,
   signal: AbortSignal,
 ): Promise<void> {
   const place = outbox.places?.find(({ deploymentId }) => deploymentId === deployment.id)
   if (!place) return
-  const query = { tail: null, since: sinceOf(place, name), follow }
   try {
-    const output = await docker.containerLogs(name, query, signal)
-    if (!output) return
-    const readings = {
-      STDOUT: new StreamReading(deployment, place, name, 'STDOUT', outbox),
-      STDERR: new StreamReading(deployment, place, name, 'STDERR', outbox),
-    }
-    for await (const message of output) {
-      readings[message.stream].take(message)
-      await outbox.untilRoom()
-      if (signal.aborted) return
-    }
-    for (const stream of STREAMS) readings[stream].end()
-    const latest = STREAMS.map((stream) => readings[stream].at).reduce((one, other) =>
-      one > other ? one : other,
-    )
-    for (const stream of STREAMS) readings[stream].catchUp(latest)
+    await new ContainerReading(docker, deployment, name, place, outbox, signal).read(follow)
   } catch (error) {
     if (!signal.aborted) throw error
   }
 }
 
-/** The earlier of where its two streams stand; null: the beginning. */
-function sinceOf({ from, shown }: DeploymentPlace, container: string): string | null {
-  const starts = STREAMS.map((stream) => shown[keyOf(container, stream)]?.at ?? from)
-  return starts.reduce((least, at) => (least === null || at === null ? null : at < least ? at : least))
-}
-
-function keyOf(container: string, stream: string): string {
-  return `${container}/${stream}`
-}
-
-/** One stream of one container. Within it times never go back; between the two of a container they may. */
-class StreamReading {
-  readonly #shaper: LineShaper
-  readonly #key: string
-  readonly #start: StreamPosition
-  #position: StreamPosition = { at: '', seen: 0 }
-  #isBehindStart = true
-  #lines: string[] = []
+class ContainerReading {
+  readonly #streams: Record<(typeof STREAMS)[number], StreamReading>
+  readonly #skips = new SkipWatch()
 
   constructor(
+    private readonly docker: Docker,
     private readonly deployment: ReadDeployment,
+    private readonly name: string,
     place: DeploymentPlace,
-    container: string,
-    private readonly stream: 'STDOUT' | 'STDERR',
-    private readonly outbox: Outbox,
+    private readonly outbox: ReadingOutbox,
+    private readonly signal: AbortSignal,
   ) {
-    this.#key = keyOf(container, stream)
-    this.#start = place.shown[this.#key] ?? { at: place.from ?? '', seen: 0 }
-    this.#shaper = new LineShaper(deployment.secrets, (line) => this.#lines.push(line))
-  }
-
-  /** When its last message was written; empty: there was none. */
-  get at(): string {
-    return this.#position.at
-  }
-
-  take({ at, bytes }: ContainerOutput): void {
-    this.#position = { at, seen: at === this.#position.at ? this.#position.seen + 1 : 1 }
-    if (this.#wasShown()) return
-    this.#shaper.write(bytes)
-    this.#give(this.#shaper.isEmpty)
-  }
-
-  end(): void {
-    this.#shaper.end()
-    this.#give(true)
-  }
-
-  /**
-   * After the end, when the other stream was last written to at `latest`: one that is silent stands there as well, or
-   * everything since its last line would be read again each time that the container starts.
-   */
-  catchUp(latest: string): void {
-    if (latest === '') return
-    const at = earlier(latest, OUT_OF_STEP_MS)
-    if (at <= this.#position.at || at <= this.#start.at) return
-    this.outbox.advance(this.deployment.id, { key: this.#key, position: { at, seen: 0 } })
-  }
-
-  /** What the engine gives from the start's time on includes what was shown of that time. */
-  #wasShown(): boolean {
-    const { at, seen } = this.#position
-    // Not looked at any more after the first new message: clocks are set back at times.
-    this.#isBehindStart &&= at < this.#start.at || (at === this.#start.at && seen <= this.#start.seen)
-    return this.#isBehindStart
-  }
-
-  #give(isWhole: boolean): void {
-    const lines = this.#lines.splice(0)
-    const at = new Date(this.#position.at)
-    for (const [index, text] of lines.entries()) {
-      const isLast = index === lines.length - 1
-      const shown = isWhole && isLast ? { key: this.#key, position: this.#position } : null
-      this.outbox.add({ deploymentId: this.deployment.id, at, stream: LogSource[this.stream], text }, shown)
+    this.#streams = {
+      STDOUT: new StreamReading(deployment, place, name, 'STDOUT', outbox),
+      STDERR: new StreamReading(deployment, place, name, 'STDERR', outbox),
     }
   }
-}
 
-function earlier(at: string, ms: number): string {
-  const seconds = new Date(Date.parse(`${at.slice(0, 19)}Z`) - ms).toISOString().slice(0, 19)
-  return `${seconds}${at.slice(19)}`
+  async read(follow: boolean): Promise<void> {
+    for (;;) {
+      const stop = new AbortController()
+      const query = { tail: null, since: this.#since(), follow }
+      const log = await this.docker.containerLogs(
+        this.name,
+        query,
+        AbortSignal.any([this.signal, stop.signal]),
+      )
+      if (!log) return
+      const isWhole = await (follow ? this.#follow(log, stop) : this.#takeAll(log))
+      if (this.signal.aborted) return
+      if (isWhole) return this.#end()
+      await sleep(REOPEN_MS, undefined, { signal: this.signal })
+      const latest = this.#latestReached()
+      for (const stream of STREAMS) this.#streams[stream].restart(latest)
+    }
+  }
+
+  async #takeAll(log: ContainerLog): Promise<boolean> {
+    const latest = this.#latestReached()
+    let isFirst = true
+    for await (const message of log) {
+      if (isFirst) this.#announceGap(message, latest, log.createdAt)
+      isFirst = false
+      await this.#take(message)
+      if (this.signal.aborted) return false
+    }
+    return true
+  }
+
+  /** False: the engine has left something out, or gives nothing any more. */
+  async #follow(log: ContainerLog, stop: AbortController): Promise<boolean> {
+    const latest = this.#latestReached()
+    const since = this.#since() ?? ''
+    using watch = new StallWatch(
+      () => this.#isBehind(since),
+      () => stop.abort(),
+    )
+    let isFirst = true
+    watch.begin()
+    let waitsFrom = performance.now()
+    try {
+      for await (const message of log) {
+        watch.end()
+        if (this.signal.aborted) return false
+        if (isFirst) this.#announceGap(message, latest, log.createdAt)
+        isFirst = false
+        if (message.at > latest && this.#skips.isBehindSkip(message, performance.now() - waitsFrom))
+          return false
+        const reading = this.#streams[message.stream]
+        if (reading.goesBack(message) && (await this.#isOld(message))) reading.restart(reading.at)
+        await this.#take(message)
+        watch.begin()
+        waitsFrom = performance.now()
+      }
+    } catch (error) {
+      if (!stop.signal.aborted) throw error
+    }
+    return !stop.signal.aborted
+  }
+
+  async #take(message: ContainerOutput): Promise<void> {
+    this.#streams[message.stream].take(message)
+    await this.outbox.untilRoom()
+  }
+
+  #end(): void {
+    for (const stream of STREAMS) this.#streams[stream].end()
+    const latest = STREAMS.map((stream) => this.#streams[stream].at).reduce((one, other) =>
+      one > other ? one : other,
+    )
+    for (const stream of STREAMS) this.#streams[stream].catchUp(latest)
+  }
+
+  /** The earlier of where its two streams stand; null: the beginning. */
+  #since(): string | null {
+    const [one, other] = STREAMS.map((stream) => this.#streams[stream].reached.at).sort()
+    return one === '' || other === '' ? null : (one ?? null)
+  }
+
+  /** When the latest message was written that has been read; empty: none was. */
+  #latestReached(): string {
+    const read = STREAMS.map((stream) => this.#streams[stream].reached).filter(({ seen }) => seen > 0)
+    return (
+      read
+        .map(({ at }) => at)
+        .sort()
+        .at(-1) ?? ''
+    )
+  }
+
+  /** A log that begins behind all that has been read of it was cut off at its beginning, or is of another container. */
+  #announceGap(first: ContainerOutput, latest: string, createdAt: Date): void {
+    if (latest === '' || first.at <= latest || createdAt.getTime() > Date.parse(latest)) return
+    const line = { deploymentId: this.deployment.id, at: new Date(first.at), stream: LogSource.SYSTEM }
+    this.outbox.add({ ...line, text: MISSING }, null)
+  }
+
+  /** Whether the container has written what has not come. */
+  async #isBehind(since: string): Promise<boolean> {
+    const at = await this.#lastWrittenAt()
+    return at > since && STREAMS.every((stream) => this.#streams[stream].reached.at !== at)
+  }
+
+  /** Of a message that is older than the one before it: whether it was given before, or the clock was set back. */
+  async #isOld(message: ContainerOutput): Promise<boolean> {
+    return (await this.#lastWrittenAt()) >= this.#streams[message.stream].at
+  }
+
+  /** Empty: nothing is there. */
+  async #lastWrittenAt(): Promise<string> {
+    const query = { tail: 1, since: null, follow: false }
+    let last = ''
+    for await (const { at } of (await this.docker.containerLogs(this.name, query, this.signal)) ?? [])
+      last = at
+    return last
+  }
 }
 
 /**

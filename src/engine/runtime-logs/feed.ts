@@ -8,8 +8,9 @@ import { containerNames } from '../steps/containers.js'
 import { openVariables } from '../secrets/variables.js'
 import { WakeEvent } from '../wakeups/wake-event.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
-import { readContainer, type ReadDeployment, startOfTail } from './container-reading.js'
+import { readContainer, startOfTail } from './container-reading.js'
 import { Outbox } from './outbox.js'
+import type { ReadDeployment } from './stream-reading.js'
 import type { ClaimedViewer } from './store.js'
 
 /** How often is looked for another deployment, and for a container that runs again, without a wake-up. */
