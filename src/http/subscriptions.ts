@@ -1,12 +1,22 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
-import { getOperationAST, GraphQLError, OperationTypeNode, parse } from 'graphql'
-import type { ServerOptions } from 'graphql-ws'
+import {
+  type ExecutionArgs,
+  getOperationAST,
+  GraphQLError,
+  type GraphQLSchema,
+  OperationTypeNode,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql'
+import type { ServerOptions, SubscribePayload } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type ServerOptions as SocketOptions, WebSocketServer } from 'ws'
 import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/routing/offers.js'
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
+import { PARSE_OPTIONS, refusalOf, withinLimits } from './query-limits.js'
 import type { ServerParts } from './server-parts.js'
 
 const PATH = '/graphql'
@@ -77,7 +87,6 @@ type Options = ServerOptions<Record<string, unknown>, Extra>
 
 function protocolOptions({ parts, schema, isToken, logger }: ServerParts): Options {
   return {
-    schema,
     connectionInitWaitTimeout: HELLO_MS,
     context: () => createContext(parts),
     onConnect: ({ connectionParams, extra }) =>
@@ -85,13 +94,12 @@ function protocolOptions({ parts, schema, isToken, logger }: ServerParts): Optio
     onSubscribe: ({ subscriptions }, _id, payload) => {
       // The library's own list, this one included: of those that it refuses nothing else says that they are over.
       if (Object.keys(subscriptions).length > MAX_SUBSCRIPTIONS_PER_SOCKET) return [tooMany()]
-      const refusal = refuseOthers(payload.query, payload.operationName)
-      return refusal ? [refusal] : undefined
+      return operationOf(schema, payload)
     },
-    onError: (_context, _id, _payload, errors) => errors.map((error) => formatted(error, logger)),
+    onError: (_context, _id, _payload, errors) => formatted(errors, logger),
     onNext: (_context, _id, _payload, _args, result) => {
       if (!result.errors) return undefined
-      return { ...result, errors: result.errors.map((error) => formatted(error, logger)) }
+      return { ...result, errors: formatted(result.errors, logger) }
     },
   }
 }
@@ -102,20 +110,31 @@ function authorizationOf(params: Readonly<Record<string, unknown>> | undefined):
   return typeof entry?.[1] === 'string' ? entry[1] : undefined
 }
 
-/** Queries and mutations go by POST, where limits and errors are those of HTTP. */
-function refuseOthers(query: string, operationName: string | null | undefined): GraphQLError | null {
+/** What is to be carried out, or why not. */
+function operationOf(schema: GraphQLSchema, payload: SubscribePayload): ExecutionArgs | GraphQLError[] {
+  const { query, operationName, variables } = payload
   try {
-    const operation = getOperationAST(parse(query, { maxTokens: 1_000 }), operationName)
-    if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return null
-    return new GraphQLError(
-      'only subscriptions are answered here: send queries and mutations by POST /graphql',
-      {
-        extensions: { code: 'BAD_USER_INPUT' },
-      },
-    )
+    const document = parse(query, PARSE_OPTIONS)
+    const operation = getOperationAST(document, operationName)
+    if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return [onlySubscriptions()]
+    const errors = validate(schema, document, [withinLimits, ...specifiedRules])
+    if (errors.length > 0) return [...errors]
+    const refusal = refusalOf(schema, { document, operationName, variables })
+    return refusal ? [refusal] : { schema, document, operationName, variableValues: variables }
   } catch (error) {
-    return error instanceof GraphQLError ? error : null
+    if (error instanceof GraphQLError) return [error]
+    throw error
   }
+}
+
+/** Queries and mutations go by POST, where errors are those of HTTP. */
+function onlySubscriptions(): GraphQLError {
+  return new GraphQLError(
+    'only subscriptions are answered here: send queries and mutations by POST /graphql',
+    {
+      extensions: { code: 'BAD_USER_INPUT' },
+    },
+  )
 }
 
 function tooMany(): GraphQLError {

@@ -6,11 +6,12 @@ import { AppConnectionType, DeploymentConnectionType } from '../schema/connectio
 import { CreateAppInput, UpdateAppInput } from '../schema/inputs.js'
 import { StageType } from '../schema/stage.js'
 import { toConnection } from './connection.js'
+import { pageCost } from './query-cost.js'
 import type { RequestContext } from './request-context.js'
 
 @Resolver(() => AppType)
 export class AppResolver {
-  @Query(() => AppConnectionType, { description: 'By name.' })
+  @Query(() => AppConnectionType, { description: 'By name.', complexity: pageCost })
   async apps(
     @Ctx() { queries }: RequestContext,
     @Arg('first', () => Int, { defaultValue: 50 }) first: number,
@@ -79,7 +80,7 @@ export class AppResolver {
     return stages.find((stage) => stage.name === name) ?? null
   }
 
-  @FieldResolver(() => DeploymentConnectionType, { description: 'Newest first.' })
+  @FieldResolver(() => DeploymentConnectionType, { description: 'Newest first.', complexity: pageCost })
   async deployments(
     @Root() app: App,
     @Ctx() { queries }: RequestContext,

@@ -12,6 +12,7 @@ import { DeployInput } from '../schema/inputs.js'
 import { LogPageType } from '../schema/log.js'
 import { StageType } from '../schema/stage.js'
 import { checkAfter } from './log-resolver.js'
+import { pageCost } from './query-cost.js'
 import type { RequestContext } from './request-context.js'
 
 @Resolver(() => DeploymentType)
@@ -103,6 +104,7 @@ export class DeploymentResolver {
   }
 
   @FieldResolver(() => LogPageType, {
+    complexity: pageCost,
     description: "Stored chunks after `after`, oldest first: the same cursor as the subscription's.",
   })
   async logs(

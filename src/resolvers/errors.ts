@@ -2,6 +2,8 @@ import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import type { MiddlewareFn } from 'type-graphql'
 import { badInput, CommandError } from '../engine/errors.js'
 import type { Logger } from '../logger.js'
+import { countItems, isFirstFailure } from './execution.js'
+import { LIMITS, overLimit } from './limits.js'
 
 /** A command's error as the API promises it: `extensions.code`, and `field` for input that is wrong. */
 export function toGraphQLError(error: CommandError): GraphQLError {
@@ -9,32 +11,61 @@ export function toGraphQLError(error: CommandError): GraphQLError {
   return new GraphQLError(error.message, { extensions: { code: error.code, ...field } })
 }
 
-/** Around every resolver: commands' errors are translated; what nobody expected is logged and not shown. */
+/**
+ * Around every resolver: commands' errors are translated, and lists counted. What nobody expected is not shown, and
+ * logged once for a request: when the database is away, each of its thousand fields says so.
+ */
 export function translateErrors(logger: Logger): MiddlewareFn {
   return async ({ info, args }, next) => {
     try {
       refuseNul(args)
-      return (await next()) as unknown
+      const value: unknown = await next()
+      if (Array.isArray(value)) countItems(info, value.length)
+      return value
     } catch (error) {
-      throw translated(error, logger, `${info.parentType.name}.${info.fieldName}`)
+      if (error instanceof GraphQLError) throw error
+      if (error instanceof CommandError) throw toGraphQLError(error)
+      if (isFirstFailure(info)) logFailure(logger, `${info.parentType.name}.${info.fieldName}`, error)
+      throw serverError()
     }
   }
 }
 
-export function translated(error: unknown, logger: Logger, place: string): GraphQLError {
-  if (error instanceof GraphQLError) return error
-  if (error instanceof CommandError) return toGraphQLError(error)
+function logFailure(logger: Logger, place: string, error: unknown): void {
   logger.error('a request failed for a reason of the server', { place, error })
+}
+
+function serverError(): GraphQLError {
   return new GraphQLError('something went wrong in the server: its log says what', {
     extensions: { code: 'INTERNAL_SERVER_ERROR' },
   })
 }
 
-/** An error of a subscription's, as the answer to a POST would have it. */
-export function formatted(error: GraphQLError, logger: Logger): GraphQLFormattedError {
-  const cause = error.originalError
-  const known = !cause || cause instanceof GraphQLError ? error : translated(cause, logger, 'subscription')
-  return nameField(known.toJSON())
+/** The errors of a subscription, or of one of its events, as the answer to a POST would have them. */
+export function formatted(errors: readonly GraphQLError[], logger: Logger): GraphQLFormattedError[] {
+  let isLogged = false
+  const known = errors.map((error) => {
+    const cause = error.originalError
+    if (!cause || cause instanceof GraphQLError) return error
+    if (cause instanceof CommandError) return toGraphQLError(cause)
+    if (!isLogged) logFailure(logger, 'subscription', cause)
+    isLogged = true
+    return serverError()
+  })
+  return listable(known.map((error) => nameField(error.toJSON())))
+}
+
+/** As many errors as one answer lists; the last says how many more there are. */
+export function listable(errors: readonly GraphQLFormattedError[]): GraphQLFormattedError[] {
+  const more = errors.length - LIMITS.maxErrors
+  if (more <= 0) return [...errors]
+  const listed = errors.slice(0, LIMITS.maxErrors)
+  const code = listed.at(-1)?.extensions?.code
+  const limit = { name: 'maxErrors', value: LIMITS.maxErrors }
+  return [
+    ...listed,
+    { message: `${more} more errors are not listed (maxErrors)`, extensions: { code, limit } },
+  ]
 }
 
 /** PostgreSQL's text cannot hold NUL: an id, a name or a key that has one names nothing. What is nested has its grammar. */
@@ -66,9 +97,19 @@ const REFUSED_INPUT = new Set<unknown>([
   undefined,
 ])
 
+/** The parser's words. */
+const TOO_MANY_TOKENS = /^Syntax Error: Document contains more that \d+ tokens/
+
 /** Gives input that GraphQL itself refused the code and the field of input that a command refused. */
 export function nameField(error: GraphQLFormattedError): GraphQLFormattedError {
   const { message, extensions } = error
+  if (TOO_MANY_TOKENS.test(message)) {
+    return overLimit(
+      'maxTokens',
+      'the query has more tokens',
+      'send what is known by variables, or in parts',
+    ).toJSON()
+  }
   const code = REFUSED_INPUT.has(extensions?.code) ? 'BAD_USER_INPUT' : extensions?.code
   if (code !== 'BAD_USER_INPUT') return error
   const field = extensions?.field ?? fieldIn(message)

@@ -10,6 +10,7 @@ import {
   WebhookType,
 } from '../schema/webhook.js'
 import { toConnection } from './connection.js'
+import { pageCost } from './query-cost.js'
 import type { PublicAddress, RequestContext } from './request-context.js'
 
 /** A webhook as it is shown: its secret is not. */
@@ -44,7 +45,7 @@ export class WebhookResolver {
     return webhookUrl(address, appId)
   }
 
-  @FieldResolver(() => WebhookDeliveryConnectionType, { description: 'Newest first.' })
+  @FieldResolver(() => WebhookDeliveryConnectionType, { description: 'Newest first.', complexity: pageCost })
   async deliveries(
     @Root() { appId }: ShownWebhook,
     @Ctx() { queries }: RequestContext,

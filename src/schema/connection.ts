@@ -1,5 +1,6 @@
 import { type ClassType, Field, Int, ObjectType } from 'type-graphql'
 import { AppType } from './app.js'
+import { PAID, rowCost } from './costs.js'
 import { DeploymentType } from './deployment.js'
 
 @ObjectType('PageInfo')
@@ -24,16 +25,16 @@ export function connectionOf(name: string, nodeType: ClassType) {
 
   @ObjectType(`${name}Connection`)
   class Connection {
-    @Field(() => [Edge])
+    @Field(() => [Edge], { complexity: rowCost })
     edges!: Edge[]
 
-    @Field(() => [nodeType])
+    @Field(() => [nodeType], { complexity: rowCost })
     nodes!: object[]
 
-    @Field(() => PageInfoType)
+    @Field(() => PageInfoType, { complexity: PAID })
     pageInfo!: PageInfoType
 
-    @Field(() => Int)
+    @Field(() => Int, { complexity: PAID })
     totalCount!: number
   }
   return Connection

@@ -1,4 +1,5 @@
 import { Field, Float, ID, Int, ObjectType } from 'type-graphql'
+import { rowCost, TEXT_COST } from './costs.js'
 import { DeploymentStatus, LogSource } from './enums.js'
 import { DateTime } from './scalars.js'
 
@@ -38,6 +39,7 @@ export class LogEventType {
   stream!: LogSource
 
   @Field(() => String, {
+    complexity: TEXT_COST,
     description:
       'One or more whole lines, each ended by a newline; at most 32 KiB. ANSI colours kept, all other control sequences removed.',
   })
@@ -53,7 +55,7 @@ export class LogEventType {
 
 @ObjectType('LogPage')
 export class LogPageType {
-  @Field(() => [LogEventType])
+  @Field(() => [LogEventType], { complexity: rowCost })
   events!: LogEventType[]
 
   @Field(() => LogEndType, {
@@ -75,6 +77,7 @@ export class RuntimeLogEventType {
   stream!: LogSource
 
   @Field(() => String, {
+    complexity: TEXT_COST,
     description:
       'One or more whole lines, each ended by a newline; at most 32 KiB. Cleaned and masked as a deployment’s log.',
   })

@@ -161,7 +161,7 @@ describe('errors of the API', () => {
     const id = await stageOf(port, app.appId)
     const found = await posted(unset, { id, keys: ['A', NUL] })
     assert.deepEqual(found, { code: 'BAD_USER_INPUT', field: 'keys[1]' })
-    const keys = Array.from({ length: 66_000 }, (_, n) => n.toString(36))
+    const keys = Array.from({ length: 10_000 }, (_, n) => n.toString(36))
     assert.equal(await posted(unset, { id, keys }), undefined)
   })
 
