@@ -163,7 +163,7 @@ describe('limits of queries', () => {
     assertLimit(await subscribed(query, { x: [keys(11_000, 'A')] }), 'maxListItems', 10_000)
   })
 
-  test('nothing of a request with too many mutations is begun, nor of a batch', async () => {
+  test('nothing of a request with too many mutations, of a batch or of a subscription by POST is begun', async () => {
     const create = 'createApp(input:{name:"flood",repoUrl:"https://git.invalid/a/b.git"}){id}'
     assertLimit(
       await posted(`mutation{${create} ${repeat(101, (n) => `a${n}:deleteApp(id:"x")`)}}`),
@@ -171,7 +171,7 @@ describe('limits of queries', () => {
       100,
     )
     const one = { query: `mutation{${create}}` }
-    assert.equal((await sent([one, one])).status, 400)
+    for (const body of [[one, one], { query: followed('id') }]) assert.equal((await sent(body)).status, 400)
     assert.deepEqual((await posted('{apps{totalCount}}')).data, { apps: { totalCount: 1 } })
   })
 
