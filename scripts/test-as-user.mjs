@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
@@ -9,7 +9,7 @@ import { run, say, script } from './lib/run.mjs'
 const USER = 'longshore-test'
 
 /**
- * `npm run test:as-user`, by root: the tests, or those whose path contains an argument, as a fresh user who is in the
+ * `npm run test:as-user`, by root: the tests that its arguments choose, as of `npm test`, as a fresh user who is in the
  * group of the engine's socket, in a clone of the last commit. The user and the clone go afterwards.
  */
 await script(async () => {
@@ -52,8 +52,10 @@ function makeUser(folder, socket) {
 }
 
 function keepSummary(clone) {
+  const summary = join(clone, 'dist/test-summary.txt')
+  if (!existsSync(summary)) return // it did not come to the tests, and has said why
   mkdirSync(join(ROOT, 'dist'), { recursive: true })
-  copyFileSync(join(clone, 'dist/test-summary.txt'), join(ROOT, 'dist/test-summary-user.txt'))
+  copyFileSync(summary, join(ROOT, 'dist/test-summary-user.txt'))
 }
 
 /** @throws Error with what it said */

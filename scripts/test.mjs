@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { say, script } from './lib/run.mjs'
+import { testFiles } from './lib/test-files.mjs'
 import { SUMMARY_FILE } from './lib/test-reporter.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
@@ -17,18 +18,13 @@ const LONG = ['faults-kill', 'model', 'unit', 'faults-return', 'faults-workers',
 /** What the runner is given: a module for each process. */
 const RUN = join(ROOT, 'dist/run')
 
-/** Sets up, then runs all tests, or those whose path contains an argument: `npm test -- queue`. */
+/** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. */
 await script(async () => {
   process.exitCode = await withTestSetup(runTests)
 })
 
 async function runTests(env) {
-  const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-  const files = readdirSync(join(ROOT, 'dist/test'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.test.js'))
-    .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
-    .sort()
-  if (files.length === 0) throw new Error(`no test file matches ${wanted.join(', ')}`)
+  const files = testFiles(process.argv.slice(2))
   // A person reads lines of TypeScript. To read the maps takes each process a sixth of its start.
   const maps = env.CI === 'true' ? [] : ['--enable-source-maps']
   const reporters = ['spec', join(ROOT, 'scripts/lib/test-reporter.mjs')].flatMap((name) => [

@@ -1,0 +1,51 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from './dependencies.mjs'
+
+/**
+ * The rest: what takes more than half of the time of all tests, and finds what the others rarely miss. `npm test` leaves
+ * it to `npm run test:all` and `.ci/run`.
+ */
+const REST = [
+  'e2e/builds',
+  'e2e/commit-status',
+  'e2e/crash',
+  'e2e/detect',
+  'e2e/disk',
+  'e2e/drain',
+  'e2e/engine-restart',
+  'e2e/engines',
+  'e2e/failure-table',
+  'e2e/hostile-repository',
+  'e2e/load',
+  'e2e/poisonous-repository',
+  'e2e/reconcile',
+  'e2e/surroundings',
+  'e2e/traefik',
+  'e2e/two-workers',
+  'faults/return',
+  'faults/workers',
+  'integration/git-leftovers',
+].map((name) => `${name}.test.js`)
+
+/**
+ * Compiled test files that are asked for, in order: those whose path contains one of `parts`, and with `--rest` what
+ * `npm test` leaves out; without either all but the rest, with `--all` all.
+ *
+ * @throws Error when a part matches none
+ */
+export function testFiles(args) {
+  const files = readdirSync(join(ROOT, 'dist/test'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.test.js'))
+    .sort()
+  const isRest = (path) => REST.includes(path)
+  const unknown = REST.find((name) => !files.includes(name))
+  if (unknown) throw new Error(`scripts/lib/test-files.mjs names ${unknown}, which is not there`)
+  if (args.includes('--all')) return files
+  const parts = args.filter((argument) => !argument.startsWith('--'))
+  const none = parts.find((part) => !files.some((path) => path.includes(part)))
+  if (none) throw new Error(`no test file matches ${none}`)
+  const isWanted = (path) => parts.some((part) => path.includes(part))
+  if (args.includes('--rest')) return files.filter((path) => isRest(path) || isWanted(path))
+  return files.filter((path) => (parts.length === 0 ? !isRest(path) : isWanted(path)))
+}
