@@ -133,9 +133,9 @@ describe('ten secrets that a build and a container print, in pieces and in every
     const ALL = `query ($id: ID!, $from: ID!, $to: ID!) {
       app(id: $id) {
         id name repoUrl stages { variables { key fingerprint updatedAt } current { id } }
-        deployments { nodes {
+        deployments(first: 3) { nodes {
           id status ref commitMessage image events { from to reason }
-          error { code message exitCode lastLines } logs { events { seq text } }
+          error { code message exitCode lastLines } logs(first: 100) { events { seq text } }
         } }
       }
       configurationDiff(from: $from, to: $to) { fields { field from to } variables { key from to } }

@@ -42,9 +42,9 @@ describe('readers in the worker and in another process', () => {
   }
 
   async function end(deployment: Deployment, writer: LogWriter): Promise<void> {
-    const { chunks, omittedBytes } = await writer.remainder()
+    const remainder = await writer.remainder()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const words = { text: 'Failed.', before: chunks, omittedBytes }
+    const words = { text: 'Failed.', remainder }
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
     worker.wakeups.notify('log', deployment.id)
   }
@@ -98,7 +98,13 @@ describe('readers in the worker and in another process', () => {
         [stored.n],
       )
       const bytes = Buffer.byteLength(stored.text)
-      assert.deepEqual(entries.at(-1)?.end, { status: FAILED, lastSeq: stored.n, bytes, omittedBytes: 0 })
+      assert.deepEqual(entries.at(-1)?.end, {
+        status: FAILED,
+        lastSeq: stored.n,
+        bytes,
+        omittedBytes: 0,
+        clipped: false,
+      })
     }
     for (const { from, reading } of late) {
       assert.deepEqual(
