@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { filterContext } from '../../src/engine/docker/build-context.js'
-import { ignoreRules } from '../../src/engine/docker/ignore-file.js'
+import { ignoredOf } from '../../src/engine/docker/ignore-file.js'
 
 interface Entry {
   readonly name: string
@@ -37,8 +37,18 @@ function tarOf(entries: readonly (string | Entry)[]): Promise<Buffer> {
 }
 
 async function filter(pieces: readonly Buffer[], ignore: string | null): Promise<Buffer> {
-  const rules = ignore === null ? null : ignoreRules(ignore)
-  const context = filterContext((path) => !rules?.ignores(path))
+  const ignored = ignore === null ? new Set() : await ignoredIn(pieces, ignore)
+  return pass(pieces, (path) => !ignored.has(path))
+}
+
+async function ignoredIn(pieces: readonly Buffer[], text: string): Promise<Set<string>> {
+  const paths: string[] = []
+  await pass([Buffer.concat(pieces)], (path) => paths.push(path) > 0)
+  return ignoredOf(paths, { path: '.dockerignore', text })
+}
+
+async function pass(pieces: readonly Buffer[], keeps: (path: string) => boolean): Promise<Buffer> {
+  const context = filterContext(keeps)
   const out = buffer(context)
   const [result] = await Promise.all([out, pipeline(Readable.from(pieces), context)])
   return result

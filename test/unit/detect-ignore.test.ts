@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ignoreRules } from '../../src/engine/docker/ignore-file.js'
+import { ignoredOf } from '../../src/engine/docker/ignore-file.js'
 import { has, json, recipe } from '../support/detected.js'
 
-function sent(files: Record<string, string>, paths: readonly string[]): string[] {
-  const matcher = ignoreRules(recipe(files).ignore.join('\n'))
-  return paths.filter((path) => !matcher.ignores(path))
+async function sent(files: Record<string, string>, paths: readonly string[]): Promise<string[]> {
+  const ignored = await ignoredOf(paths, null, recipe(files).ignore)
+  return paths.filter((path) => !ignored.has(path))
 }
 
 const page = 'x'
@@ -19,7 +19,7 @@ describe('what is not sent to a build', () => {
     'a static site': { 'index.html': page },
   }
   for (const [language, files] of Object.entries(languages)) {
-    test(`of ${language}: .env files, in whatever folder`, () => {
+    test(`of ${language}: .env files, in whatever folder`, async () => {
       assert.equal(recipe(files).language, language)
       const hidden = [
         '.env',
@@ -29,11 +29,14 @@ describe('what is not sent to a build', () => {
         'backend/.env/x',
         '.git/config',
       ]
-      assert.deepEqual(sent(files, [...hidden, 'a/env', 'src/main.env.ts']), ['a/env', 'src/main.env.ts'])
+      assert.deepEqual(await sent(files, [...hidden, 'a/env', 'src/main.env.ts']), [
+        'a/env',
+        'src/main.env.ts',
+      ])
     })
   }
 
-  test('of Node.js: packages of any folder; the example of an .env file is', () => {
+  test('of Node.js: packages of any folder; the example of an .env file is', async () => {
     const files = { 'package.json': json({ scripts: { start: 'node a.js' } }) }
     const paths = [
       'node_modules/a/b.js',
@@ -42,11 +45,11 @@ describe('what is not sent to a build', () => {
       'web/.env.example',
       '.npmrc',
     ]
-    assert.deepEqual(sent(files, paths), ['web/.env.example', '.npmrc'])
+    assert.deepEqual(await sent(files, paths), ['web/.env.example', '.npmrc'])
   })
 
   for (const folder of ['', 'public/', 'dist/']) {
-    test(`of a site in "${folder}": what is hidden, but .well-known`, () => {
+    test(`of a site in "${folder}": what is hidden, but .well-known`, async () => {
       const names = [
         '.env',
         '.htpasswd',
@@ -59,7 +62,7 @@ describe('what is not sent to a build', () => {
       const kept = ['index.html', 'a/b.c/d.js', '.well-known/security.txt', '.well-known/a/b']
       const paths = [...names, ...kept].map((path) => `${folder}${path}`)
       assert.deepEqual(
-        sent({ [`${folder}index.html`]: page }, paths),
+        await sent({ [`${folder}index.html`]: page }, paths),
         kept.map((path) => `${folder}${path}`),
       )
     })

@@ -1,35 +1,57 @@
 import { posix } from 'node:path'
 import { DeployError } from '../errors.js'
-import { IgnorePattern } from './ignore-pattern.js'
+import { Effort } from '../paths/effort.js'
+import { EffortError, PathRules } from '../paths/path-rules.js'
+import { type Pattern, withBelow } from '../paths/pattern.js'
+import { ignorePattern } from './ignore-pattern.js'
 
-export interface IgnoreRules {
-  ignores(path: string): boolean
+export interface IgnoreFile {
+  /** As it is named in messages. */
+  readonly path: string
+  readonly text: string
 }
 
 interface Rule {
-  readonly pattern: IgnorePattern
+  readonly pattern: Pattern
   /** It takes back what others leave out. */
   readonly isNegated: boolean
+  /** In the file; null: it is one of Longshore's own. */
+  readonly line: number | null
 }
 
-/** Each line is compared with each path: what is longer is not written by hand. */
+/** What is longer is not written by hand. */
 export const MAX_IGNORE_BYTES = 64 * 1024
+/** Some seconds of processor: half of it goes for 1,800 lines of which each names some of 50,000 paths by its last letters. */
+const MOST_STEPS = 50_000_000
 
 /**
- * What the text of a `.dockerignore` leaves out, as moby's patternmatcher reads it.
+ * What of the paths is left out, as moby's patternmatcher reads a `.dockerignore`: the last line that names a path, or a
+ * folder that it is in, decides. Others have their turns meanwhile.
  *
+ * @param own lines before those of the file
  * @throws SyntaxError on a line that {@link checkIgnoreFile} would name
+ * @throws DeployError DOCKERIGNORE_INVALID with the line when the paths cannot be compared with it in {@link MOST_STEPS}
  */
-export function ignoreRules(text: string): IgnoreRules {
-  const rules = text.split('\n').flatMap((line) => ruleOf(line) ?? [])
-  return {
-    ignores: (path) => {
-      let isIgnored = false
-      for (const { pattern, isNegated } of rules) {
-        if (isIgnored === isNegated && pattern.matches(path)) isIgnored = !isNegated
-      }
-      return isIgnored
-    },
+export async function ignoredOf(
+  paths: readonly string[],
+  file: IgnoreFile | null,
+  own: readonly string[] = [],
+  signal?: AbortSignal,
+): Promise<Set<string>> {
+  const lines = file?.text.split('\n') ?? []
+  const rules = [
+    ...own.flatMap((line) => ruleOf(line, null) ?? []),
+    ...lines.flatMap((line, index) => ruleOf(line, index + 1) ?? []),
+  ]
+  const compared = new PathRules(rules.map(({ pattern }) => withBelow(pattern)))
+  try {
+    const last = await compared.lastOf(paths, new Effort(MOST_STEPS, signal))
+    return new Set(paths.filter((_, index) => rules[last[index] ?? -1]?.isNegated === false))
+  } catch (error) {
+    if (!(error instanceof EffortError)) throw error
+    const line = error.rules.flatMap((rule) => rules[rule]?.line ?? [])[0] ?? 1
+    const message = `line ${line} of ${file?.path} takes too long to compare with the ${paths.length} paths of the context: "${shown(lines[line - 1])}". Say the same with fewer stars, or in fewer lines`
+    throw new DeployError('DOCKERIGNORE_INVALID', message, { cause: error })
   }
 }
 
@@ -42,9 +64,9 @@ export function checkIgnoreFile(text: string, path: string): void {
   checkIgnoreSize(Buffer.byteLength(text), path)
   for (const [index, line] of text.split('\n').entries()) {
     try {
-      ruleOf(line)
+      ruleOf(line, index + 1)
     } catch (cause) {
-      const message = `line ${index + 1} of ${path} is not a pattern: "${line.trim().slice(0, 200)}", ${(cause as Error).message}. A backslash before a character takes its meaning away`
+      const message = `line ${index + 1} of ${path} is not a pattern: "${shown(line)}", ${(cause as Error).message}. A backslash before a character takes its meaning away`
       throw new DeployError('DOCKERIGNORE_INVALID', message, { cause })
     }
   }
@@ -57,14 +79,18 @@ export function checkIgnoreSize(bytes: number, path: string): void {
 }
 
 /** Null: the line says nothing. */
-function ruleOf(line: string): Rule | null {
+function ruleOf(text: string, line: number | null): Rule | null {
   // The mark that some editors put in front of a text.
-  const said = line.replace(/^\uFEFF/, '')
-  const text = said.trim()
-  if (said.startsWith('#') || text === '') return null
-  const isNegated = text.startsWith('!')
-  const path = (isNegated ? text.slice(1) : text).trim()
+  const said = text.replace(/^\uFEFF/, '')
+  const trimmed = said.trim()
+  if (said.startsWith('#') || trimmed === '') return null
+  const isNegated = trimmed.startsWith('!')
+  const path = (isNegated ? trimmed.slice(1) : trimmed).trim()
   if (path === '') return null
   const clean = posix.normalize(path).replace(/(?<=.)\/$/, '')
-  return { pattern: new IgnorePattern(clean.replace(/^\/(?=.)/, '')), isNegated }
+  return { pattern: ignorePattern(clean.replace(/^\/(?=.)/, '')), isNegated, line }
+}
+
+function shown(line = ''): string {
+  return line.trim().slice(0, 200)
 }

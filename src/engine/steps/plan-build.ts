@@ -1,7 +1,7 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
-import { DEFAULT_DOCKERFILE, type Tree, withArguments, withSecrets } from '../detect/recipe.js'
+import { DEFAULT_DOCKERFILE, withArguments, withSecrets } from '../detect/recipe.js'
 import { readTree } from '../detect/tree.js'
-import { checkIgnoreFile, checkIgnoreSize, ignoreRules } from '../docker/ignore-file.js'
+import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source, TreeEntry } from '../git/git.js'
 import type { Tools, Work } from './context.js'
@@ -45,27 +45,28 @@ export async function planBuild(
   const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
   const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => files.has(path))
   const ignored = ignoreFile === undefined ? null : await readIgnore(source, files, ignoreFile, at, signal)
-  const { ignore, ...recipe } = await recipeOf(work, source, { files, ignored }, tools, signal)
-  const rules = ignore === null ? null : ignoreRules(ignore)
-  const sent = new Map([...files].filter(([path]) => !rules?.ignores(path)))
+  const { ignore, ...recipe } = await recipeOf(work, source, files, tools, signal)
+  const left = await ignoredOf([...files.keys()], ignored, ignore, signal)
+  const sent = new Map([...files].filter(([path]) => !left.has(path)))
+  if (recipe.written.size > 0) sayNotSent([...left], files, work.log)
   checkSize(sent, tools.settings.maxContextBytes)
   await sayPlaceholders(work.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
   return { sent, ignoreFile, ...recipe }
 }
 
-/** The Dockerfile, or one that is made, and what is ignored with it; null: nothing is. */
+/** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
 async function recipeOf(
   work: Work,
   source: Source,
-  { files, ignored }: { files: ContextFiles; ignored: string | null },
+  files: ContextFiles,
   tools: Tools,
   signal: AbortSignal,
-): Promise<Recipe & { ignore: string | null }> {
+): Promise<Recipe & { ignore: readonly string[] }> {
   const { contextPath, dockerfilePath } = work.configuration.build
   const dockerfile = files.get(dockerfilePath)
-  if (dockerfile?.kind === 'file') return { ignore: ignored, dockerfile, written: new Map() }
+  if (dockerfile?.kind === 'file') return { ignore: [], dockerfile, written: new Map() }
   if (!dockerfile && dockerfilePath === DEFAULT_DOCKERFILE) {
-    return { ...(await detected(work, source, ignored, tools, signal)), dockerfile: null }
+    return { ...(await detected(work, source, tools, signal)), dockerfile: null }
   }
   const path = contextPath === '.' ? dockerfilePath : `${contextPath}/${dockerfilePath}`
   const message = `"${path}" is ${describe(dockerfile?.kind)} in the repository; add a Dockerfile or set dockerfilePath`
@@ -79,7 +80,7 @@ async function readIgnore(
   path: string,
   at: (path: string) => string,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<IgnoreFile> {
   const entry = files.get(path)
   const file = entry?.kind === 'link' ? await follow(source, files, path, signal) : entry
   if (file?.kind !== 'file') {
@@ -90,16 +91,15 @@ async function readIgnore(
   using contents = source.contents(signal)
   const text = await textOf(contents.read(file.id))
   checkIgnoreFile(text, at(path))
-  return text
+  return { path: at(path), text }
 }
 
 async function detected(
   { configuration, buildSecrets, log }: Work,
   source: Source,
-  ignore: string | null,
   tools: Tools,
   signal: AbortSignal,
-): Promise<Pick<Recipe, 'written'> & { ignore: string }> {
+): Promise<Pick<Recipe, 'written'> & { ignore: readonly string[] }> {
   const tree = await readTree(source, configuration.build.contextPath, signal)
   const found = detect(tree, tools.settings.baseImages)
   if (!found || 'problem' in found) {
@@ -114,18 +114,14 @@ async function detected(
   const dockerfile = withSecrets(withArguments(found.dockerfile, names), [...buildSecrets.keys()].sort())
   log.system(`No Dockerfile: this is ${found.language} (${found.because.join(', ')}), built with this one:`)
   log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
-  const plan = {
-    ignore: [...found.ignore, ignore ?? ''].join('\n'),
-    written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]),
-  }
-  sayNotSent(tree, plan.ignore, log)
-  return plan
+  return { ignore: found.ignore, written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]) }
 }
 
 /** A build that reads such a file works elsewhere, and here without the values: silently, if nobody says so. */
-function sayNotSent(tree: Tree, ignore: string, log: Work['log']): void {
-  const rules = ignoreRules(ignore)
-  const names = [...tree.paths].filter((path) => /^\.env(?:\.[\w.-]+)?$/.test(path) && rules.ignores(path))
+function sayNotSent(ignored: readonly string[], files: ContextFiles, log: Work['log']): void {
+  const names = ignored.filter(
+    (path) => /^\.env(?:\.[\w.-]+)?$/.test(path) && files.get(path)?.kind === 'file',
+  )
   if (names.length === 0) return
   log.system(
     `Not sent to the build: ${names.sort().join(', ')}. What it needs of them are buildArgs or variables with buildSecret; or take a file back by a line such as "!${names[0]}" in .dockerignore`,
