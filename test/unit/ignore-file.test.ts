@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { checkIgnoreFile, ignoredOf, MAX_IGNORE_BYTES } from '../../src/engine/docker/ignore-file.js'
+import { mixedTexts } from '../support/mixed-texts.js'
 
 /** What dockerode filters contexts with: made after moby's, by way of regular expressions. */
 const library = createRequire(import.meta.url)('@balena/dockerignore') as (options: object) => {
@@ -26,20 +27,9 @@ const lines = fc.array(pattern, { minLength: 1, maxLength: 4 })
 const ignored = (text: string, paths: readonly string[], signal?: AbortSignal) =>
   ignoredOf(paths, { path: 'web/.dockerignore', text }, [], signal)
 
-/** Texts of `a` and `b` that no two rounds of a comparison have in common; the same in each run. */
-function* mixed(length: number, letters: string): Generator<string> {
-  for (let state = 1; ;) {
-    let text = ''
-    while (text.length < length) {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
-      text += letters[(state >> 16) % letters.length] ?? ''
-    }
-    yield text
-  }
-}
-
-function take(count: number, texts: Iterator<string>): string[] {
-  return Array.from({ length: count }, () => String(texts.next().value))
+function take(count: number, length: number, letters: string): string[] {
+  const texts = mixedTexts(length, letters)
+  return Array.from({ length: count }, () => texts.next().value)
 }
 
 describe('an ignore file', () => {
@@ -99,7 +89,7 @@ describe('an ignore file', () => {
   })
 
   test('lets others have their turns while it is compared', async () => {
-    const text = take(300, mixed(30, 'ab*')).join('\n')
+    const text = take(300, 30, 'ab*').join('\n')
     let turns = 0
     let compared = false
     const count = () => {
@@ -107,14 +97,14 @@ describe('an ignore file', () => {
       if (!compared) setImmediate(count)
     }
     setImmediate(count)
-    await ignored(text, take(20, mixed(200, 'ab')))
+    await ignored(text, take(20, 200, 'ab'))
     compared = true
     assert.ok(turns >= 10, `${turns}`)
   })
 
   test('is named with the line that makes it slow', async () => {
     const lines = ['node_modules', `**/*a${'?'.repeat(5_000)}`, '*.md']
-    const paths = take(20, mixed(4_000, 'ab'))
+    const paths = take(20, 4_000, 'ab')
     const message =
       /^line 2 of web\/\.dockerignore takes too long to compare with the 20 paths of the context: "\*\*\/\*a\?{195}"\. Say/
     await assert.rejects(ignored(lines.join('\n'), paths), { code: 'DOCKERIGNORE_INVALID', message })
@@ -123,7 +113,7 @@ describe('an ignore file', () => {
   test('is no longer looked at when the deployment has ended', async () => {
     const stop = new AbortController()
     setImmediate(() => stop.abort(new Error('cancelled')))
-    const text = take(300, mixed(30, 'ab*')).join('\n')
-    await assert.rejects(ignored(text, take(1_000, mixed(200, 'ab')), stop.signal), /^Error: cancelled$/)
+    const text = take(300, 30, 'ab*').join('\n')
+    await assert.rejects(ignored(text, take(1_000, 200, 'ab'), stop.signal), /^Error: cancelled$/)
   })
 })

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CommandError } from '../../src/engine/errors.js'
+import { Effort } from '../../src/engine/paths/effort.js'
 import { decide, type StageRules } from '../../src/engine/webhooks/decide.js'
 import { checkGlob, checkWatchPaths, watchesAny } from '../../src/engine/webhooks/globs.js'
 import { readEvent } from '../../src/engine/webhooks/payloads.js'
 import { type Push, UnreadableError } from '../../src/engine/webhooks/push.js'
 import { Forge } from '../../src/entities/webhook-delivery.js'
+import { mixedTexts } from '../support/mixed-texts.js'
 import { bitbucket, gitea, githubBody, gitlabBody, NONE, type PushFacts, sha } from '../support/forges.js'
 
 const FACTS: PushFacts = { ref: 'refs/heads/main', after: sha(2), modified: ['apps/web/index.ts'] }
@@ -24,8 +26,12 @@ function read(forge: Forge, body: string, event = 'push'): Push {
   return found.pushes[0]
 }
 const push = (facts: Partial<PushFacts> = {}) => read(Forge.GITHUB, githubBody({ ...FACTS, ...facts }))
-function reason(pushed: Push, stage: Partial<StageRules> = {}, watchPaths: string[] = []): string | null {
-  const [choice] = decide(pushed, [{ ...STAGE, ...stage }], watchPaths)
+async function reason(
+  pushed: Push,
+  stage: Partial<StageRules> = {},
+  watchPaths: string[] = [],
+): Promise<string | null> {
+  const [choice] = await decide(pushed, [{ ...STAGE, ...stage }], watchPaths)
   assert.ok(choice && choice.deploys === (choice.reason === ''))
   return choice.deploys ? null : choice.reason
 }
@@ -107,34 +113,37 @@ describe('a push is read', () => {
 })
 
 describe('a stage deploys', () => {
-  test('its own branch by its whole name, else its app’s or the repository’s', () => {
-    assert.equal(reason(push()), null)
-    assert.match(reason(push({ ref: 'refs/heads/feature/main' })) ?? '', /follows the branch main/)
-    assert.equal(reason(push({ ref: 'refs/heads/a/b' }), { branch: 'a/b' }), null)
-    assert.match(reason(push({ ref: 'refs/heads/b' }), { branch: 'a/b' }) ?? '', /follows the branch a\/b/)
-    assert.equal(reason(push({ defaultBranch: 'main' }), { branch: null }), null)
-    assert.match(reason(push({ defaultBranch: 'trunk' }), { branch: null }) ?? '', /branch trunk/)
+  test('its own branch by its whole name, else its app’s or the repository’s', async () => {
+    assert.equal(await reason(push()), null)
+    assert.match((await reason(push({ ref: 'refs/heads/feature/main' }))) ?? '', /follows the branch main/)
+    assert.equal(await reason(push({ ref: 'refs/heads/a/b' }), { branch: 'a/b' }), null)
+    assert.match(
+      (await reason(push({ ref: 'refs/heads/b' }), { branch: 'a/b' })) ?? '',
+      /follows the branch a\/b/,
+    )
+    assert.equal(await reason(push({ defaultBranch: 'main' }), { branch: null }), null)
+    assert.match((await reason(push({ defaultBranch: 'trunk' }), { branch: null })) ?? '', /branch trunk/)
     const cloud = read(Forge.BITBUCKET, bitbucket('', [FACTS]).body, 'repo:push')
-    assert.match(reason(cloud, { branch: null }) ?? '', /set the branch of the app or the stage/)
-    assert.equal(reason(cloud), null)
+    assert.match((await reason(cloud, { branch: null })) ?? '', /set the branch of the app or the stage/)
+    assert.equal(await reason(cloud), null)
   })
 
-  test('tags where it follows tags, and then no branch', () => {
+  test('tags where it follows tags, and then no branch', async () => {
     const tag = push({ ref: 'refs/tags/v1.2', message: 'release [skip ci]' })
-    assert.match(reason(tag) ?? '', /a tag was pushed/)
-    assert.equal(reason(tag, { tags: 'v*' }), null)
-    assert.match(reason(tag, { tags: 'release-*' }) ?? '', /follows tags release-\*/)
-    assert.match(reason(push(), { tags: 'v*' }) ?? '', /follows tags/)
+    assert.match((await reason(tag)) ?? '', /a tag was pushed/)
+    assert.equal(await reason(tag, { tags: 'v*' }), null)
+    assert.match((await reason(tag, { tags: 'release-*' })) ?? '', /follows tags release-\*/)
+    assert.match((await reason(push(), { tags: 'v*' })) ?? '', /follows tags/)
   })
 
-  test('nothing that was deleted, nothing while it is stopped or not to deploy by itself', () => {
-    assert.match(reason(push({ after: NONE })) ?? '', /the branch was deleted/)
-    assert.match(reason(push(), { stopped: true }) ?? '', /stopped/)
-    assert.match(reason(push(), { autoDeploy: false }) ?? '', /autoDeploy/)
-    assert.match(reason(push({ before: sha(2) })) ?? '', /tried the webhook/)
+  test('nothing that was deleted, nothing while it is stopped or not to deploy by itself', async () => {
+    assert.match((await reason(push({ after: NONE }))) ?? '', /the branch was deleted/)
+    assert.match((await reason(push(), { stopped: true })) ?? '', /stopped/)
+    assert.match((await reason(push(), { autoDeploy: false })) ?? '', /autoDeploy/)
+    assert.match((await reason(push({ before: sha(2) }))) ?? '', /tried the webhook/)
   })
 
-  test('nothing whose commit says so', () => {
+  test('nothing whose commit says so', async () => {
     for (const marker of [
       '[skip ci]',
       '[CI Skip]',
@@ -143,17 +152,17 @@ describe('a stage deploys', () => {
       '[deploy skip]',
       '[skip-ci]',
     ]) {
-      assert.match(reason(push({ message: `Docs\n\n${marker}` })) ?? '', /its commit says/, marker)
+      assert.match((await reason(push({ message: `Docs\n\n${marker}` }))) ?? '', /its commit says/, marker)
     }
     for (const message of ['skip ci', '[skip cinema]', '[ci]', '(skip ci)']) {
-      assert.equal(reason(push({ message })), null, message)
+      assert.equal(await reason(push({ message })), null, message)
     }
   })
 
-  test('nothing below other paths than those it watches', () => {
-    assert.equal(reason(push(), {}, ['apps/web/**']), null)
-    assert.match(reason(push(), {}, ['apps/api/**']) ?? '', /watched paths/)
-    assert.equal(reason(push({ forced: true }), {}, ['apps/api/**']), null)
+  test('nothing below other paths than those it watches', async () => {
+    assert.equal(await reason(push(), {}, ['apps/web/**']), null)
+    assert.match((await reason(push(), {}, ['apps/api/**'])) ?? '', /watched paths/)
+    assert.equal(await reason(push({ forced: true }), {}, ['apps/api/**']), null)
   })
 })
 
@@ -176,8 +185,9 @@ describe('watched paths', () => {
     [['*.md'], 'docs/a.md', false],
   ]
   for (const [patterns, path, watched] of cases) {
-    test(`${patterns.join(' ')} ${watched ? 'has' : 'has not'} ${path}`, () => {
-      assert.equal(watchesAny(checkWatchPaths('watchPaths', patterns), [path]), watched)
+    test(`${patterns.join(' ')} ${watched ? 'has' : 'has not'} ${path}`, async () => {
+      const checked = checkWatchPaths('watchPaths', patterns)
+      assert.equal(await watchesAny(checked, [path], new Effort(1_000_000)), watched)
     })
   }
 
@@ -193,12 +203,41 @@ describe('watched paths', () => {
     assert.equal(checkGlob('tags', 'v*'), 'v*')
   })
 
-  test('never take long, whatever the pattern and the path', () => {
+  test('are compared soon, whatever stars they have', async () => {
     // Four stars took a library's regular expression seconds, twenty for ever.
     const patterns = ['*a'.repeat(90) + 'b', '**/*a/'.repeat(30) + 'x', '**/'.repeat(60) + 'x']
     const paths = ['a'.repeat(4_000), 'a/'.repeat(2_000)]
-    const before = process.cpuUsage()
-    for (const pattern of patterns) assert.ok(!watchesAny(checkWatchPaths('w', [pattern]), paths))
-    assert.ok(process.cpuUsage(before).user < 20_000_000)
+    for (const pattern of patterns)
+      assert.ok(!(await watchesAny(checkWatchPaths('w', [pattern]), paths, new Effort(1_000_000))))
+    const many = Array.from({ length: 50 }, (_, index) => `**/*${'*a'.repeat(90)}b${index}`)
+    const long = Array.from({ length: 250 }, (_, index) => `${'a'.repeat(3_900)}b${index}`)
+    assert.ok(!(await watchesAny(checkWatchPaths('w', many), long.slice(50), new Effort(1_000_000))))
+    assert.ok(await watchesAny(checkWatchPaths('w', many), long, new Effort(1_000_000)))
+  })
+
+  test('do not keep a push back whose paths were made to be slow, and others have their turns', async () => {
+    const texts = mixedTexts(190)
+    const patterns = Array.from({ length: 50 }, () => `*a${texts.next().value.replaceAll('b', '?')}`)
+    const paths = mixedTexts(4_000)
+    const modified = Array.from({ length: 250 }, () => paths.next().value)
+    let turns = 0
+    let isDecided = false
+    const count = () => {
+      turns++
+      if (!isDecided) setImmediate(count)
+    }
+    setImmediate(count)
+    const stages = ['production', 'staging'].map((name) => ({ ...STAGE, name }))
+    const choices = await decide(push({ modified }), stages, checkWatchPaths('watchPaths', patterns))
+    isDecided = true
+    const why = 'comparing its paths with watchPaths takes too long, so they do not count'
+    assert.deepEqual(
+      choices.map(({ stage, deploys, reason: said }) => [stage, deploys, said]),
+      [
+        ['production', true, why],
+        ['staging', true, why],
+      ],
+    )
+    assert.ok(turns >= 100, `${turns}`)
   })
 })

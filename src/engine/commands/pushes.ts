@@ -49,11 +49,12 @@ export async function handleEvent(
   const superseded: string[] = []
   for (const push of event.pushes) {
     const { isLate, passedIn } = isAsked ? IN_TIME : await latenessOf(manager, app.id, push)
-    for (const { stageId, stage, deploys, reason } of decide(push, rulesOf(app, stages), app.watchPaths)) {
+    const choices = await decide(push, rulesOf(app, stages), app.watchPaths)
+    for (const { stageId, stage, deploys, reason } of choices) {
       const isPassed = isLate && passedIn.includes(stage)
       const answer =
         deploys && !isPassed
-          ? await queue(manager, stages.get(stageId), push)
+          ? await queue(manager, stages.get(stageId), push, reason)
           : { deployment: null, reason: deploys ? LATE : reason, isNew: false }
       if (answer.deployment && answer.isNew) {
         queued.push(answer.deployment)
@@ -89,7 +90,12 @@ interface Answer {
 }
 
 /** One that is to bring the same commit already is not doubled. */
-async function queue(manager: EntityManager, stage: Stage | undefined, push: Push): Promise<Answer> {
+async function queue(
+  manager: EntityManager,
+  stage: Stage | undefined,
+  push: Push,
+  note: string,
+): Promise<Answer> {
   if (!stage || push.sha === null) return { deployment: null, isNew: false, reason: 'it is gone' }
   const newest = await manager.findOne(Deployment, {
     where: { stageId: stage.id, status: In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES]) },
@@ -105,7 +111,7 @@ async function queue(manager: EntityManager, stage: Stage | undefined, push: Pus
   }
   const reason = `push of the ${push.kind} ${push.name}`
   const deployment = await enqueue(manager, stage, DeploymentTrigger.WEBHOOK, options, reason)
-  return { deployment, isNew: true, reason: `deploys ${push.sha}` }
+  return { deployment, isNew: true, reason: `deploys ${push.sha}${note && `: ${note}`}` }
 }
 
 function summaryOf(push: Push | undefined, decisions: readonly StageDecision[]) {

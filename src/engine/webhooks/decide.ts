@@ -1,3 +1,5 @@
+import { Effort } from '../paths/effort.js'
+import { EffortError } from '../paths/path-rules.js'
 import { matches, watchesAny } from './globs.js'
 import type { Push } from './push.js'
 
@@ -17,32 +19,47 @@ export interface Choice {
   readonly stageId: string
   readonly stage: string
   readonly deploys: boolean
-  /** Why it does not; empty where it does. */
+  /** Why it does not, or what else there is to say of it. */
   readonly reason: string
 }
 
+type Verdict = Pick<Choice, 'deploys' | 'reason'>
+
+const DEPLOYS: Verdict = { deploys: true, reason: '' }
+/** About a second of processor: the paths of a push are of a megabyte at most. */
+const MOST_STEPS = 10_000_000
+
 const SKIP = /\[(?:skip[ -](?:ci|deploy|actions)|(?:ci|deploy|actions)[ -]skip|no[ -](?:ci|deploy))\]/i
 
-/** Which stages deploy a push, and why the others do not. */
-export function decide(
+/** Which stages deploy a push, and why the others do not. Others have their turns meanwhile. */
+export async function decide(
   push: Push,
   stages: readonly StageRules[],
   watchPaths: readonly string[],
-): readonly Choice[] {
-  return stages.map((stage) => {
-    const reason = refusal(push, stage, watchPaths)
-    return { stageId: stage.id, stage: stage.name, deploys: reason === null, reason: reason ?? '' }
-  })
+): Promise<readonly Choice[]> {
+  // A glob of tags and a tag are short, but of the stages there may be many.
+  const effort = new Effort(Infinity)
+  let content: Verdict | null = null
+  const choices: Choice[] = []
+  for (const stage of stages) {
+    const refused = await refusal(push, stage, effort)
+    const verdict = refused === null ? (content ??= await contentVerdict(push, watchPaths)) : no(refused)
+    choices.push({ stageId: stage.id, stage: stage.name, ...verdict })
+  }
+  return choices
 }
 
-function refusal(push: Push, stage: StageRules, watchPaths: readonly string[]): string | null {
-  const follows = push.kind === 'branch' ? branchRefusal(push, stage) : tagRefusal(push, stage)
+function no(reason: string): Verdict {
+  return { deploys: false, reason }
+}
+
+async function refusal(push: Push, stage: StageRules, effort: Effort): Promise<string | null> {
+  const follows = push.kind === 'branch' ? branchRefusal(push, stage) : await tagRefusal(push, stage, effort)
   if (follows !== null) return follows
   if (push.sha === null) return `the ${push.kind} was deleted`
   if (push.sha === push.before) return 'nothing was pushed: the forge tried the webhook'
   if (!stage.autoDeploy) return 'it does not deploy by itself (autoDeploy is false)'
-  if (stage.stopped) return 'the stage is stopped'
-  return push.kind === 'branch' ? contentRefusal(push, watchPaths) : null
+  return stage.stopped ? 'the stage is stopped' : null
 }
 
 function branchRefusal({ name, defaultBranch }: Push, { branch, tags }: StageRules): string | null {
@@ -54,15 +71,26 @@ function branchRefusal({ name, defaultBranch }: Push, { branch, tags }: StageRul
   return wanted === name ? null : `it follows the branch ${wanted.slice(0, 200)}`
 }
 
-function tagRefusal({ name }: Push, { tags }: StageRules): string | null {
+async function tagRefusal({ name }: Push, { tags }: StageRules, effort: Effort): Promise<string | null> {
   if (tags === null) return 'it follows a branch, and a tag was pushed'
-  return matches(tags, name) ? null : `it follows tags ${tags}`
+  return (await matches(tags, name, effort)) ? null : `it follows tags ${tags}`
 }
 
 /** A tag is set on purpose: its commit may be one that asked for no deployment when it came to its branch. */
-function contentRefusal({ message, changedPaths }: Push, watchPaths: readonly string[]): string | null {
-  const marker = message === null ? null : SKIP.exec(message)
-  if (marker) return `its commit says ${marker[0]}`
-  if (watchPaths.length === 0 || changedPaths === null || watchesAny(watchPaths, changedPaths)) return null
-  return 'it changes nothing below the watched paths'
+async function contentVerdict(push: Push, watchPaths: readonly string[]): Promise<Verdict> {
+  if (push.kind === 'tag') return DEPLOYS
+  const marker = push.message === null ? null : SKIP.exec(push.message)
+  if (marker) return no(`its commit says ${marker[0]}`)
+  if (watchPaths.length === 0 || push.changedPaths === null) return DEPLOYS
+  try {
+    const isWatched = await watchesAny(watchPaths, push.changedPaths, new Effort(MOST_STEPS))
+    return isWatched ? DEPLOYS : no('it changes nothing below the watched paths')
+  } catch (error) {
+    if (!(error instanceof EffortError)) throw error
+    // A deployment too many is seen; one that is missing is not.
+    return {
+      deploys: true,
+      reason: 'comparing its paths with watchPaths takes too long, so they do not count',
+    }
+  }
 }

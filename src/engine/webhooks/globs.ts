@@ -1,4 +1,7 @@
 import { badInput } from '../errors.js'
+import type { Effort } from '../paths/effort.js'
+import { PathRules } from '../paths/path-rules.js'
+import { ANY, character, FOLDERS, NAME, type Part, type Pattern, REST, withBelow } from '../paths/pattern.js'
 
 const MAX_PATTERNS = 50
 const MAX_LENGTH = 200
@@ -27,51 +30,48 @@ export function checkGlob(field: string, glob: string): string {
 /**
  * Whether one of the paths is watched. As in a .gitignore the last pattern that matches a path decides; where the
  * first one takes back, everything else is watched.
+ *
+ * @throws EffortError where patterns and paths were made for it: nobody knows
  */
-export function watchesAny(patterns: readonly string[], paths: readonly string[]): boolean {
+export async function watchesAny(
+  patterns: readonly string[],
+  paths: readonly string[],
+  effort: Effort,
+): Promise<boolean> {
   const rules = patterns.map((pattern) => {
     const isNegated = pattern.startsWith('!')
-    return { isNegated, glob: isNegated ? pattern.slice(1) : pattern }
+    return { isNegated, named: namedBy(isNegated ? pattern.slice(1) : pattern) }
   })
-  return paths.some((path) => {
-    const last = rules.findLast(({ glob }) => matches(glob, path))
-    return last === undefined ? (rules[0]?.isNegated ?? true) : !last.isNegated
+  const last = await new PathRules(rules.map(({ named }) => named)).lastOf(paths, effort)
+  const watchesOthers = rules[0]?.isNegated ?? true
+  return last.some((rule) => {
+    const decides = rules[rule]
+    return decides === undefined ? watchesOthers : !decides.isNegated
   })
 }
 
-/**
- * Takes at most as many steps as both are long, multiplied. The regular expressions that libraries make of globs take
- * minutes for four stars and a path that somebody chose, and the paths of a push are chosen by whoever pushes.
- */
-export function matches(glob: string, path: string): boolean {
-  return fits(glob.split('/'), path.split('/'), '**', (name, given) =>
-    fits([...name], [...given], '*', (letter, found) => letter === '?' || letter === found),
-  )
+/** @throws EffortError */
+export async function matches(glob: string, path: string, effort: Effort): Promise<boolean> {
+  const [last] = await new PathRules([namedBy(glob)]).lastOf([path], effort)
+  return last === 0
 }
 
-/** Whether `pattern` fits all of `given`, where each `star` in it stands for any number of parts. */
-function fits(
-  pattern: readonly string[],
-  given: readonly string[],
-  star: string,
-  isFit: (wanted: string, found: string) => boolean,
-): boolean {
-  let at = 0
-  let lastStar = -1
-  let takenByStar = 0
-  for (let index = 0; index < given.length;) {
-    const wanted = pattern[at]
-    if (wanted === star) {
-      lastStar = at++
-      takenByStar = index
-    } else if (wanted !== undefined && isFit(wanted, given[index] ?? '')) {
-      at++
-      index++
-    } else if (lastStar >= 0) {
-      // The last star takes one more; those before it need not take another.
-      at = lastStar + 1
-      index = ++takenByStar
-    } else return false
-  }
-  return pattern.slice(at).every((wanted) => wanted === star)
+/** What a glob names. `**` is any number of names, and none, where it stands for a whole one; else it is a `*`. */
+function namedBy(glob: string): readonly Pattern[] {
+  const names = glob.split('/').filter((name, index, all) => name !== '**' || all[index - 1] !== '**')
+  const isBelow = names.at(-1) === '**'
+  if (isBelow) names.pop()
+  if (names.length === 0) return [[REST]]
+  const parts = names.flatMap((name, index) => {
+    if (name === '**') return [FOLDERS]
+    return index < names.length - 1 ? [...partsOf(name), character('/')] : partsOf(name)
+  })
+  return isBelow ? withBelow(parts) : [parts]
+}
+
+function partsOf(name: string): Part[] {
+  return [...name.replace(/\*+/g, '*')].map((letter) => {
+    if (letter === '*') return NAME
+    return letter === '?' ? ANY : character(letter)
+  })
 }
