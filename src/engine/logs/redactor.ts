@@ -1,3 +1,5 @@
+import { Needles } from './needles.js'
+
 const MASK = '[REDACTED]'
 /** Shorter values would mask half of an innocent log. */
 export const MIN_SECRET_LENGTH = 6
@@ -9,23 +11,20 @@ export const MIN_SECRET_LENGTH = 6
  * Overlapping and adjoining finds become one mask. Call {@link flush} at the end of the stream; the next may begin then.
  */
 export class Redactor {
-  readonly #needles: readonly string[]
+  readonly #needles: Needles
   #held = ''
   /** How many bytes at the start of `#held` belong to a secret that has been masked already; -1: none was. */
   #masked = -1
 
   constructor(secrets: readonly string[]) {
-    const all = secrets.flatMap((secret) => [secret, secret.trim(), ...credentials(secret)])
-    const long = [...new Set(all)].filter((secret) => secret.length >= MIN_SECRET_LENGTH)
-    const needles = long.flatMap(encodings).map((text) => Buffer.from(text).toString('latin1'))
-    this.#needles = [...new Set(needles)]
+    this.#needles = needlesOf(secrets)
   }
 
   /** Takes bytes, gives those that can be shown by now. */
   write(bytes: Buffer): Buffer {
-    if (this.#needles.length === 0) return bytes
+    if (this.#needles.isEmpty) return bytes
     this.#held += bytes.toString('latin1')
-    return this.#show(this.#held.length - this.#undecided())
+    return this.#show(this.#held.length - this.#needles.unfinishedIn(this.#held))
   }
 
   /** Nothing is held back. */
@@ -44,22 +43,11 @@ export class Redactor {
     return Buffer.concat([this.write(Buffer.from(text)), this.flush()]).toString('utf8')
   }
 
-  /** Length of the longest end of what is held that is a proper beginning of a secret. */
-  #undecided(): number {
-    let longest = 0
-    for (const needle of this.#needles) {
-      for (let length = Math.min(needle.length - 1, this.#held.length); length > longest; length--) {
-        if (this.#held.endsWith(needle.slice(0, length))) longest = length
-      }
-    }
-    return longest
-  }
-
   #show(limit: number): Buffer {
     let out = ''
     let position = Math.min(Math.max(this.#masked, 0), limit)
     let maskedTo = this.#masked
-    for (const [start, end] of this.#finds(limit)) {
+    for (const [start, end] of this.#needles.findIn(this.#held, limit)) {
       if (start <= maskedTo) {
         maskedTo = Math.max(maskedTo, end)
       } else {
@@ -73,20 +61,20 @@ export class Redactor {
     this.#masked = Math.max(-1, maskedTo - limit)
     return Buffer.from(out, 'latin1')
   }
+}
 
-  #finds(limit: number): [number, number][] {
-    const finds: [number, number][] = []
-    for (const needle of this.#needles) {
-      for (
-        let at = this.#held.indexOf(needle);
-        at >= 0 && at < limit;
-        at = this.#held.indexOf(needle, at + 1)
-      ) {
-        finds.push([at, at + needle.length])
-      }
-    }
-    return finds.sort((a, b) => a[0] - b[0])
-  }
+/** A deployment has a redactor for each stream of each step of its build, all of the same secrets. */
+const known = new WeakMap<readonly string[], Needles>()
+
+function needlesOf(secrets: readonly string[]): Needles {
+  const made = known.get(secrets)
+  if (made) return made
+  const all = secrets.flatMap((secret) => [secret, secret.trim(), ...credentials(secret)])
+  const long = [...new Set(all)].filter((secret) => secret.length >= MIN_SECRET_LENGTH)
+  const forms = long.flatMap(encodings).map((text) => Buffer.from(text).toString('latin1'))
+  const needles = new Needles(forms)
+  known.set(secrets, needles)
+  return needles
 }
 
 const URL_CREDENTIALS = /[a-z][a-z0-9+.-]*:\/\/([^\s/@:]*):([^\s/]+)@/gi
