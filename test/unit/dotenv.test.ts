@@ -37,6 +37,11 @@ describe('the text of a .env file', () => {
     })
   })
 
+  test('has comments to the end of the line, whatever signs are in them', () => {
+    assert.deepEqual(read('A=b # c\u2028d\nE=f'), { A: 'b', E: 'f' })
+    assert.deepEqual(read(`A=b${' #'.repeat(64 * 1024)}\u2028`), { A: 'b' })
+  })
+
   test('has quoted values, also of several lines', () => {
     const text = [
       `SINGLE='as it is: \\n # "$X"' # comment`,

@@ -48,3 +48,8 @@ test('ten thousand secrets are masked, and nothing else, in a log of many lines'
   const masked = lines.map((_, index) => `${index}: ${index % 10 === 0 ? '[REDACTED]' : 'none'}\n`)
   assert.equal(Buffer.concat([...shown, redactor.flush()]).toString(), masked.join(''))
 })
+
+test('the password of a URL is masked where it stands behind a long text without any', () => {
+  const redactor = new Redactor([`${'abc123'.repeat(5_000)}://app:swordfish@db`])
+  assert.equal(redactor.mask('[swordfish]'), '[[REDACTED]]')
+})

@@ -77,7 +77,8 @@ function needlesOf(secrets: readonly string[]): Needles {
   return needles
 }
 
-const URL_CREDENTIALS = /[a-z][a-z0-9+.-]*:\/\/([^\s/@:]*):([^\s/]+)@/gi
+/** From the last letter of the scheme on: to look for its first would take time by the square of a long secret's length. */
+const URL_CREDENTIALS = /[a-z0-9+.-]:\/\/([^\s/@:]*):([^\s/]+)@/gi
 
 /** Programs take a database's URL apart: its password alone, and with the user as HTTP's basic credentials have it. */
 function credentials(secret: string): string[] {

@@ -77,6 +77,11 @@ export function answerHeaders(raw: readonly string[]): string[] {
 /** Names of headers that a Connection header declares to be of this hop. */
 function namedIn(connection: string | undefined): ReadonlySet<string> {
   if (!connection) return NONE
-  const names = connection.toLowerCase().split(/\s*,\s*/)
+  const names = tokensOf(connection.toLowerCase())
   return new Set(names.filter((name) => !NEVER_OF_HOP.has(name)))
+}
+
+/** The values of a header that is a list. By no expression: those of white space at both ends take time by its square. */
+export function tokensOf(list: string): string[] {
+  return list.split(',').map((token) => token.trim())
 }

@@ -1,12 +1,13 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { hasBody } from './early-end.js'
+import { tokensOf } from './headers.js'
 
 const OFFER = new Set(['connection', 'upgrade', 'http2-settings'])
 
 /** Whether a request that offers an upgrade asks for a WebSocket (RFC 6455, 4.1); every other offer may be ignored. */
 export function asksForWebSocket(incoming: IncomingMessage): boolean {
-  const offered = (incoming.headers.upgrade ?? '').toLowerCase().split(/\s*,\s*/)
+  const offered = tokensOf((incoming.headers.upgrade ?? '').toLowerCase())
   const isPlain = incoming.method === 'GET' && incoming.httpVersion === '1.1' && !hasBody(incoming)
   return isPlain && offered.includes('websocket')
 }
@@ -40,9 +41,7 @@ export function headWithoutOffer({ method, url, httpVersion, rawHeaders, headers
     if (!OFFER.has(rawHeaders[at]?.toLowerCase() ?? ''))
       lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`)
   }
-  const tokens = (headers.connection ?? '')
-    .split(/\s*,\s*/)
-    .filter((token) => !OFFER.has(token.toLowerCase()))
+  const tokens = tokensOf(headers.connection ?? '').filter((token) => !OFFER.has(token.toLowerCase()))
   if (tokens.length > 0) lines.push(`Connection: ${tokens.join(', ')}`)
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }

@@ -63,7 +63,8 @@ function isQuote(character: string): character is keyof typeof QUOTED {
 }
 
 function withoutComment(value: string): string {
-  return value.replace(/(?:^|\s)#.*$/, '').trim()
+  const comment = value.search(/(?:^|\s)#/)
+  return (comment < 0 ? value : value.slice(0, comment)).trim()
 }
 
 function unescape(value: string): string {

@@ -50,7 +50,7 @@ export function newDelivery(received: Received, verdict: WebhookVerdict, reason:
 
 /** Text of a forge's as the database takes it. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, 1_000)
+  return text.slice(0, 1_000).replace(/[\p{Cc}\p{Cs}]/gu, ' ')
 }
 
 /** Writes a delivery down, and forgets what is too old or too much of its app's. */
