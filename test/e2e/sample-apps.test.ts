@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { BaseImages, noPython } from '../support/base-images.js'
 import { createApp, followLog, readDeployment } from '../support/client.js'
 import { TestRepository } from '../support/repository.js'
-import { Installation } from '../support/server.js'
+import { Installation, until } from '../support/server.js'
 
 const nodeApp = (base: string) => `
 FROM ${base} AS build
@@ -64,6 +64,18 @@ class Page(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(('', 8000), Page).serve_forever()
 `
 
+/** It answers, then does not find its database. */
+const SHORT_LIVED = `${NODE_SERVER}
+setTimeout(() => { throw new Error('no database') }, 1500)`
+/** As gunicorn does: the parent listens, the app is imported by its worker, and the parent ends when that has failed. */
+const PRELOADED = `
+import os, socket, subprocess, sys, time
+listening = socket.create_server(('', 8000))
+time.sleep(1)
+code = subprocess.call([sys.executable, '-c', 'import flask_that_is_not_there'])
+sys.exit('Worker failed to boot.' if code else 0)
+`
+
 /** Dockerfiles of several stages as sample apps have them. Base images: see their file. */
 describe('a sample app with a Dockerfile of several stages', () => {
   let installation: Installation
@@ -72,9 +84,20 @@ describe('a sample app with a Dockerfile of several stages', () => {
     images.node('20')
     images.go()
     installation = await Installation.create()
-    await installation.start()
+    await installation.start({ WATCH_SECONDS: '600' })
   })
   after(() => installation[Symbol.asyncDispose]())
+
+  /** Deploys a first version that ends by itself soon after it has answered, and gives its last line. */
+  async function lastLine(name: string, files: Record<string, string>): Promise<string> {
+    using repository = new TestRepository(files)
+    const { deploymentId } = await createApp(installation.port, { name, repoUrl: repository.url })
+    await until(async () => (await readDeployment(installation.port, deploymentId)).status === 'FAILED')
+    const { error } = await readDeployment(installation.port, deploymentId)
+    assert.deepEqual([error?.code, error?.exitCode], ['EXITED', 1])
+    assert.ok([404, 503].includes((await installation.fetch(`${name}.localhost`)).status))
+    return error?.lastLines.filter((line) => /Error|failed/.test(line)).at(-1) ?? ''
+  }
 
   async function page(name: string, files: Record<string, string>): Promise<string> {
     using repository = new TestRepository(files)
@@ -85,28 +108,46 @@ describe('a sample app with a Dockerfile of several stages', () => {
     return (await installation.fetch(`${name}.localhost`)).body.trim()
   }
 
-  test('of Node.js', async () => {
+  function node(server: string): Record<string, string> {
     const manifest = {
       name: 'sample',
       version: '1.0.0',
       scripts: { build: 'mkdir dist && cp server.js dist/' },
     }
     const lock = { name: 'sample', version: '1.0.0', lockfileVersion: 3, packages: { '': manifest } }
-    const files = {
+    return {
       Dockerfile: nodeApp(images.name('DETECT_NODE_IMAGE', '20')),
       'package.json': JSON.stringify(manifest),
       'package-lock.json': JSON.stringify(lock),
-      'server.js': NODE_SERVER,
+      'server.js': server,
     }
-    assert.equal(await page('sample-node', files), 'node as 1000')
+  }
+
+  function python(app: string): Record<string, string> {
+    images.python('3.11')
+    const dockerfile = pythonApp(images.name('DETECT_PYTHON_IMAGE', '3.11'))
+    return { Dockerfile: dockerfile, 'requirements.txt': '# none\n', 'app.py': app }
+  }
+
+  test('of Node.js', async () => {
+    assert.equal(await page('sample-node', node(NODE_SERVER)), 'node as 1000')
+  })
+
+  test('of Node.js, which throws after it has listened: FAILED with its last lines', async () => {
+    assert.match(await lastLine('short-lived', node(SHORT_LIVED)), /Error: no database/)
   })
 
   test('of Python', { skip: noPython() }, async () => {
-    images.python('3.11')
-    const dockerfile = pythonApp(images.name('DETECT_PYTHON_IMAGE', '3.11'))
-    const files = { Dockerfile: dockerfile, 'requirements.txt': '# none\n', 'app.py': PYTHON_SERVER }
-    assert.equal(await page('sample-python', files), '/opt/venv as 1000')
+    assert.equal(await page('sample-python', python(PYTHON_SERVER)), '/opt/venv as 1000')
   })
+
+  test(
+    'of Python, whose worker does not boot: FAILED with its last lines',
+    { skip: noPython() },
+    async () => {
+      assert.match(await lastLine('preloaded', python(PRELOADED)), /Worker failed to boot/)
+    },
+  )
 
   test('of Go', async () => {
     const files = {

@@ -1,6 +1,6 @@
 import type { Deployment } from '../../entities/deployment.js'
 import { bounded } from '../docker/calls.js'
-import type { ContainerState, Docker } from '../docker/docker.js'
+import type { Docker } from '../docker/docker.js'
 import { cleanLines } from '../logs/lines.js'
 import type { Queryable } from '../logs/store.js'
 import { Redactor } from '../logs/redactor.js'
@@ -18,21 +18,8 @@ export interface Failure {
 }
 
 const LAST_LINES = 100
-/** Traffic fails meanwhile: it goes back without the code rather than later. */
-const CODE_MS = 1_000
 /** The lines are read while the version before is being woken. */
 const LINES_MS = 5_000
-
-/** Tells how a container ended that does not run, or that the engine has started again: then it is asked about it. */
-export async function howItEnded(container: string, state: ContainerState, docker: Docker): Promise<Failure> {
-  const end = state.running ? await soon(docker.lastEnd(container), CODE_MS, null) : state
-  const exitCode = end?.exitCode ?? null
-  if (state.outOfMemory || end?.outOfMemory)
-    return { code: 'OUT_OF_MEMORY', why: 'it used more memory than its limit (OOM)', container, exitCode }
-  const ended = `exit code ${exitCode ?? 'unknown'}`
-  const why = state.restarts > 0 ? `it ended and was started again (${ended})` : `it ended with ${ended}`
-  return { code: 'EXITED', why, container, exitCode }
-}
 
 /**
  * What the container that failed wrote last: at most 100 lines, secrets masked. Null when it cannot be read within 5 s;

@@ -3,12 +3,13 @@ import type { Configuration } from '../../entities/configuration.js'
 import type { Logger } from '../../logger.js'
 import { outOfResources } from '../own-faults.js'
 import { ask, chooseProbe } from '../steps/health.js'
-import { type Failure, howItEnded } from './last-words.js'
+import type { Failure } from './last-words.js'
 import { failServing } from './fail-serving.js'
 import { returnTraffic } from './return-traffic.js'
 import { Rounds } from '../wakeups/rounds.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerNames } from '../steps/containers.js'
+import { howItEnded } from '../docker/how-it-ended.js'
 import type { Tools } from '../steps/context.js'
 
 const EVERY_MS = 1_000
@@ -198,7 +199,8 @@ export class Watcher implements AsyncDisposable {
     }
     // What an engine that was started anew has not started yet has not failed; with a version to go back to nobody waits.
     if (!state.running && state.restarts === 0 && !state.outOfMemory && replacedId === null) return null
-    if (state.outOfMemory || state.restarts > 0 || !state.running) return howItEnded(name, state, docker)
+    if (state.outOfMemory || state.restarts > 0 || !state.running)
+      return { ...(await howItEnded(name, state, docker)), container: name }
     const probe = chooseProbe(health, state)
     // It served before: the engine, or the container, was started anew and its check has not found anything yet.
     if (probe.kind === 'image' && state.health === 'starting') return null

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
+import { howItEnded } from '../docker/how-it-ended.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { outOfResources } from '../own-faults.js'
 import { ask, chooseProbe, type Finding, type Probe } from './health.js'
@@ -64,7 +65,7 @@ export async function untilHealthy(
 }
 
 /** @throws DeployError when it does not run, or had to be started again; InfrastructureError when somebody took it away */
-async function alive(
+export async function alive(
   work: Work,
   candidate: Candidate,
   tools: Tools,
@@ -84,13 +85,13 @@ async function ended(
   tools: Tools,
 ): Promise<DeployError> {
   const lastLines = await readLastLines(work, candidate, tools)
-  const { exitCode } = state
-  if (state.outOfMemory) {
+  const { code, exitCode } = await howItEnded(candidate.container, state, tools.docker)
+  if (code === 'OUT_OF_MEMORY') {
     const mebibytes = Math.round(work.configuration.memoryBytes / 1024 / 1024)
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
-  const message = `the container ended with exit code ${exitCode} while it was checked; see its last lines`
+  const message = `the container ended with exit code ${exitCode ?? 'unknown'} while it was checked; see its last lines`
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 

@@ -14,6 +14,7 @@ import {
   transitionUnannounced,
 } from '../states.js'
 import { announceSwitch } from './announce.js'
+import { alive } from './check.js'
 import { step, type Tools, type Work } from './context.js'
 import type { Started } from './start.js'
 
@@ -33,7 +34,8 @@ const REACH_MS = 2_000
  * until then it is shown as ROUTING, and its log is open.
  *
  * @returns the deployment that served before, or null
- * @throws DeployError ROUTER_UNREACHABLE: the router does not get through to it; nothing was changed
+ * @throws DeployError ROUTER_UNREACHABLE: the router does not get through to it; EXITED, OUT_OF_MEMORY: it has ended
+ * meanwhile. Nothing was changed
  * @throws LostClaimError when the claim is lost or is about to end: nothing was changed
  * @throws CancelledError when it was to be cancelled before the commit
  */
@@ -64,7 +66,7 @@ export async function route(
 /** The address was recorded before: the router shows the deployment's own host. */
 async function untilReached(
   work: Work,
-  { addresses, port }: Started,
+  { containers, addresses, port }: Started,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<void> {
@@ -76,6 +78,8 @@ async function untilReached(
   for (;;) {
     await tools.router.apply().catch(() => undefined)
     if (await tools.router.reaches(trial)) return
+    // One that has ended meanwhile is told as that.
+    for (const container of containers) await alive(work, { container, port }, tools, signal)
     if (performance.now() > until) {
       const message = `the router does not get through to ${host} although the container answers: ${advice(tools)}`
       throw new DeployError('ROUTER_UNREACHABLE', message)

@@ -1,0 +1,25 @@
+import { bounded } from './calls.js'
+import type { ContainerState, Docker } from './docker.js'
+
+/** How a container ended by itself. */
+export interface OwnEnd {
+  readonly code: 'EXITED' | 'OUT_OF_MEMORY'
+  readonly why: string
+  /** Null: nobody knows any more. */
+  readonly exitCode: number | null
+}
+
+/** Traffic may fail meanwhile: it is told without the code rather than later. */
+const CODE_MS = 1_000
+
+/** Of a container that does not run, or that the engine has started again: then it is asked about it. Never rejects. */
+export async function howItEnded(container: string, state: ContainerState, docker: Docker): Promise<OwnEnd> {
+  const asked = () => bounded(() => docker.lastEnd(container), CODE_MS).catch(() => null)
+  const end = state.running ? await asked() : state
+  const exitCode = end?.exitCode ?? null
+  if (state.outOfMemory || end?.outOfMemory)
+    return { code: 'OUT_OF_MEMORY', why: 'it used more memory than its limit (OOM)', exitCode }
+  const ended = `exit code ${exitCode ?? 'unknown'}`
+  const why = state.restarts > 0 ? `it ended and was started again (${ended})` : `it ended with ${ended}`
+  return { code: 'EXITED', why, exitCode }
+}
