@@ -135,10 +135,10 @@ function recording(hub: LogAnnouncer, stored: number[]): LogAnnouncer {
 }
 
 function writerOptions(deploymentId: string) {
-  const onLost = () => {
+  const onStop = () => {
     throw new Error('the claim was lost')
   }
-  return { deploymentId, epoch: EPOCH, secrets: [], onLost }
+  return { deploymentId, epoch: EPOCH, secrets: [], onStop }
 }
 
 /** What a build prints, through a pipe. */

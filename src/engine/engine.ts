@@ -184,7 +184,7 @@ export class Engine {
   }
 
   async #prepare(deployment: Deployment, claim: Claim, abort: AbortController): Promise<Work> {
-    const { database, hub, secrets } = this.parts
+    const { database, hub, secrets, logger } = this.parts
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
     const configuration =
@@ -194,7 +194,9 @@ export class Engine {
       deploymentId: deployment.id,
       epoch: claim.epoch,
       secrets: [...opened.variables.values(), ...opened.buildSecrets.values()],
-      onLost: () => abort.abort(new LostClaimError(deployment.id)),
+      onStop: (reason: Error) => abort.abort(reason),
+      onWait: (error: unknown) =>
+        logger.warn('the log of a deployment waits for the database', { deployment: deployment.id, error }),
     }
     const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
     // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.

@@ -206,6 +206,19 @@ describe('the queue', () => {
     assert.equal((await statuses()).get(expired.id), PENDING)
   })
 
+  test('does not ask again and again when another index than its own refuses the claim', async () => {
+    await process.database.query(
+      `CREATE UNIQUE INDEX one_of_all ON deployment (status) WHERE status = 'CLONING'`,
+    )
+    try {
+      for (const name of ['first', 'refused']) await createApp(name)
+      await claimed()
+      await assert.rejects(claimed(), /one_of_all/)
+    } finally {
+      await process.database.query('DROP INDEX one_of_all')
+    }
+  })
+
   test('leaves a claim alone whose lease lasts', async () => {
     await createApp('held')
     await claimed()

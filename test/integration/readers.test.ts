@@ -28,7 +28,7 @@ describe('readers in the worker and in another process', () => {
   })
   after(() => opened[Symbol.asyncDispose]())
 
-  async function open(onLost: () => void = () => undefined) {
+  async function open(onStop: () => void = () => undefined) {
     await worker.commands.apps.create({ name: `read-${count++}`, repoUrl: 'https://git.invalid/x.git' })
     const deployment = await claimNext(worker.database, worker.wakeups, {
       workerId: 'worker',
@@ -37,7 +37,7 @@ describe('readers in the worker and in another process', () => {
     })
     assert.ok(deployment)
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const options = { ...claim, secrets: [], onLost }
+    const options = { ...claim, secrets: [], onStop }
     return { deployment, claim, writer: new LogWriter(worker.database, worker.hub, options, CLONING) }
   }
 

@@ -102,7 +102,7 @@ describe('work that stopped', () => {
 
   test('by a fault of the surroundings has the end of its long log stored, and counted what is not', async () => {
     const deployment = await claimed('long')
-    const options = { ...claimOf(deployment), secrets: [], onLost: () => assert.fail('lost') }
+    const options = { ...claimOf(deployment), secrets: [], onStop: () => assert.fail('lost') }
     const log = new LogWriter(process.database, process.hub, options, CLONING)
     const output = log.output(LogSource.STDOUT)
     const line = Buffer.from(`${'x'.repeat(1023)}\n`.repeat(1024))

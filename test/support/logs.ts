@@ -10,7 +10,7 @@ import type { TestProcess } from './engine.js'
 let count = 0
 
 /** A claimed deployment of a new app, and the writer of its log. */
-export async function openLog(worker: TestProcess, onLost: () => void = () => undefined) {
+export async function openLog(worker: TestProcess, onStop: () => void = () => undefined) {
   await worker.commands.apps.create({ name: `log-${count++}`, repoUrl: 'https://git.invalid/x.git' })
   const deployment = await claimNext(worker.database, worker.wakeups, {
     workerId: 'worker',
@@ -18,7 +18,7 @@ export async function openLog(worker: TestProcess, onLost: () => void = () => un
     totalConcurrency: null,
   })
   assert.ok(deployment)
-  const options = { deploymentId: deployment.id, epoch: deployment.epoch, secrets: [], onLost }
+  const options = { deploymentId: deployment.id, epoch: deployment.epoch, secrets: [], onStop }
   const writer = new LogWriter(worker.database, worker.hub, options, DeploymentStatus.CLONING)
   return { deployment, writer }
 }

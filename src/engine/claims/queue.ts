@@ -1,11 +1,13 @@
 import type { DataSource } from 'typeorm'
 import { DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
+import { violatesUnique } from '../database-errors.js'
 import { appendChunks, type Queryable } from '../logs/store.js'
 import { recordEvent } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
-const UNIQUE_VIOLATION = '23505'
+/** A stage has one deployment in flight. */
+const ONE_IN_FLIGHT = 'deployment_one_in_flight'
 /** Where a limit over all processes is set, claims are decided one after another under this lock. */
 const CLAIM_LOCK = 7_305_516_993
 
@@ -100,7 +102,7 @@ async function claim(database: DataSource, options: ClaimOptions): Promise<Claim
       return rows[0] ?? null
     } catch (error) {
       // Another worker won between the snapshot and the write: the index said so. Ask again.
-      if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error
+      if (!violatesUnique(error, ONE_IN_FLIGHT)) throw error
     }
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
-import { LostClaimError } from '../errors.js'
+import { isRefused } from '../database-errors.js'
+import { DeployError, LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
 import { LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
@@ -32,8 +33,10 @@ export interface LogWriterOptions {
   readonly epoch: number
   /** Values that must not be seen in the log. */
   readonly secrets: readonly string[]
-  /** Called once when the claim turns out to be lost: nothing more will be written. */
-  readonly onLost: () => void
+  /** Called once when nothing more will be written: the claim is lost, or PostgreSQL refuses what is to be stored. */
+  readonly onStop: (reason: LostClaimError | DeployError) => void
+  /** Called once each time that the database goes away; what is written waits for it. */
+  readonly onWait?: (error: unknown) => void
 }
 
 /**
@@ -53,7 +56,7 @@ export class LogWriter {
   /** Of the last chunk that is pending: lines are joined to it while an insert is under way. */
   #lastBytes = 0
   #lastSeq: number | null = null
-  #lost = false
+  #stopped: LostClaimError | DeployError | null = null
   #pumping: Promise<void> | null = null
   #waiters: (() => void)[] = []
 
@@ -89,7 +92,7 @@ export class LogWriter {
     return {
       write: async (bytes) => {
         shaper.write(bytes)
-        while (this.#pendingLength > MAX_PENDING_LENGTH && !this.#lost) {
+        while (this.#pendingLength > MAX_PENDING_LENGTH && !this.#stopped) {
           await new Promise<void>((resolve) => this.#waiters.push(resolve))
         }
       },
@@ -97,15 +100,18 @@ export class LogWriter {
     }
   }
 
-  /** Waits until all that was written so far is stored. @throws LostClaimError */
+  /** Waits until all that was written so far is stored. @throws LostClaimError, DeployError LOG_REFUSED */
   async flush(): Promise<void> {
     while (this.#pumping) await this.#pumping
-    if (this.#lost) throw new LostClaimError(this.options.deploymentId)
+    if (this.#stopped) throw this.#stopped
   }
 
-  /** Stores what it can, then gives the kept end of an overlong log to be stored with the last chunk. */
+  /** Stores what it can, then gives the kept end of an overlong log to be stored with the last chunk. @throws LostClaimError */
   async remainder(): Promise<LogRemainder> {
-    await this.flush()
+    await this.flush().catch((error: unknown) => {
+      // What was refused is why the deployment ends, and its last words go on.
+      if (!(error instanceof DeployError)) throw error
+    })
     return this.#cap.remainder(this.phase)
   }
 
@@ -115,7 +121,7 @@ export class LogWriter {
   }
 
   #add(stream: LogSource, text: string): void {
-    if (this.#lost) return
+    if (this.#stopped) return
     const line = { at: new Date(), phase: this.phase, stream, text }
     for (const kept of this.#cap.take(line)) this.#gather(kept)
     // Starts after the lines of the same turn have been gathered, so that they share an insert.
@@ -135,7 +141,7 @@ export class LogWriter {
 
   async #pump(): Promise<void> {
     try {
-      while (this.#pending.length > 0 && !this.#lost) {
+      while (this.#pending.length > 0 && !this.#stopped) {
         const batch = this.#pending.splice(0, CHUNKS_PER_INSERT)
         this.#pendingLength -= batch.reduce((sum, chunk) => sum + chunk.text.length, 0)
         await this.#store(batch)
@@ -143,19 +149,20 @@ export class LogWriter {
         const windowMs = this.announcer.windowMs(this.options.deploymentId)
         if (windowMs > 0) await sleep(windowMs)
       }
-    } catch {
-      this.#lose()
+    } catch (error) {
+      this.#stop(error)
     } finally {
       this.#pumping = null
     }
   }
 
-  #lose(): void {
-    this.#lost = true
+  #stop(error: unknown): void {
+    const { deploymentId } = this.options
+    this.#stopped = error instanceof DeployError ? error : new LostClaimError(deploymentId)
     this.#pending = []
     this.#pendingLength = 0
     for (const wake of this.#waiters.splice(0)) wake()
-    this.options.onLost()
+    this.options.onStop(this.#stopped)
   }
 
   async #store(batch: readonly LogChunkInput[]): Promise<void> {
@@ -175,6 +182,8 @@ export class LogWriter {
         return
       } catch (error) {
         if (error instanceof LostClaimError || this.#closing.signal.aborted) throw error
+        if (isRefused(error)) throw refusal(error)
+        if (attempt === 0) this.options.onWait?.(error)
         await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, {
           signal: this.#closing.signal,
         })
@@ -193,4 +202,9 @@ export class LogWriter {
     if (lastSeq === null) throw new LostClaimError(deploymentId)
     return lastSeq
   }
+}
+
+function refusal(error: unknown): DeployError {
+  const message = `PostgreSQL refuses to store the log: ${(error as Error).message}. Its own log has the details`
+  return new DeployError('LOG_REFUSED', message, { cause: error })
 }
