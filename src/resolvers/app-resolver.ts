@@ -14,8 +14,9 @@ export class AppResolver {
   @Query(() => AppConnectionType, { description: 'By name.', complexity: pageCost })
   async apps(
     @Ctx() { queries }: RequestContext,
-    @Arg('first', () => Int, { defaultValue: 50 }) first: number,
-    @Arg('after', () => String, { nullable: true }) after: string | null,
+    @Arg('first', () => Int, { defaultValue: 50, description: 'Items per page: 1 to 200.' }) first: number,
+    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    after: string | null,
   ) {
     return toConnection(await queries.apps(first, after ?? null))
   }
@@ -23,8 +24,8 @@ export class AppResolver {
   @Query(() => AppType, { nullable: true, description: 'By id or by name.' })
   app(
     @Ctx() { queries }: RequestContext,
-    @Arg('id', () => ID, { nullable: true }) id: string | null,
-    @Arg('name', () => String, { nullable: true }) name: string | null,
+    @Arg('id', () => ID, { nullable: true, description: 'Id of the app.' }) id: string | null,
+    @Arg('name', () => String, { nullable: true, description: 'Name of the app.' }) name: string | null,
   ) {
     return queries.app({ id, name })
   }
@@ -33,15 +34,20 @@ export class AppResolver {
     description:
       'Creates the app, its production stage and, unless deploy is false, its first deployment, in one transaction.',
   })
-  createApp(@Ctx() { commands }: RequestContext, @Arg('input', () => CreateAppInput) input: CreateAppInput) {
+  createApp(
+    @Ctx() { commands }: RequestContext,
+    @Arg('input', () => CreateAppInput, { description: 'The new app.' }) input: CreateAppInput,
+  ) {
     return commands.apps.create(input)
   }
 
-  @Mutation(() => AppType)
+  @Mutation(() => AppType, {
+    description: 'Changes settings of an app. Takes effect with its next deployment.',
+  })
   updateApp(
     @Ctx() { commands }: RequestContext,
-    @Arg('id', () => ID) id: string,
-    @Arg('input', () => UpdateAppInput) input: UpdateAppInput,
+    @Arg('id', () => ID, { description: 'Id of the app.' }) id: string,
+    @Arg('input', () => UpdateAppInput, { description: 'What changes.' }) input: UpdateAppInput,
   ) {
     return commands.apps.update(id, input)
   }
@@ -50,7 +56,10 @@ export class AppResolver {
     description:
       'Stops and removes all that runs for it; its record and logs go with it. True when there was such an app.',
   })
-  deleteApp(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+  deleteApp(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the app.' }) id: string,
+  ) {
     return commands.apps.delete(id)
   }
 
@@ -65,16 +74,20 @@ export class AppResolver {
     return entries.map(([key, value]) => ({ key, value }))
   }
 
-  @FieldResolver(() => [StageType])
+  @FieldResolver(() => [StageType], { description: 'Its stages: production first, then by name.' })
   stages(@Root() app: App, @Ctx() { loaders }: RequestContext) {
     return loaders.stagesOfApp.load(app.id)
   }
 
-  @FieldResolver(() => StageType, { nullable: true })
+  @FieldResolver(() => StageType, {
+    nullable: true,
+    description: 'One of its stages. Null: it has none of that name.',
+  })
   async stage(
     @Root() app: App,
     @Ctx() { loaders }: RequestContext,
-    @Arg('name', () => String, { defaultValue: 'production' }) name: string,
+    @Arg('name', () => String, { defaultValue: 'production', description: 'Name of the stage.' })
+    name: string,
   ) {
     const stages = await loaders.stagesOfApp.load(app.id)
     return stages.find((stage) => stage.name === name) ?? null
@@ -84,9 +97,11 @@ export class AppResolver {
   async deployments(
     @Root() app: App,
     @Ctx() { queries }: RequestContext,
-    @Arg('first', () => Int, { defaultValue: 20 }) first: number,
-    @Arg('after', () => String, { nullable: true }) after: string | null,
-    @Arg('stage', () => String, { nullable: true }) stage: string | null,
+    @Arg('first', () => Int, { defaultValue: 20, description: 'Items per page: 1 to 200.' }) first: number,
+    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    after: string | null,
+    @Arg('stage', () => String, { nullable: true, description: 'Only those of this stage, by its name.' })
+    stage: string | null,
   ) {
     return toConnection(await queries.deployments(app.id, first, after ?? null, stage ?? null))
   }

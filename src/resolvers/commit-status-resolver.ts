@@ -10,13 +10,14 @@ import type { RequestContext } from './request-context.js'
 export class CommitStatusResolver {
   @Mutation(() => AppType, {
     description:
-      'From now on GitHub, GitLab or Gitea is told how the app’s commits are deployed. What it answers changes no deployment.',
+      'Reports commit statuses to GitHub, GitLab or Gitea. What the forge answers changes no deployment.',
   })
   setCommitStatus(
     @Ctx() { commands }: RequestContext,
-    @Arg('appId', () => ID) appId: string,
-    @Arg('forge', () => Forge) forge: Forge,
-    @Arg('token', () => String) token: string,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+    @Arg('forge', () => Forge, { description: 'The kind of forge: GITHUB, GITLAB or GITEA.' }) forge: Forge,
+    @Arg('token', () => String, { description: 'A token that may set commit statuses. Stored encrypted.' })
+    token: string,
     @Arg('apiUrl', () => String, {
       nullable: true,
       description: 'Default: the API of the host of repoUrl, such as https://api.github.com.',
@@ -28,12 +29,18 @@ export class CommitStatusResolver {
     return commands.commitStatuses.set(appId, { forge, token, apiUrl, repository })
   }
 
-  @Mutation(() => AppType, { description: 'The forge is told no more, and the token is forgotten.' })
-  unsetCommitStatus(@Ctx() { commands }: RequestContext, @Arg('appId', () => ID) appId: string) {
+  @Mutation(() => AppType, { description: 'Stops reporting commit statuses and deletes the token.' })
+  unsetCommitStatus(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+  ) {
     return commands.commitStatuses.unset(appId)
   }
 
-  @FieldResolver(() => CommitStatusTargetType, { nullable: true, description: 'Null: no forge is told.' })
+  @FieldResolver(() => CommitStatusTargetType, {
+    nullable: true,
+    description: 'Where commit statuses are reported. Null: nowhere.',
+  })
   async commitStatus(@Root() { id }: App, @Ctx() { loaders }: RequestContext) {
     return (await loaders.commitStatusOfApp.load(id))[0] ?? null
   }
@@ -43,7 +50,7 @@ export class CommitStatusResolver {
 export class CommitStatusTargetResolver {
   @FieldResolver(() => String, {
     nullable: true,
-    description: 'Why the forge has not taken the newest status that is to be told. Null: all is well.',
+    description: 'Why the forge has not accepted the latest status. Null: it has.',
   })
   error(@Root() { appId }: CommitStatusTarget, @Ctx() { loaders }: RequestContext) {
     return loaders.commitStatusError.load(appId)

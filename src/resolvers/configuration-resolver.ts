@@ -9,8 +9,8 @@ export class ConfigurationResolver {
   })
   configurationDiff(
     @Ctx() { queries }: RequestContext,
-    @Arg('from', () => ID) from: string,
-    @Arg('to', () => ID) to: string,
+    @Arg('from', () => ID, { description: 'Id of the first deployment.' }) from: string,
+    @Arg('to', () => ID, { description: 'Id of the second deployment.' }) to: string,
   ) {
     return queries.configurationDiff(from, to)
   }

@@ -17,57 +17,76 @@ import type { RequestContext } from './request-context.js'
 
 @Resolver(() => DeploymentType)
 export class DeploymentResolver {
-  @Query(() => DeploymentType, { nullable: true })
-  deployment(@Ctx() { queries }: RequestContext, @Arg('id', () => ID) id: string) {
+  @Query(() => DeploymentType, { nullable: true, description: 'By id.' })
+  deployment(
+    @Ctx() { queries }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string,
+  ) {
     return queries.deployment(id)
   }
 
-  @Mutation(() => DeploymentType)
+  @Mutation(() => DeploymentType, {
+    description:
+      'Deploys a commit: a new deployment in the queue of its stage. Follow it with deploymentLogs.',
+  })
   deploy(
     @Ctx() { commands }: RequestContext,
-    @Arg('appId', () => ID) appId: string,
-    @Arg('input', () => DeployInput, { nullable: true }) input: DeployInput | null,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+    @Arg('input', () => DeployInput, {
+      nullable: true,
+      description: 'Default: the production stage at its branch.',
+    })
+    input: DeployInput | null,
   ) {
     return commands.deployments.deploy(appId, input ?? {})
   }
 
   @Mutation(() => DeploymentType, {
-    description: 'Works until traffic has moved; afterwards CONFLICT says to roll back.',
+    description:
+      'Cancels a deployment. Works until traffic has moved; afterwards CONFLICT says to roll back.',
   })
-  cancelDeployment(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+  cancelDeployment(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string,
+  ) {
     return commands.deployments.cancel(id)
   }
 
   @Mutation(() => DeploymentType, {
-    description:
-      "A new deployment of an earlier image with that deployment's configuration; no build. Default: the last one that differs from the current.",
+    description: "Deploys an earlier image with that deployment's configuration; no build.",
   })
   rollback(
     @Ctx() { commands }: RequestContext,
-    @Arg('appId', () => ID) appId: string,
-    @Arg('stage', () => String, { defaultValue: 'production' }) stage: string,
-    @Arg('toDeploymentId', () => ID, { nullable: true }) toDeploymentId: string | null,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+    @Arg('stage', () => String, { defaultValue: 'production', description: 'Name of the stage.' })
+    stage: string,
+    @Arg('toDeploymentId', () => ID, {
+      nullable: true,
+      description: 'The deployment to return to. Default: the last one whose image differs from the current.',
+    })
+    toDeploymentId: string | null,
   ) {
     return commands.releases.rollback(appId, stage, toDeploymentId ?? null)
   }
 
   @Mutation(() => DeploymentType, {
-    description: 'A new deployment of the same image in another stage; no build.',
+    description: 'Deploys the same image in another stage; no build.',
   })
   promote(
     @Ctx() { commands }: RequestContext,
-    @Arg('deploymentId', () => ID) deploymentId: string,
-    @Arg('stage', () => String) stage: string,
+    @Arg('deploymentId', () => ID, { description: 'The deployment whose image is taken.' })
+    deploymentId: string,
+    @Arg('stage', () => String, { description: 'Name of the stage to deploy it in.' }) stage: string,
   ) {
     return commands.releases.promote(deploymentId, stage)
   }
 
-  @FieldResolver(() => AppType)
+  @FieldResolver(() => AppType, { description: 'The app that is deployed.' })
   app(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(deployment.appId)
   }
 
-  @FieldResolver(() => StageType)
+  @FieldResolver(() => StageType, { description: 'The stage that it is deployed in.' })
   stage(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.stage.load(deployment.stageId)
   }
@@ -81,7 +100,10 @@ export class DeploymentResolver {
     return app && deploymentUrl(deployment, app.name, address)
   }
 
-  @FieldResolver(() => DeploymentErrorType, { nullable: true })
+  @FieldResolver(() => DeploymentErrorType, {
+    nullable: true,
+    description: 'Why it failed. Null: it did not.',
+  })
   error(@Root() deployment: Deployment): DeploymentErrorType | null {
     if (deployment.errorCode === null) return null
     return {
@@ -98,7 +120,7 @@ export class DeploymentResolver {
     return deployment.status === DeploymentStatus.PENDING ? loaders.queuePosition.load(deployment.id) : null
   }
 
-  @FieldResolver(() => [DeploymentEventType])
+  @FieldResolver(() => [DeploymentEventType], { description: 'Its changes of status, oldest first.' })
   events(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.eventsOfDeployment.load(deployment.id)
   }
@@ -110,8 +132,8 @@ export class DeploymentResolver {
   async logs(
     @Root() deployment: Deployment,
     @Ctx() { queries }: RequestContext,
-    @Arg('after', () => Int, { defaultValue: 0 }) after: number,
-    @Arg('first', () => Int, { defaultValue: 200 }) first: number,
+    @Arg('after', () => Int, { defaultValue: 0, description: 'The last `seq` that is known.' }) after: number,
+    @Arg('first', () => Int, { defaultValue: 200, description: 'Events per page: 1 to 200.' }) first: number,
   ) {
     checkAfter(after)
     if (first < 1 || first > MAX_PAGE) throw badInput('first', `must be from 1 to ${MAX_PAGE}`)

@@ -30,8 +30,9 @@ export class LogResolver {
   })
   deploymentLogs(
     @Root() entry: LogEntry,
-    @Arg('deploymentId', () => ID) _deploymentId: string,
-    @Arg('after', () => Int, { defaultValue: 0 }) _after: number,
+    @Arg('deploymentId', () => ID, { description: 'Id of the deployment.' }) _deploymentId: string,
+    @Arg('after', () => Int, { defaultValue: 0, description: 'The last `seq` that is known.' })
+    _after: number,
   ): LogEventType {
     return entry
   }
@@ -44,7 +45,10 @@ export class LogResolver {
     }),
     description: 'The deployment at once, then again after each change, until it cannot change any more.',
   })
-  deploymentUpdated(@Root() deployment: Deployment, @Arg('id', () => ID) _id: string) {
+  deploymentUpdated(
+    @Root() deployment: Deployment,
+    @Arg('id', () => ID, { description: 'Id of the deployment.' }) _id: string,
+  ) {
     return deployment
   }
 
@@ -58,7 +62,10 @@ export class LogResolver {
     }),
     description: 'Every change of every deployment of the app, from now on.',
   })
-  appUpdated(@Root() deployment: Deployment, @Arg('appId', () => ID) _appId: string) {
+  appUpdated(
+    @Root() deployment: Deployment,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) _appId: string,
+  ) {
     return deployment
   }
 
@@ -72,8 +79,12 @@ export class LogResolver {
   })
   runtimeLogs(
     @Root() entry: RuntimeLogEntry | CommandError,
-    @Arg('stageId', () => ID) _stageId: string,
-    @Arg('tail', () => Int, { defaultValue: 100 }) _tail: number,
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) _stageId: string,
+    @Arg('tail', () => Int, {
+      defaultValue: 100,
+      description: 'Lines that were written before and are shown first: 0 to 10,000.',
+    })
+    _tail: number,
   ): RuntimeLogEventType {
     // An event and not thrown by the iterator: so its error is translated and answered as that of any resolver.
     if (entry instanceof CommandError) throw entry

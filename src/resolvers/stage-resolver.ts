@@ -11,40 +11,58 @@ import type { RequestContext } from './request-context.js'
 export class StageResolver {
   @Mutation(() => StageType, {
     description:
-      'The stage answers no more and its containers go; what waits or is under way for it is cancelled. startStage brings back what served.',
+      'Stops the stage and removes its containers; deployments that wait or are under way are cancelled. startStage brings back the version that served.',
   })
-  stopStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+  stopStage(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+  ) {
     return commands.stages.stop(id)
   }
 
-  @Mutation(() => StageType, { description: 'Serves again what served when the stage was stopped.' })
-  startStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+  @Mutation(() => StageType, { description: 'Starts the version that served when the stage was stopped.' })
+  startStage(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+  ) {
     return commands.stages.start(id)
   }
 
   @Mutation(() => StageType, {
     description:
-      'A new deployment of the image that serves, with its configuration: no build, no request dropped.',
+      'Deploys the image that serves once more, with its configuration: no build, no dropped request.',
   })
-  restartStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+  restartStage(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+  ) {
     return commands.stages.restart(id)
   }
 
-  @Mutation(() => StageType, { description: 'A further stage, with nothing in it yet.' })
+  @Mutation(() => StageType, {
+    description: 'Adds a stage to an app. Nothing runs there before its first deployment.',
+  })
   createStage(
     @Ctx() { commands }: RequestContext,
-    @Arg('appId', () => ID) appId: string,
-    @Arg('name', () => String) name: string,
-    @Arg('branch', () => String, { nullable: true }) branch: string | null,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+    @Arg('name', () => String, { description: 'A DNS label, unique within the app.' }) name: string,
+    @Arg('branch', () => String, {
+      nullable: true,
+      description: "The branch that it follows. Null: the app's.",
+    })
+    branch: string | null,
   ) {
     return commands.stages.create(appId, name, branch ?? null)
   }
 
   @Mutation(() => Boolean, {
     description:
-      'Stops the stage and removes all of it; production goes with its app. True when there was such a stage.',
+      'Stops the stage and deletes it with its deployments and logs. Production is deleted with its app only. True when there was such a stage.',
   })
-  deleteStage(@Ctx() { commands }: RequestContext, @Arg('id', () => ID) id: string) {
+  deleteStage(
+    @Ctx() { commands }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+  ) {
     return commands.stages.delete(id)
   }
 
@@ -54,8 +72,9 @@ export class StageResolver {
   })
   setVariables(
     @Ctx() { commands }: RequestContext,
-    @Arg('stageId', () => ID) stageId: string,
-    @Arg('variables', () => [VariableInput]) variables: VariableInput[],
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
+    @Arg('variables', () => [VariableInput], { description: 'The variables to set.' })
+    variables: VariableInput[],
   ) {
     return commands.variables.set(stageId, variables)
   }
@@ -66,82 +85,89 @@ export class StageResolver {
   })
   importVariables(
     @Ctx() { commands }: RequestContext,
-    @Arg('stageId', () => ID) stageId: string,
-    @Arg('text', () => String) text: string,
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
+    @Arg('text', () => String, { description: 'The text of a .env file.' }) text: string,
   ) {
     return commands.variables.import(stageId, text)
   }
 
-  @Mutation(() => StageType, { description: "Takes effect with the stage's next deployment." })
+  @Mutation(() => StageType, {
+    description: "Removes variables. Takes effect with the stage's next deployment.",
+  })
   unsetVariables(
     @Ctx() { commands }: RequestContext,
-    @Arg('stageId', () => ID) stageId: string,
-    @Arg('keys', () => [String]) keys: string[],
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
+    @Arg('keys', () => [String], { description: 'Names of the variables to remove.' }) keys: string[],
   ) {
     return commands.variables.unset(stageId, keys)
   }
 
-  @Mutation(() => StageType, { description: "Takes effect with the stage's next deployment." })
+  @Mutation(() => StageType, {
+    description: 'Changes settings of a stage. Takes effect with its next deployment.',
+  })
   updateStage(
     @Ctx() { commands }: RequestContext,
-    @Arg('id', () => ID) id: string,
-    @Arg('input', () => UpdateStageInput) input: UpdateStageInput,
+    @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+    @Arg('input', () => UpdateStageInput, { description: 'What changes.' }) input: UpdateStageInput,
   ) {
     return commands.stageSettings.update(id, input)
   }
 
   @Mutation(() => StageType, {
-    description: 'The stage answers on the host as well, at once. A host belongs to one stage of all.',
+    description: 'Routes a host name to the stage, at once. A host belongs to one stage only.',
   })
   addDomain(
     @Ctx() { commands }: RequestContext,
-    @Arg('stageId', () => ID) stageId: string,
-    @Arg('host', () => String) host: string,
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
+    @Arg('host', () => String, { description: 'A host name without scheme and port.' }) host: string,
   ) {
     return commands.domains.add(stageId, host)
   }
 
-  @Mutation(() => StageType)
+  @Mutation(() => StageType, { description: 'Stops routing a host name to the stage, at once.' })
   removeDomain(
     @Ctx() { commands }: RequestContext,
-    @Arg('stageId', () => ID) stageId: string,
-    @Arg('host', () => String) host: string,
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
+    @Arg('host', () => String, { description: 'A host name without scheme and port.' }) host: string,
   ) {
     return commands.domains.remove(stageId, host)
   }
 
-  @FieldResolver(() => AppType)
+  @FieldResolver(() => AppType, { description: 'The app that it belongs to.' })
   app(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(stage.appId)
   }
 
-  @FieldResolver(() => String)
+  @FieldResolver(() => String, { description: 'Where it answers.' })
   async url(@Root() stage: Stage, @Ctx() { loaders, address }: RequestContext) {
     const app = await loaders.app.load(stage.appId)
     return app && publicUrl(stageHost(app.name, stage.name, address.baseDomain), address.publicPort)
   }
 
-  @FieldResolver(() => DeploymentType, { nullable: true })
+  @FieldResolver(() => DeploymentType, {
+    nullable: true,
+    description: 'The deployment that serves. Null: none does.',
+  })
   current(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return stage.currentDeploymentId && loaders.deployment.load(stage.currentDeploymentId)
   }
 
-  @FieldResolver(() => [DomainType])
+  @FieldResolver(() => [DomainType], { description: 'Host names beside its own, in order.' })
   domains(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.domainsOfStage.load(stage.id)
   }
 
-  @FieldResolver(() => [VariableType])
+  @FieldResolver(() => [VariableType], { description: 'Its environment variables, by key.' })
   variables(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.variablesOfStage.load(stage.id)
   }
 
-  @FieldResolver(() => LimitsType)
+  @FieldResolver(() => LimitsType, { description: 'What each of its containers may use.' })
   limits(@Root() { memoryBytes, cpus, pids }: Stage): LimitsType {
     return { memoryBytes, cpus, pids }
   }
 
-  @FieldResolver(() => HealthCheckType)
+  @FieldResolver(() => HealthCheckType, { description: 'How new versions are checked.' })
   healthCheck(@Root() stage: Stage): HealthCheckType {
     return {
       path: stage.healthPath,

@@ -26,7 +26,7 @@ export class WebhookResolver {
   })
   async rotateWebhookSecret(
     @Ctx() { commands, address }: RequestContext,
-    @Arg('appId', () => ID) appId: string,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
   ): Promise<WebhookSecretType> {
     const secret = await commands.webhooks.rotate(appId)
     return { url: webhookUrl(address, appId), secret }
@@ -36,7 +36,10 @@ export class WebhookResolver {
     description:
       'Decides once more about a delivery, as the stages are now. Works for the newest 100 of an app that were looked at.',
   })
-  redeliver(@Ctx() { commands }: RequestContext, @Arg('deliveryId', () => ID) deliveryId: string) {
+  redeliver(
+    @Ctx() { commands }: RequestContext,
+    @Arg('deliveryId', () => ID, { description: 'Id of the delivery.' }) deliveryId: string,
+  ) {
     return commands.webhooks.redeliver(deliveryId)
   }
 
@@ -49,8 +52,9 @@ export class WebhookResolver {
   async deliveries(
     @Root() { appId }: ShownWebhook,
     @Ctx() { queries }: RequestContext,
-    @Arg('first', () => Int, { defaultValue: 20 }) first: number,
-    @Arg('after', () => String, { nullable: true }) after: string | null,
+    @Arg('first', () => Int, { defaultValue: 20, description: 'Items per page: 1 to 200.' }) first: number,
+    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    after: string | null,
   ) {
     return toConnection(await queries.webhookDeliveries(appId, first, after ?? null))
   }
@@ -58,7 +62,7 @@ export class WebhookResolver {
 
 @Resolver(() => AppType)
 export class AppWebhookResolver {
-  @FieldResolver(() => WebhookType)
+  @FieldResolver(() => WebhookType, { description: 'Its webhook, which deploys pushes.' })
   async webhook(@Root() { id }: App, @Ctx() { loaders }: RequestContext): Promise<ShownWebhook> {
     const [webhook] = await loaders.webhookOfApp.load(id)
     return { appId: id, enabled: webhook !== undefined, rotatedAt: webhook?.rotatedAt ?? null }

@@ -1,18 +1,20 @@
 import { Field, ID, Int, ObjectType } from 'type-graphql'
 import { DateTime } from './scalars.js'
 
-@ObjectType('BuildArg')
+@ObjectType('BuildArg', { description: 'A build argument: the value of an ARG of the Dockerfile.' })
 export class BuildArgType {
-  @Field(() => String)
+  @Field(() => String, { description: 'The name of the ARG.' })
   key!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Its value. It stays in the history of the image: nothing secret.' })
   value!: string
 }
 
-@ObjectType('App')
+@ObjectType('App', {
+  description: 'An application: where its code is and how it is built. What runs is in its stages.',
+})
 export class AppType {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'Lower-case letters and digits, made by the server.' })
   id!: string
 
   @Field(() => String, {
@@ -21,16 +23,18 @@ export class AppType {
   })
   name!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'The Git repository.' })
   repoUrl!: string
 
   @Field(() => String, { nullable: true, description: "Null: the remote's default branch." })
   branch!: string | null
 
-  @Field(() => String)
+  @Field(() => String, {
+    description: 'Relative to contextPath. Without a Dockerfile the language is detected.',
+  })
   dockerfilePath!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: "The folder that is built, relative to the repository's root." })
   contextPath!: string
 
   @Field(() => String, {
@@ -54,9 +58,9 @@ export class AppType {
   })
   watchPaths!: string[]
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When it was created.' })
   createdAt!: Date
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When its settings last changed.' })
   updatedAt!: Date
 }

@@ -3,13 +3,13 @@ import { Forge } from './enums.js'
 import { DateTime } from './scalars.js'
 
 @ObjectType('CommitStatusTarget', {
-  description: 'Where the forge is told how commits are deployed. The token never leaves the server.',
+  description: 'Where commit statuses are reported. The token never leaves the server.',
 })
 export class CommitStatusTargetType {
-  @Field(() => Forge)
+  @Field(() => Forge, { description: 'The kind of forge.' })
   forge!: Forge
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Base address of its API.' })
   apiUrl!: string
 
   @Field(() => String, { description: 'owner/name' })
@@ -18,6 +18,6 @@ export class CommitStatusTargetType {
   @Field(() => String, { description: 'Tells whether two tokens are equal without telling either.' })
   fingerprint!: string
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When it was set.' })
   updatedAt!: Date
 }

@@ -6,46 +6,54 @@ export enum ChangeKind {
   REMOVED = 'REMOVED',
   CHANGED = 'CHANGED',
 }
-registerEnumType(ChangeKind, { name: 'ChangeKind' })
+registerEnumType(ChangeKind, {
+  name: 'ChangeKind',
+  description: 'What happened to a variable from one deployment to another.',
+  valuesConfig: {
+    ADDED: { description: 'Only the second deployment has it.' },
+    REMOVED: { description: 'Only the first deployment has it.' },
+    CHANGED: { description: 'Both have it, with different values.' },
+  },
+})
 
-@ObjectType('FieldChange')
+@ObjectType('FieldChange', { description: 'A setting that differs, as text.' })
 export class FieldChangeType {
   @Field(() => String, { description: 'As the inputs name it: `limits.cpus`, `healthCheck.path`, `ref`.' })
   field!: string
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'Its value in `from`. Null: it had none.', nullable: true })
   from!: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'Its value in `to`. Null: it has none.', nullable: true })
   to!: string | null
 }
 
 @ObjectType('VariableChange', { description: 'Fingerprints, never values. Null: it had no such variable.' })
 export class VariableChangeType {
-  @Field(() => String)
+  @Field(() => String, { description: 'The name of the environment variable.' })
   key!: string
 
-  @Field(() => ChangeKind)
+  @Field(() => ChangeKind, { description: 'What happened to it.' })
   change!: ChangeKind
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'Its fingerprint in `from`.', nullable: true })
   from!: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'Its fingerprint in `to`.', nullable: true })
   to!: string | null
 }
 
 @ObjectType('ConfigurationDiff', { description: 'What differs; what is the same is not listed.' })
 export class ConfigurationDiffType {
-  @Field(() => DeploymentType)
+  @Field(() => DeploymentType, { description: 'The deployment that is compared.' })
   from!: DeploymentType
 
-  @Field(() => DeploymentType)
+  @Field(() => DeploymentType, { description: 'The deployment that it is compared with.' })
   to!: DeploymentType
 
-  @Field(() => [FieldChangeType])
+  @Field(() => [FieldChangeType], { description: 'Settings that differ, and the ref.' })
   fields!: FieldChangeType[]
 
-  @Field(() => [VariableChangeType])
+  @Field(() => [VariableChangeType], { description: 'Variables that differ.' })
   variables!: VariableChangeType[]
 }

@@ -3,38 +3,41 @@ import { AppType } from './app.js'
 import { PAID, rowCost } from './costs.js'
 import { DeploymentType } from './deployment.js'
 
-@ObjectType('PageInfo')
+@ObjectType('PageInfo', { description: 'Where a page ends.' })
 export class PageInfoType {
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: 'Cursor of the last item, for `after`. Null: the page is empty.',
+    nullable: true,
+  })
   endCursor!: string | null
 
-  @Field(() => Boolean)
+  @Field(() => Boolean, { description: 'Whether there is more after endCursor.' })
   hasNextPage!: boolean
 }
 
 /** Declares `{name}Edge` and `{name}Connection`. */
 export function connectionOf(name: string, nodeType: ClassType) {
-  @ObjectType(`${name}Edge`)
+  @ObjectType(`${name}Edge`, { description: 'An item and its place in the list.' })
   class Edge {
-    @Field(() => String)
+    @Field(() => String, { description: 'Place of the item in the list, for `after`.' })
     cursor!: string
 
-    @Field(() => nodeType)
+    @Field(() => nodeType, { description: 'The item.' })
     node!: object
   }
 
-  @ObjectType(`${name}Connection`)
+  @ObjectType(`${name}Connection`, { description: 'A page of a list.' })
   class Connection {
-    @Field(() => [Edge], { complexity: rowCost })
+    @Field(() => [Edge], { description: 'The items of the page with their cursors.', complexity: rowCost })
     edges!: Edge[]
 
-    @Field(() => [nodeType], { complexity: rowCost })
+    @Field(() => [nodeType], { description: 'The items of the page.', complexity: rowCost })
     nodes!: object[]
 
-    @Field(() => PageInfoType, { complexity: PAID })
+    @Field(() => PageInfoType, { description: 'Where the page ends.', complexity: PAID })
     pageInfo!: PageInfoType
 
-    @Field(() => Int, { complexity: PAID })
+    @Field(() => Int, { description: 'Number of items on all pages.', complexity: PAID })
     totalCount!: number
   }
   return Connection

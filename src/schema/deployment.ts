@@ -2,26 +2,35 @@ import { Field, ID, Int, ObjectType } from 'type-graphql'
 import { DeploymentStatus, DeploymentTrigger } from './enums.js'
 import { DateTime } from './scalars.js'
 
-@ObjectType('Deployment')
+@ObjectType('Deployment', {
+  description:
+    'One attempt to run a commit in a stage, from the clone to the traffic, and what became of it.',
+})
 export class DeploymentType {
   @Field(() => ID, {
     description: 'Lower-case letters and digits, at most 12: fits a DNS label and a container name.',
   })
   id!: string
 
-  @Field(() => DeploymentStatus)
+  @Field(() => DeploymentStatus, { description: 'Where it stands.' })
   status!: DeploymentStatus
 
-  @Field(() => DeploymentTrigger)
+  @Field(() => DeploymentTrigger, { description: 'What asked for it.' })
   trigger!: DeploymentTrigger
 
   @Field(() => String, { nullable: true, description: "What was asked for; null: the stage's branch." })
   ref!: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: 'The commit that is deployed. Null until the clone has found it.',
+    nullable: true,
+  })
   commitSha!: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: 'The first line of its message. Null until the clone has found it.',
+    nullable: true,
+  })
   commitMessage!: string | null
 
   @Field(() => String, { nullable: true, description: 'mvp-{app}:{id}' })
@@ -30,26 +39,34 @@ export class DeploymentType {
   @Field(() => String, { nullable: true, description: '{app}-{id}' })
   container!: string | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, {
+    description: 'The port that its containers listen on. Null until they start.',
+    nullable: true,
+  })
   port!: number | null
 
-  @Field(() => Int)
+  @Field(() => Int, {
+    description: '1 for the first attempt; more when a worker died or the infrastructure failed.',
+  })
   attempt!: number
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When it was asked for.' })
   createdAt!: Date
 
-  @Field(() => DateTime, { nullable: true })
+  @Field(() => DateTime, { description: 'When a worker first took it up.', nullable: true })
   startedAt!: Date | null
 
   @Field(() => DateTime, { nullable: true, description: 'When it last reached RUNNING.' })
   liveAt!: Date | null
 
-  @Field(() => DateTime, { nullable: true })
+  @Field(() => DateTime, {
+    description: 'When it reached a status from which it does not move on by itself.',
+    nullable: true,
+  })
   finishedAt!: Date | null
 }
 
-@ObjectType('DeploymentError')
+@ObjectType('DeploymentError', { description: 'Why a deployment failed.' })
 export class DeploymentErrorType {
   @Field(() => String, {
     description:
@@ -63,7 +80,10 @@ export class DeploymentErrorType {
   @Field(() => String, { description: 'What was tried, on what, and what to do next.' })
   message!: string
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, {
+    description: 'Exit code of the command or container that failed. Null: it has none.',
+    nullable: true,
+  })
   exitCode!: number | null
 
   @Field(() => [String], {
@@ -72,17 +92,20 @@ export class DeploymentErrorType {
   lastLines!: string[]
 }
 
-@ObjectType('DeploymentEvent')
+@ObjectType('DeploymentEvent', { description: 'A change of status.' })
 export class DeploymentEventType {
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When the status changed.' })
   at!: Date
 
-  @Field(() => DeploymentStatus, { nullable: true })
+  @Field(() => DeploymentStatus, {
+    description: 'The status before. Null for the first event.',
+    nullable: true,
+  })
   from!: DeploymentStatus | null
 
-  @Field(() => DeploymentStatus)
+  @Field(() => DeploymentStatus, { description: 'The status after.' })
   to!: DeploymentStatus
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'Why, in words. Null where the status says it all.', nullable: true })
   reason!: string | null
 }

@@ -4,8 +4,11 @@ import { Forge, WebhookVerdict } from '../entities/webhook-delivery.js'
 
 registerEnumType(DeploymentStatus, {
   name: 'DeploymentStatus',
+  description: 'Where a deployment stands.',
   valuesConfig: {
     PENDING: { description: 'Waits in the queue.' },
+    CLONING: { description: 'Its commit is being fetched.' },
+    BUILDING: { description: 'Its image is being built.' },
     STARTING: { description: 'Its container runs and is being checked.' },
     ROUTING: { description: 'Traffic is being moved to it.' },
     RUNNING: { description: 'Serves its stage. Exactly one per stage.' },
@@ -13,6 +16,8 @@ registerEnumType(DeploymentStatus, {
       description:
         'Served once; a newer deployment took over, or the stage was stopped. Serves again (RUNNING) when its successor is ROLLED_BACK or the stage is started.',
     },
+    FAILED: { description: 'It did not come to serve, or ended while it was watched: `error` says why.' },
+    CANCELLED: { description: 'Somebody cancelled it before traffic had moved.' },
     SUPERSEDED: {
       description:
         'Never ran, or was stopped before it started: a newer deployment of the stage replaced it.',
@@ -23,11 +28,32 @@ registerEnumType(DeploymentStatus, {
     },
   },
 })
-registerEnumType(DeploymentTrigger, { name: 'DeploymentTrigger' })
-registerEnumType(LogSource, { name: 'LogStream' })
+registerEnumType(DeploymentTrigger, {
+  name: 'DeploymentTrigger',
+  description: 'What asked for a deployment.',
+  valuesConfig: {
+    CREATE: { description: 'The creation of the app.' },
+    MANUAL: { description: 'deploy or restartStage; also the rebuild of a version whose image is gone.' },
+    WEBHOOK: { description: 'A push.' },
+    ROLLBACK: { description: 'A rollback.' },
+    PROMOTE: { description: 'A promotion from another stage.' },
+  },
+})
+registerEnumType(LogSource, {
+  name: 'LogStream',
+  description: 'Who wrote a piece of a log.',
+  valuesConfig: {
+    SYSTEM: { description: 'Longshore itself.' },
+    STDOUT: { description: 'A program, to its standard output.' },
+    STDERR: { description: 'A program, to its standard error.' },
+  },
+})
 registerEnumType(Forge, {
   name: 'Forge',
+  description: 'A service that hosts repositories.',
   valuesConfig: {
+    GITHUB: { description: 'github.com and GitHub Enterprise.' },
+    GITLAB: { description: 'gitlab.com and self-managed.' },
     GITEA: { description: 'Gitea and Forgejo.' },
     BITBUCKET: { description: 'Bitbucket Cloud and Data Center.' },
     GENERIC: { description: 'Anything else, such as a post-receive hook.' },
@@ -35,6 +61,7 @@ registerEnumType(Forge, {
 })
 registerEnumType(WebhookVerdict, {
   name: 'WebhookVerdict',
+  description: 'What came of a request to a webhook.',
   valuesConfig: {
     DEPLOYED: { description: 'At least one stage deploys what was pushed.' },
     IGNORED: { description: 'Genuine, and no stage deploys it: the reason says why.' },

@@ -1,11 +1,13 @@
 import { Field, Float, InputType, Int } from 'type-graphql'
 
-@InputType('VariableInput')
+@InputType('VariableInput', { description: 'An environment variable of a stage.' })
 export class VariableInput {
-  @Field(() => String)
+  @Field(() => String, {
+    description: 'The name of the environment variable: letters, digits and underscores.',
+  })
   key!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Its value. Stored encrypted, masked in logs, never shown again.' })
   value!: string
 
   @Field(() => Boolean, {
@@ -20,16 +22,19 @@ export class VariableInput {
   description: "The value of an ARG of the Dockerfile. It stays in the image's history: nothing secret.",
 })
 export class BuildArgInput {
-  @Field(() => String)
+  @Field(() => String, { description: 'The name of the ARG.' })
   key!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Its value.' })
   value!: string
 }
 
-@InputType('CreateAppInput')
+@InputType('CreateAppInput', { description: 'A new app.' })
 export class CreateAppInput {
-  @Field(() => String)
+  @Field(() => String, {
+    description:
+      'A DNS label: a-z, 0-9 and inner single hyphens, 1 to 32 characters, begins with a letter. Unique.',
+  })
   name!: string
 
   @Field(() => String, {
@@ -37,7 +42,10 @@ export class CreateAppInput {
   })
   repoUrl!: string
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: "The branch to deploy. Null: the remote's default branch.",
+    nullable: true,
+  })
   branch?: string | null
 
   @Field(() => String, {
@@ -60,7 +68,7 @@ export class CreateAppInput {
   })
   target?: string | null
 
-  @Field(() => [BuildArgInput], { nullable: true, defaultValue: [] })
+  @Field(() => [BuildArgInput], { description: 'Build arguments.', nullable: true, defaultValue: [] })
   buildArgs?: BuildArgInput[] | null
 
   @Field(() => String, {
@@ -82,7 +90,11 @@ export class CreateAppInput {
   })
   watchPaths?: string[] | null
 
-  @Field(() => [VariableInput], { nullable: true, defaultValue: [] })
+  @Field(() => [VariableInput], {
+    description: 'Variables of the production stage.',
+    nullable: true,
+    defaultValue: [],
+  })
   variables?: VariableInput[] | null
 
   @Field(() => Boolean, {
@@ -93,18 +105,27 @@ export class CreateAppInput {
   deploy?: boolean | null
 }
 
-@InputType('UpdateAppInput')
+@InputType('UpdateAppInput', {
+  description:
+    'Changes to an app. What is left out stays as it is; changes take effect with the next deployment.',
+})
 export class UpdateAppInput {
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: 'https://, ssh:// or git@host:path. file:// only where ALLOW_FILE_REPOS=true.',
+    nullable: true,
+  })
   repoUrl?: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: "The branch to deploy. Null: the remote's default branch.",
+    nullable: true,
+  })
   branch?: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'Relative to contextPath. Null: Dockerfile.', nullable: true })
   dockerfilePath?: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: "Relative to the repository's root. Null: the root.", nullable: true })
   contextPath?: string | null
 
   @Field(() => String, {
@@ -129,9 +150,9 @@ export class UpdateAppInput {
   watchPaths?: string[] | null
 }
 
-@InputType('DeployInput')
+@InputType('DeployInput', { description: 'What to deploy, and how.' })
 export class DeployInput {
-  @Field(() => String, { nullable: true, defaultValue: 'production' })
+  @Field(() => String, { description: 'Name of the stage.', nullable: true, defaultValue: 'production' })
   stage?: string | null
 
   @Field(() => String, { nullable: true, description: 'A branch, a tag or a full commit id.' })
@@ -151,7 +172,9 @@ export class DeployInput {
   idempotencyKey?: string | null
 }
 
-@InputType('HealthCheckInput')
+@InputType('HealthCheckInput', {
+  description: 'Changes to a health check. What is left out stays as it is; null resets to the default.',
+})
 export class HealthCheckInput {
   @Field(() => String, {
     nullable: true,
@@ -160,28 +183,40 @@ export class HealthCheckInput {
   })
   path?: string | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, { description: 'Seconds between two checks.', nullable: true })
   intervalSeconds?: number | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, { description: 'Seconds that one check may take.', nullable: true })
   timeoutSeconds?: number | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, {
+    description: 'Seconds until a version that does not become healthy has failed.',
+    nullable: true,
+  })
   deadlineSeconds?: number | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, {
+    description:
+      'How long it must stay healthy before traffic moves. Null: 3 when it replaces a serving version, 0 when nothing serves yet.',
+    nullable: true,
+  })
   stableSeconds?: number | null
 }
 
-@InputType('LimitsInput')
+@InputType('LimitsInput', {
+  description: 'Changes to limits. What is left out stays as it is; null resets to the default.',
+})
 export class LimitsInput {
-  @Field(() => Float, { nullable: true })
+  @Field(() => Float, {
+    description: 'Memory, in bytes. A container that needs more is killed (OUT_OF_MEMORY).',
+    nullable: true,
+  })
   memoryBytes?: number | null
 
-  @Field(() => Float, { nullable: true })
+  @Field(() => Float, { description: 'Processors; fractions are allowed.', nullable: true })
   cpus?: number | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, { description: 'Processes and threads.', nullable: true })
   pids?: number | null
 }
 
@@ -189,7 +224,7 @@ export class LimitsInput {
   description: 'What is left out stays as it is; null resets to the default.',
 })
 export class UpdateStageInput {
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: "The branch that it follows. Null: the app's.", nullable: true })
   branch?: string | null
 
   @Field(() => String, {
@@ -198,15 +233,15 @@ export class UpdateStageInput {
   })
   tags?: string | null
 
-  @Field(() => Int, { nullable: true })
+  @Field(() => Int, { description: 'How many containers serve.', nullable: true })
   replicas?: number | null
 
-  @Field(() => Boolean, { nullable: true })
+  @Field(() => Boolean, { description: 'Whether pushes are deployed by the webhook.', nullable: true })
   autoDeploy?: boolean | null
 
-  @Field(() => HealthCheckInput, { nullable: true })
+  @Field(() => HealthCheckInput, { description: 'How new versions are checked.', nullable: true })
   healthCheck?: HealthCheckInput | null
 
-  @Field(() => LimitsInput, { nullable: true })
+  @Field(() => LimitsInput, { description: 'What each container may use.', nullable: true })
   limits?: LimitsInput | null
 }

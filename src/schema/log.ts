@@ -3,18 +3,20 @@ import { rowCost, TEXT_COST } from './costs.js'
 import { DeploymentStatus, LogSource } from './enums.js'
 import { DateTime } from './scalars.js'
 
-@ObjectType('LogEnd')
+@ObjectType('LogEnd', { description: 'How a log ended.' })
 export class LogEndType {
-  @Field(() => DeploymentStatus)
+  @Field(() => DeploymentStatus, { description: 'The status with which the log ended.' })
   status!: DeploymentStatus
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'The `seq` of its last event.' })
   lastSeq!: number
 
-  @Field(() => Float)
+  @Field(() => Float, { description: 'UTF-8 bytes that are stored.' })
   bytes!: number
 
-  @Field(() => Float)
+  @Field(() => Float, {
+    description: 'UTF-8 bytes that are not stored, since the log is longer than 10 MiB.',
+  })
   omittedBytes!: number
 
   @Field(() => Boolean, {
@@ -24,18 +26,18 @@ export class LogEndType {
   clipped!: boolean
 }
 
-@ObjectType('LogEvent')
+@ObjectType('LogEvent', { description: 'A piece of the log of a deployment.' })
 export class LogEventType {
   @Field(() => Int, { description: '1, 2, 3, … per deployment, without gaps.' })
   seq!: number
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When its first line was written.' })
   at!: Date
 
-  @Field(() => DeploymentStatus)
+  @Field(() => DeploymentStatus, { description: 'The status of the deployment at that time.' })
   phase!: DeploymentStatus
 
-  @Field(() => LogSource)
+  @Field(() => LogSource, { description: 'Who wrote it.' })
   stream!: LogSource
 
   @Field(() => String, {
@@ -53,9 +55,9 @@ export class LogEventType {
   end!: LogEndType | null
 }
 
-@ObjectType('LogPage')
+@ObjectType('LogPage', { description: 'Stored pieces of a log.' })
 export class LogPageType {
-  @Field(() => [LogEventType], { complexity: rowCost })
+  @Field(() => [LogEventType], { description: 'Events after `after`, oldest first.', complexity: rowCost })
   events!: LogEventType[]
 
   @Field(() => LogEndType, {
@@ -65,15 +67,15 @@ export class LogPageType {
   end!: LogEndType | null
 }
 
-@ObjectType('RuntimeLogEvent')
+@ObjectType('RuntimeLogEvent', { description: 'A piece of what the containers of a stage write.' })
 export class RuntimeLogEventType {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'The deployment whose container wrote it.' })
   deploymentId!: string
 
   @Field(() => DateTime, { description: 'When the Docker engine got the first of its lines.' })
   at!: Date
 
-  @Field(() => LogSource)
+  @Field(() => LogSource, { description: 'Who wrote it; SYSTEM says where lines may be missing.' })
   stream!: LogSource
 
   @Field(() => String, {

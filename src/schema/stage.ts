@@ -1,15 +1,18 @@
 import { Field, Float, ID, Int, ObjectType } from 'type-graphql'
 import { DateTime } from './scalars.js'
 
-@ObjectType('Stage')
+@ObjectType('Stage', {
+  description:
+    'A place where an app runs, such as production or staging, with its own host, variables and limits.',
+})
 export class StageType {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'Lower-case letters and digits, made by the server.' })
   id!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'A DNS label, unique within the app.' })
   name!: string
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: "The branch that it follows. Null: the app's.", nullable: true })
   branch!: string | null
 
   @Field(() => String, {
@@ -18,22 +21,24 @@ export class StageType {
   })
   tags!: string | null
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'How many containers serve.' })
   replicas!: number
 
-  @Field(() => Boolean)
+  @Field(() => Boolean, { description: 'Whether pushes are deployed by the webhook.' })
   autoDeploy!: boolean
 
-  @Field(() => Boolean)
+  @Field(() => Boolean, {
+    description: 'Whether it was stopped: nothing runs until startStage or a deployment.',
+  })
   stopped!: boolean
 }
 
-@ObjectType('Domain')
+@ObjectType('Domain', { description: 'A host name under which a stage answers beside its own.' })
 export class DomainType {
-  @Field(() => String)
+  @Field(() => String, { description: 'A host name without scheme and port.' })
   host!: string
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When it was added.' })
   createdAt!: Date
 }
 
@@ -41,32 +46,34 @@ export class DomainType {
   description: 'Values never leave the server: a fingerprint tells whether two are equal.',
 })
 export class VariableType {
-  @Field(() => String)
+  @Field(() => String, { description: 'The name of the environment variable.' })
   key!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Equal for equal values.' })
   fingerprint!: string
 
   @Field(() => Boolean, { description: 'For builds alone: the container does not get it.' })
   buildSecret!: boolean
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When its value last changed.' })
   updatedAt!: Date
 }
 
-@ObjectType('Limits')
+@ObjectType('Limits', { description: 'What each container of a stage may use.' })
 export class LimitsType {
-  @Field(() => Float)
+  @Field(() => Float, {
+    description: 'Memory, in bytes. A container that needs more is killed (OUT_OF_MEMORY).',
+  })
   memoryBytes!: number
 
-  @Field(() => Float)
+  @Field(() => Float, { description: 'Processors; fractions are allowed.' })
   cpus!: number
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'Processes and threads.' })
   pids!: number
 }
 
-@ObjectType('HealthCheck')
+@ObjectType('HealthCheck', { description: 'How a new version is checked before traffic moves to it.' })
 export class HealthCheckType {
   @Field(() => String, {
     nullable: true,
@@ -74,13 +81,13 @@ export class HealthCheckType {
   })
   path!: string | null
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'Seconds between two checks.' })
   intervalSeconds!: number
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'Seconds that one check may take.' })
   timeoutSeconds!: number
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'Seconds until a version that does not become healthy has failed.' })
   deadlineSeconds!: number
 
   @Field(() => Int, {

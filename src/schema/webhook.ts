@@ -8,37 +8,40 @@ export class WebhookDecisionType {
   @Field(() => String, { description: 'refs/heads/{branch} or refs/tags/{tag}' })
   ref!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Name of the stage.' })
   stage!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Why it deploys or does not.' })
   reason!: string
 }
 
 @ObjectType('WebhookDelivery', { description: 'A request to a webhook, kept for seven days.' })
 export class WebhookDeliveryType {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'Lower-case letters and digits, made by the server.' })
   id!: string
 
-  @Field(() => Forge)
+  @Field(() => Forge, { description: 'Who sent it, by its headers.' })
   forge!: Forge
 
   @Field(() => String, { description: 'As the forge names it; empty for the generic form.' })
   event!: string
 
-  @Field(() => DateTime)
+  @Field(() => DateTime, { description: 'When it arrived.' })
   receivedAt!: Date
 
-  @Field(() => WebhookVerdict)
+  @Field(() => WebhookVerdict, { description: 'What came of it.' })
   verdict!: WebhookVerdict
 
-  @Field(() => String)
+  @Field(() => String, { description: 'Why, in words.' })
   reason!: string
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    description: 'The ref that was pushed; of several the first. Null: none.',
+    nullable: true,
+  })
   ref!: string | null
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { description: 'The commit that was pushed. Null: none.', nullable: true })
   commitSha!: string | null
 
   @Field(() => [WebhookDecisionType], { description: 'One for each ref that was pushed and each stage.' })
@@ -59,10 +62,10 @@ export class WebhookType {
 
 @ObjectType('WebhookSecret', { description: 'Shown once: it cannot be read again.' })
 export class WebhookSecretType {
-  @Field(() => String)
+  @Field(() => String, { description: 'The address to enter at the forge.' })
   url!: string
 
-  @Field(() => String)
+  @Field(() => String, { description: 'The secret to enter at the forge.' })
   secret!: string
 }
 
