@@ -10,6 +10,7 @@ import { type ConfigurationDiff, diffConfigurations } from './configuration-diff
 import { WebhookDelivery } from '../entities/webhook-delivery.js'
 import { Webhook } from '../entities/webhook.js'
 import { Cursors } from './cursors.js'
+import { type DeploymentFilter, filtered } from './deployment-filter.js'
 import { badInput } from './errors.js'
 import { asShown } from './shown.js'
 
@@ -17,6 +18,8 @@ import { asShown } from './shown.js'
 export interface Page<T> {
   readonly rows: T[]
   readonly hasNextPage: boolean
+  /** Whether it is asked for behind a row. */
+  readonly hasPreviousPage: boolean
   /** Of all pages; counted when it is asked for. */
   readonly totalCount: () => Promise<number>
   readonly cursor: (row: T) => string
@@ -31,17 +34,21 @@ const DELIVERIES = new Cursors('deliveries', /^\d{1,15}$/)
 export class Queries {
   constructor(readonly database: DataSource) {}
 
-  /** By name. */
-  async apps(first: number, after: string | null): Promise<Page<App>> {
+  /** By name. `search`: a part of the name or of the repository's address, in any case. */
+  async apps(first: number, after: string | null, search: string | null = null): Promise<Page<App>> {
     const limit = checkFirst(first)
     const query = this.database.getRepository(App).createQueryBuilder('app').where('app.deletedAt IS NULL')
+    if (search) {
+      const part = 'strpos(app.name, lower(:search)) > 0 OR strpos(lower(app.repoUrl), lower(:search)) > 0'
+      query.andWhere(`(${part})`, { search })
+    }
     const all = query.clone()
     if (after !== null) query.andWhere('app.name > :after', { after: APPS.decode(after) })
     const rows = await query
       .orderBy('app.name')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, all, (app) => APPS.encode(app.name))
+    return pageOf(rows, limit, after, all, (app) => APPS.encode(app.name))
   }
 
   app(by: { id?: string | null; name?: string | null }): Promise<App | null> {
@@ -62,28 +69,23 @@ export class Queries {
 
   /** Newest first. */
   async deployments(
-    appId: string,
     first: number,
     after: string | null,
-    stageName: string | null = null,
+    filter: DeploymentFilter,
   ): Promise<Page<Deployment>> {
     const limit = checkFirst(first)
-    const query = this.database
-      .getRepository(Deployment)
-      .createQueryBuilder('deployment')
-      .where('deployment.appId = :appId', { appId })
-    if (stageName !== null) {
-      query.innerJoin('deployment.stage', 'stage').andWhere('stage.name = :stageName', { stageName })
-    }
+    const query = filtered(this.database, filter)
     const all = query.clone()
     if (after !== null) {
       query.andWhere('deployment.generation < :generation', { generation: DEPLOYMENTS.decode(after) })
     }
     const rows = await query
       .orderBy('deployment.generation', 'DESC')
-      .take(limit + 1)
+      .limit(limit + 1)
       .getMany()
-    return pageOf(rows.map(asShown), limit, all, (deployment) => DEPLOYMENTS.encode(deployment.generation))
+    return pageOf(rows.map(asShown), limit, after, all, (deployment) =>
+      DEPLOYMENTS.encode(deployment.generation),
+    )
   }
 
   /** What differs between what two deployments of an app run with. @throws CommandError */
@@ -108,7 +110,20 @@ export class Queries {
       .orderBy('delivery.number', 'DESC')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, all, (delivery) => DELIVERIES.encode(delivery.number))
+    return pageOf(rows, limit, after, all, (delivery) => DELIVERIES.encode(delivery.number))
+  }
+
+  /** Of all stages of each app, the one that was asked for last. */
+  async latestDeployments(appIds: readonly string[]): Promise<Map<string, Deployment>> {
+    const rows = await this.database
+      .getRepository(Deployment)
+      .createQueryBuilder('deployment')
+      .distinctOn(['deployment.appId'])
+      .where('deployment.appId IN (:...appIds)', { appIds })
+      .orderBy('deployment.appId')
+      .addOrderBy('deployment.generation', 'DESC')
+      .getMany()
+    return new Map(rows.map((row) => [row.appId, asShown(row)]))
   }
 
   appsById(ids: readonly string[]): Promise<App[]> {
@@ -205,9 +220,11 @@ function checkFirst(first: number): number {
 function pageOf<T extends ObjectLiteral>(
   rows: T[],
   limit: number,
+  after: string | null,
   all: SelectQueryBuilder<T>,
   cursor: (row: T) => string,
 ): Page<T> {
   const totalCount = () => all.getCount()
-  return { rows: rows.slice(0, limit), hasNextPage: rows.length > limit, totalCount, cursor }
+  const [hasNextPage, hasPreviousPage] = [rows.length > limit, after !== null]
+  return { rows: rows.slice(0, limit), hasNextPage, hasPreviousPage, totalCount, cursor }
 }

@@ -45,7 +45,7 @@ export function serveRest(app: FastifyInstance, parts: ApiParts): void {
     async (request, reply) => {
       const owner = await getApp(parts, request.params.id)
       const limit = limitOf(request.query, 20)
-      const page = await queries.deployments(owner.id, limit, request.query.after ?? null)
+      const page = await queries.deployments(limit, request.query.after ?? null, { appId: owner.id })
       sayNextCursor(reply, page)
       return page.rows.map((row) => deploymentJson(row, owner, address))
     },

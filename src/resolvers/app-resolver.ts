@@ -3,6 +3,7 @@ import { publicUrl, stageHost } from '../engine/names.js'
 import type { App } from '../entities/app.js'
 import { AppType, BuildArgType } from '../schema/app.js'
 import { AppConnectionType, DeploymentConnectionType } from '../schema/connection.js'
+import { DeploymentType } from '../schema/deployment.js'
 import { CreateAppInput, UpdateAppInput } from '../schema/inputs.js'
 import { StageType } from '../schema/stage.js'
 import { toConnection } from './connection.js'
@@ -17,8 +18,13 @@ export class AppResolver {
     @Arg('first', () => Int, { defaultValue: 50, description: 'Items per page: 1 to 200.' }) first: number,
     @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
     after: string | null,
+    @Arg('search', () => String, {
+      nullable: true,
+      description: "A part of the name or of the repository's address, in any case.",
+    })
+    search: string | null,
   ) {
-    return toConnection(await queries.apps(first, after ?? null))
+    return toConnection(await queries.apps(first, after ?? null, search ?? null))
   }
 
   @Query(() => AppType, { nullable: true, description: 'By id or by name.' })
@@ -74,6 +80,14 @@ export class AppResolver {
     return entries.map(([key, value]) => ({ key, value }))
   }
 
+  @FieldResolver(() => DeploymentType, {
+    nullable: true,
+    description: 'Of all its stages, the one made last.',
+  })
+  latestDeployment(@Root() app: App, @Ctx() { loaders }: RequestContext) {
+    return loaders.latestDeploymentOfApp.load(app.id)
+  }
+
   @FieldResolver(() => [StageType], { description: 'Its stages: production first, then by name.' })
   stages(@Root() app: App, @Ctx() { loaders }: RequestContext) {
     return loaders.stagesOfApp.load(app.id)
@@ -103,6 +117,6 @@ export class AppResolver {
     @Arg('stage', () => String, { nullable: true, description: 'Only those of this stage, by its name.' })
     stage: string | null,
   ) {
-    return toConnection(await queries.deployments(app.id, first, after ?? null, stage ?? null))
+    return toConnection(await queries.deployments(first, after ?? null, { appId: app.id, stage }))
   }
 }

@@ -10,6 +10,8 @@ import { ConfigurationResolver } from './configuration-resolver.js'
 import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
 import { LogResolver } from './log-resolver.js'
+import { NodeResolver } from './node-resolver.js'
+import { ServerInfoResolver } from './server-info-resolver.js'
 import { StageResolver } from './stage-resolver.js'
 import { AppWebhookResolver, WebhookDeliveryResolver, WebhookResolver } from './webhook-resolver.js'
 
@@ -29,6 +31,8 @@ export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
       WebhookDeliveryResolver,
       CommitStatusResolver,
       CommitStatusTargetResolver,
+      NodeResolver,
+      ServerInfoResolver,
     ],
     scalarsMap: [{ type: Date, scalar: DateTime }],
     globalMiddlewares: [translateErrors(logger)],

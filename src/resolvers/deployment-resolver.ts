@@ -4,16 +4,22 @@ import { badInput } from '../engine/errors.js'
 import { storedEntries } from '../engine/logs/reader.js'
 import { readPage } from '../engine/logs/store.js'
 import { MAX_PAGE } from '../engine/queries.js'
+import { IN_FLIGHT_STATUSES } from '../entities/deployment-status.js'
 import type { Deployment } from '../entities/deployment.js'
 import { AppType } from '../schema/app.js'
+import { DeploymentConnectionType } from '../schema/connection.js'
 import { DeploymentErrorType, DeploymentEventType, DeploymentType } from '../schema/deployment.js'
 import { DeploymentStatus } from '../schema/enums.js'
+import { DeploymentFilter } from '../schema/filters.js'
 import { DeployInput } from '../schema/inputs.js'
 import { LogPageType } from '../schema/log.js'
 import { StageType } from '../schema/stage.js'
 import { checkAfter } from './log-resolver.js'
+import { toConnection } from './connection.js'
 import { pageCost } from './query-cost.js'
 import type { RequestContext } from './request-context.js'
+
+const CANCELLABLE: readonly DeploymentStatus[] = [DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES]
 
 @Resolver(() => DeploymentType)
 export class DeploymentResolver {
@@ -23,6 +29,21 @@ export class DeploymentResolver {
     @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string,
   ) {
     return queries.deployment(id)
+  }
+
+  @Query(() => DeploymentConnectionType, {
+    complexity: pageCost,
+    description: 'Of all apps, newest first.',
+  })
+  async deployments(
+    @Ctx() { queries }: RequestContext,
+    @Arg('first', () => Int, { defaultValue: 20, description: 'Items per page: 1 to 200.' }) first: number,
+    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    after: string | null,
+    @Arg('filter', () => DeploymentFilter, { nullable: true, description: 'Which are listed. Default: all.' })
+    filter: DeploymentFilter | null,
+  ) {
+    return toConnection(await queries.deployments(first, after ?? null, filter ?? {}))
   }
 
   @Mutation(() => DeploymentType, {
@@ -113,6 +134,19 @@ export class DeploymentResolver {
       exitCode: deployment.errorExitCode,
       lastLines: deployment.errorLastLines ?? [],
     }
+  }
+
+  @FieldResolver(() => Boolean, { description: 'Whether cancelDeployment would be taken now.' })
+  canCancel(@Root() { status, shownAs }: Deployment): boolean {
+    // What is shown as an earlier status has moved traffic already.
+    return shownAs === null && CANCELLABLE.includes(status)
+  }
+
+  @FieldResolver(() => Boolean, {
+    description: 'Whether rollback to it would be taken now: it has served, and its image is kept.',
+  })
+  canRollback(@Root() { liveAt, imageId }: Deployment): boolean {
+    return liveAt !== null && imageId !== null
   }
 
   @FieldResolver(() => Int, { nullable: true, description: '1-based place in the queue while PENDING.' })

@@ -26,6 +26,7 @@ export interface PublicAddress {
   readonly baseDomain: string
   readonly publicPort: number
   readonly publicUrl: string
+  readonly router: string
 }
 
 /** What resolvers work with. */
@@ -38,6 +39,7 @@ export interface Loaders {
   readonly app: DataLoader<string, App | null>
   readonly deployment: DataLoader<string, Deployment | null>
   readonly stage: DataLoader<string, Stage | null>
+  readonly latestDeploymentOfApp: DataLoader<string, Deployment | null>
   readonly stagesOfApp: DataLoader<string, Stage[]>
   readonly variablesOfStage: DataLoader<string, Variable[]>
   readonly domainsOfStage: DataLoader<string, Domain[]>
@@ -57,6 +59,10 @@ function createLoaders(queries: Queries): Loaders {
     app: one((ids) => queries.appsById(ids)),
     deployment: one((ids) => queries.deploymentsById(ids)),
     stage: one((ids) => queries.stagesById(ids)),
+    latestDeploymentOfApp: batch(async (ids) => {
+      const latest = await queries.latestDeployments(ids)
+      return ids.map((id) => latest.get(id) ?? null)
+    }),
     stagesOfApp: many(
       (ids) => queries.stagesOfApps(ids),
       (stage) => stage.appId,

@@ -1,6 +1,7 @@
-import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from 'type-graphql'
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { publicUrl, stageHost } from '../engine/names.js'
-import type { Stage } from '../entities/stage.js'
+import { readNodes } from '../engine/nodes.js'
+import { Stage } from '../entities/stage.js'
 import { AppType } from '../schema/app.js'
 import { DeploymentType } from '../schema/deployment.js'
 import { UpdateStageInput, VariableInput } from '../schema/inputs.js'
@@ -9,6 +10,15 @@ import type { RequestContext } from './request-context.js'
 
 @Resolver(() => StageType)
 export class StageResolver {
+  @Query(() => StageType, { nullable: true, description: 'By id.' })
+  async stage(
+    @Ctx() { queries }: RequestContext,
+    @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+  ) {
+    const [node] = await readNodes(queries.database, [id])
+    return node instanceof Stage ? node : null
+  }
+
   @Mutation(() => StageType, {
     description:
       'Stops the stage and removes its containers; deployments that wait or are under way are cancelled. startStage brings back the version that served.',

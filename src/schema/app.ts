@@ -1,4 +1,5 @@
 import { Field, ID, Int, ObjectType } from 'type-graphql'
+import { NodeType } from './node.js'
 import { DateTime } from './scalars.js'
 
 @ObjectType('BuildArg', { description: 'A build argument: the value of an ARG of the Dockerfile.' })
@@ -11,9 +12,10 @@ export class BuildArgType {
 }
 
 @ObjectType('App', {
+  implements: NodeType,
   description: 'An application: where its code is and how it is built. What runs is in its stages.',
 })
-export class AppType {
+export class AppType implements NodeType {
   @Field(() => ID, { description: 'Lower-case letters and digits, made by the server.' })
   id!: string
 

@@ -5,6 +5,9 @@ import { DeploymentType } from './deployment.js'
 
 @ObjectType('PageInfo', { description: 'Where a page ends.' })
 export class PageInfoType {
+  @Field(() => String, { nullable: true, description: 'Cursor of the first item. Null: the page is empty.' })
+  startCursor!: string | null
+
   @Field(() => String, {
     description: 'Cursor of the last item, for `after`. Null: the page is empty.',
     nullable: true,
@@ -13,6 +16,9 @@ export class PageInfoType {
 
   @Field(() => Boolean, { description: 'Whether there is more after endCursor.' })
   hasNextPage!: boolean
+
+  @Field(() => Boolean, { description: 'Whether the page was asked for with `after`.' })
+  hasPreviousPage!: boolean
 }
 
 /** Declares `{name}Edge` and `{name}Connection`. */

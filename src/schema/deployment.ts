@@ -1,12 +1,14 @@
 import { Field, ID, Int, ObjectType } from 'type-graphql'
 import { DeploymentStatus, DeploymentTrigger } from './enums.js'
+import { NodeType } from './node.js'
 import { DateTime } from './scalars.js'
 
 @ObjectType('Deployment', {
+  implements: NodeType,
   description:
     'One attempt to run a commit in a stage, from the clone to the traffic, and what became of it.',
 })
-export class DeploymentType {
+export class DeploymentType implements NodeType {
   @Field(() => ID, {
     description: 'Lower-case letters and digits, at most 12: fits a DNS label and a container name.',
   })

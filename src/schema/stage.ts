@@ -1,11 +1,13 @@
 import { Field, Float, ID, Int, ObjectType } from 'type-graphql'
+import { NodeType } from './node.js'
 import { DateTime } from './scalars.js'
 
 @ObjectType('Stage', {
+  implements: NodeType,
   description:
     'A place where an app runs, such as production or staging, with its own host, variables and limits.',
 })
-export class StageType {
+export class StageType implements NodeType {
   @Field(() => ID, { description: 'Lower-case letters and digits, made by the server.' })
   id!: string
 

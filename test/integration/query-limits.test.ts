@@ -3,24 +3,10 @@ import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { CombinedGraphQLErrors, gql } from '@apollo/client'
 import { getIntrospectionQuery } from 'graphql'
-import { Queries } from '../../src/engine/queries.js'
-import { createTokenCheck } from '../../src/http/access.js'
-import { createServer, type Server } from '../../src/http/server.js'
-import { createLogger } from '../../src/logger.js'
-import { buildSchema } from '../../src/resolvers/build-schema.js'
+import { type Answer, type ApiError, ApiServer } from '../support/api-server.js'
 import { createApollo } from '../support/apollo.js'
 import { wsClient } from '../support/client.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
-import { TOKEN } from '../support/server.js'
-
-interface ApiError {
-  readonly message: string
-  readonly extensions: { code: string; limit?: { name: string; value: number } }
-}
-interface Answer {
-  readonly data?: Record<string, unknown> | null
-  readonly errors?: ApiError[]
-}
 
 const repeat = (times: number, text: (index: number) => string) =>
   Array.from({ length: times }, (_, index) => text(index)).join(' ')
@@ -35,24 +21,13 @@ const ALL = `{apps(first:200){nodes{deployments(first:200){nodes{app{deployments
 describe('limits of queries', () => {
   let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
-  let server: Server
-  let port = 0
+  let api: ApiServer
   let ids: { app: string; deployment: string }
-  const logged: string[] = []
 
   before(async () => {
     opened = await openProcesses(1)
     process = opened.processes[0] as TestProcess
-    const { commands, hub, wakeups, database } = process
-    const logger = { ...createLogger('error'), error: (message: string) => void logged.push(message) }
-    const address = { baseDomain: 'localhost', publicPort: 80, publicUrl: '' }
-    const parts = { commands, queries: new Queries(database), hub, wakeups, address }
-    const connections = { total: 100, perAddress: 100 }
-    server = await createServer({
-      ...{ parts, schema: await buildSchema(logger), logger, connections, absence: { message: null } },
-      isToken: createTokenCheck(TOKEN),
-    })
-    port = Number(new URL(await server.listen('127.0.0.1', 0)).port)
+    api = await ApiServer.open(process)
     const created = await posted(
       'mutation{createApp(input:{name:"shop",repoUrl:"https://git.invalid/a/b.git"}){id deployments{nodes{id}}}}',
     )
@@ -60,23 +35,15 @@ describe('limits of queries', () => {
     ids = { app: app.id, deployment: app.deployments.nodes[0]?.id ?? '' }
   })
   after(async () => {
-    await server[Symbol.asyncDispose]()
+    await api[Symbol.asyncDispose]()
     await opened[Symbol.asyncDispose]()
   })
 
-  async function sent(body: unknown): Promise<Response> {
-    return fetch(`http://127.0.0.1:${port}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
-      body: JSON.stringify(body),
-    })
-  }
-  const posted = async (query: string, variables: object = {}) =>
-    (await (await sent({ query, variables })).json()) as Answer
+  const posted = (query: string, variables: object = {}) => api.post(query, variables)
 
   /** The first event of a subscription, or why there is none. */
   async function subscribed(query: string, variables: Record<string, unknown> = {}): Promise<Answer> {
-    const client = wsClient(port)
+    const client = wsClient(api.port)
     const events = client.iterate({ query, variables })
     try {
       return ((await events.next()) as { value: Answer }).value
@@ -119,7 +86,7 @@ describe('limits of queries', () => {
       [`{apps{nodes{...F0}}} ${chain(40)}`],
     ]
     for (const [query, variables] of asked) {
-      const answer = await sent({ query, variables })
+      const answer = await api.send({ query, variables })
       assert.equal(answer.status, 400, query)
       assertLimit((await answer.json()) as Answer, 'maxCost', 50_000)
     }
@@ -171,7 +138,8 @@ describe('limits of queries', () => {
       100,
     )
     const one = { query: `mutation{${create}}` }
-    for (const body of [[one, one], { query: followed('id') }]) assert.equal((await sent(body)).status, 400)
+    for (const body of [[one, one], { query: followed('id') }])
+      assert.equal((await api.send(body)).status, 400)
     assert.deepEqual((await posted('{apps{totalCount}}')).data, { apps: { totalCount: 1 } })
   })
 
@@ -180,9 +148,9 @@ describe('limits of queries', () => {
     const extensions = {
       persistedQuery: { version: 1, sha256Hash: createHash('sha256').update(query).digest('hex') },
     }
-    assert.equal((await sent({ query, extensions, variables: { n: 1 } })).status, 200)
-    assert.equal((await sent({ extensions, variables: { n: 2 } })).status, 200)
-    const refused = await sent({ extensions, variables: { n: 200 } })
+    assert.equal((await api.send({ query, extensions, variables: { n: 1 } })).status, 200)
+    assert.equal((await api.send({ extensions, variables: { n: 2 } })).status, 200)
+    const refused = await api.send({ extensions, variables: { n: 200 } })
     assertLimit((await refused.json()) as Answer, 'maxCost', 50_000)
   })
 
@@ -231,8 +199,8 @@ describe('limits of queries', () => {
   })
 
   test('Apollo Client shows which limit it was', async () => {
-    const socket = wsClient(port)
-    const apollo = createApollo(port, socket)
+    const socket = wsClient(api.port)
+    const apollo = createApollo(api.port, socket)
     await assert.rejects(apollo.query({ query: gql(ALL) }), (error) => {
       assert.ok(CombinedGraphQLErrors.is(error))
       assert.deepEqual(error.errors[0]?.extensions?.limit, { name: 'maxCost', value: 50_000 })
@@ -252,9 +220,9 @@ describe('limits of queries', () => {
         extensions: { code: 'INTERNAL_SERVER_ERROR', limit: { name: 'maxErrors', value: 100 } },
       })
     }
-    assert.equal(logged.length, 2)
+    assert.equal(api.logged.length, 2)
     await posted('{app(name:"shop"){commitStatus{forge}}}')
-    assert.equal(logged.length, 3)
+    assert.equal(api.logged.length, 3)
     await process.database.query('ALTER TABLE lost RENAME TO commit_status_target')
   })
 })
