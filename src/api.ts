@@ -34,7 +34,10 @@ export async function startApi(core: Core): Promise<StartedApi> {
     absence.start()
     const connections = fitted(config.connections, 'API', logger)
     const schema = await buildSchema(logger)
-    const server = await createServer({ parts, schema, isToken, logger, connections, absence })
+    const server = await createServer({
+      ...{ parts, schema, isToken, logger, connections, absence },
+      corsOrigins: config.corsOrigins,
+    })
     opened.use(server)
     const url = await server.listen(config.host, config.port)
     return { url, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }

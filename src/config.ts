@@ -36,6 +36,8 @@ export interface Config {
   readonly port: number
   /** Where the API is reached from outside, without a slash at the end: in the URLs of webhooks. */
   readonly publicUrl: string
+  /** Pages of these origins may call the API from a browser. */
+  readonly corsOrigins: readonly string[]
   /** Open connections to the API, WebSockets among them. */
   readonly connections: ConnectionLimits
   /** What carries requests to containers: docs/routing.md says what each promises. */
@@ -147,6 +149,7 @@ function readAddresses(read: SettingReader) {
     host,
     port,
     publicUrl: read.webAddress('PUBLIC_URL') ?? `http://${local}:${port}`,
+    corsOrigins: read.origins('CORS_ORIGINS'),
     connections: read.connections('MAX_CONNECTIONS', 1024, 256),
   }
 }

@@ -149,6 +149,17 @@ export class SettingReader {
     return null
   }
 
+  /** Origins, separated by commas: as a browser sends them. */
+  origins(name: string): readonly string[] {
+    const texts = this.text(name, '').split(',')
+    const origins = texts.map((text) => text.trim().replace(/\/$/, '')).filter((text) => text !== '')
+    for (const origin of origins) {
+      const isOrigin = /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
+      if (!isOrigin) this.refuse(name, `"${origin}" is not an origin such as https://app.example.com`)
+    }
+    return origins
+  }
+
   /** A name in Traefik's configuration. */
   traefikName(name: string): string | null {
     const text = this.optional(name)

@@ -1,6 +1,9 @@
 import { WORKER_SECONDS } from './claims/worker-absence.js'
 import type { Queryable } from './logs/store.js'
 
+/** As package.json has it; a test compares them. */
+export const VERSION = '0.1.0'
+
 /** What the database knows of the processes of an installation. */
 export interface Installation {
   /** Of the Docker engine that a worker has reached last; null: none reaches one. */

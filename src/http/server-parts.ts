@@ -11,6 +11,8 @@ export interface ServerParts {
   readonly isToken: TokenCheck
   readonly logger: Logger
   readonly connections: ConnectionLimits
+  /** Pages of these origins may call the API from a browser. */
+  readonly corsOrigins: readonly string[]
   /** Whether a worker lives. */
   readonly absence: { readonly message: string | null }
 }

@@ -2,6 +2,7 @@ import { createServer as createHttpServer } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import { ConnectionLimiter, refusalAnswer } from '../engine/routing/connection-limits.js'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
+import { allowOrigins } from './cors.js'
 import { answerErrors, errorBody } from './errors.js'
 import { serveExplorer } from './explorer.js'
 import { serveGraphQL } from './graphql.js'
@@ -38,6 +39,7 @@ const DRAIN_MS = 2_000
 export async function createServer(server: ServerParts): Promise<Server> {
   const serverFactory = limitedServers(server)
   const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', serverFactory })
+  await allowOrigins(app, server.corsOrigins)
   requireToken(app, server.isToken)
   answerErrors(app, server.logger)
   serveHealth(app, server)

@@ -1,7 +1,6 @@
 import { Ctx, Query, Resolver } from 'type-graphql'
-import { readInstallation } from '../engine/installation.js'
+import { readInstallation, VERSION } from '../engine/installation.js'
 import { ServerInfoType } from '../schema/server-info.js'
-import { VERSION } from '../version.js'
 import type { RequestContext } from './request-context.js'
 
 @Resolver()

@@ -33,7 +33,7 @@ test('WebSockets of strangers are limited, and cut when they do not show the tok
   const connections = { total: 100, perAddress: MOST }
   await using server = await createServer({
     ...{ parts, schema, logger, connections, absence: { message: null } },
-    isToken: createTokenCheck(TOKEN),
+    ...{ isToken: createTokenCheck(TOKEN), corsOrigins: [] },
   })
   const port = Number(new URL(await server.listen('127.0.0.1', 0)).port)
 

@@ -29,7 +29,10 @@ export class ApiServer implements AsyncDisposable {
     readonly logged: string[],
   ) {}
 
-  static async open({ commands, hub, wakeups, database }: TestProcess): Promise<ApiServer> {
+  static async open(
+    { commands, hub, wakeups, database }: TestProcess,
+    corsOrigins: readonly string[] = [],
+  ): Promise<ApiServer> {
     const logged: string[] = []
     const logger = { ...createLogger('error'), error: (message: string) => void logged.push(message) }
     const address = { baseDomain: 'localhost', publicPort: 80, publicUrl: '', router: 'builtin' }
@@ -37,7 +40,7 @@ export class ApiServer implements AsyncDisposable {
     const connections = { total: 100, perAddress: 100 }
     const server = await createServer({
       ...{ parts, schema: await buildSchema(logger), logger, connections, absence: { message: null } },
-      isToken: createTokenCheck(TOKEN),
+      ...{ isToken: createTokenCheck(TOKEN), corsOrigins },
     })
     const { port } = new URL(await server.listen('127.0.0.1', 0))
     return new ApiServer(Number(port), server, logged)

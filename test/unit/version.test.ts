@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { VERSION } from '../../src/version.js'
+import { VERSION } from '../../src/engine/installation.js'
 
 test('the version that the server says is that of its package', () => {
   const file = new URL('../../../package.json', import.meta.url)
