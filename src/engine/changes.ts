@@ -30,6 +30,13 @@ interface Change {
   to_status: DeploymentStatus
 }
 
+interface StartRow {
+  id: string
+  generation: string
+  last: string | null
+  can_change: boolean
+}
+
 /** How far a deployment has been shown. */
 interface Seen {
   readonly generation: number
@@ -41,8 +48,8 @@ interface Seen {
  * Follows the status of one deployment, or of all deployments of an app, change by change: none is skipped, however
  * fast they come, because the recorded events are what is read.
  *
- * One deployment: its present state first, and completion when it cannot change any more. An app: every change from
- * now on, without an end. Pull only; an iterator object, so that `return()` ends a wait at once.
+ * One deployment: its present state first, and completion when it cannot change any more. An app: the present state of
+ * each that can still change, oldest first, then every change, without an end. Pull only; an iterator object, so that `return()` ends a wait at once.
  */
 export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   /** By deployment; of those that are not among the newest only what could still change. */
@@ -75,7 +82,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   }
 
   /**
-   * Takes the starting point. Call it before the subscription is answered, so that "from now on" means that. When it
+   * Takes the starting point. Call it before the subscription is answered, so that no change is missed. When it
    * fails nothing is left to be returned.
    */
   async start(): Promise<this> {
@@ -90,8 +97,8 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   }
 
   async #takeStart(manager: EntityManager): Promise<void> {
-    const rows = await manager.query<{ id: string; generation: string; last: string | null }[]>(
-      `SELECT d.id, d.generation, (SELECT max(e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS last
+    const rows = await manager.query<StartRow[]>(
+      `SELECT d.id, d.generation, (${CAN_CHANGE}) AS can_change, (SELECT max(e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS last
          FROM (SELECT *, row_number() OVER (ORDER BY generation DESC) AS place
                  FROM deployment d WHERE ${this.#column()} = $1) d JOIN stage s ON s.id = d.stage_id
         WHERE d.place <= $2 OR (${CAN_CHANGE}) ORDER BY d.generation DESC`,
@@ -102,11 +109,11 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     }
     this.#floor = Number(rows[NEWEST - 1]?.generation ?? 0)
     this.#started = true
-    if ('deploymentId' in this.scope) {
-      const row = await manager.findOneBy(Deployment, { id: this.scope.deploymentId })
-      if (row) this.#show(asShown(row))
-      else this.#finish()
-    }
+    const isOne = 'deploymentId' in this.scope
+    if (isOne && rows.length === 0) return this.#finish()
+    const ids = rows.filter((row) => isOne || row.can_change).map(({ id }) => id)
+    const shown = await manager.find(Deployment, { where: { id: In(ids) }, order: { generation: 'ASC' } })
+    for (const row of shown) this.#show(asShown(row))
   }
 
   async next(): Promise<IteratorResult<Deployment>> {

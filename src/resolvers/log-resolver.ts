@@ -60,7 +60,8 @@ export class LogResolver {
       }
       return new DeploymentChanges(context.queries.database, context.wakeups, { appId }).start()
     }),
-    description: 'Every change of every deployment of the app, from now on.',
+    description:
+      'Every deployment of the app that can still change at once, oldest first, then every change of every deployment of it.',
   })
   appUpdated(
     @Root() deployment: Deployment,

@@ -147,8 +147,9 @@ describe('the changes of deployments', () => {
     let changes: DeploymentChanges | null = null
     const slow = await worker.database.transaction(async (manager) => {
       const queued = await enqueue(manager, stage, DeploymentTrigger.MANUAL, {})
-      await worker.commands.deployments.deploy(app.id, {})
+      const early = await worker.commands.deployments.deploy(app.id, {})
       changes = await follow({ appId: app.id })
+      assert.equal((await nextOf(changes))?.id, early.id)
       return queued
     })
     assert.ok(changes)
@@ -209,11 +210,23 @@ describe('the changes of deployments', () => {
     assert.deepEqual(await statusesOf(await follow({ deploymentId: id })), ['CANCELLED'])
   })
 
-  test('of an app are those of all its deployments, from now on and none before', async () => {
+  test('of an app are those of all its deployments, after the state of those that can change', async () => {
     const app = await createApp()
     const first = await worker.commands.deployments.deploy(app.id, {})
     await worker.commands.deployments.cancel(first.id)
+    const serving = await serve(app.id)
+    await worker.commands.stages.create(app.id, 'beside', null)
+    const waiting = await worker.commands.deployments.deploy(app.id, { stage: 'beside' })
     const changes = await follow({ appId: app.id })
+    assert.deepEqual(
+      [await nextOf(changes), await nextOf(changes)].map((one) => [one?.id, one?.status]),
+      [
+        [serving.id, 'RUNNING'],
+        [waiting.id, 'PENDING'],
+      ],
+    )
+    await worker.commands.deployments.cancel(waiting.id)
+    assert.equal((await nextOf(changes))?.status, 'CANCELLED')
     const second = await worker.commands.deployments.deploy(app.id, {})
     await runToFailure()
     const third = await worker.commands.deployments.deploy(app.id, {})
