@@ -4,7 +4,8 @@ import { Disposal } from '../../src/disposal.js'
 import { BASE, type Open, openBuiltin, openLabels, openTraefik, type Routed } from '../support/routers.js'
 import { type Answer, askHost, openShop, type Shop } from '../support/routing.js'
 import { freePort, until } from '../support/server.js'
-import { findTraefik, startStandIn, startTraefik } from '../support/traefik.js'
+import { startStandIn } from '../support/traefik.js'
+import { findTraefik, startTraefik } from '../support/traefik-process.js'
 
 const HOST = `shop.${BASE}`
 

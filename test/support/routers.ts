@@ -99,7 +99,12 @@ export async function openLabels({ process }: Shop, opened: Disposal): Promise<R
       const carries = { stageId, host: stageHost('shop', 'production', BASE) }
       const names = { container: containerName('shop', id), instanceId: 'inst', appId, deploymentId: id }
       const Labels = containerLabels({ ...names, port, baseDomain: BASE, epoch: 1, carries })
-      return { Id: id, Labels, NetworkSettings: { Networks: { longshore: { IPAddress: '127.0.0.1' } } } }
+      return {
+        Id: id,
+        Labels,
+        Status: 'Up 1 second',
+        NetworkSettings: { Networks: { longshore: { IPAddress: '127.0.0.1' } } },
+      }
     })
   }
   const { port } = opened.use(await startLabelStandIn(find))

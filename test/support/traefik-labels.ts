@@ -9,13 +9,16 @@ const LOOK_MS = 50
 /** What Docker's list of containers that run says of one, as far as Traefik reads it. */
 export interface Container {
   readonly Id: string
+  /** As `Up 3 seconds (unhealthy)`. */
+  readonly Status: string
   readonly Labels: Readonly<Record<string, string>>
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> }
 }
 
 /**
  * A stand-in for Traefik with its Docker provider: routes by the labels of the containers that run, as far as Longshore
- * writes them. Servers of services of one name are merged; a router that is not the same everywhere is dropped.
+ * writes them. Servers of services of one name are merged; a router or a middleware that is not the same everywhere is
+ * dropped, and a router with its middleware.
  *
  * @param find gives the containers that run
  */
@@ -42,28 +45,66 @@ export async function startLabelStandIn(find: () => Promise<Container[]>): Promi
   }
 }
 
+/** What is of one name has to be the same everywhere. */
+class Merged<T> {
+  readonly #all = new Map<string, T>()
+  readonly #dropped = new Set<string>()
+
+  add(name: string, value: T): void {
+    const before = this.#all.get(name)
+    if (before && JSON.stringify(before) !== JSON.stringify(value)) this.#dropped.add(name)
+    this.#all.set(name, value)
+  }
+
+  kept(): Record<string, T> {
+    return Object.fromEntries([...this.#all].filter(([name]) => !this.#dropped.has(name)))
+  }
+}
+
+/** All labels that Longshore writes. With one that it does not know Traefik leaves the container out. */
+const KNOWN = [
+  /^traefik\.enable$/,
+  /^traefik\.http\.routers\.[^.]+\.(rule|service|middlewares)$/,
+  /^traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port$/,
+  /^traefik\.http\.middlewares\.[^.]+\.retry\.(attempts|initialinterval)$/,
+]
+
+function isKnown(label: string): boolean {
+  return !label.startsWith('traefik.') || KNOWN.some((known) => known.test(label))
+}
+
 function dynamicOf(containers: readonly Container[]): Dynamic {
-  const routers: NonNullable<Dynamic['routers']> = {}
+  const routers = new Merged<NonNullable<Dynamic['routers']>[string]>()
+  const middlewares = new Merged<NonNullable<Dynamic['middlewares']>[string]>()
   const services: NonNullable<Dynamic['services']> = {}
-  const dropped = new Set<string>()
-  for (const { Labels: labels, NetworkSettings } of containers) {
+  for (const { Labels: labels, Status: status, NetworkSettings } of containers) {
     const address = NetworkSettings.Networks.longshore?.IPAddress
-    if (labels['traefik.enable'] !== 'true' || !address) continue
-    for (const [name, port] of named(labels, 'services', 'loadbalancer.server.port')) {
+    if (labels['traefik.enable'] !== 'true' || !address || !Object.keys(labels).every(isKnown)) continue
+    if (/\((unhealthy|health: starting)\)$/.test(status)) continue
+    const ports = named(labels, 'services', 'loadbalancer.server.port')
+    for (const [name, port] of ports) {
       const servers = services[name]?.loadBalancer.servers ?? []
       services[name] = { loadBalancer: { servers: [...servers, { url: `http://${address}:${port}` }] } }
     }
-    const only = named(labels, 'services', 'loadbalancer.server.port').length === 1
+    for (const [name, attempts] of named(labels, 'middlewares', 'retry.attempts')) {
+      const interval = labels[`traefik.http.middlewares.${name}.retry.initialinterval`] ?? '0ms'
+      const [, milliseconds] = /^(\d+)ms$/.exec(interval) ?? []
+      const retry = { attempts: Number(attempts), initialIntervalMs: Number(milliseconds) }
+      middlewares.add(name, { retry })
+    }
     for (const [name, rule] of named(labels, 'routers', 'rule')) {
       tokenize(rule)
-      const service = labels[`traefik.http.routers.${name}.service`] ?? (only ? name : '')
-      const router = { rule, service, entryPoints: ['web'] }
-      if (routers[name] && JSON.stringify(routers[name]) !== JSON.stringify(router)) dropped.add(name)
-      routers[name] = router
+      const service =
+        labels[`traefik.http.routers.${name}.service`] ?? (ports.length === 1 ? ports[0]?.[0] : '')
+      const through = labels[`traefik.http.routers.${name}.middlewares`]?.split(',') ?? []
+      routers.add(name, { rule, service: service ?? '', entryPoints: ['web'], middlewares: through })
     }
   }
-  const kept = Object.entries(routers).filter(([name]) => !dropped.has(name))
-  return { routers: Object.fromEntries(kept), services }
+  const whole = middlewares.kept()
+  const kept = Object.entries(routers.kept()).filter(([, router]) =>
+    (router.middlewares ?? []).every((name) => whole[name]),
+  )
+  return { routers: Object.fromEntries(kept), services, middlewares: whole }
 }
 
 /** Values of `traefik.http.{kind}.{name}.{option}`, with their names. */

@@ -1,64 +1,14 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { tokenize } from './rules.js'
-import { freePort, until } from './server.js'
 
-/** Something that routes by a folder of Traefik's files. */
+/** Something that routes as Traefik does. */
 export interface Gateway extends AsyncDisposable {
   /** Its entry point `web`. */
   readonly port: number
   readonly api: string
-}
-
-/** Traefik's binary on this machine: TRAEFIK_BIN, or the one on the PATH; null where there is none. */
-export function findTraefik(): string | null {
-  const file = process.env.TRAEFIK_BIN ?? 'traefik'
-  try {
-    execFileSync(file, ['version'], { stdio: 'ignore' })
-    return file
-  } catch {
-    return null
-  }
-}
-
-/** The real one, without any other provider than the folder. */
-export async function startTraefik(file: string, folder: string): Promise<Gateway> {
-  const port = await freePort()
-  const apiPort = await freePort()
-  const child: ChildProcess = spawn(
-    file,
-    [
-      `--providers.file.directory=${folder}`,
-      '--providers.file.watch=true',
-      '--providers.providersThrottleDuration=100ms',
-      `--entryPoints.web.address=127.0.0.1:${port}`,
-      `--entryPoints.traefik.address=127.0.0.1:${apiPort}`,
-      '--api.insecure=true',
-      '--global.checkNewVersion=false',
-      '--global.sendAnonymousUsage=false',
-    ],
-    { stdio: 'ignore' },
-  )
-  const api = `http://127.0.0.1:${apiPort}`
-  await until(() =>
-    fetch(`${api}/api/version`).then(
-      ({ ok }) => ok,
-      () => false,
-    ),
-  )
-  return {
-    port,
-    api,
-    async [Symbol.asyncDispose]() {
-      const ended = once(child, 'exit')
-      child.kill()
-      await ended
-    },
-  }
 }
 
 /** What a provider gives Traefik, as far as Longshore writes it. */
@@ -74,6 +24,7 @@ export interface Dynamic {
       headers?: { customResponseHeaders: Record<string, string> }
       redirectRegex?: { regex: string; replacement: string }
       redirectScheme?: { scheme: string }
+      retry?: { attempts: number; initialIntervalMs: number }
     }
   >
 }
@@ -193,8 +144,20 @@ function route(dynamic: Dynamic, incoming: IncomingMessage, response: ServerResp
     if (location) return void response.writeHead(301, { location }).end('Moved Permanently')
   }
   const servers = dynamic.services?.[found.service]?.loadBalancer.servers ?? []
+  const retry = found.middlewares?.map((name) => dynamic.middlewares?.[name]?.retry).find(Boolean)
+  forward(servers, retry ?? { attempts: 1, initialIntervalMs: 0 }, incoming, response)
+}
+
+/** To a server after the other, until one takes the connection: what has been sent is not sent again. */
+function forward(
+  servers: readonly { url: string }[],
+  { attempts, initialIntervalMs }: { attempts: number; initialIntervalMs: number },
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): void {
   const server = servers[turn++ % Math.max(servers.length, 1)]
   if (!server) return void response.writeHead(503).end('no available server\n')
+  let connected = false
   const outgoing = request(
     new URL(incoming.url ?? '/', server.url),
     { method: incoming.method, headers: incoming.headers, agent: false, timeout: DIAL_MS },
@@ -203,10 +166,19 @@ function route(dynamic: Dynamic, incoming: IncomingMessage, response: ServerResp
       answer.pipe(response)
     },
   )
-  outgoing.once('socket', (socket) => socket.once('connect', () => socket.setTimeout(0)))
+  outgoing.once('socket', (socket) =>
+    socket.once('connect', () => {
+      connected = true
+      socket.setTimeout(0)
+      incoming.pipe(outgoing)
+    }),
+  )
   outgoing.once('timeout', () => outgoing.destroy())
-  outgoing.once('error', () => response.writeHead(502).end('Bad Gateway'))
-  incoming.pipe(outgoing)
+  outgoing.once('error', () => {
+    if (connected || attempts === 1) return void response.writeHead(502).end('Bad Gateway')
+    const left = { attempts: attempts - 1, initialIntervalMs }
+    setTimeout(() => forward(servers, left, incoming, response), initialIntervalMs)
+  })
 }
 
 function answerApi(dynamic: Dynamic, incoming: IncomingMessage, response: ServerResponse): void {

@@ -41,8 +41,11 @@ describe('the labels of a container', () => {
       labels.slice(three.length).map(([name, value]) => `${name}=${value}`),
       [
         'traefik.http.routers.blog-abc123def456.service=blog-abc123def456',
-        'traefik.http.routers.longshore-stage1.rule=Host(`blog.paas.test`)',
-        'traefik.http.routers.longshore-stage1.service=longshore-stage1',
+        'traefik.http.routers.longshore-stage1-retry.rule=Host(`blog.paas.test`)',
+        'traefik.http.routers.longshore-stage1-retry.service=longshore-stage1',
+        'traefik.http.routers.longshore-stage1-retry.middlewares=longshore-stage1-retry',
+        'traefik.http.middlewares.longshore-stage1-retry.retry.attempts=10',
+        'traefik.http.middlewares.longshore-stage1-retry.retry.initialinterval=50ms',
         'traefik.http.services.longshore-stage1.loadbalancer.server.port=3000',
       ],
     )
