@@ -13,6 +13,7 @@ import { interrupt, printMachine, say } from './report.js'
 import { run as router } from './router.js'
 import { run as rules } from './rules.js'
 import { run as throughput } from './throughput.js'
+import { run as traefikLabels } from './traefik-labels.js'
 import { run as traffic } from './traffic.js'
 
 interface Benchmark {
@@ -32,6 +33,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'idle-connections': { run: idleConnections, rounds: 1 },
   traffic: { run: traffic, rounds: 1 },
   rules: { run: rules, rounds: 1 },
+  'traefik-labels': { run: traefikLabels, rounds: 1 },
 }
 
 /** `npm run bench -- claim log --rounds=9`: those named, or all; each in its own installation. */

@@ -23,6 +23,22 @@ export function startTraefik(file: string, folder: string): Promise<Gateway> {
   ])
 }
 
+/** The real one, by the labels of one installation's containers; `settings` are what its operator adds. */
+export function startLabelTraefik(
+  file: string,
+  engine: string,
+  instanceId: string,
+  settings: readonly string[],
+): Promise<Gateway> {
+  return start(file, [
+    `--providers.docker.endpoint=${engine}`,
+    '--providers.docker.exposedByDefault=false',
+    '--providers.docker.network=longshore',
+    `--providers.docker.constraints=Label(\`longshore.instance\`,\`${instanceId}\`)`,
+    ...settings,
+  ])
+}
+
 async function start(file: string, args: readonly string[]): Promise<Gateway> {
   const port = await freePort()
   const apiPort = await freePort()
