@@ -22,6 +22,7 @@ const REST = [
   'e2e/reconcile',
   'e2e/surroundings',
   'e2e/traefik',
+  'e2e/traefik-labels-switch',
   'e2e/two-workers',
   'faults/return',
   'faults/workers',
