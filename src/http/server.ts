@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastif
 import { ConnectionLimiter, refusalAnswer } from '../engine/routing/connection-limits.js'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
 import { allowOrigins } from './cors.js'
+import { serveEntrance } from './entrance.js'
 import { answerErrors, errorBody } from './errors.js'
 import { serveExplorer } from './explorer.js'
 import { serveGraphQL } from './graphql.js'
@@ -43,6 +44,7 @@ export async function createServer(server: ServerParts): Promise<Server> {
   requireToken(app, server.isToken)
   answerErrors(app, server.logger)
   serveHealth(app, server)
+  serveEntrance(app, server.schema)
   await serveExplorer(app)
   const apollo = await serveGraphQL(app, server)
   serveRest(app, server.parts)

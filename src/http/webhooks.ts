@@ -8,6 +8,7 @@ const NO_BODY = Buffer.alloc(0)
 const error = (code: string, message: string) => ({ error: { code, message, field: null } })
 /** The same for an app that is unknown, one without a secret and a signature that is wrong. */
 const NOBODY = error('NOT_FOUND', 'there is no such webhook, or the request is not signed with its secret')
+const BY_POST = 'this is a webhook: enter its address at your forge, which sends its deliveries by POST'
 const TOO_MANY = error('RATE_LIMITED', 'more than 30 deliveries in a minute: send it again later')
 
 /** POST /hooks/{appId}: what forges send. Open without the token; the signature over the raw body is what counts. */
@@ -34,6 +35,10 @@ export async function serveWebhooks(app: FastifyInstance, { commands }: ApiParts
           deployments: [...new Set(decisions.flatMap(({ deploymentId }) => deploymentId ?? []))],
         })
       },
+    )
+    // Somebody looks whether it is there: to be asked for a token would be the wrong answer.
+    hooks.get('/hooks/:appId', { config: { open: true } }, async (_request, reply) =>
+      reply.code(405).header('allow', 'POST').send(error('BAD_USER_INPUT', BY_POST)),
     )
     done()
   })
