@@ -53,6 +53,7 @@ describe('who follows something while the database is lost for a moment', () => 
 
   test('goes on with the changes of deployments', async () => {
     const changes = await new DeploymentChanges(api.database, api.wakeups, { appId }).start()
+    assert.equal(((await changes.next()).value as Deployment).id, deployment.id)
     const write = () => worker.commands.deployments.deploy(appId, {})
     const { status, id } = await nextOver(changes, /FROM deployment d JOIN deployment_event/, write)
     assert.equal(status, 'PENDING')
