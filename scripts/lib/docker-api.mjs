@@ -56,7 +56,7 @@ export async function ensureImage(tag, version, dockerfile, files) {
   const known = await dockerApi('GET', `/images/${tag}/json`)
   if (known.status === 200 && JSON.parse(known.text).Config.Labels?.['longshore.version'] === version) return
   const labels = encodeURIComponent(JSON.stringify({ 'longshore.version': version }))
-  const context = tarOf({ Dockerfile: dockerfile, ...files() })
+  const context = tarOf({ Dockerfile: dockerfile, ...(await files()) })
   const path = `/build?t=${encodeURIComponent(tag)}&labels=${labels}`
   const answer = await dockerApi('POST', path, context, { 'content-type': 'application/x-tar' })
   const messages = answer.text.split('\n').filter((line) => line.trim() !== '')

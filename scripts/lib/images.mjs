@@ -29,9 +29,9 @@ export async function ensureTestImage() {
   const folder = mkdtempSync(join(tmpdir(), 'longshore-busybox-'))
   try {
     const dockerfile = 'FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nENV PATH=/bin\n'
-    const binary = await findBusybox(folder)
-    await ensureImage('longshore-test/busybox:local', '1', dockerfile, () => ({
-      busybox: readFileSync(binary),
+    // Looked for when the image is not there: Debian's package may have to be fetched.
+    await ensureImage('longshore-test/busybox:local', '1', dockerfile, async () => ({
+      busybox: readFileSync(await findBusybox(folder)),
     }))
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -7,7 +7,12 @@ import { fetchError } from '../../src/engine/git/fetch-error.js'
 import { DeployError, InfrastructureError } from '../../src/engine/errors.js'
 import { isOwnFault, pastOwnFaults } from '../../src/engine/own-faults.js'
 import { QuietLog } from '../../src/engine/quiet-log.js'
-import { ConnectionLimiter, networkOf, refusalAnswer } from '../../src/engine/routing/connection-limits.js'
+import {
+  ConnectionLimiter,
+  fitted,
+  networkOf,
+  refusalAnswer,
+} from '../../src/engine/routing/connection-limits.js'
 import { createLogger } from '../../src/logger.js'
 import { RawClient } from '../support/raw.js'
 import { until } from '../support/server.js'
@@ -158,4 +163,21 @@ describe('what this process lacks', () => {
     const error = fetchError(request, { exitCode: 128, signal: null, stdout: '', stderr: missing })
     assert.ok(error instanceof DeployError)
   })
+})
+
+test('limits are lowered to a quarter of the files that the process may have open, which its log says', () => {
+  const said: string[] = []
+  const logger = { ...createLogger('error'), info: (message: string) => void said.push(message) }
+  const limits = { total: 1024, perAddress: 256 }
+  const at = (openFiles: number) => fitted(limits, 'API', logger, openFiles)
+  assert.deepEqual([at(Number.POSITIVE_INFINITY), at(4096), said], [limits, limits, []])
+  assert.deepEqual(
+    [at(4095), at(256)],
+    [
+      { total: 1023, perAddress: 256 },
+      { total: 64, perAddress: 64 },
+    ],
+  )
+  assert.equal(said.length, 2)
+  assert.match(said[0] ?? '', /ulimit -n\), so the API takes fewer connections/)
 })

@@ -117,8 +117,12 @@ export function networkOf(address: string): string {
  * A quarter of the descriptors that this process may have is for each server; half is left for apps, Docker, git and the
  * database. Limits that are higher are lowered to that, which the operator's log says.
  */
-export function fitted(limits: ConnectionLimits, name: ServerName, logger: Logger): ConnectionLimits {
-  const openFiles = mostOpenFiles()
+export function fitted(
+  limits: ConnectionLimits,
+  name: ServerName,
+  logger: Logger,
+  openFiles = mostOpenFiles(),
+): ConnectionLimits {
   const total = Math.min(limits.total, Math.floor(openFiles / 4))
   if (total < limits.total) {
     const message = `this process may open few files (ulimit -n), so the ${name} takes fewer connections than it is set to`
