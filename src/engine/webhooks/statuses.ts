@@ -53,9 +53,11 @@ export async function postStatus(
   target: StatusTarget,
   status: CommitStatus,
   signal: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<void> {
   const { url, headers, body } = requestOf(target, status)
-  const either = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const either = AbortSignal.any([signal, timeout])
   let answer: { status: number; text: string }
   try {
     const response = await fetch(url, {
@@ -67,7 +69,9 @@ export async function postStatus(
     })
     answer = { status: response.status, text: await beginningOf(response) }
   } catch (error) {
-    throw new StatusError(`no answer: ${reasonOf(error)}`, false)
+    // Held until here by its use: a timeout that only AbortSignal.any knows is collected as garbage, and never comes.
+    const why = timeout.aborted ? ` within ${timeoutMs / 1000} s` : `: ${reasonOf(error)}`
+    throw new StatusError(`no answer${why}`, false)
   }
   if (answer.status >= 200 && answer.status < 300) return
   // GitLab refuses to be told twice what it knows already.
