@@ -16,7 +16,7 @@ interface StageRow {
   readonly deleted: boolean
 }
 
-interface EventRow {
+export interface EventRow {
   readonly id: string
   readonly status: DeploymentStatus
   readonly epochs: number[]
@@ -38,7 +38,7 @@ const STAGES = `
          (SELECT count(*) FROM deployment d WHERE d.stage_id = s.id AND d.status IN (${FLYING}))::int AS flying
     FROM stage s JOIN app a ON a.id = s.app_id LEFT JOIN deployment c ON c.id = s.current_deployment_id`
 
-const DEPLOYMENTS = `
+export const DEPLOYMENTS = `
   SELECT d.id, coalesce(d.shown_as, d.status) AS status, l.end_status, l.last_seq, e.epochs, e.froms, e.tos, c.chunks, c.highest,
          EXISTS (SELECT 1 FROM deployment n WHERE n.stage_id = d.stage_id AND n.generation > d.generation) AS newer
     FROM deployment d JOIN log_stream l ON l.deployment_id = d.id,
@@ -133,7 +133,8 @@ export class Invariants {
   }
 }
 
-function checkDeployment(row: EventRow): void {
+/** I3, I4, I8, I10 */
+export function checkDeployment(row: EventRow): void {
   const said = JSON.stringify(row)
   row.tos.forEach((to, index) => {
     const from = row.froms[index] ?? null

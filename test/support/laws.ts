@@ -9,7 +9,7 @@ import type { Scene } from './scene.js'
 const PATIENCE_MS = 60_000
 const UNSETTLED = ['PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING']
 
-interface LawRow {
+export interface LawRow {
   id: string
   app: string
   status: string
@@ -24,7 +24,7 @@ interface LawRow {
   stored_bytes: number
 }
 
-const ROWS = `
+export const LAW_ROWS = `
   SELECT d.id, a.name AS app, coalesce(d.shown_as, d.status) AS status, d.live_at IS NOT NULL AS live, s.current_deployment_id = d.id AS current,
          d.addresses, l.last_seq, l.end_status, l.bytes::int,
          (SELECT array_agg(e.to_status ORDER BY e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS events,
@@ -41,7 +41,7 @@ const ROWS = `
 export async function lawsHold(scene: Scene): Promise<void> {
   const until = performance.now() + PATIENCE_MS
   for (;;) {
-    const rows = await scene.rows<LawRow>(ROWS)
+    const rows = await scene.rows<LawRow>(LAW_ROWS)
     for (const row of rows) checkHistory(row)
     try {
       for (const row of rows) assert.ok(!UNSETTLED.includes(row.status), `${row.id} is ${row.status}`)
@@ -56,7 +56,8 @@ export async function lawsHold(scene: Scene): Promise<void> {
   }
 }
 
-function checkHistory(row: LawRow): void {
+/** What holds of a deployment at any time: its events, and its log without a gap. */
+export function checkHistory(row: LawRow): void {
   const { id, status, events, end_status: end } = row
   assert.equal(events.at(-1), status, `the events of ${id}: ${events.join()}`)
   const ends = events.filter((event) => !UNSETTLED.includes(event)).join()
@@ -98,7 +99,7 @@ function checkImages(scene: Scene, rows: readonly LawRow[]): void {
 }
 
 /** Names of the commits that are kept in the mirrors. */
-export function refsOf({ installation }: Scene): string[] {
+export function refsOf({ installation }: Pick<Scene, 'installation'>): string[] {
   const root = join(installation.dataDir, 'mirrors')
   const names = existsSync(root) ? readdirSync(root).filter((name) => name.endsWith('.git')) : []
   return names.flatMap((name) => {
