@@ -154,6 +154,14 @@ describe('what a build copies', () => {
         }
       })
 
+      test('takes an ignore file of any number of lines', async () => {
+        const lines = Array.from({ length: 1_000 }, (_, index) => `ignored/${index}\n`)
+        const files = { Dockerfile: listing(), 'ignored/7': 'x', 'ignored/1000': 'x' }
+        using repository = new TestRepository({ ...files, '.dockerignore': lines.join('') })
+        const left = ['./.dockerignore', './Dockerfile', './ignored', './ignored/1000']
+        assert.deepEqual(names((await build(repository, { builder })).files), left)
+      })
+
       test('goes by the ignore file of its Dockerfile, where there is one', async () => {
         const all = {
           'docker/prod': listing(),

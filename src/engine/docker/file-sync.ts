@@ -74,8 +74,8 @@ function asked(metadata: Metadata, { entries, recipe }: BuildContext): readonly 
   if (folder === 'dockerfile') return recipe
   if (folder !== 'context') throw new Error(`there is no folder ${String(folder)} in the build`)
   const wanted = metadata.get('followpaths')
-  if (wanted.length !== 1 || wanted[0] !== IGNORE_FILE) return entries
-  return entries.filter(({ path }) => path === IGNORE_FILE)
+  // It would only send its patterns with each question, in headers, of which Node.js takes 128.
+  return wanted.length === 1 && wanted[0] === IGNORE_FILE ? [] : entries
 }
 
 /** Folders before what is in them, and a folder with all that is in it before the next name; none is missing. */
