@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp, updateStage } from '../support/client.js'
 import { TestRepository, webApp } from '../support/repository.js'
 import { onDatabase } from '../support/tables.js'
-import type { Processes } from './processes.js'
+import { now, type Processes } from './processes.js'
 import { commitVersion, type KindName, type Version } from './versions.js'
 
 const HEALTH = { path: '/health', stableSeconds: 1, deadlineSeconds: 15 }
 const PAUSE_MS = 500
+/** Longer than both processes are ever away. */
+const PATIENCE_MS = 120_000
 
 export interface ChaosApp {
   readonly id: string
@@ -40,7 +42,7 @@ export class Apps implements Disposable {
   async create(name: string, isSteady: boolean): Promise<ChaosApp> {
     const repository = new TestRepository(webApp('nothing yet'))
     this.#repositories.push(repository)
-    for (;;) {
+    for (const until = now() + PATIENCE_MS; ;) {
       try {
         const [slot] = this.processes.up
         if (!slot) throw new Error('nobody is there')
@@ -52,7 +54,8 @@ export class Apps implements Disposable {
         const app = { id, stageId, name, host, repository, isSteady, deletedAt: null }
         this.all.push(app)
         return app
-      } catch {
+      } catch (error) {
+        if (now() > until) throw error
         await sleep(PAUSE_MS)
       }
     }

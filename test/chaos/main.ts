@@ -19,3 +19,5 @@ await main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
   process.exitCode = 1
 })
+// What was broken off may still wait for an answer.
+process.exit()

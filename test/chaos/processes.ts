@@ -62,6 +62,7 @@ export class Processes {
   }
 
   async begin(slot: Slot): Promise<void> {
+    if (this.#isClosed) return
     const starting = this.installation.start(slot.env)
     const server = this.installation.processes.at(-1)
     slot.server = server ?? null
@@ -87,8 +88,10 @@ export class Processes {
     const window = this.#leave(slot, 'killed', Infinity)
     await server.kill()
     await sleep(pauseMs)
-    const routes = slot.name === 'routing' ? this.#untilRouted(server) : Promise.resolve(0)
-    await Promise.all([this.begin(slot), routes.then((at) => window && (window.until = at))])
+    const routed = window && this.#untilRouted(server).then((at) => (window.until = at))
+    await Promise.all([this.begin(slot), routed]).catch((error: unknown) => {
+      this.broken(`the ${slot.name} process does not start again: ${String(error)}`)
+    })
   }
 
   /** SIGSTOP, and SIGCONT after `forMs`. */
@@ -121,7 +124,7 @@ export class Processes {
     if (window) window.until = now()
   }
 
-  /** Whoever ends from now on does so because the run is over. */
+  /** The run is over: nobody begins, and whoever ends does so for that. */
   close(): void {
     this.#isClosed = true
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { containerName } from '../../src/engine/names.js'
@@ -25,6 +26,8 @@ const UNSETTLED = `
   SELECT id FROM deployment WHERE coalesce(shown_as, status) IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING')
       OR shown_as IS NOT NULL OR watch_until IS NOT NULL
   UNION ALL SELECT id FROM app WHERE deleted_at IS NOT NULL`
+
+const MOST_SAID = 4_000
 
 /** What must hold at any moment: gives what does not. */
 export async function checkHistories(url: string): Promise<string[]> {
@@ -62,7 +65,7 @@ export async function checkRest(installation: Installation, apps: Apps): Promise
     // One that ends every 20 s is started again by the engine.
     await eventually(async () => {
       const { status, body } = await installation.fetch(`${app}.localhost`)
-      assert.deepEqual([status, body], [200, page], `${app} does not answer with ${current}`)
+      same([status, body], [200, page], `${app} does not answer with ${current}`)
     })
   }
   for (const { app } of stages.filter((stage) => !serving.includes(stage))) {
@@ -82,7 +85,7 @@ export async function checkNothingLeft(installation: Installation): Promise<void
       ...(await installation.images()),
       ...mirrors(installation),
     ]
-    assert.deepEqual(left, [], 'left of apps that were deleted')
+    same(left, [], 'left of apps that were deleted')
   })
 }
 
@@ -97,7 +100,7 @@ export async function checkViewers(url: string, viewers: Viewers): Promise<strin
     if (!seen) return []
     return tryOut(() => {
       const numbers = seen.map(({ seq }) => seq).slice(0, Number(row.last_seq))
-      assert.deepEqual(
+      same(
         numbers,
         Array.from({ length: Number(row.last_seq) }, (_, index) => index + 1),
         `seen of ${row.id as string}`,
@@ -108,18 +111,14 @@ export async function checkViewers(url: string, viewers: Viewers): Promise<strin
         `the text seen of ${row.id as string}`,
       )
       const ends = seen.flatMap(({ end }) => (end ? [end.status] : []))
-      assert.deepEqual(ends, [row.end_status], `the end seen of ${row.id as string}`)
+      same(ends, [row.end_status], `the end seen of ${row.id as string}`)
     })
   })
 }
 
 async function checkContainers(installation: Installation, serving: readonly StageRow[]): Promise<void> {
   const expected = serving.map(({ app, current }) => containerName(app, current ?? '')).sort()
-  assert.deepEqual(
-    (await installation.containers()).sort(),
-    expected,
-    'the containers are not those that serve',
-  )
+  same((await installation.containers()).sort(), expected, 'the containers are not those that serve')
 }
 
 /** Images of what has served, mirrors of repositories of apps, and no commit that is kept. */
@@ -127,8 +126,8 @@ async function checkLeftovers(installation: Installation, url: string): Promise<
   const live = await onDatabase(url, 'SELECT id FROM deployment WHERE live_at IS NOT NULL')
   const ids = new Set(live.map(({ id }) => id))
   const images = (await installation.images()).filter((tag) => !ids.has(tag.slice(tag.lastIndexOf(':') + 1)))
-  assert.deepEqual(images, [], 'images of what never served')
-  assert.deepEqual(refsOf({ installation }), [], 'commits are kept that nobody needs')
+  same(images, [], 'images of what never served')
+  same(refsOf({ installation }), [], 'commits are kept that nobody needs')
   const apps = await onDatabase(url, 'SELECT id FROM app')
   assert.ok(mirrors(installation).length <= apps.length, 'mirrors of apps that were deleted')
 }
@@ -149,6 +148,12 @@ async function eventually(check: () => Promise<void>): Promise<void> {
     }
   }
   await until(isTrue, 500).catch(() => Promise.reject(last instanceof Error ? last : new Error(String(last))))
+}
+
+/** As assert.deepEqual with a message, but that the message is not all that it says. */
+function same(found: unknown, expected: unknown, what: string): void {
+  const said = () => `${what}: ${JSON.stringify(found)} and not ${JSON.stringify(expected)}`
+  if (!isDeepStrictEqual(found, expected)) throw new Error(said().slice(0, MOST_SAID))
 }
 
 function tryOut(check: () => void): string[] {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Installation, until } from '../support/server.js'
 import { onDatabase } from '../support/tables.js'
 import { Apps } from './apps.js'
@@ -28,6 +29,7 @@ export class Run implements AsyncDisposable {
   readonly #users: Users
   #requests: Judgement = { sent: 0, excused: 0, failed: 0, wrong: 0, broken: [] }
   #histories: History[] = []
+  #isOver = false
 
   private constructor(
     private readonly installation: Installation,
@@ -64,16 +66,13 @@ export class Run implements AsyncDisposable {
     }
   }
 
-  /** All of it. What is broken is in the result; `signal` breaks it off. */
+  /** All of it; what is broken is in the result. Rejects when `signal` aborts. */
   async carryOut(signal: AbortSignal): Promise<Result> {
     const reporting = new AbortController()
     const reports = this.#report(reporting.signal)
+    const interrupt = once(signal, 'abort').then(() => signal.throwIfAborted())
     try {
-      await this.#begin()
-      await this.#disturb(signal)
-      signal.throwIfAborted()
-      say('kills and operations are over: waiting until all has come to rest')
-      await this.#rest()
+      await Promise.race([this.#goThrough(signal), interrupt])
     } catch (error) {
       signal.throwIfAborted()
       this.#break([error instanceof Error ? (error.stack ?? error.message) : String(error)])
@@ -85,11 +84,21 @@ export class Run implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#visitors.leaveAll()
+    this.#isOver = true
     this.processes.close()
+    await this.#visitors.leaveAll()
     await this.installation[Symbol.asyncDispose]()
     await this.#viewers.leave()
     this.#apps[Symbol.dispose]()
+  }
+
+  async #goThrough(signal: AbortSignal): Promise<void> {
+    await this.#begin()
+    await this.#disturb(signal)
+    signal.throwIfAborted()
+    await this.#users.quiet()
+    say('kills and operations are over: waiting until all has come to rest')
+    await this.#rest()
   }
 
   /** Apps that serve all the while, from a first version on. */
@@ -123,27 +132,30 @@ export class Run implements AsyncDisposable {
       const gone = this.#apps.all.filter(({ deletedAt }) => deletedAt !== null)
       void Promise.all(gone.map(({ host }) => this.#visitors.leave(host)))
     }
-    await this.#users.quiet()
   }
 
   async #rest(): Promise<void> {
     const { installation, processes } = this
     const { url } = installation.database
-    await settled(url)
+    await this.#hold(() => settled(url))
     say('settled: restarting both processes')
     // What nobody needs is looked for at a start, too.
     for (const slot of processes.slots) await processes.restart(slot)
     await this.#visitors.leaveAll()
     this.#break(await checkHistories(url))
     await this.#judge(url)
-    await checkRest(installation, this.#apps)
+    await this.#hold(() => checkRest(installation, this.#apps))
     await this.#viewers.leave()
     this.#break(await checkViewers(url, this.#viewers))
     say('deleting all apps')
     const left = await onDatabase(url, 'SELECT id FROM app')
     const all = this.#apps.all.filter(({ id }) => left.some((row) => row.id === id))
     await Promise.all(all.map((app) => this.#users.delete(app)))
-    await checkNothingLeft(installation)
+    await this.#hold(() => checkNothingLeft(installation))
+  }
+
+  async #hold(check: () => Promise<void>): Promise<void> {
+    await check().catch((error: unknown) => this.#break([(error as Error).message]))
   }
 
   async #judge(url: string): Promise<void> {
@@ -179,6 +191,8 @@ export class Run implements AsyncDisposable {
   }
 
   #break(promises: readonly string[]): void {
+    // What is cut off fails.
+    if (this.#isOver) return
     for (const promise of promises) {
       if (!this.#broken.has(promise)) say(`BROKEN: ${promise}`)
       this.#broken.add(promise)

@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { tryGraphql } from '../support/client.js'
 import { onDatabase } from '../support/tables.js'
 import type { Apps, ChaosApp } from './apps.js'
-import type { Processes, Slot } from './processes.js'
-import { now } from './processes.js'
+import { now, type Processes, type Slot } from './processes.js'
 import type { Random } from './random.js'
 import { askGreedily, crowd, GREEDY } from './strangers.js'
 import { KINDS, type KindName } from './versions.js'
@@ -75,6 +74,8 @@ export class Users {
   readonly answered = new Set<string>()
   readonly #under = new Set<Promise<void>>()
   #apps = 0
+  /** Apps that are being created. */
+  #creating = 0
 
   constructor(private readonly parts: Parts) {}
 
@@ -108,8 +109,6 @@ export class Users {
     await this.#ask('delete', { id: app.id })
   }
 
-  #creating = 0
-
   async #carryOut(operation: Operation | 'create'): Promise<void> {
     const { apps, processes, random, routerPort } = this.parts
     if (operation === 'create') return this.#create()
@@ -119,7 +118,10 @@ export class Users {
       return void (await crowd(random.pick([routerPort, ...processes.slots.map(({ port }) => port)])))
     }
     const isForAll = ['deploy', 'cancel', 'rollback', 'restart'].includes(operation)
-    const app = random.pick(apps.living.filter(({ isSteady }) => isForAll || !isSteady))
+    const theirs = apps.living.filter(({ isSteady }) => isForAll || !isSteady)
+    // All of them are being created still.
+    if (theirs.length === 0) return
+    const app = random.pick(theirs)
     if (operation === 'delete') return this.delete(app)
     if (operation === 'deploy') {
       const kind = random.weighted(app.isSteady ? STEADY_WEIGHTS : KIND_WEIGHTS)
@@ -133,8 +135,8 @@ export class Users {
   async #create(): Promise<void> {
     this.#creating++
     this.#count('create')
-    const app = await this.parts.apps.create(`churn-${++this.#apps}`, false)
-    this.#creating--
+    const creating = this.parts.apps.create(`churn-${++this.#apps}`, false)
+    const app = await creating.finally(() => this.#creating--)
     await this.deploy(app, this.parts.random.weighted(KIND_WEIGHTS))
   }
 

@@ -3,6 +3,8 @@ import { followLog, type LogEvent } from '../support/client.js'
 import type { Processes } from './processes.js'
 
 const PAUSE_MS = 500
+/** A viewer of a log that does not end has no end either. */
+const LEAVE_MS = 10_000
 
 /** Follow logs over whichever process is there, and come back with the last seq that they have seen. */
 export class Viewers {
@@ -25,7 +27,7 @@ export class Viewers {
 
   async leave(): Promise<void> {
     this.#left = true
-    await Promise.all(this.#following)
+    await Promise.race([Promise.all(this.#following), sleep(LEAVE_MS)])
   }
 
   async #follow(id: string): Promise<void> {

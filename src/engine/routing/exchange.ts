@@ -100,6 +100,8 @@ export class Exchange {
     let isConnected = false
     outgoing.once('socket', (socket) =>
       whenConnected(socket, outgoing, () => {
+        if (this.#hasMoved(outgoing))
+          return void outgoing.destroy(new Error('the host leads elsewhere by now'))
         isConnected = true
         if (this.plan.hasBody) this.incoming.pipe(outgoing)
       }),
@@ -111,6 +113,16 @@ export class Exchange {
     // Of an answer that has begun its own error says that it broke off.
     outgoing.on('error', (error) => this.#fail(outgoing, isConnected, error))
     if (!this.plan.hasBody) outgoing.end()
+  }
+
+  /**
+   * Asked before anything is sent. While a container that has ended is silent, the kernel asks once a second, and whoever
+   * has got its address by then takes the connection. One that was idle ends with its container.
+   */
+  #hasMoved({ reusedSocket }: ClientRequest): boolean {
+    const target = this.way.targetNow()
+    const isSame = target?.deploymentId === this.#target.deploymentId
+    return !reusedSocket && !(isSame && target?.addresses.includes(this.#host))
   }
 
   #answered(answer: IncomingMessage, outgoing: ClientRequest): void {
