@@ -6,7 +6,7 @@ import { WorkerAbsence } from './engine/claims/worker-absence.js'
 import { Commands } from './engine/commands.js'
 import { Queries } from './engine/queries.js'
 import { fitted } from './engine/routing/connection-limits.js'
-import { fileMadeOnce } from './engine/secrets/secrets.js'
+import { readOrCreateFile } from './engine/secrets/secrets.js'
 import { createTokenCheck } from './http/access.js'
 import { createServer } from './http/server.js'
 import { buildSchema } from './resolvers/build-schema.js'
@@ -51,7 +51,7 @@ export async function startApi(core: Core): Promise<StartedApi> {
 async function adminToken({ config, logger }: Core): Promise<string> {
   if (config.adminToken) return config.adminToken
   const path = join(config.dataDir, 'admin-token')
-  const made = await fileMadeOnce(path, () => randomBytes(24).toString('base64url'))
+  const made = await readOrCreateFile(path, () => randomBytes(24).toString('base64url'))
   if (made.isNew) process.stdout.write(`Admin token (kept in ${path}): ${made.text}\n`)
   else logger.info('the admin token is the one made earlier', { file: path })
   return made.text

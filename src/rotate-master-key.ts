@@ -1,7 +1,7 @@
 import { type Config, ConfigError, readConfig } from './config.js'
 import { openDatabaseOf } from './core.js'
 import { Disposal } from './disposal.js'
-import { ifAlone } from './engine/advisory-lock.js'
+import { tryWithAdvisoryLock } from './engine/advisory-lock.js'
 import { createFailpoint } from './engine/failpoints.js'
 import { openInstance, WrongKeyError } from './engine/secrets/instance.js'
 import { addKey, forgetPreviousKeys, keyFile } from './engine/secrets/master-key.js'
@@ -24,7 +24,7 @@ async function rotateMasterKey(config: Config): Promise<string[]> {
   try {
     const { database } = await openDatabaseOf(config, createLogger(config.logLevel), opened)
     let said: string[] = []
-    const alone = await ifAlone(database, ROTATION_LOCK, async () => {
+    const hasRun = await tryWithAdvisoryLock(database, ROTATION_LOCK, async () => {
       await openInstance(database, config) // the key that is there opens what is there
       if (config.masterKey === null) await addKey(config.dataDir)
       const { secrets } = await openInstance(database, config)
@@ -38,7 +38,7 @@ async function rotateMasterKey(config: Config): Promise<string[]> {
           : 'take MASTER_KEY_PREVIOUS out of the settings and restart Longshore',
       ]
     })
-    if (!alone) throw new ConfigError('another rotation of this database is under way: wait for it')
+    if (!hasRun) throw new ConfigError('another rotation of this database is under way: wait for it')
     return said
   } finally {
     await opened[Symbol.asyncDispose]()

@@ -1,10 +1,10 @@
 import type { DataSource } from 'typeorm'
 
 /**
- * Does `work` if no other process does it now; the lock goes with the connection that holds it, so a dead process
- * holds nothing. False: somebody else is at it.
+ * Does `work` under a PostgreSQL advisory lock if no other process holds it; the lock goes with the connection that holds
+ * it, so a dead process holds nothing. False: another process holds it.
  */
-export async function ifAlone(
+export async function tryWithAdvisoryLock(
   database: DataSource,
   lock: number,
   work: () => Promise<void>,

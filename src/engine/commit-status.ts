@@ -6,7 +6,7 @@ import { publicUrl, stageHost } from './names.js'
 import { Rounds } from './wakeups/rounds.js'
 import { DecryptError, type SecretBox } from './secrets/secrets.js'
 import type { Tools } from './steps/context.js'
-import { statusTokenPlace } from './secrets/places.js'
+import { statusTokenAad } from './secrets/aad.js'
 import { type CommitState, postStatus, StatusError } from './webhooks/statuses.js'
 
 const EVERY_MS = 5_000
@@ -141,7 +141,7 @@ export class CommitStatuses implements AsyncDisposable {
 
   #tokenOf({ appId, tokenEncrypted }: Due): string {
     try {
-      return this.secrets.decrypt(tokenEncrypted, statusTokenPlace(appId))
+      return this.secrets.decrypt(tokenEncrypted, statusTokenAad(appId))
     } catch (error) {
       if (!(error instanceof DecryptError)) throw error
       throw new StatusError('the token was encrypted with another MASTER_KEY: set it again', true)

@@ -9,7 +9,7 @@ import type { Logger } from '../logger.js'
 import { asBuilt, readConfiguration } from './configuration.js'
 import { deploy } from './deploy.js'
 import { HandOverError, LostClaimError } from './errors.js'
-import { shareKey } from './secrets/instance.js'
+import { lockKeyShared } from './secrets/instance.js'
 import type { LeaseKeeper } from './claims/lease.js'
 import type { LogHub } from './logs/hub.js'
 import { LogWriter } from './logs/writer.js'
@@ -206,7 +206,7 @@ export class Engine {
 
   #pinConfiguration(app: App, stage: Stage, { imageId }: Deployment, claim: Claim): Promise<Configuration> {
     return this.parts.database.transaction(async (manager) => {
-      await shareKey(manager)
+      await lockKeyShared(manager)
       const present = await readConfiguration(manager, app, stage)
       const configuration = imageId ? await asBuilt(manager, present, app.id, imageId) : present
       const pinned = { id: claim.deploymentId, epoch: claim.epoch }

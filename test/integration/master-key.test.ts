@@ -19,7 +19,7 @@ import { CommitStatusTarget } from '../../src/entities/commit-status.js'
 import { Deployment } from '../../src/entities/deployment.js'
 import { Forge } from '../../src/entities/webhook-delivery.js'
 import { Webhook } from '../../src/entities/webhook.js'
-import { statusTokenPlace, webhookSecretPlace } from '../../src/engine/secrets/places.js'
+import { statusTokenAad, webhookSecretAad } from '../../src/engine/secrets/aad.js'
 import { Stage } from '../../src/entities/stage.js'
 import { Variable } from '../../src/entities/variable.js'
 import { createLogger } from '../../src/logger.js'
@@ -203,9 +203,9 @@ describe('a change of the key', () => {
     assert.deepEqual(await rotateKey(scene.database, secrets), { count: 2, unreadable: [] })
     const alone = (await scene.open(NEW)).secrets
     const webhook = await scene.database.getRepository(Webhook).findOneByOrFail({ appId: id })
-    assert.equal(alone.decrypt(webhook.secretEncrypted, webhookSecretPlace(id)), secret)
+    assert.equal(alone.decrypt(webhook.secretEncrypted, webhookSecretAad(id)), secret)
     const target = await scene.database.getRepository(CommitStatusTarget).findOneByOrFail({ appId: id })
-    assert.equal(alone.decrypt(target.tokenEncrypted, statusTokenPlace(id)), 'a-token-of-the-forge')
+    assert.equal(alone.decrypt(target.tokenEncrypted, statusTokenAad(id)), 'a-token-of-the-forge')
     assert.equal(target.fingerprint, alone.fingerprint('a-token-of-the-forge'))
   })
 

@@ -6,7 +6,7 @@ import type { ContainerState, Docker } from '../../src/engine/docker/docker.js'
 import { howItEnded } from '../../src/engine/docker/how-it-ended.js'
 import { lastWords } from '../../src/engine/serving/last-words.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
-import { variablePlace } from '../../src/engine/secrets/variables.js'
+import { variableAad } from '../../src/engine/secrets/variables.js'
 
 const RUNS: ContainerState = {
   ...{ running: true, exitCode: 0, outOfMemory: false, restarts: 1, keptRunning: true },
@@ -44,7 +44,7 @@ describe('the last words of a version that failed', () => {
   const secrets = new SecretBox(randomBytes(32))
   const secret = 'hunter2-hunter2'
   const deploymentOf = (box: SecretBox) => {
-    const seal = (key: string) => box.encrypt(secret, variablePlace('stage', key))
+    const seal = (key: string) => box.encrypt(secret, variableAad('stage', key))
     const variables = [{ key: 'KEY', valueEncrypted: seal('KEY'), buildSecret: false }]
     return { stageId: 'stage', configuration: { variables } } as unknown as Deployment
   }

@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import {
   DecryptError,
-  fileMadeOnce,
+  readOrCreateFile,
   keyIdOf,
   SecretBox,
   sealedBytes,
@@ -134,7 +134,7 @@ describe('a secret box', () => {
     assert.equal(ring.fingerprint('hunter22'), new SecretBox(third).fingerprint('hunter22'))
     assert.throws(() => ring.decrypt(stored[0] ?? '', 'q'), DecryptError)
     assert.deepEqual([ring.hasPrevious, new SecretBox(third, [third]).hasPrevious], [true, false])
-    assert.ok(ring.knows(keyIdOf(stored[0] ?? '')) && !new SecretBox(third).knows(keyIdOf(stored[0] ?? '')))
+    assert.ok(ring.hasKey(keyIdOf(stored[0] ?? '')) && !new SecretBox(third).hasKey(keyIdOf(stored[0] ?? '')))
   })
 
   test('names the key that a value needs, and not the value', () => {
@@ -154,8 +154,8 @@ describe('a secret box', () => {
 describe('a file that is made once', () => {
   test('is for its owner only, and is read at the second time', async () => {
     const path = join(scratch, 'deep', 'er', 'token')
-    assert.deepEqual(await fileMadeOnce(path, () => 'first'), { text: 'first', isNew: true })
-    assert.deepEqual(await fileMadeOnce(path, () => 'second'), { text: 'first', isNew: false })
+    assert.deepEqual(await readOrCreateFile(path, () => 'first'), { text: 'first', isNew: true })
+    assert.deepEqual(await readOrCreateFile(path, () => 'second'), { text: 'first', isNew: false })
     assert.equal(statSync(path).mode & 0o777, 0o600)
     assert.equal(readFileSync(path, 'utf8'), 'first\n')
   })
@@ -163,7 +163,9 @@ describe('a file that is made once', () => {
   test('is the same for all who race to make it', async () => {
     for (let round = 0; round < 200; round++) {
       const path = join(scratch, `race-${round}`)
-      const made = await Promise.all(['one', 'two', 'three'].map((text) => fileMadeOnce(path, () => text)))
+      const made = await Promise.all(
+        ['one', 'two', 'three'].map((text) => readOrCreateFile(path, () => text)),
+      )
       const onDisk = readFileSync(path, 'utf8').trim()
       assert.deepEqual(
         made.map(({ text }) => text),
@@ -178,13 +180,13 @@ describe('a file that is made once', () => {
     const path = join(scratch, 'empty')
     writeFileSync(path, '')
     await assert.rejects(
-      fileMadeOnce(path, () => 'made'),
+      readOrCreateFile(path, () => 'made'),
       /is empty: restore it/,
     )
   })
 
   test('that cannot be made is an error', async () => {
     writeFileSync(join(scratch, 'file'), '')
-    await assert.rejects(fileMadeOnce(join(scratch, 'file', 'token'), () => 'x'))
+    await assert.rejects(readOrCreateFile(join(scratch, 'file', 'token'), () => 'x'))
   })
 })

@@ -7,7 +7,7 @@ import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../build-options.js'
 import { CommandError } from '../errors.js'
-import { shareKeyToEncrypt } from '../secrets/instance.js'
+import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import {
   checkAppName,
   checkPath,
@@ -62,7 +62,7 @@ export class AppCommands {
     checkStageHost('name', app.name, 'production', this.parts.settings)
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
-      if (variables.length > 0) await shareKeyToEncrypt(manager, secrets)
+      if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)
       await refuseOwnName(manager, app.name)
       await insertUnique(manager, app)
       const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })

@@ -1,8 +1,8 @@
 import type { App } from '../../entities/app.js'
 import { CommitStatusTarget } from '../../entities/commit-status.js'
 import type { Forge } from '../../entities/webhook-delivery.js'
-import { shareKeyToEncrypt } from '../secrets/instance.js'
-import { statusTokenPlace } from '../secrets/places.js'
+import { lockKeySharedToEncrypt } from '../secrets/instance.js'
+import { statusTokenAad } from '../secrets/aad.js'
 import { checkStatusAddress, checkToken } from '../webhooks/status-target.js'
 import { getApp } from './apps.js'
 import type { CommandParts } from './parts.js'
@@ -24,10 +24,10 @@ export class CommitStatusCommands {
     const { database, secrets, settings, wakeups } = this.parts
     const token = checkToken('token', command.token)
     const app = await database.transaction(async (manager) => {
-      await shareKeyToEncrypt(manager, secrets)
+      await lockKeySharedToEncrypt(manager, secrets)
       const found = await getApp(manager, appId, 'appId')
       const address = checkStatusAddress(command, found.repoUrl, settings.allowInsecureForges)
-      const tokenEncrypted = secrets.encrypt(token, statusTokenPlace(appId))
+      const tokenEncrypted = secrets.encrypt(token, statusTokenAad(appId))
       const row = { appId, ...address, tokenEncrypted, fingerprint: secrets.fingerprint(token) }
       await manager.upsert(CommitStatusTarget, { ...row, updatedAt: new Date() }, ['appId'])
       // What was given up under the token before may work under this one.

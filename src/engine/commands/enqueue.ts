@@ -4,7 +4,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { LogStream } from '../../entities/log-stream.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
-import { shareKey } from '../secrets/instance.js'
+import { lockKeyShared } from '../secrets/instance.js'
 import { createId } from '../names.js'
 import { NOW, recordEvent, settle } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
@@ -123,7 +123,7 @@ export async function rebuildLost(
   lost: Deployment,
 ): Promise<Deployment | null> {
   const queued = await database.transaction(async (manager) => {
-    await shareKey(manager)
+    await lockKeyShared(manager)
     const stage = await manager.findOneOrFail(Stage, {
       where: { id: lost.stageId },
       lock: { mode: 'for_no_key_update' },

@@ -3,7 +3,7 @@ import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
-import { shareKey } from '../secrets/instance.js'
+import { lockKeyShared } from '../secrets/instance.js'
 import { getApp } from './apps.js'
 import { announceQueued, enqueue } from './enqueue.js'
 import type { CommandParts } from './parts.js'
@@ -19,7 +19,7 @@ export class ReleaseCommands {
    */
   async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
     const queued = await this.parts.database.transaction(async (manager) => {
-      await shareKey(manager)
+      await lockKeyShared(manager)
       await getApp(manager, appId, 'appId')
       const stage = await lockStageOf(manager, appId, stageName)
       const target = toDeploymentId

@@ -4,7 +4,7 @@ import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../e
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
-import { shareKey } from '../secrets/instance.js'
+import { lockKeyShared } from '../secrets/instance.js'
 import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
 import { announceSettled } from '../claims/queue.js'
 import { NOW, settle } from '../states.js'
@@ -129,7 +129,7 @@ export class StageCommands {
   /** A new deployment of the image that serves, with its configuration: no build, and no request is dropped. */
   async restart(id: string): Promise<Stage> {
     const { stage, queued } = await this.parts.database.transaction(async (manager) => {
-      await shareKey(manager)
+      await lockKeyShared(manager)
       const found = await lockStage(manager, id)
       const serving = await manager.findOneBy(Deployment, { stageId: id, status: DeploymentStatus.RUNNING })
       if (!serving) {

@@ -3,7 +3,7 @@ import type { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { DotenvError, parseDotenv } from '../secrets/dotenv.js'
 import { badInput } from '../errors.js'
-import { shareKeyToEncrypt } from '../secrets/instance.js'
+import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { checkVariables, type GivenVariable } from '../names.js'
 import { sealedBytes } from '../secrets/secrets.js'
 import { sealVariable } from '../secrets/variables.js'
@@ -26,7 +26,7 @@ export class VariableCommands {
   async #store(stageId: string, field: string, variables: readonly GivenVariable[]): Promise<Stage> {
     checkVariables(field, variables)
     return this.parts.database.transaction(async (manager) => {
-      await shareKeyToEncrypt(manager, this.parts.secrets)
+      await lockKeySharedToEncrypt(manager, this.parts.secrets)
       const stage = await lockStage(manager, stageId, 'stageId')
       await checkTogether(manager, stageId, field, variables)
       for (const variable of variables) {

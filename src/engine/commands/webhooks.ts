@@ -4,7 +4,7 @@ import { App } from '../../entities/app.js'
 import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../errors.js'
-import { shareKeyToEncrypt } from '../secrets/instance.js'
+import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { announceSettled } from '../claims/queue.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
@@ -18,7 +18,7 @@ import {
   record,
 } from '../webhooks/delivery-log.js'
 import { type DeliveryKeys, recognise } from '../webhooks/forges.js'
-import { webhookSecretPlace } from '../secrets/places.js'
+import { webhookSecretAad } from '../secrets/aad.js'
 import { readEvent } from '../webhooks/payloads.js'
 import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'
@@ -51,7 +51,7 @@ export class WebhookCommands {
   readonly #refusals: { readonly received: Received; readonly reason: string }[] = []
 
   constructor(private readonly parts: CommandParts) {
-    const secretEncrypted = parts.secrets.encrypt(newSecret(), webhookSecretPlace('nobody'))
+    const secretEncrypted = parts.secrets.encrypt(newSecret(), webhookSecretAad('nobody'))
     this.#nobody = { appId: 'nobody', secretEncrypted }
   }
 
@@ -60,9 +60,9 @@ export class WebhookCommands {
     const secret = newSecret()
     const { database, secrets } = this.parts
     await database.transaction(async (manager) => {
-      await shareKeyToEncrypt(manager, secrets)
+      await lockKeySharedToEncrypt(manager, secrets)
       await getApp(manager, appId, 'appId')
-      const secretEncrypted = secrets.encrypt(secret, webhookSecretPlace(appId))
+      const secretEncrypted = secrets.encrypt(secret, webhookSecretAad(appId))
       await manager.upsert(Webhook, { appId, secretEncrypted, rotatedAt: new Date() }, ['appId'])
     })
     return secret
@@ -145,7 +145,7 @@ export class WebhookCommands {
   /** Null: it was encrypted with another key. */
   #secretOf({ appId, secretEncrypted }: Sealed): string | null {
     try {
-      return this.parts.secrets.decrypt(secretEncrypted, webhookSecretPlace(appId))
+      return this.parts.secrets.decrypt(secretEncrypted, webhookSecretAad(appId))
     } catch (error) {
       if (error instanceof DecryptError) return null
       throw error

@@ -5,10 +5,10 @@ import { keyFile, type KeySettings, makeKeyFile, readKeys } from './master-key.j
 import { createId } from '../names.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
 
-/** Held shared by whoever reads and writes what is encrypted, alone by whoever changes the key it is encrypted with. */
+/** Shared by whoever copies or writes encrypted values, exclusive to whoever changes the key. */
 const KEY_LOCK = 7_305_516_996
 
-/** The process has not the key that the database's values are encrypted with: it must not start. */
+/** This process does not have the key that the database's values are encrypted with: it must not start. */
 export class WrongKeyError extends Error {
   override name = 'WrongKeyError'
   readonly code = 'WRONG_MASTER_KEY'
@@ -33,16 +33,16 @@ interface Row {
  */
 export function openInstance(database: DataSource, settings: KeySettings): Promise<OpenInstance> {
   return database.transaction(async (manager) => {
-    await lockKey(manager)
+    await lockKeyExclusive(manager)
     const found = await readInstance(manager)
     const needed = found?.canary ? keyIdOf(found.canary) : await keyIdInUse(manager)
     const secrets = await keysFor(needed, settings)
     const id = found?.id ?? createId()
-    if (found?.canary) proveKey(secrets, found.canary, id)
+    if (found?.canary) verifyKey(secrets, found.canary, id)
     if (!found) await manager.query('INSERT INTO instance (id) VALUES ($1)', [id])
     if (needed !== secrets.keyId || !found?.canary) {
       // Also where the key was changed: from here on a process that has only the one before writes nothing more.
-      const canary = secrets.encrypt('canary', canaryPlace(id))
+      const canary = secrets.encrypt('canary', canaryAad(id))
       await manager.query('UPDATE instance SET canary = $2 WHERE id = $1', [id, canary])
     }
     return { id, secrets }
@@ -53,7 +53,7 @@ export function openInstance(database: DataSource, settings: KeySettings): Promi
  * Keeps the key from being changed until the transaction ends. Called first in each transaction that copies encrypted
  * values: a copy could otherwise slip past a rotation and need a key that is forgotten afterwards.
  */
-export async function shareKey(manager: Queryable): Promise<void> {
+export async function lockKeyShared(manager: Queryable): Promise<void> {
   await manager.query('SELECT pg_advisory_xact_lock_shared($1)', [KEY_LOCK])
 }
 
@@ -62,16 +62,16 @@ export async function shareKey(manager: Queryable): Promise<void> {
  *
  * @throws CommandError CONFLICT where another process uses a newer key, which this one does not have
  */
-export async function shareKeyToEncrypt(manager: Queryable, secrets: SecretBox): Promise<void> {
-  await shareKey(manager)
+export async function lockKeySharedToEncrypt(manager: Queryable, secrets: SecretBox): Promise<void> {
+  await lockKeyShared(manager)
   const canary = (await readInstance(manager))?.canary
-  if (!canary || secrets.knows(keyIdOf(canary))) return
+  if (!canary || secrets.hasKey(keyIdOf(canary))) return
   const message = 'the master key was changed: restart this server with the new one, then try again'
   throw new CommandError('CONFLICT', message)
 }
 
 /** Nobody reads to copy, or encrypts, until the transaction ends. */
-export async function lockKey(manager: Queryable): Promise<void> {
+export async function lockKeyExclusive(manager: Queryable): Promise<void> {
   await manager.query('SELECT pg_advisory_xact_lock($1)', [KEY_LOCK])
 }
 
@@ -90,7 +90,7 @@ async function keyIdInUse(manager: Queryable): Promise<string | null> {
 async function keysFor(needed: string | null, settings: KeySettings): Promise<SecretBox> {
   const known = await readKeys(settings)
   if (needed === null) return known ?? makeKeyFile(settings.dataDir)
-  if (known?.knows(needed)) return known
+  if (known?.hasKey(needed)) return known
   const source = settings.masterKey === null ? keyFile(settings.dataDir) : 'MASTER_KEY'
   const have = known ? `${source} is the key ${known.keyId}` : `${source} is not there`
   throw new WrongKeyError(
@@ -100,9 +100,9 @@ async function keysFor(needed: string | null, settings: KeySettings): Promise<Se
   )
 }
 
-function proveKey(secrets: SecretBox, canary: string, id: string): void {
+function verifyKey(secrets: SecretBox, canary: string, id: string): void {
   try {
-    secrets.decrypt(canary, canaryPlace(id))
+    secrets.decrypt(canary, canaryAad(id))
   } catch (cause) {
     if (!(cause instanceof DecryptError)) throw cause
     const message = 'instance.canary in the database is damaged: restore the table "instance" from a backup'
@@ -110,6 +110,6 @@ function proveKey(secrets: SecretBox, canary: string, id: string): void {
   }
 }
 
-function canaryPlace(instanceId: string): string {
+function canaryAad(instanceId: string): string {
   return `canary|${instanceId}`
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileMadeOnce, SecretBox } from './secrets.js'
+import { readOrCreateFile, SecretBox } from './secrets.js'
 
 /** Where the key comes from. */
 export interface KeySettings {
@@ -27,7 +27,7 @@ export async function readKeys(settings: KeySettings): Promise<SecretBox | null>
 
 /** The key in the file, which is made where there is none. Two processes that race agree on one. */
 export async function makeKeyFile(dataDir: string): Promise<SecretBox> {
-  const { text } = await fileMadeOnce(keyFile(dataDir), newKey)
+  const { text } = await readOrCreateFile(keyFile(dataDir), newKey)
   return boxOf(text.split('\n'))
 }
 

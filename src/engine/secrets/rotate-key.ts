@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm'
-import { lockKey } from './instance.js'
+import { lockKeyExclusive } from './instance.js'
 import { SEALED_COLUMNS, type SealedColumn } from './sealed-columns.js'
 import type { SecretBox } from './secrets.js'
 
@@ -14,10 +14,10 @@ export interface Rotation {
 }
 
 /**
- * Encrypts everything again that another key than the box's first one has closed, in short transactions, while others
+ * Encrypts everything again that another key than the box's newest one has encrypted, in short transactions, while others
  * go on working. Can be broken off at any time and run again: it goes on with what is left.
  *
- * When it returns, nothing that the keys before the first one open is left.
+ * When it returns, nothing is left that needs an older key.
  */
 export async function rotateKey(
   database: DataSource,
@@ -57,7 +57,7 @@ async function rotateBatch(
   round: { count: number; unreadable: string[] },
   after: string,
 ): Promise<string | null> {
-  await lockKey(manager)
+  await lockKeyExclusive(manager)
   const sql = `${column.find} ORDER BY at LIMIT ${BATCH} FOR NO KEY UPDATE`
   const rows = await manager.query<{ at: string }[]>(sql, [secrets.keyId, after])
   for (const row of rows) {

@@ -1,7 +1,7 @@
 import type { Configuration, StoredVariable } from '../../entities/configuration.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
-import { sealVariable, variablePlace } from './variables.js'
-import { statusTokenPlace, webhookSecretPlace } from './places.js'
+import { sealVariable, variableAad } from './variables.js'
+import { statusTokenAad, webhookSecretAad } from './aad.js'
 
 /** What one row becomes under another key. */
 export interface Resealed {
@@ -72,7 +72,7 @@ const WEBHOOKS: SealedColumn = {
   reseal: (row: AppRow, secrets) => {
     const { parameters, ...rest } = resealOfApp(
       row,
-      webhookSecretPlace(row.appId),
+      webhookSecretAad(row.appId),
       'the webhook secret',
       secrets,
     )
@@ -84,8 +84,7 @@ const WEBHOOKS: SealedColumn = {
 const STATUS_TOKENS: SealedColumn = {
   find: `SELECT t.app_id AS at, t.app_id AS "appId", t.token_encrypted AS sealed FROM commit_status_target t
           WHERE t.app_id > $2 AND split_part(t.token_encrypted, ':', 2) <> $1`,
-  reseal: (row: AppRow, secrets) =>
-    resealOfApp(row, statusTokenPlace(row.appId), 'the status token', secrets),
+  reseal: (row: AppRow, secrets) => resealOfApp(row, statusTokenAad(row.appId), 'the status token', secrets),
   replace: 'UPDATE commit_status_target SET token_encrypted = $2, fingerprint = $3 WHERE app_id = $1',
 }
 
@@ -100,7 +99,7 @@ function resealVariable(variable: StoredVariable, stageId: string, secrets: Secr
   const { key, valueEncrypted } = variable
   if (keyIdOf(valueEncrypted) === secrets.keyId) return { value: variable, count: 0, unreadable: [] }
   try {
-    const value = secrets.decrypt(valueEncrypted, variablePlace(stageId, key))
+    const value = secrets.decrypt(valueEncrypted, variableAad(stageId, key))
     const { stageId: _stage, ...sealed } = sealVariable(secrets, stageId, { key, value })
     return { value: { ...variable, ...sealed }, count: 1, unreadable: [] }
   } catch (error) {
@@ -110,10 +109,10 @@ function resealVariable(variable: StoredVariable, stageId: string, secrets: Secr
 }
 
 /** Parameters: the app, the value under the box's key, its fingerprint. */
-function resealOfApp({ appId, sealed }: AppRow, place: string, what: string, secrets: SecretBox): Resealed {
+function resealOfApp({ appId, sealed }: AppRow, aad: string, what: string, secrets: SecretBox): Resealed {
   try {
-    const value = secrets.decrypt(sealed, place)
-    const parameters = [appId, secrets.encrypt(value, place), secrets.fingerprint(value)]
+    const value = secrets.decrypt(sealed, aad)
+    const parameters = [appId, secrets.encrypt(value, aad), secrets.fingerprint(value)]
     return { parameters, count: 1, unreadable: [] }
   } catch (error) {
     if (!(error instanceof DecryptError)) throw error

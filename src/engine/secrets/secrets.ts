@@ -12,13 +12,14 @@ export class DecryptError extends Error {
 }
 
 /**
- * Encrypts what is stored: AES-256-GCM, bound to its place, so that a value cannot be moved to another row. The first
- * key closes; the others only open what has not been encrypted again since the key was changed.
+ * Encrypts what is stored: AES-256-GCM, with what the value belongs to as additional authenticated data (AAD), so that a
+ * value cannot be moved to another row. The newest key encrypts; the others only decrypt what has not been encrypted again
+ * since the key was changed.
  */
 export class SecretBox {
   readonly #key: Buffer
   readonly #keys: ReadonlyMap<string, Buffer>
-  /** Names the key that closes; tells nothing about it. 8 hex digits. */
+  /** Names the key that encrypts; tells nothing about it. 8 hex digits. */
   readonly keyId: string
 
   constructor(key: Buffer, previous: readonly Buffer[] = []) {
@@ -27,42 +28,42 @@ export class SecretBox {
     this.#keys = new Map([...previous, key].map((one) => [idOf(one), one]))
   }
 
-  /** Whether it opens what an earlier key closed. */
+  /** Whether it decrypts what an earlier key encrypted. */
   get hasPrevious(): boolean {
     return this.#keys.size > 1
   }
 
-  /** Whether the key of this id is one of those that open. */
-  knows(keyId: string): boolean {
+  /** Whether the key of this id is one of those that decrypt. */
+  hasKey(keyId: string): boolean {
     return this.#keys.has(keyId)
   }
 
-  /** @param place what the value belongs to; needed again to decrypt. Format: `v1:keyId:iv:text:tag`. */
-  encrypt(text: string, place: string): string {
+  /** @param aad what the value belongs to; needed again to decrypt. Format: `v1:keyId:iv:text:tag`. */
+  encrypt(text: string, aad: string): string {
     const iv = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, TAG).setAAD(aad(this.keyId, place))
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, TAG).setAAD(fullAad(this.keyId, aad))
     const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
     const parts = [iv, sealed, cipher.getAuthTag()].map((part) => part.toString('base64'))
     return ['v1', this.keyId, ...parts].join(':')
   }
 
   /** @throws DecryptError */
-  decrypt(stored: string, place: string): string {
+  decrypt(stored: string, aad: string): string {
     const [version, keyId, iv, sealed, tag] = stored.split(':')
     if (version !== 'v1' || !keyId || iv === undefined || sealed === undefined || !tag) {
-      throw new DecryptError(`the stored value of ${place} is damaged`)
+      throw new DecryptError(`the stored value of ${aad} is damaged`)
     }
     const key = this.#keys.get(keyId)
     if (!key) {
-      const message = `the value of ${place} was encrypted with the key ${keyId}, which is not among this server's (MASTER_KEY, MASTER_KEY_PREVIOUS)`
+      const message = `the value of ${aad} was encrypted with the key ${keyId}, which is not among this server's (MASTER_KEY, MASTER_KEY_PREVIOUS)`
       throw new DecryptError(message)
     }
     try {
       const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64'), TAG)
-      decipher.setAAD(aad(keyId, place)).setAuthTag(Buffer.from(tag, 'base64'))
+      decipher.setAAD(fullAad(keyId, aad)).setAuthTag(Buffer.from(tag, 'base64'))
       return decipher.update(sealed, 'base64', 'utf8') + decipher.final('utf8')
     } catch (cause) {
-      throw new DecryptError(`the stored value of ${place} does not decrypt`, { cause })
+      throw new DecryptError(`the stored value of ${aad} does not decrypt`, { cause })
     }
   }
 
@@ -72,7 +73,7 @@ export class SecretBox {
   }
 }
 
-/** The id of the key that a stored value was closed with; empty where it is none. */
+/** The id of the key that a stored value was encrypted with; empty where it is none. */
 export function keyIdOf(stored: string): string {
   return stored.split(':')[1] ?? ''
 }
@@ -86,12 +87,12 @@ function idOf(key: Buffer): string {
   return createHash('sha256').update('key-id').update(key).digest('hex').slice(0, 8)
 }
 
-function aad(keyId: string, place: string): Buffer {
-  return Buffer.from(`${keyId}|${place}`)
+function fullAad(keyId: string, aad: string): Buffer {
+  return Buffer.from(`${keyId}|${aad}`)
 }
 
 /** Reads a secret file; makes it with mode 0600 where there is none. Two processes that race agree on one. */
-export async function fileMadeOnce(
+export async function readOrCreateFile(
   path: string,
   make: () => string,
 ): Promise<{ text: string; isNew: boolean }> {

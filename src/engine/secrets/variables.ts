@@ -10,14 +10,14 @@ export function sealVariable(
   stageId: string,
   { key, value, buildSecret }: GivenVariable,
 ): Pick<Variable, 'stageId' | 'key' | 'valueEncrypted' | 'fingerprint'> & { buildSecret?: boolean } {
-  const valueEncrypted = secrets.encrypt(value, variablePlace(stageId, key))
+  const valueEncrypted = secrets.encrypt(value, variableAad(stageId, key))
   // A new value alone must not hand a build's secret to the container.
   const kind = buildSecret === undefined || buildSecret === null ? {} : { buildSecret }
   return { stageId, key, valueEncrypted, fingerprint: secrets.fingerprint(value), ...kind }
 }
 
-/** What a variable's ciphertext is bound to. */
-export function variablePlace(stageId: string, key: string): string {
+/** Additional authenticated data of a variable: its ciphertext decrypts in no other row. */
+export function variableAad(stageId: string, key: string): string {
   return `variable|${stageId}|${key}`
 }
 
@@ -28,7 +28,7 @@ export function openVariables(
   stored: readonly StoredVariable[],
 ): Map<string, string> {
   const open = ({ key, valueEncrypted }: StoredVariable) =>
-    secrets.decrypt(valueEncrypted, variablePlace(stageId, key))
+    secrets.decrypt(valueEncrypted, variableAad(stageId, key))
   try {
     return new Map(stored.map((variable) => [variable.key, open(variable)]))
   } catch (error) {

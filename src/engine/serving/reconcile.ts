@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import { forgetMoved } from './addresses.js'
-import { ifAlone } from '../advisory-lock.js'
+import { tryWithAdvisoryLock } from '../advisory-lock.js'
 import { planReconcile, type ReconcileAction, type ReconcileRow } from './reconcile-plan.js'
 import { Rounds } from '../wakeups/rounds.js'
 import { INSTANCE_LABEL } from '../names.js'
@@ -84,7 +84,7 @@ export class Reconciler implements AsyncDisposable {
 
   /** One comparison, unless another process is at it; what has to be done is begun. */
   async reconcile(): Promise<void> {
-    await ifAlone(this.database, RECONCILE_LOCK, async () => {
+    await tryWithAdvisoryLock(this.database, RECONCILE_LOCK, async () => {
       const { rows, actions } = await this.#look()
       this.#comeBackFor(rows)
       // Before anything is waited for: the address of what does not run is free, and may be another app's by now.

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
-import { ifAlone } from '../advisory-lock.js'
+import { tryWithAdvisoryLock } from '../advisory-lock.js'
 import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { Rounds } from '../wakeups/rounds.js'
 import { INSTANCE_LABEL } from '../names.js'
@@ -66,7 +66,7 @@ export class Housekeeper implements AsyncDisposable {
 
   /** All of it once, unless another process is at it. */
   async clean(): Promise<void> {
-    await ifAlone(this.database, HOUSEKEEPING_LOCK, async () => {
+    await tryWithAdvisoryLock(this.database, HOUSEKEEPING_LOCK, async () => {
       const parts: [string, () => Promise<void>][] = [
         ['logs', () => this.#cleanLogs()],
         ['images', () => this.#cleanImages()],

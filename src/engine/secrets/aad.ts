@@ -1,0 +1,9 @@
+/** Additional authenticated data of an app's webhook secret: its ciphertext decrypts in no other row. */
+export function webhookSecretAad(appId: string): string {
+  return `webhook|${appId}`
+}
+
+/** The same of the token for commit statuses. */
+export function statusTokenAad(appId: string): string {
+  return `commit-status|${appId}`
+}
