@@ -8,7 +8,7 @@ export interface TraefikConfig {
   readonly dir: string | null
   /** Its entry point for HTTP; null: nobody asks whether a deployment is reached. */
   readonly url: string | null
-  /** Its API; null: nobody asks whether it obeys. */
+  /** Its API; null: nobody asks whether it has applied its configuration. */
   readonly api: string | null
   readonly entryPoint: string
   readonly tlsEntryPoint: string

@@ -125,7 +125,7 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
   return router
 }
 
-function createTools(core: Core, docker: Docker, router: Router, failpoint: Tools['reach']): Tools {
+function createTools(core: Core, docker: Docker, router: Router, failpoint: Tools['failpoint']): Tools {
   const { config, database, wakeups, instanceId } = core
   return {
     database,
@@ -133,7 +133,7 @@ function createTools(core: Core, docker: Docker, router: Router, failpoint: Tool
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker,
     router,
-    reach: failpoint,
+    failpoint,
     settings: { ...config, instanceId },
   }
 }

@@ -24,7 +24,7 @@ const STEPS = [
   'record',
   'enter-routing',
   'route',
-  'reach',
+  'probe',
   'keep-running',
   'switch',
   'announce',

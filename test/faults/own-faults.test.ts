@@ -15,10 +15,13 @@ describe('a process without descriptors left', () => {
   after(() => app.close().closeAllConnections())
 
   test('knows nothing of an app that it cannot probe', async () => {
-    const found = (await runStarved('probes', port)) as Record<string, { well: boolean; asked: boolean }[]>
-    const facts = (name: string) => found[name]?.map(({ well, asked }) => ({ well, asked }))
-    assert.deepEqual(facts('starved'), Array(2).fill({ well: false, asked: false }))
-    assert.deepEqual(facts('fed'), Array(2).fill({ well: true, asked: true }))
+    const found = (await runStarved('probes', port)) as Record<
+      string,
+      { isHealthy: boolean; hasRun: boolean }[]
+    >
+    const facts = (name: string) => found[name]?.map(({ isHealthy, hasRun }) => ({ isHealthy, hasRun }))
+    assert.deepEqual(facts('starved'), Array(2).fill({ isHealthy: false, hasRun: false }))
+    assert.deepEqual(facts('fed'), Array(2).fill({ isHealthy: true, hasRun: true }))
   })
 
   test('does not take traffic from a new version', async () => {

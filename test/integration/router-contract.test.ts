@@ -67,12 +67,12 @@ function sceneOf(shop: Shop, routed: Routed, old: string, fresh: string): Scene 
     ...{ shop, routed, old, fresh, ask },
     reaches(id, path = '/') {
       const host = `shop-${id}.${BASE}`
-      return routed.router.reaches({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
+      return routed.router.probe({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
     },
     becomes: (host, body) => until(async () => (await ask(host)).body.startsWith(body)),
     isGone: (host) => until(async () => (await ask(host)).status === 404),
     confirmed: (id, wanted) =>
-      until(async () => [wanted, null].includes(await routed.router.confirms(shop.stageId, id))),
+      until(async () => [wanted, null].includes(await routed.router.isRoutedTo(shop.stageId, id))),
   }
 }
 
@@ -84,7 +84,7 @@ function switching(scene: () => Scene): void {
     await becomes(`shop-${fresh}.test.example`, 'new')
     await isGone(HOST)
     assert.equal(await reaches(fresh), true)
-    assert.equal(await routed.router.confirms(shop.stageId, fresh), false)
+    assert.equal(await routed.router.isRoutedTo(shop.stageId, fresh), false)
   })
 
   test('the stage goes where the database says, with host, path and query as they were asked', async () => {
@@ -94,7 +94,7 @@ function switching(scene: () => Scene): void {
     await becomes(HOST, 'old')
     assert.equal((await ask(`${HOST}:99`, '/a%2Fb?q=1')).body, `old ${HOST}:99/a%2Fb?q=1`)
     await confirmed(old, true)
-    assert.equal(await routed.router.confirms(shop.stageId, fresh), false)
+    assert.equal(await routed.router.isRoutedTo(shop.stageId, fresh), false)
   })
 
   test("a switch moves the stage's traffic, and the version before keeps its own host", async () => {
@@ -180,7 +180,7 @@ function sharing(scene: () => Scene): void {
     await shop.process.database.query('UPDATE deployment SET addresses = NULL WHERE id = $1', [old])
     await isGone(`shop-${old}.${BASE}`)
     for (let turn = 0; turn < 8; turn++) assert.equal((await ask(HOST)).body, 'new')
-    assert.equal(await routed.router.confirms(shop.stageId, fresh), null)
+    assert.equal(await routed.router.isRoutedTo(shop.stageId, fresh), null)
   })
 }
 

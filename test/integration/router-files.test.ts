@@ -137,8 +137,8 @@ describe('the router that writes them', () => {
     const name = `longshore-inst-${shop.stageId}.yml`
     const { routers } = parse(readFileSync(join(folder, name), 'utf8'))
     assert.equal(routers[`longshore-${shop.stageId}-shop_test_example`]?.rule, 'Host(`shop.test.example`)')
-    assert.equal(await router.confirms(shop.stageId, id), null, 'told, but nobody can be asked')
-    assert.equal(await router.confirms(shop.stageId, 'another'), false)
+    assert.equal(await router.isRoutedTo(shop.stageId, id), null, 'told, but nobody can be asked')
+    assert.equal(await router.isRoutedTo(shop.stageId, 'another'), false)
     await shop.process.database.query('UPDATE stage SET stopped = true')
     shop.process.wakeups.notify('route', shop.stageId)
     await until(() => !readdirSync(folder).includes(name))
@@ -199,7 +199,7 @@ describe('the router that writes them', () => {
     await router.apply()
     await router.apply()
     assert.equal(readFileSync(join(folder, name), 'utf8'), before)
-    assert.equal(await router.confirms(shop.stageId, id), false)
+    assert.equal(await router.isRoutedTo(shop.stageId, id), false)
     assert.equal(said.length, 1)
   })
 
@@ -211,7 +211,7 @@ describe('the router that writes them', () => {
     const id = await shop.add(4000)
     await shop.switchTo(id)
     await assert.rejects(router.apply(), /ENOENT/)
-    assert.equal(await router.confirms(shop.stageId, id), false)
+    assert.equal(await router.isRoutedTo(shop.stageId, id), false)
     mkdirSync(folder)
     await router.apply()
     assert.equal(readdirSync(folder).length, 1)

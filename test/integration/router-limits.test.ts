@@ -16,7 +16,7 @@ describe('a router with as many connections as it takes', () => {
   const clients: RawClient[] = []
   let shop: RawShop
   let router: BuiltinRouter
-  let trial: Parameters<BuiltinRouter['reaches']>[0]
+  let probe: Parameters<BuiltinRouter['probe']>[0]
 
   before(async () => {
     shop = opened.use(await openRawShop())
@@ -28,7 +28,7 @@ describe('a router with as many connections as it takes', () => {
     const connections = { total: 100, perAddress: MOST }
     router = opened.use(new BuiltinRouter(database, wakeups, logger, { ...options, connections }))
     await router.start()
-    trial = { host: `shop-${id}.${BASE}`, path: '/', timeoutMs: 5_000, addresses: [], port: app.port }
+    probe = { host: `shop-${id}.${BASE}`, path: '/', timeoutMs: 5_000, addresses: [], port: app.port }
     for (let open = 0; open < MOST; open++) {
       const client = new RawClient(router.port())
       clients.push(client)
@@ -50,8 +50,8 @@ describe('a router with as many connections as it takes', () => {
   })
 
   test('still asks itself whether a deployment is reached', async () => {
-    assert.equal(await router.reaches(trial), true)
-    assert.equal(await router.reaches({ ...trial, host: `nobody.${BASE}` }), false)
+    assert.equal(await router.probe(probe), true)
+    assert.equal(await router.probe({ ...probe, host: `nobody.${BASE}` }), false)
   })
 
   test('serves those that it has, and another one when one of them is closed', async () => {

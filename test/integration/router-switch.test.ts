@@ -154,7 +154,7 @@ describe('a switch of traffic', () => {
       const { status, body } = await fetchHost(shop.router.port(), host)
       assert.deepEqual([status, /is being started/.test(body)], [503, true], host)
     }
-    assert.equal(await shop.router.confirms('another', id), false)
+    assert.equal(await shop.router.isRoutedTo('another', id), false)
     await shop.database.query('UPDATE stage SET stopped = true')
     await shop.router.apply()
     assert.equal((await fetchHost(shop.router.port(), HOST)).status, 404)

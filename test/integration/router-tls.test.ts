@@ -107,11 +107,11 @@ describe('TLS of the built-in router', () => {
     const own = `shop-${id}.test.example`
     await until(() => ask(own).catch(() => null))
     assert.equal((await askHost(router.port(), own)).status, 308)
-    const trial = { host: own, path: '/', timeoutMs: 2_000, addresses: [], port: 80 }
-    assert.equal(await router.reaches(trial), true)
+    const probe = { host: own, path: '/', timeoutMs: 2_000, addresses: [], port: 80 }
+    assert.equal(await router.probe(probe), true)
     await shop.process.database.query('UPDATE deployment SET port = 1 WHERE id = $1', [id])
     await router.apply()
-    assert.equal(await router.reaches(trial), false)
+    assert.equal(await router.probe(probe), false)
   })
 })
 

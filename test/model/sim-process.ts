@@ -80,9 +80,9 @@ const SETTINGS = {
 const IDLE_ROUTER: Router = {
   name: null,
   apply: () => Promise.resolve(),
-  reaches: () => Promise.resolve(true),
-  confirms: () => Promise.resolve(null),
-  follows: () => Promise.resolve(true),
+  probe: () => Promise.resolve(true),
+  isRoutedTo: () => Promise.resolve(null),
+  hasSwitched: () => Promise.resolve(true),
   inFlight: () => 0,
 }
 
@@ -130,7 +130,7 @@ export class SimProcess {
       docker,
       git: git.portFor(() => this.#turn()),
       router: IDLE_ROUTER,
-      reach: () => undefined,
+      failpoint: () => undefined,
       settings: { ...SETTINGS, instanceId },
     }
     this.#tools = tools

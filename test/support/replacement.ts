@@ -59,7 +59,7 @@ export async function toolsOf(scene: Scene): Promise<Tools> {
     ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker: new Dockerode({ ...config, dockerHost: docker.host, onUnlimited: () => undefined }),
-    reach: () => undefined,
+    failpoint: () => undefined,
     settings: { ...config, instanceId: instance?.id ?? '' },
   }
 }

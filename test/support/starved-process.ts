@@ -13,12 +13,12 @@ import { AppAgent } from '../../src/engine/routing/app-agent.js'
 import { forward } from '../../src/engine/routing/forward.js'
 import { InFlight } from '../../src/engine/routing/in-flight.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
-import { reachesThrough } from '../../src/engine/routing/traefik-gateway.js'
+import { probeThrough } from '../../src/engine/routing/traefik-gateway.js'
 import { Turns } from '../../src/engine/routing/turns.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { Watcher } from '../../src/engine/serving/watch.js'
 import type { Tools } from '../../src/engine/steps/context.js'
-import { ask, type Probe } from '../../src/engine/steps/health.js'
+import { runProbe, type Probe } from '../../src/engine/steps/health.js'
 import { createLogger } from '../../src/logger.js'
 import { openRawShop, RawClient } from './raw.js'
 import { openShop } from './routing.js'
@@ -37,7 +37,7 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
   async probes(port) {
     const probes: Probe[] = [{ kind: 'tcp' }, { kind: 'http', path: '/' }]
     const askAll = () =>
-      Promise.all(probes.map((probe) => ask(probe, STATE, port, 5_000, new AbortController().signal)))
+      Promise.all(probes.map((probe) => runProbe(probe, STATE, port, 5_000, new AbortController().signal)))
     const feed = starve()
     const starved = await askAll()
     feed()
@@ -95,7 +95,7 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     const opened = await openRawShop()
     const app = await opened.listen((socket) => socket.end(OK))
     const id = await opened.serve(app.port)
-    const trial = {
+    const request = {
       host: `shop-${id}.test.example`,
       path: '/',
       timeoutMs: 5_000,
@@ -104,7 +104,7 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     }
     const url = `http://127.0.0.1:${opened.router.port()}`
     const feed = starve()
-    const asked = [opened.router.reaches(trial), reachesThrough(url, trial)]
+    const asked = [opened.router.probe(request), probeThrough(url, request)]
     // Those had their turn before this one.
     await assert.rejects(connected(connect(app.port, '127.0.0.1')), { code: 'EMFILE' })
     feed()

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { reachesThrough } from '../../src/engine/routing/traefik-gateway.js'
+import { probeThrough } from '../../src/engine/routing/traefik-gateway.js'
 
 const IN_TIME_MS = 300
 const LATE_MS = 900
@@ -24,7 +24,7 @@ describe('a request through Traefik', () => {
     return { port: (server.address() as AddressInfo).port, hosts }
   }
   const reaches = (gateway: { port: number }, app: { port: number }, addresses = ['127.0.0.1']) =>
-    reachesThrough(`http://127.0.0.1:${gateway.port}`, {
+    probeThrough(`http://127.0.0.1:${gateway.port}`, {
       ...{ host: 'shop-1.test.example', path: '/health', timeoutMs: IN_TIME_MS },
       ...{ addresses, port: app.port },
     })

@@ -20,7 +20,7 @@ import { hostsOf, NOTHING } from './hosts.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
 import { OwnRequests } from './own-requests.js'
-import type { Router, Switch, Trial } from './router.js'
+import type { Router, Switch, ProbeRequest } from './router.js'
 import { readRoutes } from './table.js'
 import { Turns } from './turns.js'
 import { type Handshake, upgrade } from './upgrade.js'
@@ -126,15 +126,15 @@ export class BuiltinRouter implements Router, AsyncDisposable {
    *
    * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes for 10 s
    */
-  reaches({ host, path, timeoutMs }: Trial): Promise<boolean> {
+  probe({ host, path, timeoutMs }: ProbeRequest): Promise<boolean> {
     return pastOwnFaults(() => this.#own.isAnswered(this.#ask(host, path), timeoutMs))
   }
 
-  confirms(stageId: string, deploymentId: string): Promise<boolean> {
+  isRoutedTo(stageId: string, deploymentId: string): Promise<boolean> {
     return Promise.resolve(this.#hosts.current.get(stageId)?.deploymentId === deploymentId)
   }
 
-  follows({ stageId, deploymentId, routeEpoch }: Switch): Promise<boolean> {
+  hasSwitched({ stageId, deploymentId, routeEpoch }: Switch): Promise<boolean> {
     const current = this.#hosts.current.get(stageId)
     return Promise.resolve(
       current !== undefined && current.deploymentId === deploymentId && current.epoch >= routeEpoch,

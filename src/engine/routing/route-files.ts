@@ -14,7 +14,7 @@ export class RouteFiles {
     private readonly instanceId: string,
     /** The number of switches that a file's text stands for; null: the file says nothing. */
     private readonly epochOf: (text: string) => number | null,
-    private readonly reach: (point: string) => void = () => undefined,
+    private readonly failpoint: (point: string) => void = () => undefined,
   ) {}
 
   /**
@@ -36,7 +36,7 @@ export class RouteFiles {
     } finally {
       await file.close()
     }
-    this.reach('before:rename')
+    this.failpoint('before:rename')
     await rename(half, path)
     await this.#sync()
     return 'written'

@@ -1,5 +1,5 @@
-/** A request that is tried to see whether it gets through. */
-export interface Trial {
+/** A request that tells whether the router gets through to a container. */
+export interface ProbeRequest {
   readonly host: string
   readonly path: string
   readonly timeoutMs: number
@@ -26,7 +26,8 @@ export interface Router {
    */
   readonly name: string | null
   /**
-   * Follows the database now. When it resolves, the router has been told; {@link confirms} says whether it obeys.
+   * Follows the database now. When it resolves, the router has been told; {@link isRoutedTo} says whether requests
+   * follow.
    *
    * @throws Error when the database, or the place where the router reads from, is away
    */
@@ -36,11 +37,11 @@ export interface Router {
    *
    * @throws InfrastructureError OUT_OF_RESOURCES when this process could not ask
    */
-  reaches(trial: Trial): Promise<boolean>
+  probe(request: ProbeRequest): Promise<boolean>
   /** Whether the stage's traffic goes to the deployment. Null: nobody can tell, as when the router is away. */
-  confirms(stageId: string, deploymentId: string): Promise<boolean | null>
-  /** Whether it has followed the switch: new requests for the stage go to the deployment. */
-  follows(last: Switch): Promise<boolean>
+  isRoutedTo(stageId: string, deploymentId: string): Promise<boolean | null>
+  /** Whether it has applied the switch: new requests for the stage go to the deployment. */
+  hasSwitched(last: Switch): Promise<boolean>
   /** Requests under way for a deployment; null: this router cannot tell. */
   inFlight(deploymentId: string): number | null
 }
@@ -53,15 +54,15 @@ export class NoRouter implements Router {
     return Promise.resolve()
   }
 
-  reaches(): Promise<boolean> {
+  probe(): Promise<boolean> {
     return Promise.resolve(true)
   }
 
-  confirms(): Promise<null> {
+  isRoutedTo(): Promise<null> {
     return Promise.resolve(null)
   }
 
-  follows(): Promise<boolean> {
+  hasSwitched(): Promise<boolean> {
     return Promise.resolve(true)
   }
 

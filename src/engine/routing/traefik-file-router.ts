@@ -4,17 +4,17 @@ import type { Logger } from '../../logger.js'
 import type { Queryable } from '../logs/store.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { RouteFiles } from './route-files.js'
-import type { Router, Switch, Trial } from './router.js'
+import type { Router, Switch, ProbeRequest } from './router.js'
 import { readRoutes, type StageRoutes } from './table.js'
 import { dynamicFile, epochHost, epochOf, expectedOf, type TraefikEntries } from './traefik-dynamic.js'
-import { answersAs, obeys, reachesThrough } from './traefik-gateway.js'
+import { servesHost, hasApplied, probeThrough } from './traefik-gateway.js'
 
 export interface TraefikFileOptions extends TraefikEntries {
   /** The folder that Traefik's file provider watches. */
   readonly dir: string
   /** Traefik's entry point for HTTP. */
   readonly url: string
-  /** Null: nobody asks whether Traefik obeys. */
+  /** Null: nobody asks whether Traefik has applied its configuration. */
   readonly api: string | null
   readonly baseDomain: string
   readonly instanceId: string
@@ -74,27 +74,27 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     return this.#waiting
   }
 
-  reaches(trial: Trial): Promise<boolean> {
-    return reachesThrough(this.options.url, trial)
+  probe(request: ProbeRequest): Promise<boolean> {
+    return probeThrough(this.options.url, request)
   }
 
   /**
    * By Traefik's API. Null when none is set or it is away. False for up to `providersThrottleDuration` after a switch,
    * so a time-out for it has to be longer than that.
    */
-  async confirms(stageId: string, deploymentId: string): Promise<boolean | null> {
+  async isRoutedTo(stageId: string, deploymentId: string): Promise<boolean | null> {
     const stage = this.#told.get(stageId)
     const expected = stage && expectedOf(stage, this.options)
     if (!expected || stage.current?.deploymentId !== deploymentId) return false
-    return this.options.api === null ? null : obeys(this.options.api, expected)
+    return this.options.api === null ? null : hasApplied(this.options.api, expected)
   }
 
   /** By Traefik's API; where none is set, by a host that its file has for this question alone. */
-  async follows({ stageId, deploymentId, routeEpoch }: Switch): Promise<boolean> {
+  async hasSwitched({ stageId, deploymentId, routeEpoch }: Switch): Promise<boolean> {
     const stage = this.#told.get(stageId)
     if (!stage || stage.routeEpoch < routeEpoch || stage.current?.deploymentId !== deploymentId) return false
-    if (this.options.api !== null) return (await this.confirms(stageId, deploymentId)) === true
-    return answersAs(this.options.url, epochHost(stage))
+    if (this.options.api !== null) return (await this.isRoutedTo(stageId, deploymentId)) === true
+    return servesHost(this.options.url, epochHost(stage))
   }
 
   /** Traefik does not say what is under way: a drain takes its whole time. */

@@ -2,7 +2,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { isOwnFault, pastOwnFaults } from '../own-faults.js'
 import { inOwnTime } from '../own-time.js'
-import type { Trial } from './router.js'
+import type { ProbeRequest } from './router.js'
 import { epochUrl, type Expected, MARK } from './traefik-dynamic.js'
 
 const API_MS = 2_000
@@ -10,7 +10,7 @@ const API_MS = 2_000
 const MAX_BODY_BYTES = 64 * 1024
 
 /** In Traefik's own words: it has no router for the host, or did not get an answer from the container. */
-const OWN_WORDS: Readonly<Record<number, readonly string[]>> = {
+const TRAEFIK_MESSAGES: Readonly<Record<number, readonly string[]>> = {
   404: ['404 page not found'],
   502: ['Bad Gateway'],
   503: ['Service Unavailable', 'no available server'],
@@ -32,25 +32,25 @@ interface Answer {
  *
  * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes to ask, for 10 s
  */
-export async function reachesThrough(url: string, trial: Trial): Promise<boolean> {
-  const { host, path, timeoutMs } = trial
+export async function probeThrough(url: string, probe: ProbeRequest): Promise<boolean> {
+  const { host, path, timeoutMs } = probe
   const answer = await pastOwnFaults(() => ask(new URL(url), path, { host }, timeoutMs)).catch(
-    unlessOwn(null),
+    unlessExhausted(null),
   )
   if (answer === null) return false
-  if (answer === 'late') return !(await answersInTime(trial))
+  if (answer === 'late') return !(await containersAnswer(probe))
   if (answer.status === 404 && answer.marked) return true
-  return !OWN_WORDS[answer.status]?.includes(answer.body.trim())
+  return !TRAEFIK_MESSAGES[answer.status]?.includes(answer.body.trim())
 }
 
 /** Whether Traefik knows the host that stands for an epoch. No when it is away, or when something else answers for it. */
-export async function answersAs(url: string, host: string): Promise<boolean> {
+export async function servesHost(url: string, host: string): Promise<boolean> {
   const answer = await ask(new URL(url), '/', { host }, API_MS).catch(() => 'late' as const)
   return answer !== 'late' && answer.location === epochUrl(host)
 }
 
 /** What an error says of who was asked, unless it says that nobody was. */
-function unlessOwn<T>(meaning: T): (error: unknown) => T {
+function unlessExhausted<T>(meaning: T): (error: unknown) => T {
   return (error) => {
     if (isOwnFault(error)) throw error
     return meaning
@@ -58,12 +58,12 @@ function unlessOwn<T>(meaning: T): (error: unknown) => T {
 }
 
 /** A Traefik that is on another network than the apps is not refused: bridges drop what it sends, and it waits. */
-async function answersInTime({ host, path, timeoutMs, addresses, port }: Trial): Promise<boolean> {
+async function containersAnswer({ host, path, timeoutMs, addresses, port }: ProbeRequest): Promise<boolean> {
   const urls = addresses.map(
     (address) => new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
   )
   const asked = urls.map((url) =>
-    pastOwnFaults(() => ask(url, path, { host }, timeoutMs)).catch(unlessOwn('late' as const)),
+    pastOwnFaults(() => ask(url, path, { host }, timeoutMs)).catch(unlessExhausted('late' as const)),
   )
   const answers = await Promise.all(asked)
   return answers.length > 0 && !answers.includes('late')
@@ -73,7 +73,10 @@ async function answersInTime({ host, path, timeoutMs, addresses, port }: Trial):
  * Whether Traefik's router and service are the expected ones, by its API. Null: the API is away. What Traefik has read
  * it takes over after `providers.providersThrottleDuration`: 2 s unless the operator says otherwise.
  */
-export async function obeys(api: string, { router, service, servers }: Expected): Promise<boolean | null> {
+export async function hasApplied(
+  api: string,
+  { router, service, servers }: Expected,
+): Promise<boolean | null> {
   const [routerFound, serviceFound] = await Promise.all([
     find(api, `/api/http/routers/${router}@file`),
     find(api, `/api/http/services/${service}@file`),

@@ -1,9 +1,9 @@
-import type { Router, Trial } from './router.js'
-import { reachesThrough } from './traefik-gateway.js'
+import type { Router, ProbeRequest } from './router.js'
+import { probeThrough } from './traefik-gateway.js'
 
 /**
  * Traefik by its Docker provider: it reads the labels of the containers that run, so there is nothing to tell it, and
- * nobody knows when it obeys. The weaker promise: old and new containers of a stage share its traffic from the start of
+ * nobody knows when it has applied them. The weaker promise: old and new containers of a stage share its traffic from the start of
  * the new ones to the stop of the old ones, and a switch is not a moment. docs/routing.md says what that needs of apps.
  */
 export class TraefikLabelsRouter implements Router {
@@ -16,15 +16,15 @@ export class TraefikLabelsRouter implements Router {
     return Promise.resolve()
   }
 
-  reaches(trial: Trial): Promise<boolean> {
-    return this.url === null ? Promise.resolve(true) : reachesThrough(this.url, trial)
+  probe(request: ProbeRequest): Promise<boolean> {
+    return this.url === null ? Promise.resolve(true) : probeThrough(this.url, request)
   }
 
-  confirms(): Promise<null> {
+  isRoutedTo(): Promise<null> {
     return Promise.resolve(null)
   }
 
-  follows(): Promise<boolean> {
+  hasSwitched(): Promise<boolean> {
     return Promise.resolve(true)
   }
 

@@ -22,12 +22,12 @@ export interface Rotation {
 export async function rotateKey(
   database: DataSource,
   secrets: SecretBox,
-  reach: (point: string) => void = () => undefined,
+  failpoint: (point: string) => void = () => undefined,
 ): Promise<Rotation> {
   let count = 0
   for (;;) {
     const round = { count: 0, unreadable: [] as string[] }
-    for (const column of SEALED_COLUMNS) await rotateColumn(database, column, secrets, round, reach)
+    for (const column of SEALED_COLUMNS) await rotateColumn(database, column, secrets, round, failpoint)
     count += round.count
     // A row that was copied meanwhile may stand before the place that the round had reached.
     if (round.count === 0) return { count, unreadable: round.unreadable }
@@ -39,13 +39,13 @@ async function rotateColumn(
   column: SealedColumn,
   secrets: SecretBox,
   round: { count: number; unreadable: string[] },
-  reach: (point: string) => void,
+  failpoint: (point: string) => void,
 ): Promise<void> {
   let at: string | null = ''
   while (at !== null) {
     const after: string = at
     at = await database.transaction((manager) => rotateBatch(manager, column, secrets, round, after))
-    reach('rotated-batch')
+    failpoint('rotated-batch')
   }
 }
 

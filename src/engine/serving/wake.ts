@@ -2,7 +2,7 @@ import type { App } from '../../entities/app.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
 import type { ContainerRequest, Docker } from '../docker/docker.js'
-import { type Patience, untilWellAgain } from '../steps/health.js'
+import { type Patience, untilHealthyAgain } from '../steps/health.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerRequests, ownContainers } from '../steps/containers.js'
 import { step, type Tools } from '../steps/context.js'
@@ -52,7 +52,7 @@ export function wake(
     if (!state) await makeAgain(name, requestsOf(sleeper, tools, secrets), docker, signal)
     await docker.startContainer(name, signal)
     await docker.keepRunning(name, signal)
-    return untilWellAgain(name, deployment, patience, docker, signal)
+    return untilHealthyAgain(name, deployment, patience, docker, signal)
   }
   return step(tools, 'wake', () => Promise.all(ownContainers(app.name, deployment).map(wakeOne)))
 }

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm'
 import type { Configuration } from '../../entities/configuration.js'
 import type { Logger } from '../../logger.js'
 import { outOfResources } from '../own-faults.js'
-import { ask, chooseProbe } from '../steps/health.js'
+import { runProbe, chooseProbe } from '../steps/health.js'
 import type { Failure } from './last-words.js'
 import { failServing } from './fail-serving.js'
 import { returnTraffic } from './return-traffic.js'
@@ -56,7 +56,7 @@ const WATCHED = `
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
  * becomes unhealthy loses the traffic to the version before it; where none has served before it ends FAILED. The time ends
- * with a look that finds it well: also after nobody was there to watch. Then what was kept for a return goes. Every worker
+ * with a look that finds it healthy: also after nobody was there to watch. Then what was kept for a return goes. Every worker
  * watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
@@ -170,7 +170,7 @@ export class Watcher implements AsyncDisposable {
 
   /** For how many ms the router has been told to send traffic to it and does not; null: it does, or does not say. */
   async #unconfirmedFor({ id, stageId }: Watched): Promise<number | null> {
-    const answer = await this.tools.router.confirms(stageId, id)
+    const answer = await this.tools.router.isRoutedTo(stageId, id)
     if (answer !== false) {
       this.#unconfirmedSince.delete(id)
       return null
@@ -204,12 +204,12 @@ export class Watcher implements AsyncDisposable {
     const probe = chooseProbe(health, state)
     // It served before: the engine, or the container, was started anew and its check has not found anything yet.
     if (probe.kind === 'image' && state.health === 'starting') return null
-    const finding = await ask(probe, state, port, health.timeoutSeconds * 1000, signal)
-    if (!finding.asked) throw outOfResources(finding.why)
-    const failures = finding.well ? 0 : (this.#failures.get(name) ?? 0) + 1
+    const result = await runProbe(probe, state, port, health.timeoutSeconds * 1000, signal)
+    if (!result.hasRun) throw outOfResources(result.why)
+    const failures = result.isHealthy ? 0 : (this.#failures.get(name) ?? 0) + 1
     this.#failures.set(name, failures)
-    if (!finding.hopeless && failures < UNHEALTHY_AFTER) return null
-    return { code: 'UNHEALTHY', why: `it became unhealthy: ${finding.why}`, container: name, exitCode: null }
+    if (!result.hasGivenUp && failures < UNHEALTHY_AFTER) return null
+    return { code: 'UNHEALTHY', why: `it became unhealthy: ${result.why}`, container: name, exitCode: null }
   }
 
   async #end({ id, stageId }: Watched): Promise<void> {

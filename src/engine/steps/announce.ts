@@ -52,7 +52,7 @@ export async function tellRouter({ router }: Tools): Promise<void> {
 export async function sayFollowed({ database, router, wakeups }: Tools): Promise<void> {
   if (router.name === null) return
   for (const last of await database.query<Switch[]>(UNCONFIRMED, [router.name])) {
-    if (!(await router.follows(last))) continue
+    if (!(await router.hasSwitched(last))) continue
     const { stageId, routeEpoch } = last
     await database.query(
       `INSERT INTO route_confirmation (stage_id, router, route_epoch) SELECT id, $2, $3 FROM stage WHERE id = $1

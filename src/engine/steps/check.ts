@@ -3,7 +3,7 @@ import type { ContainerState } from '../docker/docker.js'
 import { howItEnded } from '../docker/how-it-ended.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { outOfResources } from '../own-faults.js'
-import { ask, chooseProbe, type Finding, type Probe } from './health.js'
+import { runProbe, chooseProbe, type ProbeResult, type Probe } from './health.js'
 import { cleanLines } from '../logs/lines.js'
 import type { Tools, Work } from './context.js'
 
@@ -22,7 +22,7 @@ const INSPECT_MS = 100
 const LAST_LINES = 100
 
 /**
- * Waits until the container is well, and has been for as long as the stage asks (`stableSeconds`). Gives its address.
+ * Waits until the container is healthy, and has been for as long as the stage asks (`stableSeconds`). Gives its address.
  *
  * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY: at once when it ended, was killed or restarted, or when its own
  * check gave up; else at the deadline. Carries its last lines, and the log what it listens on instead.
@@ -40,24 +40,29 @@ export async function untilHealthy(
   let state = await alive(work, candidate, tools, signal)
   let inspectedAt = performance.now()
   const probe = chooseProbe(health, state)
-  let wellSince: number | null = null
+  let healthySince: number | null = null
   let lacking: string | null = null
   for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, SLOWEST_PROBE_MS)) {
-    const finding = await ask(probe, state, candidate.port, health.timeoutSeconds * 1000, signal)
-    if (!finding.asked) lacking = finding.why
+    const result = await runProbe(probe, state, candidate.port, health.timeoutSeconds * 1000, signal)
+    if (!result.hasRun) lacking = result.why
     const now = performance.now()
-    wellSince = finding.well ? (wellSince ?? now) : null
-    if (wellSince !== null && now - wellSince >= stableMs && state.address !== null) return state.address
-    if (finding.hopeless) throw await unhealthy(work, candidate, probe, finding, tools)
-    if (now > deadline + (wellSince === null ? 0 : stableMs)) {
+    healthySince = result.isHealthy ? (healthySince ?? now) : null
+    if (healthySince !== null && now - healthySince >= stableMs && state.address !== null)
+      return state.address
+    if (result.hasGivenUp) throw await unhealthy(work, candidate, probe, result, tools)
+    if (now > deadline + (healthySince === null ? 0 : stableMs)) {
       await alive(work, candidate, tools, signal) // one that has just ended is told as that
       if (lacking !== null) throw outOfResources(`the container could not be asked: ${lacking}`)
-      throw await unhealthy(work, candidate, probe, finding, tools)
+      throw await unhealthy(work, candidate, probe, result, tools)
     }
-    await sleep(wellSince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs), undefined, {
-      signal,
-    })
-    if (wellSince !== null || performance.now() - inspectedAt > INSPECT_MS) {
+    await sleep(
+      healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs),
+      undefined,
+      {
+        signal,
+      },
+    )
+    if (healthySince !== null || performance.now() - inspectedAt > INSPECT_MS) {
       state = await alive(work, candidate, tools, signal)
       inspectedAt = performance.now()
     }
@@ -99,13 +104,13 @@ async function unhealthy(
   work: Work,
   candidate: Candidate,
   probe: Probe,
-  finding: Finding,
+  result: ProbeResult,
   tools: Tools,
 ): Promise<DeployError> {
   const { port } = candidate
   const hint = probe.kind === 'image' ? '' : await listeningHint(candidate, tools)
-  const until = finding.hopeless ? '' : ` after ${work.configuration.health.deadlineSeconds} s`
-  const message = `the container is not healthy${until}: ${finding.why || `port ${port} did not stay open`}${hint}`
+  const until = result.hasGivenUp ? '' : ` after ${work.configuration.health.deadlineSeconds} s`
+  const message = `the container is not healthy${until}: ${result.why || `port ${port} did not stay open`}${hint}`
   return new DeployError('UNHEALTHY', message, { lastLines: await readLastLines(work, candidate, tools) })
 }
 

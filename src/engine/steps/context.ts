@@ -19,7 +19,7 @@ export interface Tools {
   readonly docker: Docker
   readonly router: Router
   /** Called before and after each step; the fault suite makes a process die there. */
-  readonly reach: (point: string) => void
+  readonly failpoint: (point: string) => void
   readonly settings: {
     readonly dataDir: string
     readonly baseDomain: string
@@ -60,9 +60,13 @@ export interface Work {
 }
 
 /** Does a step between two points at which a crash can be tried. */
-export async function step<T>(tools: Pick<Tools, 'reach'>, name: string, work: () => Promise<T>): Promise<T> {
-  tools.reach(`before:${name}`)
+export async function step<T>(
+  tools: Pick<Tools, 'failpoint'>,
+  name: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  tools.failpoint(`before:${name}`)
   const result = await work()
-  tools.reach(`after:${name}`)
+  tools.failpoint(`after:${name}`)
   return result
 }

@@ -7,11 +7,11 @@ import type { ContainerState, Docker } from '../docker/docker.js'
 import { isOwnFault } from '../own-faults.js'
 import { inOwnTime } from '../own-time.js'
 
-/** How an app is asked whether it is well, from outside its container. */
+/** How an app is asked whether it is healthy, from outside its container. */
 export type Probe =
   /** The image's own HEALTHCHECK, which the Docker engine runs. */
   | { readonly kind: 'image' }
-  /** GET a path: 200 to 399 is well. */
+  /** GET a path: 200 to 399 is healthy. */
   | { readonly kind: 'http'; readonly path: string }
   /** It accepts connections. */
   | { readonly kind: 'tcp' }
@@ -20,7 +20,7 @@ export type Probe =
 const CONNECT_MS = 1_000
 /** A version that ran before comes up soon. */
 const WAIT_MS = 50
-const NOBODY_WAITS = 'nobody waits for the answer any more'
+const CANCELLED = 'nobody waits for the answer any more'
 
 /** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
 export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
@@ -28,48 +28,49 @@ export function chooseProbe(health: HealthConfiguration, state: ContainerState):
   return state.health === null ? { kind: 'tcp' } : { kind: 'image' }
 }
 
-/** What a probe found: well, not (yet), or given up by the image's own check. `why` is for the error. */
-export interface Finding {
-  readonly well: boolean
-  readonly hopeless: boolean
+/** What a probe found: healthy, not (yet), or given up by the image's own check. `why` is for the error. */
+export interface ProbeResult {
+  readonly isHealthy: boolean
+  readonly hasGivenUp: boolean
   /** False: this process lacked what it takes to ask, so nothing is known of the app. */
-  readonly asked: boolean
+  readonly hasRun: boolean
   readonly why: string
 }
 
 /** Asks once. Rejects with the reason of `signal` when that aborts, and else never. */
-export async function ask(
+export async function runProbe(
   probe: Probe,
   state: ContainerState,
   port: number,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<Finding> {
+): Promise<ProbeResult> {
   if (probe.kind === 'image') {
-    const well = state.health === 'healthy'
+    const isHealthy = state.health === 'healthy'
     return {
-      well,
-      hopeless: state.health === 'unhealthy',
-      asked: true,
+      isHealthy,
+      hasGivenUp: state.health === 'unhealthy',
+      hasRun: true,
       why: `its HEALTHCHECK says ${state.health}`,
     }
   }
-  if (state.address === null) return { well: false, hopeless: false, asked: true, why: 'it has no address' }
+  if (state.address === null)
+    return { isHealthy: false, hasGivenUp: false, hasRun: true, why: 'it has no address' }
   signal.throwIfAborted()
   const why =
     probe.kind === 'tcp'
-      ? await tryConnect(state.address, port, Math.min(timeoutMs, CONNECT_MS), signal)
-      : await tryGet(state.address, port, probe.path, timeoutMs, signal)
+      ? await probeTcp(state.address, port, Math.min(timeoutMs, CONNECT_MS), signal)
+      : await probeHttp(state.address, port, probe.path, timeoutMs, signal)
   signal.throwIfAborted()
-  if (why instanceof Error) return { well: false, hopeless: false, asked: false, why: why.message }
-  return { well: why === null, hopeless: false, asked: true, why: why ?? '' }
+  if (why instanceof Error) return { isHealthy: false, hasGivenUp: false, hasRun: false, why: why.message }
+  return { isHealthy: why === null, hasGivenUp: false, hasRun: true, why: why ?? '' }
 }
 
-/** Of a probe: null is well, words say what is wrong with the app, an error what this process lacks. */
+/** Of a probe: null is healthy, a text says what is wrong with the app, an error what this process lacks. */
 type Answer = string | null | Error
 
 /** Null: something accepts connections there. */
-function tryConnect(host: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
+function probeTcp(host: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
     const finish = (answer: Answer) => {
@@ -78,7 +79,7 @@ function tryConnect(host: string, port: number, timeoutMs: number, signal: Abort
       socket.destroy()
       resolve(answer)
     }
-    const leave = () => finish(NOBODY_WAITS)
+    const leave = () => finish(CANCELLED)
     signal.addEventListener('abort', leave)
     const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
     const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
@@ -88,7 +89,7 @@ function tryConnect(host: string, port: number, timeoutMs: number, signal: Abort
 }
 
 /** Null: the answer's status is 200 to 399. The whole answer has to begin within the time. */
-function tryGet(
+function probeHttp(
   host: string,
   port: number,
   path: string,
@@ -104,7 +105,7 @@ function tryGet(
       asked.destroy()
       resolve(answer)
     }
-    const leave = () => finish(NOBODY_WAITS)
+    const leave = () => finish(CANCELLED)
     signal.addEventListener('abort', leave)
     const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
     const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
@@ -126,11 +127,11 @@ export interface Patience {
 }
 
 /**
- * Waits until a container of a version that ran before is well again; gives its address.
+ * Waits until a container of a version that ran before is healthy again; gives its address.
  *
- * @throws Error when it does not run, or is not well within the time
+ * @throws Error when it does not run, or is not healthy in time
  */
-export async function untilWellAgain(
+export async function untilHealthyAgain(
   name: string,
   { configuration, port }: Deployment,
   { seconds, ownCheck }: Patience,
@@ -144,9 +145,9 @@ export async function untilWellAgain(
     const state = await docker.findContainer(name, signal)
     if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
     const probe = chooseProbe(health, ownCheck ? state : { ...state, health: null })
-    const { well, why } = await ask(probe, state, port, health.timeoutSeconds * 1000, signal)
-    if (well) return state.address
-    if (performance.now() > until) throw new Error(`${name} is not well: ${why}`)
+    const { isHealthy, why } = await runProbe(probe, state, port, health.timeoutSeconds * 1000, signal)
+    if (isHealthy) return state.address
+    if (performance.now() > until) throw new Error(`${name} is not healthy: ${why}`)
     await sleep(WAIT_MS, undefined, { signal })
   }
 }

@@ -68,9 +68,9 @@ async function readDrain(database: Queryable, deploymentId: string): Promise<Dra
 
 /** The router says that it does not follow yet. The reconciler comes back, unless the watcher sends traffic back first. */
 async function stillGetsRequests({ stageId, successor }: Drain, { router }: Tools): Promise<boolean> {
-  if (successor === null || (await router.confirms(stageId, successor)) !== false) return false
+  if (successor === null || (await router.isRoutedTo(stageId, successor)) !== false) return false
   await router.apply().catch(() => undefined)
-  return (await router.confirms(stageId, successor)) === false
+  return (await router.isRoutedTo(stageId, successor)) === false
 }
 
 function end(name: string, kept: boolean, { docker }: Tools): Promise<void> {

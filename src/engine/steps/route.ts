@@ -25,7 +25,7 @@ export interface Replaced {
 
 const ROUTER_LOOK_MS = 100
 /** An app that has not answered through the router after this is slow, but it was reached. */
-const REACH_MS = 2_000
+const PROBE_MS = 2_000
 
 /**
  * Moves the stage's traffic to the started containers. First the deployment's own host has to lead to them through the
@@ -47,7 +47,7 @@ export async function route(
   signal: AbortSignal,
 ): Promise<Replaced | null> {
   await Promise.all([
-    step(tools, 'reach', () => untilReached(work, started, tools, signal)),
+    step(tools, 'probe', () => untilProbed(work, started, tools, signal)),
     step(tools, 'keep-running', () =>
       Promise.all(started.containers.map((name) => tools.docker.keepRunning(name, signal))),
     ),
@@ -64,7 +64,7 @@ export async function route(
 }
 
 /** The address was recorded before: the router shows the deployment's own host. */
-async function untilReached(
+async function untilProbed(
   work: Work,
   { containers, addresses, port }: Started,
   tools: Tools,
@@ -72,12 +72,12 @@ async function untilReached(
 ): Promise<void> {
   const host = `${containerName(work.app.name, work.deployment.id)}.${tools.settings.baseDomain}`
   const path = work.configuration.health.path ?? '/'
-  const trial = { host, path, timeoutMs: REACH_MS, addresses, port }
+  const request = { host, path, timeoutMs: PROBE_MS, addresses, port }
   const until = performance.now() + tools.settings.confirmMs
   tools.wakeups.notify('route', work.stage.id)
   for (;;) {
     await tools.router.apply().catch(() => undefined)
-    if (await tools.router.reaches(trial)) return
+    if (await tools.router.probe(request)) return
     // One that has ended meanwhile is told as that.
     for (const container of containers) await alive(work, { container, port }, tools, signal)
     if (performance.now() > until) {
