@@ -10,7 +10,7 @@ import { readOrCreateFile } from './engine/secrets/secrets.js'
 import { createTokenCheck } from './http/access.js'
 import { createServer } from './http/server.js'
 import { buildSchema } from './resolvers/build-schema.js'
-import type { ApiParts } from './resolvers/request-context.js'
+import type { ApiDependencies } from './resolvers/request-context.js'
 
 /** A started API. Disposing ends its connections. */
 export interface StartedApi extends AsyncDisposable {
@@ -20,7 +20,7 @@ export interface StartedApi extends AsyncDisposable {
 /** Wires commands and queries into GraphQL, REST and subscriptions, and listens. */
 export async function startApi(core: Core): Promise<StartedApi> {
   const { config, database, wakeups, hub, secrets, logger } = core
-  const parts: ApiParts = {
+  const api: ApiDependencies = {
     commands: new Commands({ database, wakeups, secrets, settings: config }),
     queries: new Queries(database),
     hub,
@@ -35,7 +35,7 @@ export async function startApi(core: Core): Promise<StartedApi> {
     const connections = fitted(config.connections, 'API', logger)
     const schema = await buildSchema(logger)
     const server = await createServer({
-      ...{ parts, schema, isToken, logger, connections, absence },
+      ...{ api, schema, isToken, logger, connections, absence },
       corsOrigins: config.corsOrigins,
     })
     opened.use(server)

@@ -11,7 +11,7 @@ import { createFailpoint } from './engine/failpoints.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
 import { LeaseKeeper } from './engine/claims/lease.js'
-import { Presence } from './engine/claims/presence.js'
+import { WorkerHeartbeat } from './engine/claims/worker-heartbeat.js'
 import { Announcer } from './engine/serving/announcer.js'
 import { Reconciler } from './engine/serving/reconcile.js'
 import { Recoverer } from './engine/upkeep/recover.js'
@@ -21,7 +21,7 @@ import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
 import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
-import type { Tools } from './engine/steps/context.js'
+import type { Services } from './engine/steps/deployment-run.js'
 import { Watcher } from './engine/serving/watch.js'
 
 /** A started worker. Disposing lets deployments end within the grace time; containers go on serving. */
@@ -49,23 +49,25 @@ export async function startWorker(
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await forgetMoved({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
-    const tools = createTools(core, docker, router, failpoint)
-    const presence = opened.use(new Presence({ ...core, docker: tools.docker }, config.workerId, router.name))
-    await presence.start()
+    const services = createServices(core, docker, router, failpoint)
+    const heartbeat = opened.use(
+      new WorkerHeartbeat({ ...core, docker: services.docker }, config.workerId, router.name),
+    )
+    await heartbeat.start()
     for (const repeated of [
-      new Recoverer(database, tools, logger),
-      new Reconciler(database, tools, secrets, logger),
-      new Announcer(tools, logger),
-      new Watcher(database, tools, secrets, logger),
-      new Housekeeper(database, tools, logger),
-      new CommitStatuses(database, tools, secrets, logger),
+      new Recoverer(database, services, logger),
+      new Reconciler(database, services, secrets, logger),
+      new Announcer(services, logger),
+      new Watcher(database, services, secrets, logger),
+      new Housekeeper(database, services, logger),
+      new CommitStatuses(database, services, secrets, logger),
     ]) {
       opened.use(repeated)
       repeated.start()
     }
-    const follower = opened.use(new RuntimeLogFollower({ ...core, docker: tools.docker }, config.workerId))
+    const follower = opened.use(new RuntimeLogFollower({ ...core, docker: services.docker }, config.workerId))
     follower.start()
-    const engine = new Engine({ database, tools, hub, leases, secrets, logger }, config)
+    const engine = new Engine({ database, services, hub, leases, secrets, logger }, config)
     opened.defer(() => engine.stop())
     engine.start()
     return {
@@ -125,7 +127,12 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
   return router
 }
 
-function createTools(core: Core, docker: Docker, router: Router, failpoint: Tools['failpoint']): Tools {
+function createServices(
+  core: Core,
+  docker: Docker,
+  router: Router,
+  failpoint: Services['failpoint'],
+): Services {
   const { config, database, wakeups, instanceId } = core
   return {
     database,

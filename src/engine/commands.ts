@@ -2,7 +2,7 @@ import { AppCommands } from './commands/apps.js'
 import { CommitStatusCommands } from './commands/commit-statuses.js'
 import { DeploymentCommands } from './commands/deployments.js'
 import { DomainCommands } from './commands/domains.js'
-import type { CommandParts } from './commands/parts.js'
+import type { CommandDependencies } from './commands/dependencies.js'
 import { ReleaseCommands } from './commands/releases.js'
 import { StageSettings } from './commands/stage-settings.js'
 import { StageCommands } from './commands/stages.js'
@@ -24,15 +24,15 @@ export class Commands {
   readonly webhooks: WebhookCommands
   readonly commitStatuses: CommitStatusCommands
 
-  constructor(parts: CommandParts) {
-    this.apps = new AppCommands(parts)
-    this.deployments = new DeploymentCommands(parts)
-    this.releases = new ReleaseCommands(parts)
-    this.stages = new StageCommands(parts)
-    this.stageSettings = new StageSettings(parts)
-    this.domains = new DomainCommands(parts)
-    this.variables = new VariableCommands(parts)
-    this.webhooks = new WebhookCommands(parts)
-    this.commitStatuses = new CommitStatusCommands(parts)
+  constructor(dependencies: CommandDependencies) {
+    this.apps = new AppCommands(dependencies)
+    this.deployments = new DeploymentCommands(dependencies)
+    this.releases = new ReleaseCommands(dependencies)
+    this.stages = new StageCommands(dependencies)
+    this.stageSettings = new StageSettings(dependencies)
+    this.domains = new DomainCommands(dependencies)
+    this.variables = new VariableCommands(dependencies)
+    this.webhooks = new WebhookCommands(dependencies)
+    this.commitStatuses = new CommitStatusCommands(dependencies)
   }
 }

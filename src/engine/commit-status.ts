@@ -5,7 +5,7 @@ import type { Logger } from '../logger.js'
 import { publicUrl, stageHost } from './names.js'
 import { Rounds } from './wakeups/rounds.js'
 import { DecryptError, type SecretBox } from './secrets/secrets.js'
-import type { Tools } from './steps/context.js'
+import type { Services } from './steps/deployment-run.js'
 import { statusTokenAad } from './secrets/aad.js'
 import { type CommitState, postStatus, StatusError } from './webhooks/statuses.js'
 
@@ -74,7 +74,7 @@ export class CommitStatuses implements AsyncDisposable {
 
   constructor(
     private readonly database: DataSource,
-    private readonly tools: Pick<Tools, 'wakeups' | 'settings'>,
+    private readonly services: Pick<Services, 'wakeups' | 'settings'>,
     private readonly secrets: SecretBox,
     private readonly logger: Logger,
     everyMs = EVERY_MS,
@@ -83,7 +83,7 @@ export class CommitStatuses implements AsyncDisposable {
   }
 
   start(): void {
-    this.#rounds.start(this.tools.wakeups, 'deployment')
+    this.#rounds.start(this.services.wakeups, 'deployment')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,7 +128,7 @@ export class CommitStatuses implements AsyncDisposable {
   }
 
   async #post(due: Due): Promise<void> {
-    const { baseDomain, publicPort } = this.tools.settings
+    const { baseDomain, publicPort } = this.services.settings
     const status = {
       sha: due.sha,
       state: due.state,

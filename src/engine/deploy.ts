@@ -6,7 +6,7 @@ import { leaseMarginSeconds, transition } from './states.js'
 import { build } from './steps/build.js'
 import { clone } from './steps/clone.js'
 import { containerNames } from './steps/containers.js'
-import { step, type Tools, type Work } from './steps/context.js'
+import { step, type Services, type DeploymentRun } from './steps/deployment-run.js'
 import { findBuilt, imageName, reuseImage } from './steps/image.js'
 import { type Replaced, route } from './steps/route.js'
 import { start } from './steps/start.js'
@@ -23,47 +23,47 @@ import { UndoStack } from './undo-stack.js'
  * @returns the deployment that served before, to be retired
  */
 export async function deploy(
-  work: Work,
-  tools: Tools,
+  run: DeploymentRun,
+  services: Services,
   signal: AbortSignal,
   onUndoError: (error: unknown) => void,
 ): Promise<Replaced | null> {
-  const { app, stage, deployment, configuration } = work
-  const undo = new UndoStack(() => mayUndo(work, tools))
-  const { baseDomain, publicPort, imagePrefix } = tools.settings
+  const { app, stage, deployment, configuration } = run
+  const undo = new UndoStack(() => mayUndo(run, services))
+  const { baseDomain, publicPort, imagePrefix } = services.settings
   const url = publicUrl(stageHost(app.name, stage.name, baseDomain), publicPort)
   let goesOn = false
   try {
     // The next attempt uses the image again.
     undo.push(async () => {
-      if (!goesOn) await tools.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
+      if (!goesOn) await services.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
     })
-    let image = await step(tools, 'reuse', () => reuseImage(work, tools, signal))
+    let image = await step(services, 'reuse', () => reuseImage(run, services, signal))
     if (!image) {
-      undo.push(() => tools.git.release(app.repoUrl, deployment.id))
-      const source = await step(tools, 'clone', () => clone(work, tools, signal))
-      image = await step(tools, 'find-built', () => findBuilt(work, source.commitSha, tools, signal))
+      undo.push(() => services.git.release(app.repoUrl, deployment.id))
+      const source = await step(services, 'clone', () => clone(run, services, signal))
+      image = await step(services, 'find-built', () => findBuilt(run, source.commitSha, services, signal))
       if (!image) {
-        await enter(work, DeploymentStatus.BUILDING, tools)
-        image = await step(tools, 'build', () => build(work, source, tools, signal))
+        await enter(run, DeploymentStatus.BUILDING, services)
+        image = await step(services, 'build', () => build(run, source, services, signal))
       }
     }
-    await enter(work, DeploymentStatus.STARTING, tools)
+    await enter(run, DeploymentStatus.STARTING, services)
     for (const name of containerNames(app.name, deployment.id, configuration.replicas)) {
-      const own = { [EPOCH_LABEL]: String(work.claim.epoch) }
-      undo.push(() => tools.docker.removeContainer(name, 0, own))
+      const own = { [EPOCH_LABEL]: String(run.claim.epoch) }
+      undo.push(() => services.docker.removeContainer(name, 0, own))
     }
-    const started = await start(work, image, tools, signal)
+    const started = await start(run, image, services, signal)
 
-    await enter(work, DeploymentStatus.ROUTING, tools)
+    await enter(run, DeploymentStatus.ROUTING, services)
     signal.throwIfAborted()
-    const replaced = await step(tools, 'route', () => route(work, started, tools, url, signal))
-    await tools.git.release(app.repoUrl, deployment.id).catch(onUndoError)
+    const replaced = await step(services, 'route', () => route(run, started, services, url, signal))
+    await services.git.release(app.repoUrl, deployment.id).catch(onUndoError)
     return replaced
   } catch (cause) {
     // Now, and not after the undo: what is asked meanwhile does not change why it failed.
     const reason: unknown = signal.aborted ? signal.reason : cause
-    if (reason instanceof DeployError) reason.phase = work.log.phase
+    if (reason instanceof DeployError) reason.phase = run.log.phase
     goesOn = isRetried(reason, deployment)
     // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
     if (!(reason instanceof HandOverError)) await undo.run(onUndoError)
@@ -71,24 +71,26 @@ export async function deploy(
   }
 }
 
-async function enter(work: Work, status: DeploymentStatus, tools: Tools): Promise<void> {
-  await step(tools, `enter-${status.toLowerCase()}`, () => transition(tools.database, work.claim, status))
-  work.log.phase = status
-  tools.wakeups.notify('deployment', work.deployment.id)
+async function enter(run: DeploymentRun, status: DeploymentStatus, services: Services): Promise<void> {
+  await step(services, `enter-${status.toLowerCase()}`, () =>
+    transition(services.database, run.claim, status),
+  )
+  run.log.phase = status
+  services.wakeups.notify('deployment', run.deployment.id)
 }
 
 /**
  * Reads the truth right before destroying: after a lost claim the names may be another worker's, also one that ends in a
  * moment is as good as lost, and a commit whose answer was lost has made the containers those that serve. What is left then is removed by reconcile.ts.
  */
-async function mayUndo(work: Work, tools: Tools): Promise<boolean> {
+async function mayUndo(run: DeploymentRun, services: Services): Promise<boolean> {
   const sql = `SELECT status FROM deployment
     WHERE id = $1 AND epoch = $2 AND lease_until > now() + make_interval(secs => $3)`
-  const rows = await tools.database
+  const rows = await services.database
     .query<{ status: DeploymentStatus }[]>(sql, [
-      work.claim.deploymentId,
-      work.claim.epoch,
-      leaseMarginSeconds(tools.settings.leaseMs),
+      run.claim.deploymentId,
+      run.claim.epoch,
+      leaseMarginSeconds(services.settings.leaseMs),
     ])
     .catch(() => [])
   return rows[0] !== undefined && rows[0].status !== DeploymentStatus.RUNNING

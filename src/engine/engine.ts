@@ -17,7 +17,7 @@ import { claimNext, hasClaimable, sayWaiting } from './claims/queue.js'
 import type { SecretBox } from './secrets/secrets.js'
 import { settleFailure } from './claims/settle-failure.js'
 import type { Claim } from './states.js'
-import { step, type Tools, type Work } from './steps/context.js'
+import { step, type Services, type DeploymentRun } from './steps/deployment-run.js'
 import { retire } from './steps/retire.js'
 import { openConfiguration } from './secrets/variables.js'
 import { WakeEvent } from './wakeups/wake-event.js'
@@ -37,9 +37,9 @@ export interface EngineOptions {
   readonly stopGraceMs: number
 }
 
-export interface EngineParts {
+export interface EngineDependencies {
   readonly database: DataSource
-  readonly tools: Tools
+  readonly services: Services
   readonly hub: LogHub
   readonly leases: LeaseKeeper
   readonly secrets: SecretBox
@@ -62,15 +62,15 @@ export class Engine {
   #dockerAnsweredAt = -Infinity
 
   constructor(
-    private readonly parts: EngineParts,
+    private readonly dependencies: EngineDependencies,
     private readonly options: EngineOptions,
   ) {}
 
   start(): void {
-    const { wakeups } = this.parts.tools
+    const { wakeups } = this.dependencies.services
     this.#unsubscribes = [
       wakeups.on('queue', () => this.wake()),
-      wakeups.on('cancel', () => void this.parts.leases.renew()),
+      wakeups.on('cancel', () => void this.dependencies.leases.renew()),
     ]
     this.#loop = this.#run()
   }
@@ -110,7 +110,7 @@ export class Engine {
       try {
         await this.#fillSlots()
       } catch (error) {
-        this.parts.logger.warn('the queue could not be read; trying again', {
+        this.dependencies.logger.warn('the queue could not be read; trying again', {
           error: (error as Error).message,
         })
       }
@@ -119,13 +119,15 @@ export class Engine {
   }
 
   async #fillSlots(): Promise<void> {
-    const { database, tools } = this.parts
+    const { database, services } = this.dependencies
     // The poll also sees who is to be cancelled, in case the announcement was lost.
-    if (this.#running.size > 0) void this.parts.leases.renew()
+    if (this.#running.size > 0) void this.dependencies.leases.renew()
     while (this.#running.size < this.options.concurrency && !this.#stopping.signal.aborted) {
       if (!(await hasClaimable(database)) || !(await this.#dockerAnswers())) return
       const askedAt = performance.now()
-      const deployment = await step(tools, 'claim', () => claimNext(database, tools.wakeups, this.options))
+      const deployment = await step(services, 'claim', () =>
+        claimNext(database, services.wakeups, this.options),
+      )
       if (deployment) this.#begin(deployment, askedAt)
       else if (this.options.totalConcurrency !== null) return
       else await sleep(CONTENTION_MS) // somebody had the rows locked for a moment
@@ -136,12 +138,12 @@ export class Engine {
   async #dockerAnswers(): Promise<boolean> {
     if (performance.now() - this.#dockerAnsweredAt < DOCKER_ANSWER_MS) return true
     try {
-      await this.parts.tools.docker.ping()
+      await this.dependencies.services.docker.ping()
       this.#dockerAnsweredAt = performance.now()
       return true
     } catch (error) {
       const reason = `${(error as Error).message}. The deployment starts by itself when the engine can be used.`
-      await sayWaiting(this.parts.database, this.parts.tools.wakeups, reason)
+      await sayWaiting(this.dependencies.database, this.dependencies.services.wakeups, reason)
       return false
     }
   }
@@ -149,12 +151,12 @@ export class Engine {
   #begin(deployment: Deployment, claimedAt: number): void {
     const abort = new AbortController()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const release = this.parts.leases.hold(claim, claimedAt, (reason) => abort.abort(reason))
+    const release = this.dependencies.leases.hold(claim, claimedAt, (reason) => abort.abort(reason))
     const done = this.#work(deployment, claim, abort).finally(() => {
       release()
       this.#running.delete(running)
       // Here and in other processes: the stage, and a place under the limit over all, are free again.
-      this.parts.tools.wakeups.notify('queue', deployment.id)
+      this.dependencies.services.wakeups.notify('queue', deployment.id)
     })
     const running = { abort, done }
     this.#running.add(running)
@@ -162,19 +164,19 @@ export class Engine {
 
   /** Never rejects: how a deployment ends is a result. */
   async #work(deployment: Deployment, claim: Claim, abort: AbortController): Promise<void> {
-    const { logger, tools } = this.parts
+    const { logger, services } = this.dependencies
     let log: LogWriter | null = null
     try {
-      const work = await this.#prepare(deployment, claim, abort)
-      log = work.log
-      const replaced = await deploy(work, tools, abort.signal, (error) =>
+      const run = await this.#prepare(deployment, claim, abort)
+      log = run.log
+      const replaced = await deploy(run, services, abort.signal, (error) =>
         logger.warn('could not undo a step', { deployment: deployment.id, error }),
       )
-      logger.info('deployment is running', { deployment: deployment.id, app: work.app.name })
+      logger.info('deployment is running', { deployment: deployment.id, app: run.app.name })
       if (replaced) this.#retire(replaced)
     } catch (reason) {
       const stopped = { deployment, claim, log, reason, leaving: this.#leaving.signal }
-      await settleFailure(this.parts, stopped).catch((failure: unknown) => {
+      await settleFailure(this.dependencies, stopped).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })
       })
@@ -183,8 +185,8 @@ export class Engine {
     }
   }
 
-  async #prepare(deployment: Deployment, claim: Claim, abort: AbortController): Promise<Work> {
-    const { database, hub, secrets, logger } = this.parts
+  async #prepare(deployment: Deployment, claim: Claim, abort: AbortController): Promise<DeploymentRun> {
+    const { database, hub, secrets, logger } = this.dependencies
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
     const configuration =
@@ -205,7 +207,7 @@ export class Engine {
   }
 
   #pinConfiguration(app: App, stage: Stage, { imageId }: Deployment, claim: Claim): Promise<Configuration> {
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       await lockKeyShared(manager)
       const present = await readConfiguration(manager, app, stage)
       const configuration = imageId ? await asBuilt(manager, present, app.id, imageId) : present
@@ -218,8 +220,8 @@ export class Engine {
 
   /** Off the critical path: the new version serves already. What it cannot remove, reconcile.ts does. */
   #retire(replaced: Parameters<typeof retire>[0]): void {
-    const { logger, tools } = this.parts
-    const retiring = retire(replaced, tools, this.#stopping.signal).catch((error: unknown) => {
+    const { logger, services } = this.dependencies
+    const retiring = retire(replaced, services, this.#stopping.signal).catch((error: unknown) => {
       if (!this.#stopping.signal.aborted) logger.warn('could not retire a container', { ...replaced, error })
     })
     this.#retiring.add(retiring)

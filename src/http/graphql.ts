@@ -6,12 +6,12 @@ import { GraphQLError, OperationTypeNode } from 'graphql'
 import { createContext, type RequestContext } from '../resolvers/request-context.js'
 import { listable, nameField } from '../resolvers/errors.js'
 import { PARSE_OPTIONS, refusalOf, withinLimits } from './query-limits.js'
-import type { ServerParts } from './server-parts.js'
+import type { ServerDependencies } from './server-dependencies.js'
 
 /** POST /graphql: queries and mutations. */
 export async function serveGraphQL(
   app: FastifyInstance,
-  { parts, schema }: ServerParts,
+  { api, schema }: ServerDependencies,
 ): Promise<ApolloServer<RequestContext>> {
   const apollo = new ApolloServer<RequestContext>({
     schema,
@@ -27,7 +27,7 @@ export async function serveGraphQL(
     plugins: [ApolloServerPluginCacheControlDisabled(), refuseSubscriptions, keepToLimits],
   })
   await apollo.start()
-  app.post('/graphql', fastifyApolloHandler(apollo, { context: () => Promise.resolve(createContext(parts)) }))
+  app.post('/graphql', fastifyApolloHandler(apollo, { context: () => Promise.resolve(createContext(api)) }))
   return apollo
 }
 

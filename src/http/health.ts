@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm'
 import { WORKER_SECONDS } from '../engine/claims/worker-absence.js'
 import { ENGINE_PROBLEMS } from '../engine/docker/engine-error.js'
 import type { Logger } from '../logger.js'
-import type { ServerParts } from './server-parts.js'
+import type { ServerDependencies } from './server-dependencies.js'
 
 /** A database that says nothing for this long counts as away. */
 const DATABASE_MS = 2_000
@@ -23,7 +23,7 @@ interface DockerState extends State {
  */
 export function serveHealth(
   app: FastifyInstance,
-  { parts: { queries }, logger, absence }: ServerParts,
+  { api: { queries }, logger, absence }: ServerDependencies,
 ): void {
   const report = reportOnce(logger)
   app.get('/health', { config: { open: true } }, async (_request, reply) => {

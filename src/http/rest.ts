@@ -3,7 +3,7 @@ import type { CreateAppCommand } from '../engine/commands/apps.js'
 import { badInput, CommandError } from '../engine/errors.js'
 import { MAX_PAGE } from '../engine/queries.js'
 import { refuseNul } from '../resolvers/errors.js'
-import type { ApiParts } from '../resolvers/request-context.js'
+import type { ApiDependencies } from '../resolvers/request-context.js'
 import { appJson, deploymentJson } from './rest-json.js'
 
 interface ListQuery {
@@ -12,8 +12,8 @@ interface ListQuery {
 }
 
 /** /api/v1: the same commands and queries as GraphQL, for whoever has nothing but HTTP. */
-export function serveRest(app: FastifyInstance, parts: ApiParts): void {
-  const { commands, queries, address } = parts
+export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): void {
+  const { commands, queries, address } = dependencies
   app.addHook('preHandler', ({ params, query, routeOptions }, _reply, done) => {
     if (routeOptions.url?.startsWith('/api/')) refuseNul({ ...(params as object), ...(query as object) })
     done()
@@ -31,7 +31,7 @@ export function serveRest(app: FastifyInstance, parts: ApiParts): void {
   })
 
   app.get<{ Params: { id: string } }>('/api/v1/apps/:id', async (request) => {
-    return appJson(await getApp(parts, request.params.id), address)
+    return appJson(await getApp(dependencies, request.params.id), address)
   })
 
   app.delete<{ Params: { id: string } }>('/api/v1/apps/:id', async (request, reply) => {
@@ -43,7 +43,7 @@ export function serveRest(app: FastifyInstance, parts: ApiParts): void {
   app.get<{ Params: { id: string }; Querystring: ListQuery }>(
     '/api/v1/apps/:id/deployments',
     async (request, reply) => {
-      const owner = await getApp(parts, request.params.id)
+      const owner = await getApp(dependencies, request.params.id)
       const limit = limitOf(request.query, 20)
       const page = await queries.deployments(limit, request.query.after ?? null, { appId: owner.id })
       sayNextCursor(reply, page)
@@ -55,11 +55,11 @@ export function serveRest(app: FastifyInstance, parts: ApiParts): void {
     const { id } = request.params
     const deployment = await queries.deployment(id)
     if (!deployment) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
-    return deploymentJson(deployment, await getApp(parts, deployment.appId), address)
+    return deploymentJson(deployment, await getApp(dependencies, deployment.appId), address)
   })
 }
 
-async function getApp({ queries }: ApiParts, id: string) {
+async function getApp({ queries }: ApiDependencies, id: string) {
   const app = await queries.app({ id })
   if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
   return app

@@ -9,7 +9,7 @@ import { serveExplorer } from './explorer.js'
 import { serveGraphQL } from './graphql.js'
 import { serveHealth } from './health.js'
 import { serveRest } from './rest.js'
-import type { ServerParts } from './server-parts.js'
+import type { ServerDependencies } from './server-dependencies.js'
 import { serveSubscriptions } from './subscriptions.js'
 import { serveWebhooks } from './webhooks.js'
 
@@ -37,7 +37,7 @@ const TIMES = {
 const DRAIN_MS = 2_000
 
 /** Everything that the API role answers: GraphQL, subscriptions, explorer, REST, webhooks, health. */
-export async function createServer(server: ServerParts): Promise<Server> {
+export async function createServer(server: ServerDependencies): Promise<Server> {
   const serverFactory = limitedServers(server)
   const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', serverFactory })
   await allowOrigins(app, server.corsOrigins)
@@ -47,8 +47,8 @@ export async function createServer(server: ServerParts): Promise<Server> {
   serveEntrance(app, server.schema)
   await serveExplorer(app)
   const apollo = await serveGraphQL(app, server)
-  serveRest(app, server.parts)
-  await serveWebhooks(app, server.parts)
+  serveRest(app, server.api)
+  await serveWebhooks(app, server.api)
   const subscriptions = serveSubscriptions(app.server, server)
   return {
     listen: (host, port) => app.listen({ host, port }),
@@ -63,7 +63,7 @@ export async function createServer(server: ServerParts): Promise<Server> {
 }
 
 /** One for each address that a host name stands for; they share the limits. */
-function limitedServers({ connections, logger }: ServerParts): FastifyServerFactory {
+function limitedServers({ connections, logger }: ServerDependencies): FastifyServerFactory {
   const limiter = new ConnectionLimiter('API', connections, logger)
   return (handler) => {
     const http = createHttpServer(TIMES, handler)

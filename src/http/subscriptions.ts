@@ -17,7 +17,7 @@ import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/routing/
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
 import { PARSE_OPTIONS, refusalOf, withinLimits } from './query-limits.js'
-import type { ServerParts } from './server-parts.js'
+import type { ServerDependencies } from './server-dependencies.js'
 
 const PATH = '/graphql'
 /** The largest message that a client may send. */
@@ -35,7 +35,7 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
  * WebSocket /graphql: subscriptions by the graphql-transport-ws protocol. The next event of a subscription is asked
  * for when the one before has left this process, so a slow reader holds one event and slows nobody else.
  */
-export function serveSubscriptions(http: HttpServer, parts: ServerParts): AsyncDisposable {
+export function serveSubscriptions(http: HttpServer, dependencies: ServerDependencies): AsyncDisposable {
   const options: WithCloseTimeout = {
     noServer: true,
     maxPayload: MAX_MESSAGE_BYTES,
@@ -51,7 +51,7 @@ export function serveSubscriptions(http: HttpServer, parts: ServerParts): AsyncD
     if (request.url?.split('?')[0] !== PATH) return refuse(socket)
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
   })
-  const protocol = useServer({ ...protocolOptions(parts), isProd: true }, sockets, PING_MS)
+  const protocol = useServer({ ...protocolOptions(dependencies), isProd: true }, sockets, PING_MS)
   return {
     async [Symbol.asyncDispose]() {
       const force = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), CLOSE_MS)
@@ -85,10 +85,10 @@ function refuse(socket: Socket): void {
 type WithCloseTimeout = SocketOptions & { readonly closeTimeout: number }
 type Options = ServerOptions<Record<string, unknown>, Extra>
 
-function protocolOptions({ parts, schema, isToken, logger }: ServerParts): Options {
+function protocolOptions({ api, schema, isToken, logger }: ServerDependencies): Options {
   return {
     connectionInitWaitTimeout: HELLO_MS,
-    context: () => createContext(parts),
+    context: () => createContext(api),
     onConnect: ({ connectionParams, extra }) =>
       isToken(extra.request.headers.authorization) || isToken(authorizationOf(connectionParams)),
     onSubscribe: ({ subscriptions }, _id, payload) => {

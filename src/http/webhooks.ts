@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { WebhookVerdict } from '../entities/webhook-delivery.js'
-import type { ApiParts } from '../resolvers/request-context.js'
+import type { ApiDependencies } from '../resolvers/request-context.js'
 
 const MAX_BODY_BYTES = 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
@@ -12,7 +12,7 @@ const BY_POST = 'this is a webhook: enter its address at your forge, which sends
 const TOO_MANY = error('RATE_LIMITED', 'more than 30 deliveries in a minute: send it again later')
 
 /** POST /hooks/{appId}: what forges send. Open without the token; the signature over the raw body is what counts. */
-export async function serveWebhooks(app: FastifyInstance, { commands }: ApiParts): Promise<void> {
+export async function serveWebhooks(app: FastifyInstance, { commands }: ApiDependencies): Promise<void> {
   await app.register((hooks, _options, done) => {
     // The signature is made over the bytes: nothing may have read them before.
     hooks.removeAllContentTypeParsers()

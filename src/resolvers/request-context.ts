@@ -13,7 +13,7 @@ import type { Queries } from '../engine/queries.js'
 import type { Wakeups } from '../engine/wakeups/wakeups.js'
 
 /** What the API is made of; the same for all requests. */
-export interface ApiParts {
+export interface ApiDependencies {
   readonly commands: Commands
   readonly queries: Queries
   readonly hub: LogHub
@@ -30,7 +30,7 @@ export interface PublicAddress {
 }
 
 /** What resolvers work with. */
-export interface RequestContext extends ApiParts {
+export interface RequestContext extends ApiDependencies {
   readonly loaders: Loaders
 }
 
@@ -50,8 +50,8 @@ export interface Loaders {
   readonly queuePosition: DataLoader<string, number | null>
 }
 
-export function createContext(parts: ApiParts): RequestContext {
-  return { ...parts, loaders: createLoaders(parts.queries) }
+export function createContext(dependencies: ApiDependencies): RequestContext {
+  return { ...dependencies, loaders: createLoaders(dependencies.queries) }
 }
 
 function createLoaders(queries: Queries): Loaders {

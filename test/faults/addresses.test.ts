@@ -114,9 +114,9 @@ async function alone(scene: Scene) {
     dockerHost: scene.docker.host,
     onUnlimited: () => undefined,
   })
-  const parts = { database, wakeups, docker, logger: createLogger('error') }
+  const dependencies = { database, wakeups, docker, logger: createLogger('error') }
   const addressesOf = async (id: string) => (await scene.deployment(id)).addresses
-  return { ids: two.ids, addressesOf, forget: () => forgetMoved(parts, instance?.id ?? '') }
+  return { ids: two.ids, addressesOf, forget: () => forgetMoved(dependencies, instance?.id ?? '') }
 }
 
 test('what belongs to a version is kept, and so is what another worker has written meanwhile', async () => {

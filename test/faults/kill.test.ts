@@ -61,7 +61,7 @@ test('the points at which a process is killed are all that the sources have', ()
     .filter((path) => path.endsWith('.ts'))
     .map((path) => readFileSync(join(SOURCES, path), 'utf8'))
   const names = texts.flatMap((text) => [...text.matchAll(/\bstep\(\s*\w+(?:\.\w+)*,\s*['`]([^'`]+)['`]/g)])
-  const entered = texts.flatMap((text) => [...text.matchAll(/\benter\(work, DeploymentStatus\.(\w+)/g)])
+  const entered = texts.flatMap((text) => [...text.matchAll(/\benter\(run, DeploymentStatus\.(\w+)/g)])
   const found = [
     ...names.map(([, name = '']) => name).filter((name) => !name.startsWith('enter-')),
     ...entered.map(([, status = '']) => `enter-${status.toLowerCase()}`),

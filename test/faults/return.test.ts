@@ -3,17 +3,17 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serveAgain } from '../../src/engine/serving/serve-again.js'
 import { retire } from '../../src/engine/steps/retire.js'
-import { partsOf, replaced, toolsOf } from '../support/replacement.js'
+import { dependenciesOf, replaced, servicesOf } from '../support/replacement.js'
 import { Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
 import { SERVE } from '../support/serving.js'
 
 test('traffic does not go back to a version that is about to be stopped before it is', async () => {
   await using scene = await Scene.open()
-  const { before, tools, back, isBack } = await replaced(scene)
+  const { before, services, back, isBack } = await replaced(scene)
   // Between the database's word that it may be stopped, and the stop.
   const looks = scene.docker.hold(/^\/containers\/json/)
-  const retiring = retire({ deploymentId: before }, tools)
+  const retiring = retire({ deploymentId: before }, services)
   await looks.until()
   await back()
   looks.release()
@@ -23,12 +23,12 @@ test('traffic does not go back to a version that is about to be stopped before i
 
 test('a version that is made to run again for a return of traffic is not stopped meanwhile', async () => {
   await using scene = await Scene.open()
-  const { before, tools, back, isBack } = await replaced(scene)
-  await retire({ deploymentId: before }, tools)
+  const { before, services, back, isBack } = await replaced(scene)
+  await retire({ deploymentId: before }, services)
   const starts = scene.docker.hold(/^\/containers\/[^/]+\/start/)
   const returning = back()
   await starts.until()
-  await retire({ deploymentId: before }, tools)
+  await retire({ deploymentId: before }, services)
   starts.release()
   assert.equal(await returning, true)
   await isBack()
@@ -41,11 +41,11 @@ async function stopped(scene: Scene) {
   await worker[Symbol.asyncDispose]()
   const { stages } = scene.own.commands
   await stages.stop(app.stageId)
-  const tools = await toolsOf(scene)
-  const parts = partsOf(scene, tools)
-  const serve = () => serveAgain(deploymentId, parts, new AbortController().signal)
+  const services = await servicesOf(scene)
+  const dependencies = dependenciesOf(scene, services)
+  const serve = () => serveAgain(deploymentId, dependencies, new AbortController().signal)
   return {
-    ...{ deploymentId, tools, serve },
+    ...{ deploymentId, services, serve },
     start: () => stages.start(app.stageId),
     servesAgain: async () => {
       await serve()
@@ -57,9 +57,9 @@ async function stopped(scene: Scene) {
 
 test('a stage that is started while what it served is being stopped serves when that has ended', async () => {
   await using scene = await Scene.open()
-  const { deploymentId, tools, start, serve, servesAgain } = await stopped(scene)
+  const { deploymentId, services, start, serve, servesAgain } = await stopped(scene)
   const looks = scene.docker.hold(/^\/containers\/json/)
-  const retiring = retire({ deploymentId }, tools)
+  const retiring = retire({ deploymentId }, services)
   await looks.until()
   await start()
   await serve()
@@ -71,9 +71,9 @@ test('a stage that is started while what it served is being stopped serves when 
 
 test('what a stage served is not stopped when the stage was started again', async () => {
   await using scene = await Scene.open()
-  const { deploymentId, tools, start, servesAgain } = await stopped(scene)
+  const { deploymentId, services, start, servesAgain } = await stopped(scene)
   await start()
-  await retire({ deploymentId }, tools)
+  await retire({ deploymentId }, services)
   await servesAgain()
 })
 
@@ -93,8 +93,8 @@ test('last lines that come after traffic has gone back, or at a later reading, a
 
 test('a stage that does not come up leaves nobody out', async () => {
   await using scene = await Scene.open()
-  const { deploymentId, tools, start, serve, servesAgain } = await stopped(scene)
-  await retire({ deploymentId }, tools)
+  const { deploymentId, services, start, serve, servesAgain } = await stopped(scene)
+  await retire({ deploymentId }, services)
   await start()
   scene.docker.fault({ path: /\/start/, kind: 'error500' })
   await assert.rejects(serve())

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoRouter } from '../../src/engine/routing/router.js'
 import { Watcher } from '../../src/engine/serving/watch.js'
-import { partsOf, replaced, toolsOf } from '../support/replacement.js'
+import { dependenciesOf, replaced, servicesOf } from '../support/replacement.js'
 import { Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
 
@@ -75,13 +75,13 @@ test('one that the router does not follow to, with none before it, is said once 
   const { deploymentId } = await scene.serving('steady')
   await worker[Symbol.asyncDispose]()
   await scene.sql.query('UPDATE deployment SET watch_until = now() WHERE id = $1', [deploymentId])
-  const tools = await toolsOf(scene)
+  const services = await servicesOf(scene)
   const told: string[] = []
   const apply = () => Promise.resolve(void told.push('router'))
   const router = Object.assign(new NoRouter(), { apply, confirms: () => Promise.resolve(false) })
   const warn = (message: string) => void told.push(message)
-  const stubborn = { ...tools, router, settings: { ...tools.settings, confirmMs: 0 } }
-  const { database, secrets, logger } = partsOf(scene, tools)
+  const stubborn = { ...services, router, settings: { ...services.settings, confirmMs: 0 } }
+  const { database, secrets, logger } = dependenciesOf(scene, services)
   await using watcher = new Watcher(database, stubborn, secrets, { ...logger, warn }, 20)
   watcher.start()
   await until(() => told.length > 0)

@@ -28,11 +28,11 @@ test('WebSockets of strangers are limited, and cut when they do not show the tok
   const logger = { ...createLogger('error'), warn: (message: string) => said.push(message) }
   const address = { baseDomain: 'localhost', publicPort: 80 } as never
   const { commands, hub, wakeups, database } = process
-  const parts = { commands, queries: new Queries(database), hub, wakeups, address }
+  const api = { commands, queries: new Queries(database), hub, wakeups, address }
   const schema = await buildSchema(logger)
   const connections = { total: 100, perAddress: MOST }
   await using server = await createServer({
-    ...{ parts, schema, logger, connections, absence: { message: null } },
+    ...{ api, schema, logger, connections, absence: { message: null } },
     ...{ isToken: createTokenCheck(TOKEN), corsOrigins: [] },
   })
   const port = Number(new URL(await server.listen('127.0.0.1', 0)).port)

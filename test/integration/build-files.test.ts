@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import type { BuildOutput } from '../../src/engine/docker/docker.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { contextOf } from '../../src/engine/steps/build-context.js'
-import type { Tools, Work } from '../../src/engine/steps/context.js'
+import type { Services, DeploymentRun } from '../../src/engine/steps/deployment-run.js'
 import { planBuild } from '../../src/engine/steps/plan-build.js'
 import { SILENT } from '../support/build-output.js'
 import { type Engines, openEngines } from '../support/docker-engines.js'
@@ -47,7 +47,7 @@ describe('what a build copies', () => {
     readonly builder: 'classic' | 'buildkit'
     readonly dockerfilePath?: string
     readonly contextPath?: string
-    readonly limits?: Partial<Tools['settings']>
+    readonly limits?: Partial<Services['settings']>
   }
 
   /** Plans and builds a repository's HEAD; gives what is copied, and what the log says. */
@@ -59,16 +59,16 @@ describe('what a build copies', () => {
       ...SILENT,
       bytes: (_step, _source, bytes) => Promise.resolve(void written.push(bytes.toString())),
     }
-    const work = {
+    const run = {
       configuration: { build: { contextPath, dockerfilePath, args: {} } },
       log: { system: (text: string) => void said.push(text) },
-    } as unknown as Work
+    } as unknown as DeploymentRun
     const settings = { maxContextBytes: 1024 ** 3, maxContextFiles: 1_000, ...options.limits }
-    const tools = { settings } as unknown as Tools
+    const services = { settings } as unknown as Services
     const deploymentId = `d${Math.random()}`
     const request = { repoUrl: repository.url, ref: null, deploymentId, onProgress: () => undefined }
     const source = await git.fetch(request, NEVER)
-    const context = contextOf(source, contextPath, await planBuild(work, source, tools, NEVER))
+    const context = contextOf(source, contextPath, await planBuild(run, source, services, NEVER))
     const engine = engines.real
     await engine.port(builder).build(
       {

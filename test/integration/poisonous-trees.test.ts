@@ -9,7 +9,7 @@ import { after, describe, test } from 'node:test'
 import { filterContext } from '../../src/engine/docker/build-context.js'
 import type { Source } from '../../src/engine/git/git.js'
 import { sourceOf } from '../../src/engine/git/mirror-source.js'
-import type { Tools, Work } from '../../src/engine/steps/context.js'
+import type { Services, DeploymentRun } from '../../src/engine/steps/deployment-run.js'
 import { planBuild } from '../../src/engine/steps/plan-build.js'
 import { TestRepository } from '../support/repository.js'
 import { type BadEntry, blob, commitTree, entriesOf, tree } from '../support/trees.js'
@@ -38,16 +38,16 @@ describe('a commit that nobody should be able to make', () => {
   const sourceAt = (commit: string): Promise<Source> =>
     sourceOf(join(repository.folder, '.git'), { allowFileRepos: true, homeDir }, commit, NEVER)
   /** Commits what is in the root with more entries, and plans its build. */
-  async function plan(entries: readonly BadEntry[], limits: Partial<Tools['settings']> = {}) {
+  async function plan(entries: readonly BadEntry[], limits: Partial<Services['settings']> = {}) {
     const commit = commitTree(repository, `b${count++}`, tree(repository, sorted([...root, ...entries])))
     const said: string[] = []
-    const work = {
+    const run = {
       configuration: { build: { contextPath: '.', dockerfilePath: 'Dockerfile', args: {} } },
       log: { system: (text: string) => void said.push(text) },
-    } as unknown as Work
-    const tools = { settings: { maxContextBytes: 1024 * MIB, maxContextFiles: 1_000, ...limits } }
+    } as unknown as DeploymentRun
+    const services = { settings: { maxContextBytes: 1024 * MIB, maxContextFiles: 1_000, ...limits } }
     const source = await sourceAt(commit)
-    const { sent } = await planBuild(work, source, tools as unknown as Tools, NEVER)
+    const { sent } = await planBuild(run, source, services as unknown as Services, NEVER)
     return { sent, said, source }
   }
   const entry = (name: string, mode: BadEntry['mode'] = '100644', id = file): BadEntry => ({ mode, name, id })

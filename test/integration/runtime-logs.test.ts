@@ -46,8 +46,11 @@ describe('runtime logs between processes', () => {
       dockerTimeoutMs: 9_000,
     })
     const { database, wakeups } = worker
-    const parts = { database, wakeups, docker: port, logger: createLogger('error') }
-    const started = new RuntimeLogFollower({ ...parts, secrets: new SecretBox(randomBytes(32)) }, workerId)
+    const dependencies = { database, wakeups, docker: port, logger: createLogger('error') }
+    const started = new RuntimeLogFollower(
+      { ...dependencies, secrets: new SecretBox(randomBytes(32)) },
+      workerId,
+    )
     started.start()
     return started
   }

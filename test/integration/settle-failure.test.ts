@@ -36,8 +36,8 @@ describe('work that stopped', () => {
   }
   const claimOf = ({ id, epoch }: Deployment) => ({ deploymentId: id, epoch })
   const partsOn = (database: DataSource) => {
-    const tools = { wakeups: process.wakeups, settings: { leaseMs: LEASE_MS } }
-    return { database, tools, logger: createLogger('error') }
+    const services = { wakeups: process.wakeups, settings: { leaseMs: LEASE_MS } }
+    return { database, services, logger: createLogger('error') }
   }
   const settled = (deployment: Deployment, reason: Error, log: LogWriter | null = null) => {
     const { signal: leaving } = new AbortController()

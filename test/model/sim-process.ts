@@ -13,7 +13,7 @@ import { Reconciler } from '../../src/engine/serving/reconcile.js'
 import { Recoverer } from '../../src/engine/upkeep/recover.js'
 import type { Router } from '../../src/engine/routing/router.js'
 import type { SecretBox } from '../../src/engine/secrets/secrets.js'
-import type { Tools } from '../../src/engine/steps/context.js'
+import type { Services } from '../../src/engine/steps/deployment-run.js'
 import type { Wakeups } from '../../src/engine/wakeups/wakeups.js'
 import { Watcher } from '../../src/engine/serving/watch.js'
 import type { Logger } from '../../src/logger.js'
@@ -98,7 +98,7 @@ export class SimProcess {
   readonly leases: LeaseKeeper
   readonly reconciler: Reconciler
   readonly watcher: Watcher
-  readonly #tools: Tools
+  readonly services: Services
   #resumed: (() => void)[] = []
   readonly #gone: Promise<void>
   #sayGone: () => void = () => undefined
@@ -124,7 +124,7 @@ export class SimProcess {
         return patience.buildSilenceMs
       },
     })
-    const tools = {
+    const services = {
       database,
       wakeups,
       docker,
@@ -133,16 +133,16 @@ export class SimProcess {
       failpoint: () => undefined,
       settings: { ...SETTINGS, instanceId },
     }
-    this.#tools = tools
+    this.services = services
     this.leases = new LeaseKeeper(urls.postgres, LEASE_MS, logger)
     const hub = new LogHub(database, wakeups)
     const options = { workerId: id, concurrency: 2, totalConcurrency: null, leaseMs: LEASE_MS }
     this.engine = new Engine(
-      { database, tools, hub, leases: this.leases, secrets, logger },
+      { database, services, hub, leases: this.leases, secrets, logger },
       { ...options, pollMs: NEVER_MS, stopGraceMs: 0 },
     )
-    this.reconciler = new Reconciler(database, tools, secrets, logger, NEVER_MS)
-    this.watcher = new Watcher(database, tools, secrets, logger, NEVER_MS)
+    this.reconciler = new Reconciler(database, services, secrets, logger, NEVER_MS)
+    this.watcher = new Watcher(database, services, secrets, logger, NEVER_MS)
   }
 
   static async start(id: string, kind: ProcessKind, surroundings: Surroundings): Promise<SimProcess> {
@@ -166,14 +166,14 @@ export class SimProcess {
 
   /** Takes back what dead processes hold, finishes deletions, and announces what they have not. */
   async recover(): Promise<void> {
-    const recoverer = new Recoverer(this.database, this.#tools, this.surroundings.logger(this.id), NEVER_MS)
+    const recoverer = new Recoverer(this.database, this.services, this.surroundings.logger(this.id), NEVER_MS)
     recoverer.start()
     await recoverer[Symbol.asyncDispose]()
-    await new Announcer(this.#tools, this.surroundings.logger(this.id), NEVER_MS).round()
+    await new Announcer(this.services, this.surroundings.logger(this.id), NEVER_MS).round()
   }
 
   async clean(): Promise<void> {
-    await new Housekeeper(this.database, this.#tools, this.surroundings.logger(this.id), NEVER_MS).clean()
+    await new Housekeeper(this.database, this.services, this.surroundings.logger(this.id), NEVER_MS).clean()
   }
 
   /** What it is asked to do. Ends with the process: whoever waits for a connection of a closed pool waits for ever. */

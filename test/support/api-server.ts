@@ -36,10 +36,10 @@ export class ApiServer implements AsyncDisposable {
     const logged: string[] = []
     const logger = { ...createLogger('error'), error: (message: string) => void logged.push(message) }
     const address = { baseDomain: 'localhost', publicPort: 80, publicUrl: '', router: 'builtin' }
-    const parts = { commands, queries: new Queries(database), hub, wakeups, address }
+    const api = { commands, queries: new Queries(database), hub, wakeups, address }
     const connections = { total: 100, perAddress: 100 }
     const server = await createServer({
-      ...{ parts, schema: await buildSchema(logger), logger, connections, absence: { message: null } },
+      ...{ api, schema: await buildSchema(logger), logger, connections, absence: { message: null } },
       ...{ isToken: createTokenCheck(TOKEN), corsOrigins },
     })
     const { port } = new URL(await server.listen('127.0.0.1', 0))

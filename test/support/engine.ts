@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { DataSource } from 'typeorm'
 import { openDatabase } from '../../src/database.js'
 import { Commands } from '../../src/engine/commands.js'
-import type { CommandParts } from '../../src/engine/commands/parts.js'
+import type { CommandDependencies } from '../../src/engine/commands/dependencies.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { Wakeups } from '../../src/engine/wakeups/wakeups.js'
@@ -10,7 +10,7 @@ import { createLogger } from '../../src/logger.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
 /** What commands go by, in tests. */
-export const COMMAND_SETTINGS: CommandParts['settings'] = {
+export const COMMAND_SETTINGS: CommandDependencies['settings'] = {
   allowFileRepos: true,
   allowInsecureForges: false,
   drainMs: 0,

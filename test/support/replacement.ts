@@ -6,7 +6,7 @@ import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { returnTraffic } from '../../src/engine/serving/return-traffic.js'
-import type { Tools } from '../../src/engine/steps/context.js'
+import type { Services } from '../../src/engine/steps/deployment-run.js'
 import { createLogger } from '../../src/logger.js'
 import { webApp } from './repository.js'
 import type { Scene } from './scene.js'
@@ -16,7 +16,7 @@ import { until } from './server.js'
 export interface Replacement {
   readonly before: string
   readonly failed: string
-  readonly tools: Tools
+  readonly services: Services
   /** Tries to send traffic back to the version before. */
   readonly back: () => Promise<boolean>
   readonly isBack: () => Promise<void>
@@ -31,11 +31,12 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   const dying = await scene.worker({ FAILPOINT: 'before:drain', WATCH_SECONDS: '600' })
   const failed = await scene.deploy(app)
   await until(() => dying.child.signalCode === 'SIGKILL')
-  const tools = await toolsOf(scene)
+  const services = await servicesOf(scene)
   const failure = { code: 'EXITED' as const, why: 'it failed', container: `steady-${failed}`, exitCode: null }
-  const back = () => returnTraffic(failed, failure, partsOf(scene, tools), new AbortController().signal)
+  const back = () =>
+    returnTraffic(failed, failure, dependenciesOf(scene, services), new AbortController().signal)
   return {
-    ...{ before, failed, tools, back },
+    ...{ before, failed, services, back },
     isBack: async () => {
       await until(async () => {
         await back()
@@ -47,11 +48,11 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   }
 }
 
-export function partsOf({ own: { database } }: Scene, tools: Tools) {
-  return { database, tools, secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') }
+export function dependenciesOf({ own: { database } }: Scene, services: Services) {
+  return { database, services, secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') }
 }
 
-export async function toolsOf(scene: Scene): Promise<Tools> {
+export async function servicesOf(scene: Scene): Promise<Services> {
   const { docker, installation, own } = scene
   const config = readConfig({ DOCKER_HOST: docker.host, DATA_DIR: installation.dataDir })
   const [instance] = await scene.rows<{ id: string }>('SELECT id FROM instance')

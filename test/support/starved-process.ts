@@ -17,7 +17,7 @@ import { probeThrough } from '../../src/engine/routing/traefik-gateway.js'
 import { Turns } from '../../src/engine/routing/turns.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { Watcher } from '../../src/engine/serving/watch.js'
-import type { Tools } from '../../src/engine/steps/context.js'
+import type { Services } from '../../src/engine/steps/deployment-run.js'
 import { runProbe, type Probe } from '../../src/engine/steps/health.js'
 import { createLogger } from '../../src/logger.js'
 import { openRawShop, RawClient } from './raw.js'
@@ -123,12 +123,12 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
       [id, JSON.stringify({ replicas: 1, health })],
     )
     const docker = { findContainer: () => Promise.resolve(STATE), lastLines: () => Promise.resolve([]) }
-    const tools = { database, wakeups, router: new NoRouter(), docker } as unknown as Tools
+    const services = { database, wakeups, router: new NoRouter(), docker } as unknown as Services
     const said: string[] = []
     const warn = (message: string, fields?: { error?: string }) =>
       said.push(`${message}: ${fields?.error ?? ''}`)
     const logger = { ...createLogger('error'), warn }
-    const watcher = new Watcher(database, tools, new SecretBox(randomBytes(32)), logger)
+    const watcher = new Watcher(database, services, new SecretBox(randomBytes(32)), logger)
     const look = async () => {
       await watcher.round()
       await watcher.settle()

@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import { createDataSource } from '../../src/database.js'
 import { Queries } from '../../src/engine/queries.js'
 import { serveHealth } from '../../src/http/health.js'
-import type { ServerParts } from '../../src/http/server-parts.js'
+import type { ServerDependencies } from '../../src/http/server-dependencies.js'
 
 test('/health gives nobody the words of a driver, and writes them down once', async () => {
   const written: string[] = []
@@ -12,7 +12,7 @@ test('/health gives nobody the words of a driver, and writes them down once', as
   const logger = { debug: note, info: note, warn: note, error: note }
   const queries = new Queries(createDataSource('postgres://127.0.0.1:1/secret-name'))
   const app = Fastify()
-  serveHealth(app, { parts: { queries }, logger } as unknown as ServerParts)
+  serveHealth(app, { api: { queries }, logger } as unknown as ServerDependencies)
   for (let n = 0; n < 3; n++) {
     const answer = await app.inject('/health')
     assert.equal(answer.statusCode, 503)

@@ -19,14 +19,14 @@ import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
 import { appendRemainder, type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
-interface Parts {
+interface Dependencies {
   readonly database: DataSource
-  readonly tools: { readonly wakeups: Wakeups; readonly settings: { readonly leaseMs: number } }
+  readonly services: { readonly wakeups: Wakeups; readonly settings: { readonly leaseMs: number } }
   readonly logger: Logger
 }
 
 /** Work on a claimed deployment, and why it has stopped. */
-interface Stopped {
+interface StoppedRun {
   readonly deployment: Deployment
   readonly claim: Claim
   /** Null: it stopped before there was anything to say. */
@@ -57,17 +57,17 @@ export function isRetried(reason: unknown, deployment: Deployment): boolean {
  *
  * @throws LostClaimError when it is another worker's by now
  */
-export async function settleFailure(parts: Parts, stopped: Stopped): Promise<void> {
+export async function settleFailure(dependencies: Dependencies, stopped: StoppedRun): Promise<void> {
   const { deployment, reason, leaving } = stopped
   if (reason instanceof LostClaimError) throw reason
   // A process that stops does not wait for a database: the rescuer of another one gives it back.
-  const patienceMs = () => (leaving.aborted ? HAND_OVER_PATIENCE_MS : parts.tools.settings.leaseMs)
+  const patienceMs = () => (leaving.aborted ? HAND_OVER_PATIENCE_MS : dependencies.services.settings.leaseMs)
   const startedAt = performance.now()
   for (let attempt = 0; ; attempt++) {
     try {
-      await settleOnce(parts, stopped)
-      announceSettled(parts.tools.wakeups, deployment.id)
-      parts.tools.wakeups.notify('queue', deployment.id)
+      await settleOnce(dependencies, stopped)
+      announceSettled(dependencies.services.wakeups, deployment.id)
+      dependencies.services.wakeups.notify('queue', deployment.id)
       return
     } catch (error) {
       if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs()) throw error
@@ -76,25 +76,25 @@ export async function settleFailure(parts: Parts, stopped: Stopped): Promise<voi
   }
 }
 
-async function settleOnce(parts: Parts, stopped: Stopped): Promise<void> {
+async function settleOnce(dependencies: Dependencies, stopped: StoppedRun): Promise<void> {
   const { deployment, claim, log } = stopped
   const phase = log?.phase ?? DeploymentStatus.CLONING
   const remainder = await log?.remainder()
-  await parts.database.transaction(async (manager) => {
+  await dependencies.database.transaction(async (manager) => {
     const outcome = await overruled(manager, stopped)
     if (isRetried(outcome, deployment)) {
       if (remainder) await appendRemainder(manager, claim, remainder)
       const why = cleanLine(masked(log, (outcome as Error).message))
       return giveBack(manager, claim, phase, why, backOff(outcome, deployment))
     }
-    const { status, text, patch } = endingOf(outcome, phase, (said) => masked(log, said), parts.logger)
+    const { status, text, patch } = endingOf(outcome, phase, (said) => masked(log, said), dependencies.logger)
     const words = { text, ...(remainder && { remainder }) }
     await settle(manager, claim, status, words, { finished_at: NOW, addresses: null, ...patch })
   })
 }
 
 /** What is asked for while its work stops counts, too: the row is locked, and says it. */
-async function overruled(manager: Queryable, { deployment, claim, reason }: Stopped): Promise<unknown> {
+async function overruled(manager: Queryable, { deployment, claim, reason }: StoppedRun): Promise<unknown> {
   const [row] = await manager.query<{ status: DeploymentStatus; cancel_requested_at: Date | null }[]>(
     'SELECT status, cancel_requested_at FROM deployment WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE',
     [claim.deploymentId, claim.epoch],

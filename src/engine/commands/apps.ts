@@ -21,7 +21,7 @@ import {
 } from '../names.js'
 import { sealVariable } from '../secrets/variables.js'
 import { checkWatchPaths } from '../webhooks/globs.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { announceQueued, enqueue } from './enqueue.js'
 
 export interface UpdateAppCommand {
@@ -48,18 +48,18 @@ const DELETE_WAIT_MS = 30_000
 const DELETE_POLL_MS = 500
 
 export class AppCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** Creates the app, its production stage and, unless `deploy` is false, its first deployment. */
   async create(command: CreateAppCommand): Promise<App> {
-    const { database, wakeups, secrets } = this.parts
+    const { database, wakeups, secrets } = this.dependencies
     const variables = command.variables ?? []
     const app = {
       id: createId(),
       name: checkAppName('name', command.name),
       ...this.#source(command),
     }
-    checkStageHost('name', app.name, 'production', this.parts.settings)
+    checkStageHost('name', app.name, 'production', this.dependencies.settings)
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
       if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)
@@ -77,7 +77,7 @@ export class AppCommands {
   }
 
   async update(id: string, command: UpdateAppCommand): Promise<App> {
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       const app = await lockApp(manager, id)
       const buildArgs = Object.entries(app.buildArgs).map(([key, value]) => ({ key, value }))
       const source = this.#source({
@@ -101,7 +101,7 @@ export class AppCommands {
    * has removed containers, images and rows. False: there is no such app.
    */
   async delete(id: string): Promise<boolean> {
-    const { database, wakeups } = this.parts
+    const { database, wakeups } = this.dependencies
     const found = await database.transaction(async (manager) => {
       const result = await manager.update(App, { id, deletedAt: IsNull() }, { deletedAt: new Date() })
       if (result.affected === 0) return false
@@ -125,7 +125,7 @@ export class AppCommands {
   }
 
   #source(command: Omit<CreateAppCommand, 'name'>) {
-    checkRepoUrl('repoUrl', command.repoUrl, this.parts.settings.allowFileRepos)
+    checkRepoUrl('repoUrl', command.repoUrl, this.dependencies.settings.allowFileRepos)
     return {
       repoUrl: command.repoUrl,
       branch: command.branch ? checkRef('branch', command.branch) : null,
@@ -140,7 +140,7 @@ export class AppCommands {
   }
 
   async #untilGone(appId: string): Promise<void> {
-    const { database, wakeups } = this.parts
+    const { database, wakeups } = this.dependencies
     const until = performance.now() + DELETE_WAIT_MS
     while (performance.now() < until && (await database.getRepository(App).existsBy({ id: appId }))) {
       const changed = new AbortController()

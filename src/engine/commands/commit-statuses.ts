@@ -5,7 +5,7 @@ import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { statusTokenAad } from '../secrets/aad.js'
 import { checkStatusAddress, checkToken } from '../webhooks/status-target.js'
 import { getApp } from './apps.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 
 export interface SetCommitStatusCommand {
   readonly forge: Forge
@@ -17,11 +17,11 @@ export interface SetCommitStatusCommand {
 }
 
 export class CommitStatusCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** From now on the app's forge is told how its commits are deployed. */
   async set(appId: string, command: SetCommitStatusCommand): Promise<App> {
-    const { database, secrets, settings, wakeups } = this.parts
+    const { database, secrets, settings, wakeups } = this.dependencies
     const token = checkToken('token', command.token)
     const app = await database.transaction(async (manager) => {
       await lockKeySharedToEncrypt(manager, secrets)
@@ -44,7 +44,7 @@ export class CommitStatusCommands {
 
   /** Nobody is told any more, and the token is forgotten. */
   async unset(appId: string): Promise<App> {
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       const app = await getApp(manager, appId, 'appId')
       await manager.delete(CommitStatusTarget, { appId })
       return app

@@ -6,7 +6,7 @@ import { announceSettled } from '../claims/queue.js'
 import { asShown } from '../shown.js'
 import { NOW, settle } from '../states.js'
 import { getApp } from './apps.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { announceQueued, enqueue } from './enqueue.js'
 import { lockStageOf } from './stage-lock.js'
 
@@ -27,7 +27,7 @@ interface DeployRequest {
 const MAX_KEY_LENGTH = 200
 
 export class DeploymentCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** A second call with the same idempotency key answers with the first call's deployment. */
   async deploy(appId: string, command: DeployCommand): Promise<Deployment> {
@@ -35,7 +35,7 @@ export class DeploymentCommands {
     const key = checkKey(command.idempotencyKey ?? null)
     const request = { stage: command.stage ?? 'production', ref, key, noCache: command.noCache ?? false }
     const deployment = await this.#queueOnce(appId, request)
-    announceQueued(this.parts.wakeups, deployment)
+    announceQueued(this.dependencies.wakeups, deployment)
     return asShown(deployment)
   }
 
@@ -50,7 +50,7 @@ export class DeploymentCommands {
   }
 
   #queue(appId: string, { stage: name, ref, key, noCache }: DeployRequest): Promise<Deployment> {
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       await getApp(manager, appId, 'appId')
       const stage = await lockStageOf(manager, appId, name)
       const earlier = key && (await manager.findOneBy(Deployment, { appId, idempotencyKey: key }))
@@ -62,7 +62,7 @@ export class DeploymentCommands {
 
   /** Cancels at once what waits, and asks the worker of what is under way. */
   async cancel(id: string): Promise<Deployment> {
-    const deployment = await this.parts.database.transaction(async (manager) => {
+    const deployment = await this.dependencies.database.transaction(async (manager) => {
       const found = await manager.findOne(Deployment, { where: { id }, lock: { mode: 'for_no_key_update' } })
       if (!found) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
       refuseSettled(found.status)
@@ -75,8 +75,8 @@ export class DeploymentCommands {
       }
       return manager.findOneByOrFail(Deployment, { id })
     })
-    announceSettled(this.parts.wakeups, id)
-    this.parts.wakeups.notify('cancel', id)
+    announceSettled(this.dependencies.wakeups, id)
+    this.dependencies.wakeups.notify('cancel', id)
     return deployment
   }
 }

@@ -2,18 +2,18 @@ import { Domain } from '../../entities/domain.js'
 import type { Stage } from '../../entities/stage.js'
 import { badInput, CommandError } from '../errors.js'
 import { asciiDomain, checkDomain } from '../names.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from './stage-lock.js'
 
 const MAX_DOMAINS = 100
 
 export class DomainCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** The stage answers on `host` as well, at once. A host belongs to one stage of all. */
   async add(stageId: string, host: string): Promise<Stage> {
-    const name = checkDomain('host', host, this.parts.settings)
-    const stage = await this.parts.database.transaction(async (manager) => {
+    const name = checkDomain('host', host, this.dependencies.settings)
+    const stage = await this.dependencies.database.transaction(async (manager) => {
       const found = await lockStage(manager, stageId, 'stageId')
       if ((await manager.countBy(Domain, { stageId })) >= MAX_DOMAINS) {
         throw badInput('host', `a stage has at most ${MAX_DOMAINS} domains`)
@@ -34,19 +34,19 @@ export class DomainCommands {
       }
       return found
     })
-    this.parts.wakeups.notify('route', stageId)
+    this.dependencies.wakeups.notify('route', stageId)
     return stage
   }
 
   /** A host that is not the stage's counts as removed. One that has become Longshore's own since can be removed, too. */
   async remove(stageId: string, host: string): Promise<Stage> {
     const name = asciiDomain('host', host)
-    const stage = await this.parts.database.transaction(async (manager) => {
+    const stage = await this.dependencies.database.transaction(async (manager) => {
       const found = await lockStage(manager, stageId, 'stageId')
       await manager.delete(Domain, { host: name, stageId })
       return found
     })
-    this.parts.wakeups.notify('route', stageId)
+    this.dependencies.wakeups.notify('route', stageId)
     return stage
   }
 }

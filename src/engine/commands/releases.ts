@@ -6,19 +6,19 @@ import { CommandError } from '../errors.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { getApp } from './apps.js'
 import { announceQueued, enqueue } from './enqueue.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { lockStageOf } from './stage-lock.js'
 
 /** Deployments of images that are there already: nothing is built. */
 export class ReleaseCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /**
    * A new deployment of an earlier image with that deployment's configuration. Default: the last one that served before
    * the current and ran another image, or with another configuration.
    */
   async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
-    const queued = await this.parts.database.transaction(async (manager) => {
+    const queued = await this.dependencies.database.transaction(async (manager) => {
       await lockKeyShared(manager)
       await getApp(manager, appId, 'appId')
       const stage = await lockStageOf(manager, appId, stageName)
@@ -27,13 +27,13 @@ export class ReleaseCommands {
         : await releaseBefore(manager, stage)
       return enqueue(manager, stage, DeploymentTrigger.ROLLBACK, sameAs(target), `rollback to ${target.id}`)
     })
-    announceQueued(this.parts.wakeups, queued)
+    announceQueued(this.dependencies.wakeups, queued)
     return queued
   }
 
   /** A new deployment of the same image in another stage of its app, with that stage's configuration. */
   async promote(deploymentId: string, stageName: string): Promise<Deployment> {
-    const queued = await this.parts.database.transaction(async (manager) => {
+    const queued = await this.dependencies.database.transaction(async (manager) => {
       const found = await manager.findOneBy(Deployment, { id: deploymentId, app: { deletedAt: IsNull() } })
       if (!found) {
         throw new CommandError('NOT_FOUND', `there is no deployment ${deploymentId}`, 'deploymentId')
@@ -50,7 +50,7 @@ export class ReleaseCommands {
       const options = { ...sameAs(found), configuration: null }
       return enqueue(manager, stage, DeploymentTrigger.PROMOTE, options, `promotion of ${found.id}`)
     })
-    announceQueued(this.parts.wakeups, queued)
+    announceQueued(this.dependencies.wakeups, queued)
     return queued
   }
 }

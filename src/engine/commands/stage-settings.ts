@@ -2,7 +2,7 @@ import { Stage } from '../../entities/stage.js'
 import { badInput } from '../errors.js'
 import { checkHealthPath, checkRef } from '../names.js'
 import { checkGlob } from '../webhooks/globs.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from './stage-lock.js'
 
 /** What is left out stays as it is; null, or an empty text, resets to the default. */
@@ -68,12 +68,12 @@ export const STAGE_NUMBERS = {
 } as const
 
 export class StageSettings {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** Takes effect with the stage's next deployment. */
   async update(id: string, command: UpdateStageCommand): Promise<Stage> {
     const patch = patchOf(command)
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       await lockStage(manager, id)
       if (Object.keys(patch).length > 0) await manager.update(Stage, { id }, patch)
       return manager.findOneByOrFail(Stage, { id })

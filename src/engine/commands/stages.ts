@@ -11,7 +11,7 @@ import { NOW, settle } from '../states.js'
 import { retireServing } from '../steps/route.js'
 import { getApp } from './apps.js'
 import { announceQueued, enqueue } from './enqueue.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { sameAs } from './releases.js'
 import { lockStage } from './stage-lock.js'
 
@@ -20,7 +20,7 @@ const DELETE_WAIT_MS = 30_000
 const DELETE_POLL_MS = 100
 
 export class StageCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** A further stage of the app, with nothing in it yet: no variables, domains or deployments. */
   async create(appId: string, name: string, branch: string | null): Promise<Stage> {
@@ -30,9 +30,9 @@ export class StageCommands {
       name: checkStageName('name', name),
       branch: branch ? checkRef('branch', branch) : null,
     }
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       const app = await getApp(manager, appId, 'appId')
-      checkStageHost('name', app.name, values.name, this.parts.settings)
+      checkStageHost('name', app.name, values.name, this.dependencies.settings)
       const result = await manager
         .createQueryBuilder()
         .insert()
@@ -53,7 +53,7 @@ export class StageCommands {
    * @throws CommandError CONFLICT for production, which goes with its app, and while a deployment does not end
    */
   async delete(id: string): Promise<boolean> {
-    const { database, wakeups } = this.parts
+    const { database, wakeups } = this.dependencies
     const stage = await database.getRepository(Stage).findOneBy({ id, app: { deletedAt: IsNull() } })
     if (!stage) return false
     if (stage.name === 'production') {
@@ -74,7 +74,7 @@ export class StageCommands {
 
   /** False: a deployment is under way, or another was asked for. */
   async #deleteIdle(id: string): Promise<boolean> {
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       await manager.findOne(Stage, { where: { id }, lock: { mode: 'for_no_key_update' } })
       const status = In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES])
       if (await manager.existsBy(Deployment, { stageId: id, status })) {
@@ -91,7 +91,7 @@ export class StageCommands {
    * back what served, a new deployment starts the stage as well.
    */
   async stop(id: string): Promise<Stage> {
-    const { database, wakeups, settings } = this.parts
+    const { database, wakeups, settings } = this.dependencies
     const { stage, changed } = await database.transaction(async (manager) => {
       const found = await lockStage(manager, id)
       const cancelled = await cancelAll(manager, id)
@@ -114,7 +114,7 @@ export class StageCommands {
    * @throws CommandError CONFLICT where nothing has run, or what ran has failed
    */
   async start(id: string): Promise<Stage> {
-    const stage = await this.parts.database.transaction(async (manager) => {
+    const stage = await this.dependencies.database.transaction(async (manager) => {
       const found = await lockStage(manager, id)
       if (await isFailed(manager, found)) throw new CommandError('CONFLICT', HAS_FAILED, 'id')
       if (!found.stopped) return found
@@ -128,7 +128,7 @@ export class StageCommands {
 
   /** A new deployment of the image that serves, with its configuration: no build, and no request is dropped. */
   async restart(id: string): Promise<Stage> {
-    const { stage, queued } = await this.parts.database.transaction(async (manager) => {
+    const { stage, queued } = await this.dependencies.database.transaction(async (manager) => {
       await lockKeyShared(manager)
       const found = await lockStage(manager, id)
       const serving = await manager.findOneBy(Deployment, { stageId: id, status: DeploymentStatus.RUNNING })
@@ -145,13 +145,13 @@ export class StageCommands {
       )
       return { stage: found, queued: deployment }
     })
-    announceQueued(this.parts.wakeups, queued)
+    announceQueued(this.dependencies.wakeups, queued)
     return stage
   }
 
   #announce(id: string): void {
-    this.parts.wakeups.notify('route', id)
-    this.parts.wakeups.notify('stage', id)
+    this.dependencies.wakeups.notify('route', id)
+    this.dependencies.wakeups.notify('stage', id)
   }
 }
 

@@ -7,11 +7,11 @@ import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { checkVariables, type GivenVariable } from '../names.js'
 import { sealedBytes } from '../secrets/secrets.js'
 import { sealVariable } from '../secrets/variables.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from './stage-lock.js'
 
 export class VariableCommands {
-  constructor(private readonly parts: CommandParts) {}
+  constructor(private readonly dependencies: CommandDependencies) {}
 
   /** Sets those that are given and leaves the others. Takes effect with the stage's next deployment. */
   set(stageId: string, variables: readonly GivenVariable[]): Promise<Stage> {
@@ -25,12 +25,15 @@ export class VariableCommands {
 
   async #store(stageId: string, field: string, variables: readonly GivenVariable[]): Promise<Stage> {
     checkVariables(field, variables)
-    return this.parts.database.transaction(async (manager) => {
-      await lockKeySharedToEncrypt(manager, this.parts.secrets)
+    return this.dependencies.database.transaction(async (manager) => {
+      await lockKeySharedToEncrypt(manager, this.dependencies.secrets)
       const stage = await lockStage(manager, stageId, 'stageId')
       await checkTogether(manager, stageId, field, variables)
       for (const variable of variables) {
-        const sealed = { ...sealVariable(this.parts.secrets, stageId, variable), updatedAt: new Date() }
+        const sealed = {
+          ...sealVariable(this.dependencies.secrets, stageId, variable),
+          updatedAt: new Date(),
+        }
         await manager.upsert(Variable, sealed, ['stageId', 'key'])
       }
       return stage
@@ -39,7 +42,7 @@ export class VariableCommands {
 
   /** A key that is not set counts as unset. Takes effect with the stage's next deployment. */
   unset(stageId: string, keys: readonly string[]): Promise<Stage> {
-    return this.parts.database.transaction(async (manager) => {
+    return this.dependencies.database.transaction(async (manager) => {
       const stage = await lockStage(manager, stageId, 'stageId')
       // One parameter however many they are: PostgreSQL takes 65,535.
       await manager.query('DELETE FROM variable WHERE stage_id = $1 AND key = ANY($2)', [stageId, keys])

@@ -24,7 +24,7 @@ import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
 import { announceQueued } from './enqueue.js'
-import type { CommandParts } from './parts.js'
+import type { CommandDependencies } from './dependencies.js'
 import { handleEvent, NONE, type Outcome } from './pushes.js'
 
 /** What became of a request to a webhook. */
@@ -50,15 +50,15 @@ export class WebhookCommands {
   readonly #nobody: Sealed
   readonly #refusals: { readonly received: Received; readonly reason: string }[] = []
 
-  constructor(private readonly parts: CommandParts) {
-    const secretEncrypted = parts.secrets.encrypt(newSecret(), webhookSecretAad('nobody'))
+  constructor(private readonly dependencies: CommandDependencies) {
+    const secretEncrypted = dependencies.secrets.encrypt(newSecret(), webhookSecretAad('nobody'))
     this.#nobody = { appId: 'nobody', secretEncrypted }
   }
 
   /** A new secret; from now on deliveries under the one before are refused. Nobody can read it again. */
   async rotate(appId: string): Promise<string> {
     const secret = newSecret()
-    const { database, secrets } = this.parts
+    const { database, secrets } = this.dependencies
     await database.transaction(async (manager) => {
       await lockKeySharedToEncrypt(manager, secrets)
       await getApp(manager, appId, 'appId')
@@ -80,7 +80,7 @@ export class WebhookCommands {
       if (hook !== null) this.#noteRefusal(received, secret)
       return REFUSED
     }
-    const handled = await this.parts.database.transaction((manager) =>
+    const handled = await this.dependencies.database.transaction((manager) =>
       this.#handle(manager, received, request.keys(body), body),
     )
     this.#announce(handled)
@@ -89,7 +89,7 @@ export class WebhookCommands {
 
   /** Decides once more about a delivery, as things are now: a new entry of the log. */
   async redeliver(deliveryId: string): Promise<WebhookDelivery> {
-    const handled = await this.parts.database.transaction(async (manager) => {
+    const handled = await this.dependencies.database.transaction(async (manager) => {
       const earlier = await findWithBody(manager, deliveryId)
       const app = await lockApp(manager, earlier.appId)
       if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
@@ -134,7 +134,7 @@ export class WebhookCommands {
   async #find(appId: string): Promise<Sealed | null> {
     // Asked for a name that no app can have as well, and one query whatever it finds: the same work.
     const id = APP_ID.test(appId) ? appId : 'nobody'
-    const [row] = await this.parts.database.query<Sealed[]>(
+    const [row] = await this.dependencies.database.query<Sealed[]>(
       `SELECT w.app_id AS "appId", w.secret_encrypted AS "secretEncrypted"
          FROM webhook w JOIN app a ON a.id = w.app_id WHERE w.app_id = $1 AND a.deleted_at IS NULL`,
       [id],
@@ -145,7 +145,7 @@ export class WebhookCommands {
   /** Null: it was encrypted with another key. */
   #secretOf({ appId, secretEncrypted }: Sealed): string | null {
     try {
-      return this.parts.secrets.decrypt(secretEncrypted, webhookSecretAad(appId))
+      return this.dependencies.secrets.decrypt(secretEncrypted, webhookSecretAad(appId))
     } catch (error) {
       if (error instanceof DecryptError) return null
       throw error
@@ -165,14 +165,14 @@ export class WebhookCommands {
   }
 
   async #writeRefusals(): Promise<void> {
-    const { manager } = this.parts.database
+    const { manager } = this.dependencies.database
     for (const { received, reason } of this.#refusals.splice(0))
       await noteUnseen(manager, received, WebhookVerdict.REFUSED, reason)
   }
 
   #announce({ queued, superseded }: Deployed): void {
-    for (const deployment of queued) announceQueued(this.parts.wakeups, deployment)
-    for (const id of superseded) announceSettled(this.parts.wakeups, id)
+    for (const deployment of queued) announceQueued(this.dependencies.wakeups, deployment)
+    for (const id of superseded) announceSettled(this.dependencies.wakeups, id)
   }
 }
 

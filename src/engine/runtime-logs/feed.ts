@@ -18,7 +18,7 @@ const LOOK_MS = 2_000
 /** Deployments whose place is kept: traffic may go back to them. */
 const PLACES_KEPT = 4
 
-export interface FeedParts {
+export interface FeedDependencies {
   readonly database: DataSource
   readonly wakeups: Wakeups
   readonly docker: Docker
@@ -41,11 +41,11 @@ export class ViewerFeed implements AsyncDisposable {
   readonly #running: Promise<void>
 
   constructor(
-    private readonly parts: FeedParts,
+    private readonly dependencies: FeedDependencies,
     readonly viewer: ClaimedViewer,
   ) {
-    const announce = () => parts.wakeups.notify('output', viewer.id)
-    this.#outbox = new Outbox(parts.database, viewer, announce, this.#stop.signal)
+    const announce = () => dependencies.wakeups.notify('output', viewer.id)
+    this.#outbox = new Outbox(dependencies.database, viewer, announce, this.#stop.signal)
     const storing = this.#outbox.run().finally(() => this.#end())
     this.#running = Promise.all([storing, this.#run()]).then(() => undefined)
   }
@@ -83,7 +83,7 @@ export class ViewerFeed implements AsyncDisposable {
 
   async #lookOnce(): Promise<void> {
     const { id, epoch } = this.viewer
-    const [row] = await this.parts.database.query<{ current: string | null }[]>(
+    const [row] = await this.dependencies.database.query<{ current: string | null }[]>(
       `SELECT s.current_deployment_id AS current FROM runtime_log_viewer v JOIN stage s ON s.id = v.stage_id
         WHERE v.id = $1 AND v.epoch = $2`,
       [id, epoch],
@@ -103,7 +103,7 @@ export class ViewerFeed implements AsyncDisposable {
     const before = this.#deployment
     const { signal } = this.#stop
     for (const name of before?.containers ?? []) {
-      if (before) await readContainer(this.parts.docker, before, name, false, this.#outbox, signal)
+      if (before) await readContainer(this.dependencies.docker, before, name, false, this.#outbox, signal)
     }
     if (deploymentId !== null) await this.#open(deploymentId)
     const places = await this.#placesWith(deploymentId)
@@ -123,13 +123,13 @@ export class ViewerFeed implements AsyncDisposable {
   async #startOfTail(): Promise<string | null> {
     const { tail, createdAt } = this.viewer
     if (tail === 0) return createdAt.toISOString().replace('Z', '000000Z')
-    return startOfTail(this.parts.docker, this.#deployment?.containers ?? [], tail, this.#stop.signal)
+    return startOfTail(this.dependencies.docker, this.#deployment?.containers ?? [], tail, this.#stop.signal)
   }
 
   /** @throws DeployError VARIABLES_UNREADABLE: nothing is shown that could not be masked */
   async #open(id: string): Promise<void> {
     if (this.#deployment?.id === id) return
-    const [row] = await this.parts.database.query<
+    const [row] = await this.dependencies.database.query<
       { app: string; stageId: string; configuration: Configuration | null }[]
     >(
       `SELECT a.name AS app, d.stage_id AS "stageId", d.configuration
@@ -139,7 +139,7 @@ export class ViewerFeed implements AsyncDisposable {
     this.#deployment = null
     if (!row?.configuration) return
     const { replicas, variables } = row.configuration
-    const secrets = [...openVariables(this.parts.secrets, row.stageId, variables).values()]
+    const secrets = [...openVariables(this.dependencies.secrets, row.stageId, variables).values()]
     this.#deployment = { id, containers: containerNames(row.app, id, replicas), secrets }
   }
 
@@ -147,7 +147,7 @@ export class ViewerFeed implements AsyncDisposable {
   #follow(name: string): void {
     const deployment = this.#deployment
     if (!deployment || this.#readings.has(name) || this.#stop.signal.aborted) return
-    const { docker } = this.parts
+    const { docker } = this.dependencies
     const reading = readContainer(docker, deployment, name, true, this.#outbox, this.#endReadings.signal)
       .catch((error: unknown) => this.#say(error as Error))
       .finally(() => this.#readings.delete(name))
@@ -159,6 +159,9 @@ export class ViewerFeed implements AsyncDisposable {
     if (this.#stop.signal.aborted || error.message === this.#saidError) return
     this.#saidError = error.message
     const { stageId } = this.viewer
-    this.parts.logger.warn('cannot read what a stage writes; trying again', { stageId, error: error.message })
+    this.dependencies.logger.warn('cannot read what a stage writes; trying again', {
+      stageId,
+      error: error.message,
+    })
   }
 }

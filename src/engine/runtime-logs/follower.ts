@@ -1,5 +1,5 @@
 import { Rounds } from '../wakeups/rounds.js'
-import { type FeedParts, ViewerFeed } from './feed.js'
+import { type FeedDependencies, ViewerFeed } from './feed.js'
 import { claimViewers, deleteExpired, releaseClaims, renewClaims } from './store.js'
 
 /** Claims are renewed this often, and lost after 8 s. */
@@ -14,14 +14,14 @@ export class RuntimeLogFollower implements AsyncDisposable {
   #stopListening: (() => void)[] = []
 
   constructor(
-    private readonly parts: FeedParts,
+    private readonly dependencies: FeedDependencies,
     private readonly workerId: string,
   ) {
-    this.#rounds = new Rounds('following containers', EVERY_MS, () => this.#round(), parts.logger)
+    this.#rounds = new Rounds('following containers', EVERY_MS, () => this.#round(), dependencies.logger)
   }
 
   start(): void {
-    const { wakeups } = this.parts
+    const { wakeups } = this.dependencies
     this.#stopListening = [
       wakeups.on('read', (id) => this.#feeds.get(id)?.hasRead()),
       wakeups.on('route', (stageId) => this.#lookAt(stageId)),
@@ -34,12 +34,12 @@ export class RuntimeLogFollower implements AsyncDisposable {
     for (const stop of this.#stopListening) stop()
     await this.#rounds[Symbol.asyncDispose]()
     await Promise.all([...this.#feeds.values()].map((feed) => feed[Symbol.asyncDispose]()))
-    await releaseClaims(this.parts.database, this.workerId).catch(() => undefined)
-    this.parts.wakeups.notify('viewer', '')
+    await releaseClaims(this.dependencies.database, this.workerId).catch(() => undefined)
+    this.dependencies.wakeups.notify('viewer', '')
   }
 
   async #round(): Promise<void> {
-    const { database } = this.parts
+    const { database } = this.dependencies
     const ours = await renewClaims(database, this.workerId)
     for (const [id, feed] of this.#feeds) {
       if (ours.get(id) === feed.viewer.epoch) continue
@@ -48,7 +48,7 @@ export class RuntimeLogFollower implements AsyncDisposable {
     }
     await deleteExpired(database)
     for (const viewer of await claimViewers(database, this.workerId, MAX_VIEWERS - this.#feeds.size)) {
-      this.#feeds.set(viewer.id, new ViewerFeed(this.parts, viewer))
+      this.#feeds.set(viewer.id, new ViewerFeed(this.dependencies, viewer))
     }
   }
 

@@ -6,7 +6,7 @@ import { INSTANCE_LABEL } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
-interface Parts {
+interface Dependencies {
   readonly database: DataSource
   readonly docker: Docker
   readonly wakeups: Wakeups
@@ -35,8 +35,8 @@ const SERVING = `d.status IN ('RUNNING', 'RETIRED')`
  *
  * @returns whether a router has to be told
  */
-export async function forgetMoved(parts: Parts, instanceId: string): Promise<boolean> {
-  const { database, docker, logger } = parts
+export async function forgetMoved(dependencies: Dependencies, instanceId: string): Promise<boolean> {
+  const { database, docker, logger } = dependencies
   try {
     // Before the engine is asked: so its answer is newer than what is compared with it.
     const stored = await database.query<Stored[]>(
@@ -47,7 +47,7 @@ export async function forgetMoved(parts: Parts, instanceId: string): Promise<boo
     const moved = stored.filter(
       ({ id, addresses }) => !addresses.every((address) => own.get(id)?.has(address)),
     )
-    for (const one of moved) await forget(one, own.get(one.id) ?? new Set(), parts)
+    for (const one of moved) await forget(one, own.get(one.id) ?? new Set(), dependencies)
     return moved.length > 0
   } catch (error) {
     const details = { error: (error as Error).message }
@@ -71,7 +71,7 @@ async function readOwn(docker: Docker, instanceId: string): Promise<Map<string, 
 async function forget(
   { id, stageId, addresses }: Stored,
   own: ReadonlySet<string>,
-  { database, wakeups, logger }: Parts,
+  { database, wakeups, logger }: Dependencies,
 ): Promise<void> {
   const left = addresses.filter((address) => own.has(address))
   // What drained has ended with its containers: without addresses, a drain means that somebody is to stop or wake it.

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../logger.js'
 import { announceStage, sayFollowed, tellRouter, unannouncedStages } from '../steps/announce.js'
-import type { Tools } from '../steps/context.js'
+import type { Services } from '../steps/deployment-run.js'
 import { Rounds } from '../wakeups/rounds.js'
 
 const EVERY_MS = 1_000
@@ -20,7 +20,7 @@ export class Announcer implements AsyncDisposable {
   readonly #stopping = new AbortController()
 
   constructor(
-    private readonly tools: Tools,
+    private readonly services: Services,
     logger: Logger,
     everyMs = EVERY_MS,
   ) {
@@ -28,7 +28,7 @@ export class Announcer implements AsyncDisposable {
   }
 
   start(): void {
-    this.#rounds.start(this.tools.wakeups, 'route', 'routed')
+    this.#rounds.start(this.services.wakeups, 'route', 'routed')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -38,14 +38,14 @@ export class Announcer implements AsyncDisposable {
 
   /** Until nothing waits any more, or the process stops. */
   async round(): Promise<void> {
-    const { database } = this.tools
+    const { database } = this.services
     for (let looks = 0; !this.#stopping.signal.aborted; looks++) {
       const stages = await unannouncedStages(database)
       if (stages.length === 0) return
-      if (looks % TELL_EVERY === 0) await tellRouter(this.tools)
-      await sayFollowed(this.tools)
+      if (looks % TELL_EVERY === 0) await tellRouter(this.services)
+      await sayFollowed(this.services)
       let waits = false
-      for (const stageId of stages) waits = !(await announceStage(stageId, this.tools)) || waits
+      for (const stageId of stages) waits = !(await announceStage(stageId, this.services)) || waits
       if (waits) await sleep(LOOK_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
     }
   }

@@ -6,12 +6,12 @@ import { announceSettled } from '../claims/queue.js'
 import type { Queryable } from '../logs/store.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { announceHeld, NOW, type StatusPatch, transitionUnannounced } from '../states.js'
-import { step, type Tools } from '../steps/context.js'
+import { step, type Services } from '../steps/deployment-run.js'
 import { type Failure, lastWords } from './last-words.js'
 
-interface Parts {
+interface Dependencies {
   readonly database: DataSource
-  readonly tools: Tools
+  readonly services: Services
   readonly secrets: SecretBox
   readonly logger: Logger
 }
@@ -22,8 +22,12 @@ interface Parts {
  *
  * @returns false where it is not so any more: it was stopped or replaced, or another worker was first
  */
-export async function failServing(id: string, failure: Failure, parts: Parts): Promise<boolean> {
-  const { database, tools, secrets, logger } = parts
+export async function failServing(
+  id: string,
+  failure: Failure,
+  dependencies: Dependencies,
+): Promise<boolean> {
+  const { database, services, secrets, logger } = dependencies
   const failed = await database.getRepository(Deployment).findOneBy({ id, status: DeploymentStatus.RUNNING })
   if (!failed) return false
   const error = {
@@ -32,14 +36,14 @@ export async function failServing(id: string, failure: Failure, parts: Parts): P
     error_message: `${failure.why}; no version served before it, so its containers are stopped: fix it and deploy again`,
     error_exit_code: failure.exitCode,
     // Its containers go with this.
-    error_last_lines: (await lastWords(failure, failed, tools.docker, secrets)) ?? [],
+    error_last_lines: (await lastWords(failure, failed, services.docker, secrets)) ?? [],
   }
-  const hasFailed = await step(tools, 'fail', () =>
+  const hasFailed = await step(services, 'fail', () =>
     database.transaction((manager) => fail(manager, failed, error)),
   )
   if (!hasFailed) return false
-  announceSettled(tools.wakeups, id)
-  for (const topic of ['route', 'stage'] as const) tools.wakeups.notify(topic, failed.stageId)
+  announceSettled(services.wakeups, id)
+  for (const topic of ['route', 'stage'] as const) services.wakeups.notify(topic, failed.stageId)
   logger.warn('a first version failed', { deployment: id, why: failure.why })
   return true
 }

@@ -9,7 +9,7 @@ import { INSTANCE_LABEL } from '../names.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { serveAgain } from './serve-again.js'
 import { KEPT_FOR_RETURN } from '../states.js'
-import type { Tools } from '../steps/context.js'
+import type { Services } from '../steps/deployment-run.js'
 import { retire, STOP_GRACE_SECONDS } from '../steps/retire.js'
 
 const EVERY_MS = 30_000
@@ -61,7 +61,7 @@ export class Reconciler implements AsyncDisposable {
 
   constructor(
     private readonly database: DataSource,
-    private readonly tools: Tools,
+    private readonly services: Services,
     private readonly secrets: SecretBox,
     private readonly logger: Logger,
     everyMs = EVERY_MS,
@@ -70,7 +70,7 @@ export class Reconciler implements AsyncDisposable {
   }
 
   start(): void {
-    this.#rounds.start(this.tools.wakeups, 'stage')
+    this.#rounds.start(this.services.wakeups, 'stage')
     this.#following = this.#followEvents()
   }
 
@@ -107,8 +107,8 @@ export class Reconciler implements AsyncDisposable {
   }
 
   async #look(): Promise<{ rows: Row[]; actions: ReconcileAction[] }> {
-    const label = `${INSTANCE_LABEL}=${this.tools.settings.instanceId}`
-    const containers = await this.tools.docker.listContainers(label)
+    const label = `${INSTANCE_LABEL}=${this.services.settings.instanceId}`
+    const containers = await this.services.docker.listContainers(label)
     const ids = containers.map(({ labels }) => labels['longshore.deployment'] ?? '')
     const rows = await this.database.query<Row[]>(ROWS, [ids])
     return { rows, actions: planReconcile(rows, containers) }
@@ -135,25 +135,25 @@ export class Reconciler implements AsyncDisposable {
   }
 
   async #carryOut(action: ReconcileAction): Promise<void> {
-    const { database, tools, secrets, logger } = this
+    const { database, services, secrets, logger } = this
     const { signal } = this.#stopping
     if (action.kind === 'serve')
-      return serveAgain(action.deploymentId, { database, tools, secrets, logger }, signal)
-    if (action.kind === 'retire') return retire({ deploymentId: action.deploymentId }, tools, signal)
+      return serveAgain(action.deploymentId, { database, services, secrets, logger }, signal)
+    if (action.kind === 'retire') return retire({ deploymentId: action.deploymentId }, services, signal)
     // Right before something is destroyed the truth is read once more: between the look and here it may have changed.
     const { actions } = await this.#look()
     if (!actions.some((one) => one.kind === 'remove' && one.container === action.container)) return
     logger.info('removing a container that nothing needs', { container: action.container })
-    await tools.docker.removeContainer(action.container, STOP_GRACE_SECONDS)
+    await services.docker.removeContainer(action.container, STOP_GRACE_SECONDS)
   }
 
   async #followEvents(): Promise<void> {
     const { signal } = this.#stopping
-    const label = `${INSTANCE_LABEL}=${this.tools.settings.instanceId}`
+    const label = `${INSTANCE_LABEL}=${this.services.settings.instanceId}`
     let said: string | null = null
     while (!signal.aborted) {
       try {
-        const events = await this.tools.docker.containerEvents(label, signal)
+        const events = await this.services.docker.containerEvents(label, signal)
         said = null
         // Nobody has told what happened while there was no connection.
         await this.#forgetMoved()
@@ -173,9 +173,9 @@ export class Reconciler implements AsyncDisposable {
 
   /** Nothing may be routed to others' containers. */
   async #forgetMoved(): Promise<void> {
-    const { docker, wakeups, router, settings } = this.tools
-    const parts = { database: this.database, docker, wakeups, logger: this.logger }
-    if (await forgetMoved(parts, settings.instanceId)) await router.apply().catch(() => undefined)
+    const { docker, wakeups, router, settings } = this.services
+    const dependencies = { database: this.database, docker, wakeups, logger: this.logger }
+    if (await forgetMoved(dependencies, settings.instanceId)) await router.apply().catch(() => undefined)
   }
 
   #soon(): void {

@@ -12,7 +12,7 @@ import type { SecretBox } from '../secrets/secrets.js'
 import { NOW, type StatusPatch, transitionUnannounced } from '../states.js'
 import { announceSwitch } from '../steps/announce.js'
 import { ownContainers } from '../steps/containers.js'
-import { step, type Tools } from '../steps/context.js'
+import { step, type Services } from '../steps/deployment-run.js'
 import { STOP_GRACE_SECONDS, untilDrained } from '../steps/retire.js'
 import { pointStageTo } from '../steps/route.js'
 import { wake } from './wake.js'
@@ -25,9 +25,9 @@ const LINES_WAIT_MS = 1_000
 const LINES_TIMES = 5
 const LINES_EVERY_MS = 1_000
 
-interface Parts {
+interface Dependencies {
   readonly database: DataSource
-  readonly tools: Tools
+  readonly services: Services
   readonly secrets: SecretBox
   readonly logger: Logger
 }
@@ -58,46 +58,50 @@ const SUCCESSOR_RUNS = `EXISTS (SELECT 1 FROM deployment next WHERE next.replace
 export async function returnTraffic(
   failedId: string,
   failure: Failure,
-  parts: Parts,
+  dependencies: Dependencies,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const pair = await readPair(parts.database, failedId)
+  const pair = await readPair(dependencies.database, failedId)
   if (!pair) return false
-  const lastLines = lastWords(failure, pair.failed, parts.tools.docker, parts.secrets)
+  const lastLines = lastWords(failure, pair.failed, dependencies.services.docker, dependencies.secrets)
   const wanted = { ...pair, failure, lastLines }
-  const outcome = await comeBack(wanted, parts, signal)
-  if (outcome === 'returned') await announce(wanted, parts, signal)
+  const outcome = await comeBack(wanted, dependencies, signal)
+  if (outcome === 'returned') await announce(wanted, dependencies, signal)
   return outcome !== 'does not come up'
 }
 
 /** `overtaken`: a newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees. */
 type Outcome = 'returned' | 'overtaken' | 'does not come up'
 
-async function comeBack(wanted: Return, parts: Parts, signal: AbortSignal): Promise<Outcome> {
+async function comeBack(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<Outcome> {
   const { before } = wanted
-  const { database, tools } = parts
+  const { database, services } = dependencies
   // What is still draining runs and needs no waking.
-  if (before.addresses !== null) return answerAgain(wanted, parts, signal)
+  if (before.addresses !== null) return answerAgain(wanted, dependencies, signal)
   let outcome: Outcome = 'overtaken'
   try {
     const sleeper = { id: before.id, needed: SUCCESSOR_RUNS }
-    const work = (reserved: AbortSignal) => answerAgain(wanted, parts, reserved)
+    const work = (reserved: AbortSignal) => answerAgain(wanted, dependencies, reserved)
     outcome = (await whileReserved(database, sleeper, signal, work))?.result ?? outcome
   } finally {
     // The reconciler stops what was woken for nothing.
-    if (outcome !== 'returned') tools.wakeups.notify('stage', before.stageId)
+    if (outcome !== 'returned') services.wakeups.notify('stage', before.stageId)
   }
   return outcome
 }
 
 /** Waits until the version before answers, then moves the traffic. */
-async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): Promise<Outcome> {
+async function answerAgain(
+  wanted: Return,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const { app, stage, before, failure } = wanted
-  const { database, tools, secrets, logger } = parts
+  const { database, services, secrets, logger } = dependencies
   // Not the image's own check: traffic has nowhere to go until its first finding.
   const patience = { seconds: waitSeconds(before), ownCheck: false }
   const sleeper = { app, stage, deployment: before }
-  const addresses = await wake(sleeper, patience, tools, secrets, signal).catch((error: unknown) => {
+  const addresses = await wake(sleeper, patience, services, secrets, signal).catch((error: unknown) => {
     signal.throwIfAborted()
     const details = { deployment: before.id, error: (error as Error).message }
     logger.warn('the version before does not come up', details)
@@ -111,30 +115,36 @@ async function answerAgain(wanted: Return, parts: Parts, signal: AbortSignal): P
     error_exit_code: failure.exitCode,
     error_last_lines: (await Promise.race([wanted.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [],
   }
-  const returned = await step(tools, 'return', () =>
-    database.transaction((manager) => switchBack(manager, wanted, addresses, error, timesOf(tools))),
+  const returned = await step(services, 'return', () =>
+    database.transaction((manager) => switchBack(manager, wanted, addresses, error, timesOf(services))),
   )
   return returned ? 'returned' : 'overtaken'
 }
 
 /** Traffic has moved: the router is told, and the failed version goes when it has answered what it was asked. */
-async function announce(wanted: Return, parts: Parts, signal: AbortSignal): Promise<void> {
+async function announce(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const { failed, before, failure } = wanted
-  const { tools, logger } = parts
-  await announceSwitch(failed.stageId, tools)
+  const { services, logger } = dependencies
+  await announceSwitch(failed.stageId, services)
   logger.warn('traffic went back to the version before', {
     failed: failed.id,
     serving: before.id,
     why: failure.why,
   })
-  await tell(failed, (await wanted.lastLines) ?? [], parts)
-  await removeFailed(wanted, parts, signal).catch(() => tools.wakeups.notify('stage', failed.stageId))
+  await tell(failed, (await wanted.lastLines) ?? [], dependencies)
+  await removeFailed(wanted, dependencies, signal).catch(() =>
+    services.wakeups.notify('stage', failed.stageId),
+  )
 }
 
 /** Last lines that came too late for the move. */
-async function tell(failed: Deployment, lines: readonly string[], { database, tools }: Parts): Promise<void> {
+async function tell(
+  failed: Deployment,
+  lines: readonly string[],
+  { database, services }: Dependencies,
+): Promise<void> {
   const isNews = await addLastWords(failed, lines, database).catch(() => false)
-  if (isNews) tools.wakeups.notify('deployment', failed.id)
+  if (isNews) services.wakeups.notify('deployment', failed.id)
 }
 
 async function readPair(database: DataSource, failedId: string): Promise<Pair | null> {
@@ -154,7 +164,7 @@ function waitSeconds({ configuration }: Deployment): number {
 }
 
 /** Where containers carry the stage's host themselves, new requests reach a version for as long as it runs. */
-function timesOf({ settings: { router, drainMs, confirmMs } }: Tools) {
+function timesOf({ settings: { router, drainMs, confirmMs } }: Services) {
   return { drainMs: router === 'traefik-labels' ? 0 : drainMs, confirmMs }
 }
 
@@ -195,29 +205,34 @@ async function switchBack(
  * Its last lines go with it: where none came they are read while it is being stopped, and when it is. An engine that
  * starts a container again and again answers late what is asked about it.
  */
-async function removeFailed(wanted: Return, parts: Parts, signal: AbortSignal): Promise<void> {
+async function removeFailed(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const { app, failed } = wanted
-  const { docker } = parts.tools
-  await step(parts.tools, 'drain-failed', () =>
-    untilDrained(failed.id, performance.now() + timesOf(parts.tools).drainMs, parts.tools, signal),
+  const { docker } = dependencies.services
+  await step(dependencies.services, 'drain-failed', () =>
+    untilDrained(
+      failed.id,
+      performance.now() + timesOf(dependencies.services).drainMs,
+      dependencies.services,
+      signal,
+    ),
   )
   const names = ownContainers(app.name, failed)
   const isTold = Boolean((await wanted.lastLines)?.length)
   const [isToldNow] = await Promise.all([
-    isTold || tellAgain(wanted, parts, signal),
+    isTold || tellAgain(wanted, dependencies, signal),
     ...names.map((name) => docker.stopContainer(name, STOP_GRACE_SECONDS)),
   ])
-  if (!isToldNow) await tellAgain(wanted, parts, signal)
+  if (!isToldNow) await tellAgain(wanted, dependencies, signal)
   await Promise.all(names.map((name) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
 }
 
 /** False: there was nothing to tell, or it could not be read. */
-async function tellAgain(wanted: Return, parts: Parts, signal: AbortSignal): Promise<boolean> {
+async function tellAgain(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<boolean> {
   const { failed, failure } = wanted
   for (let times = 1; times <= LINES_TIMES; times++) {
-    const lines = await lastWords(failure, failed, parts.tools.docker, parts.secrets)
+    const lines = await lastWords(failure, failed, dependencies.services.docker, dependencies.secrets)
     if (lines) {
-      await tell(failed, lines, parts)
+      await tell(failed, lines, dependencies)
       return lines.length > 0
     }
     await sleep(LINES_EVERY_MS, undefined, { signal })

@@ -9,13 +9,13 @@ import { WANTED, whileReserved } from '../claims/reservation.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { NOW, transitionUnannounced } from '../states.js'
 import { announceSwitch } from '../steps/announce.js'
-import type { Tools } from '../steps/context.js'
+import type { Services } from '../steps/deployment-run.js'
 import { pointStageTo, watchFromNow } from '../steps/route.js'
 import { requestsOf, run, type Sleeper, wake } from './wake.js'
 
-interface Parts {
+interface Dependencies {
   readonly database: DataSource
-  readonly tools: Tools
+  readonly services: Services
   readonly secrets: SecretBox
   readonly logger: Logger
 }
@@ -28,38 +28,42 @@ interface Parts {
  *
  * @throws Error when one of them does not answer in time; the containers stay, and the engine restarts them
  */
-export async function serveAgain(deploymentId: string, parts: Parts, signal: AbortSignal): Promise<void> {
-  const { database, tools, logger } = parts
+export async function serveAgain(
+  deploymentId: string,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, services, logger } = dependencies
   const found = await readWanted(database, deploymentId)
   if (!found) return
   const { deployment } = found
-  if (!deployment.imageId || !(await tools.docker.findImage(deployment.imageId, signal))) {
-    const again = await rebuildLost(database, tools.wakeups, deployment)
+  if (!deployment.imageId || !(await services.docker.findImage(deployment.imageId, signal))) {
+    const again = await rebuildLost(database, services.wakeups, deployment)
     const details = { deployment: deploymentId, again: again?.id }
     if (again) logger.warn('the image of what serves is gone; building its commit again', details)
     return
   }
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
-    return wakeStage(found, parts, signal)
-  const requests = requestsOf(found, tools, parts.secrets)
-  const outcomes = await Promise.allSettled(requests.map((request) => run(request, tools.docker, signal)))
+    return wakeStage(found, dependencies, signal)
+  const requests = requestsOf(found, services, dependencies.secrets)
+  const outcomes = await Promise.allSettled(requests.map((request) => run(request, services.docker, signal)))
   const addresses = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   // Of several replicas those serve that run, however long one of them takes.
-  if (addresses.length > 0) await record(parts, deployment, addresses)
+  if (addresses.length > 0) await record(dependencies, deployment, addresses)
   for (const one of outcomes) if (one.status === 'rejected') throw one.reason
 }
 
 /** Unless it is being stopped, or somebody else is at it: the reconciler comes back when that must have ended. */
-async function wakeStage(found: Sleeper, parts: Parts, signal: AbortSignal): Promise<void> {
+async function wakeStage(found: Sleeper, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const { deployment } = found
-  const { database, tools, secrets } = parts
+  const { database, services, secrets } = dependencies
   const patience = { seconds: deployment.configuration?.health.deadlineSeconds ?? 0, ownCheck: true }
   const reservation = { id: deployment.id, needed: WANTED }
   const woken = await whileReserved(database, reservation, signal, async (reserved) =>
-    record(parts, deployment, await wake(found, patience, tools, secrets, reserved)),
+    record(dependencies, deployment, await wake(found, patience, services, secrets, reserved)),
   )
   // Stopped again meanwhile: what runs now is to be stopped.
-  if (woken && !woken.result) tools.wakeups.notify('stage', deployment.stageId)
+  if (woken && !woken.result) services.wakeups.notify('stage', deployment.stageId)
 }
 
 async function readWanted(database: DataSource, id: string): Promise<Sleeper | null> {
@@ -72,7 +76,7 @@ async function readWanted(database: DataSource, id: string): Promise<Sleeper | n
 
 /** Only while it is still wanted: a stop, or a switch, may have come in between. False: it is not. */
 async function record(
-  { database, tools }: Parts,
+  { database, services }: Dependencies,
   deployment: Deployment,
   addresses: string[],
 ): Promise<boolean> {
@@ -87,18 +91,18 @@ async function record(
       // Watched as a first version is: what it once replaced is not what it gives way to.
       const patch = { finished_at: null, drain_until: null, live_at: NOW, replaced_id: null }
       await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, 'the stage was started', patch)
-      await pointStageTo(manager, deployment.stageId, deployment.id, tools.settings.confirmMs)
-      await watchFromNow(manager, deployment.id, tools.settings.watchMs)
+      await pointStageTo(manager, deployment.stageId, deployment.id, services.settings.confirmMs)
+      await watchFromNow(manager, deployment.id, services.settings.watchMs)
     }
     await manager.update(Deployment, { id: deployment.id, status: DeploymentStatus.RUNNING }, { addresses })
     return true
   })
   if (!recorded) return false
-  if (deployment.status === DeploymentStatus.RETIRED) await announceSwitch(deployment.stageId, tools)
+  if (deployment.status === DeploymentStatus.RETIRED) await announceSwitch(deployment.stageId, services)
   else {
-    tools.wakeups.notify('deployment', deployment.id)
-    tools.wakeups.notify('route', deployment.stageId)
-    await tools.router.apply().catch(() => undefined) // a router that cannot read now polls
+    services.wakeups.notify('deployment', deployment.id)
+    services.wakeups.notify('route', deployment.stageId)
+    await services.router.apply().catch(() => undefined) // a router that cannot read now polls
   }
   return true
 }

@@ -5,7 +5,7 @@ import type { ContainerRequest, Docker } from '../docker/docker.js'
 import { type Patience, untilHealthyAgain } from '../steps/health.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerRequests, ownContainers } from '../steps/containers.js'
-import { step, type Tools } from '../steps/context.js'
+import { step, type Services } from '../steps/deployment-run.js'
 import { ownerOf } from '../steps/start.js'
 import { openConfiguration } from '../secrets/variables.js'
 
@@ -19,13 +19,13 @@ export interface Sleeper {
 /** What its containers are made with, as they were. @throws Error when it never ran, or a variable does not decrypt */
 export function requestsOf(
   { app, stage, deployment }: Sleeper,
-  tools: Tools,
+  services: Services,
   secrets: SecretBox,
 ): ContainerRequest[] {
   const { configuration, imageId, port } = deployment
   if (!configuration || !imageId || port === null) throw new Error('it never ran')
   const { variables } = openConfiguration(secrets, stage.id, configuration)
-  const owner = ownerOf({ app, stage, deployment }, tools)
+  const owner = ownerOf({ app, stage, deployment }, services)
   return containerRequests(owner, { imageId, port, configuration, variables })
 }
 
@@ -39,22 +39,22 @@ export function requestsOf(
 export function wake(
   sleeper: Sleeper,
   patience: Patience,
-  tools: Tools,
+  services: Services,
   secrets: SecretBox,
   signal: AbortSignal,
 ): Promise<string[]> {
   const { app, deployment } = sleeper
-  const { docker } = tools
+  const { docker } = services
   const wakeOne = async (name: string) => {
     const state = await docker.findContainer(name, signal)
     // It is within the grace time of its stop, and would be killed as soon as it serves.
     if (state?.running && !state.keptRunning) await docker.stopContainer(name, 0)
-    if (!state) await makeAgain(name, requestsOf(sleeper, tools, secrets), docker, signal)
+    if (!state) await makeAgain(name, requestsOf(sleeper, services, secrets), docker, signal)
     await docker.startContainer(name, signal)
     await docker.keepRunning(name, signal)
     return untilHealthyAgain(name, deployment, patience, docker, signal)
   }
-  return step(tools, 'wake', () => Promise.all(ownContainers(app.name, deployment).map(wakeOne)))
+  return step(services, 'wake', () => Promise.all(ownContainers(app.name, deployment).map(wakeOne)))
 }
 
 async function makeAgain(

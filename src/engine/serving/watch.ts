@@ -10,7 +10,7 @@ import { Rounds } from '../wakeups/rounds.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerNames } from '../steps/containers.js'
 import { howItEnded } from '../docker/how-it-ended.js'
-import type { Tools } from '../steps/context.js'
+import type { Services } from '../steps/deployment-run.js'
 
 const EVERY_MS = 1_000
 /** An app that fails its probe this often in a row is unhealthy. */
@@ -72,7 +72,7 @@ export class Watcher implements AsyncDisposable {
 
   constructor(
     private readonly database: DataSource,
-    private readonly tools: Tools,
+    private readonly services: Services,
     private readonly secrets: SecretBox,
     private readonly logger: Logger,
     everyMs = EVERY_MS,
@@ -81,7 +81,7 @@ export class Watcher implements AsyncDisposable {
   }
 
   start(): void {
-    this.#rounds.start(this.tools.wakeups, 'watch')
+    this.#rounds.start(this.services.wakeups, 'watch')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,7 +125,7 @@ export class Watcher implements AsyncDisposable {
     // What is not confirmed is not over: what served before still may.
     const isOver = one.over && since === null
     if (isOver && this.#isLookedAtEnough(one)) return this.#end(one)
-    const late = since !== null && since >= this.tools.settings.confirmMs
+    const late = since !== null && since >= this.services.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
     if (failure === null) this.#stuck.delete(one.id)
     const goesOn = failure === null ? this.#isInDoubt(one) : await this.#return(one, failure)
@@ -137,13 +137,13 @@ export class Watcher implements AsyncDisposable {
     const stuck = this.#stuck.get(id)
     if (stuck?.why !== failure.why)
       this.logger.warn('a new version fails', { deployment: id, why: failure.why })
-    const { database, tools, secrets, logger } = this
-    const parts = { database, tools, secrets, logger }
+    const { database, services, secrets, logger } = this
+    const dependencies = { database, services, secrets, logger }
     // Without a watch it goes on as it can: a container that waits for its restart may keep the router from confirming.
-    const isFirst = replacedId === null && failure.container !== null && tools.settings.watchMs > 0
+    const isFirst = replacedId === null && failure.container !== null && services.settings.watchMs > 0
     const goesBack = isFirst
-      ? await failServing(id, failure, parts)
-      : await returnTraffic(id, failure, parts, this.#stopping.signal)
+      ? await failServing(id, failure, dependencies)
+      : await returnTraffic(id, failure, dependencies, this.#stopping.signal)
     const restMs = Math.min((stuck?.restMs ?? EVERY_MS) * 2, LONGEST_REST_MS)
     if (goesBack) this.#stuck.delete(id)
     else this.#stuck.set(id, { why: failure.why, restMs, until: performance.now() + restMs })
@@ -160,7 +160,7 @@ export class Watcher implements AsyncDisposable {
   #isLookedAtEnough({ id }: Watched): boolean {
     const since = this.#endingSince.get(id) ?? performance.now()
     this.#endingSince.set(id, since)
-    return this.tools.settings.watchMs === 0 || performance.now() - since > LAST_LOOK_MS
+    return this.services.settings.watchMs === 0 || performance.now() - since > LAST_LOOK_MS
   }
 
   /** Whether the last probes of one of its containers have failed, though not often enough yet. */
@@ -170,12 +170,12 @@ export class Watcher implements AsyncDisposable {
 
   /** For how many ms the router has been told to send traffic to it and does not; null: it does, or does not say. */
   async #unconfirmedFor({ id, stageId }: Watched): Promise<number | null> {
-    const answer = await this.tools.router.isRoutedTo(stageId, id)
+    const answer = await this.services.router.isRoutedTo(stageId, id)
     if (answer !== false) {
       this.#unconfirmedSince.delete(id)
       return null
     }
-    await this.tools.router.apply().catch(() => undefined)
+    await this.services.router.apply().catch(() => undefined)
     const since = this.#unconfirmedSince.get(id) ?? performance.now()
     this.#unconfirmedSince.set(id, since)
     return performance.now() - since
@@ -190,7 +190,7 @@ export class Watcher implements AsyncDisposable {
     name: string,
     { port, replacedId, configuration: { health } }: Watched,
   ): Promise<Failure | null> {
-    const { docker } = this.tools
+    const { docker } = this.services
     const { signal } = this.#stopping
     const state = await docker.findContainer(name, signal)
     if (!state) {
@@ -217,7 +217,7 @@ export class Watcher implements AsyncDisposable {
       'UPDATE deployment SET watch_until = NULL WHERE id = $1 AND watch_until <= now()',
       [id],
     )
-    this.tools.wakeups.notify('stage', stageId)
+    this.services.wakeups.notify('stage', stageId)
   }
 }
 

@@ -4,7 +4,7 @@ import type { Switch } from '../routing/router.js'
 import { announceSettled } from '../claims/queue.js'
 import { WORKER_SECONDS } from '../claims/worker-absence.js'
 import { announceHeld } from '../states.js'
-import { step, type Tools } from './context.js'
+import { step, type Services } from './deployment-run.js'
 
 const TELL_MS = 1_000
 /** A version that the routers do not follow to loses its traffic first, where there is one to go back to. */
@@ -34,22 +34,22 @@ const WAITS = `
  * Announces a switch of the stage's traffic that has just been committed, as soon as all routers have followed. Where one
  * of them needs longer, or something is away, it is announced by whoever sees to it next (serving/announcer.ts).
  */
-export async function announceSwitch(stageId: string, tools: Tools): Promise<void> {
-  tools.wakeups.notify('route', stageId)
-  await step(tools, 'announce', async () => {
-    await tellRouter(tools)
-    await sayFollowed(tools).catch(() => undefined)
-    await announceStage(stageId, tools).catch(() => undefined)
+export async function announceSwitch(stageId: string, services: Services): Promise<void> {
+  services.wakeups.notify('route', stageId)
+  await step(services, 'announce', async () => {
+    await tellRouter(services)
+    await sayFollowed(services).catch(() => undefined)
+    await announceStage(stageId, services).catch(() => undefined)
   })
 }
 
 /** Makes the router of this process follow the database now; one that takes longer than a second goes on by itself. */
-export async function tellRouter({ router }: Tools): Promise<void> {
+export async function tellRouter({ router }: Services): Promise<void> {
   if (router.name !== null) await bounded(() => router.apply(), TELL_MS).catch(() => undefined)
 }
 
 /** Writes down which of the switches that wait to be announced the router of this process has followed. */
-export async function sayFollowed({ database, router, wakeups }: Tools): Promise<void> {
+export async function sayFollowed({ database, router, wakeups }: Services): Promise<void> {
   if (router.name === null) return
   for (const last of await database.query<Switch[]>(UNCONFIRMED, [router.name])) {
     if (!(await router.hasSwitched(last))) continue
@@ -75,8 +75,8 @@ export async function unannouncedStages(database: Queryable): Promise<string[]> 
  * Announces a switch that all routers have followed; after ROUTER_CONFIRM_SECONDS also one that they have not, and says
  * so. False: it has to wait, or there was nothing to announce.
  */
-export async function announceStage(stageId: string, tools: Tools): Promise<boolean> {
-  const { database, router, wakeups, settings } = tools
+export async function announceStage(stageId: string, services: Services): Promise<boolean> {
+  const { database, router, wakeups, settings } = services
   const announced = await database.transaction(async (manager) => {
     await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stageId])
     const [found] = await manager.query<{ missing: boolean; late: boolean }[]>(WAITS, [stageId, router.name])

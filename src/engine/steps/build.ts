@@ -7,36 +7,41 @@ import { checkDisk } from './disk.js'
 import { DeployError } from '../errors.js'
 import type { Source } from '../git/git.js'
 import { ownLabels } from '../routing/labels.js'
-import { step, type Tools, type Work } from './context.js'
+import { step, type Services, type DeploymentRun } from './deployment-run.js'
 import { accept, imageName } from './image.js'
 import { planBuild } from './plan-build.js'
 
 /** An image of the commit, built from the repository's files as they were committed. */
-export async function build(work: Work, source: Source, tools: Tools, signal: AbortSignal): Promise<Image> {
-  await checkDisk(tools, (line) => work.log.system(line), signal)
-  const tag = imageName(tools.settings.imagePrefix, work.app.name, work.deployment.id)
-  const image = await buildNew(work, source, tag, tools, signal)
-  await step(tools, 'accept', () => accept(work, image, tag, tools, source.commitSha))
-  work.log.system(`Built ${tag}`)
+export async function build(
+  run: DeploymentRun,
+  source: Source,
+  services: Services,
+  signal: AbortSignal,
+): Promise<Image> {
+  await checkDisk(services, (line) => run.log.system(line), signal)
+  const tag = imageName(services.settings.imagePrefix, run.app.name, run.deployment.id)
+  const image = await buildNew(run, source, tag, services, signal)
+  await step(services, 'accept', () => accept(run, image, tag, services, source.commitSha))
+  run.log.system(`Built ${tag}`)
   return image
 }
 
 async function buildNew(
-  work: Work,
+  run: DeploymentRun,
   source: Source,
   tag: string,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<Image> {
-  const { app, deployment, log } = work
-  const { contextPath, dockerfilePath, target, args, platform } = work.configuration.build
-  const plan = await planBuild(work, source, tools, signal)
-  sayBuild(work.configuration.build, log)
-  const timeout = AbortSignal.timeout(tools.settings.buildTimeoutMs)
+  const { app, deployment, log } = run
+  const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
+  const plan = await planBuild(run, source, services, signal)
+  sayBuild(run.configuration.build, log)
+  const timeout = AbortSignal.timeout(services.settings.buildTimeoutMs)
   const either = AbortSignal.any([signal, timeout])
-  const { output, end } = buildOutput(work)
+  const { output, end } = buildOutput(run)
   try {
-    return await tools.docker.build(
+    return await services.docker.build(
       {
         context: contextOf(source, contextPath, plan),
         dockerfile: dockerfilePath,
@@ -44,8 +49,8 @@ async function buildNew(
         args,
         platform,
         tag,
-        labels: ownLabels(tools.settings.instanceId, app.id, deployment.id),
-        secrets: work.buildSecrets,
+        labels: ownLabels(services.settings.instanceId, app.id, deployment.id),
+        secrets: run.buildSecrets,
         noCache: deployment.noCache,
         output,
       },
@@ -53,7 +58,7 @@ async function buildNew(
     )
   } catch (error) {
     if (!timeout.aborted || signal.aborted) throw error
-    const message = `the build took longer than ${tools.settings.buildTimeoutMs / 1000} s (BUILD_TIMEOUT)`
+    const message = `the build took longer than ${services.settings.buildTimeoutMs / 1000} s (BUILD_TIMEOUT)`
     throw new DeployError('BUILD_TIMEOUT', message, { cause: error })
   } finally {
     end()
@@ -62,7 +67,7 @@ async function buildNew(
 
 function sayBuild(
   { contextPath, dockerfilePath, target, args, platform }: BuildConfiguration,
-  log: Work['log'],
+  log: DeploymentRun['log'],
 ): void {
   const names = Object.keys(args)
   const options = [
@@ -79,7 +84,7 @@ function sayBuild(
 }
 
 /** A stream for each step: in the lines of two that go on at once no secret could be recognised. */
-function buildOutput({ log }: Work): { output: BuildOutput; end: () => void } {
+function buildOutput({ log }: DeploymentRun): { output: BuildOutput; end: () => void } {
   const begin = () => ({ STDOUT: log.output(LogSource.STDOUT), STDERR: log.output(LogSource.STDERR) })
   const steps = new Map<string, ReturnType<typeof begin>>()
   const ended = (step: string) => {

@@ -5,7 +5,7 @@ import { DeployError, InfrastructureError } from '../errors.js'
 import { outOfResources } from '../own-faults.js'
 import { runProbe, chooseProbe, type ProbeResult, type Probe } from './health.js'
 import { cleanLines } from '../logs/lines.js'
-import type { Tools, Work } from './context.js'
+import type { Services, DeploymentRun } from './deployment-run.js'
 
 /** A container of the deployment and the port that it is to answer on. */
 export interface Candidate {
@@ -29,15 +29,15 @@ const LAST_LINES = 100
  * @throws InfrastructureError OUT_OF_RESOURCES at the deadline, when this process could not always ask
  */
 export async function untilHealthy(
-  work: Work,
+  run: DeploymentRun,
   candidate: Candidate,
   stableMs: number,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<string> {
-  const { health } = work.configuration
+  const { health } = run.configuration
   const deadline = performance.now() + health.deadlineSeconds * 1000
-  let state = await alive(work, candidate, tools, signal)
+  let state = await alive(run, candidate, services, signal)
   let inspectedAt = performance.now()
   const probe = chooseProbe(health, state)
   let healthySince: number | null = null
@@ -49,11 +49,11 @@ export async function untilHealthy(
     healthySince = result.isHealthy ? (healthySince ?? now) : null
     if (healthySince !== null && now - healthySince >= stableMs && state.address !== null)
       return state.address
-    if (result.hasGivenUp) throw await unhealthy(work, candidate, probe, result, tools)
+    if (result.hasGivenUp) throw await unhealthy(run, candidate, probe, result, services)
     if (now > deadline + (healthySince === null ? 0 : stableMs)) {
-      await alive(work, candidate, tools, signal) // one that has just ended is told as that
+      await alive(run, candidate, services, signal) // one that has just ended is told as that
       if (lacking !== null) throw outOfResources(`the container could not be asked: ${lacking}`)
-      throw await unhealthy(work, candidate, probe, result, tools)
+      throw await unhealthy(run, candidate, probe, result, services)
     }
     await sleep(
       healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs),
@@ -63,7 +63,7 @@ export async function untilHealthy(
       },
     )
     if (healthySince !== null || performance.now() - inspectedAt > INSPECT_MS) {
-      state = await alive(work, candidate, tools, signal)
+      state = await alive(run, candidate, services, signal)
       inspectedAt = performance.now()
     }
   }
@@ -71,28 +71,28 @@ export async function untilHealthy(
 
 /** @throws DeployError when it does not run, or had to be started again; InfrastructureError when somebody took it away */
 export async function alive(
-  work: Work,
+  run: DeploymentRun,
   candidate: Candidate,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<ContainerState> {
-  const state = await tools.docker.findContainer(candidate.container, signal)
+  const state = await services.docker.findContainer(candidate.container, signal)
   if (!state)
     throw new InfrastructureError('CONTAINER_GONE', `the container ${candidate.container} was removed`)
   if (state.running && state.restarts === 0) return state
-  throw await ended(work, candidate, state, tools)
+  throw await ended(run, candidate, state, services)
 }
 
 async function ended(
-  work: Work,
+  run: DeploymentRun,
   candidate: Candidate,
   state: ContainerState,
-  tools: Tools,
+  services: Services,
 ): Promise<DeployError> {
-  const lastLines = await readLastLines(work, candidate, tools)
-  const { code, exitCode } = await howItEnded(candidate.container, state, tools.docker)
+  const lastLines = await readLastLines(run, candidate, services)
+  const { code, exitCode } = await howItEnded(candidate.container, state, services.docker)
   if (code === 'OUT_OF_MEMORY') {
-    const mebibytes = Math.round(work.configuration.memoryBytes / 1024 / 1024)
+    const mebibytes = Math.round(run.configuration.memoryBytes / 1024 / 1024)
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
@@ -101,22 +101,22 @@ async function ended(
 }
 
 async function unhealthy(
-  work: Work,
+  run: DeploymentRun,
   candidate: Candidate,
   probe: Probe,
   result: ProbeResult,
-  tools: Tools,
+  services: Services,
 ): Promise<DeployError> {
   const { port } = candidate
-  const hint = probe.kind === 'image' ? '' : await listeningHint(candidate, tools)
-  const until = result.hasGivenUp ? '' : ` after ${work.configuration.health.deadlineSeconds} s`
+  const hint = probe.kind === 'image' ? '' : await listeningHint(candidate, services)
+  const until = result.hasGivenUp ? '' : ` after ${run.configuration.health.deadlineSeconds} s`
   const message = `the container is not healthy${until}: ${result.why || `port ${port} did not stay open`}${hint}`
-  return new DeployError('UNHEALTHY', message, { lastLines: await readLastLines(work, candidate, tools) })
+  return new DeployError('UNHEALTHY', message, { lastLines: await readLastLines(run, candidate, services) })
 }
 
 /** What the container listens on instead; most often another port, or only itself. */
-async function listeningHint({ container, port }: Candidate, tools: Tools): Promise<string> {
-  const listening = await tools.docker.listeningOn(container).catch(() => null)
+async function listeningHint({ container, port }: Candidate, services: Services): Promise<string> {
+  const listening = await services.docker.listeningOn(container).catch(() => null)
   const advice = `set the app's port, EXPOSE it in the Dockerfile, or listen on $PORT (${port})`
   if (listening === null) return `; does it listen on 0.0.0.0:${port}? Otherwise ${advice}`
   if (listening.length === 0) return `; it listens on no port at all: ${advice}`
@@ -126,9 +126,13 @@ async function listeningHint({ container, port }: Candidate, tools: Tools): Prom
   return `; it listens on ${places}: ${advice}`
 }
 
-async function readLastLines(work: Work, { container }: Candidate, tools: Tools): Promise<string[]> {
-  const lines = await tools.docker.lastLines(container, LAST_LINES)
-  const clean = cleanLines(lines, (text) => work.log.mask(text))
-  for (const line of clean) work.log.system(`| ${line}`)
+async function readLastLines(
+  run: DeploymentRun,
+  { container }: Candidate,
+  services: Services,
+): Promise<string[]> {
+  const lines = await services.docker.lastLines(container, LAST_LINES)
+  const clean = cleanLines(lines, (text) => run.log.mask(text))
+  for (const line of clean) run.log.system(`| ${line}`)
   return clean
 }

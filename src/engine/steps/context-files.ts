@@ -1,6 +1,6 @@
 import { DeployError } from '../errors.js'
 import { MAX_PATH, type Source, type TreeEntry } from '../git/git.js'
-import type { Tools } from './context.js'
+import type { Services } from './deployment-run.js'
 
 /** Bytes that file systems take for a name. */
 const MAX_NAME = 255
@@ -12,7 +12,7 @@ const MEND = 'Take it out of the commit: no checkout of it can be made'
 /** What a folder of a commit has, by path below it. */
 export type ContextFiles = ReadonlyMap<string, TreeEntry>
 
-type Limits = Pick<Tools['settings'], 'maxContextFiles'>
+type Limits = Pick<Services['settings'], 'maxContextFiles'>
 
 /**
  * Looks at all that a context has before anything of it is read.

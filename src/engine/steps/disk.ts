@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { DeployError } from '../errors.js'
-import type { Tools } from './context.js'
+import type { Services } from './deployment-run.js'
 
 const MIB = 1024 * 1024
 
@@ -12,29 +12,29 @@ const MIB = 1024 * 1024
  * @throws DeployError DISK_LOW that says which disk and what to free
  */
 export async function checkDisk(
-  tools: Tools,
+  services: Services,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!(await findLow(tools, signal))) return
+  if (!(await findLow(services, signal))) return
   say('A disk is nearly full: freeing the build cache')
-  await tools.docker.pruneBuildCache(0, signal)
-  const low = await findLow(tools, signal)
+  await services.docker.pruneBuildCache(0, signal)
+  const low = await findLow(services, signal)
   if (!low) return
   const message =
     `${low.path} has ${Math.floor(low.freeBytes / MIB)} MiB left, and a build needs ` +
-    `${Math.round(tools.settings.minFreeDiskBytes / MIB)} MiB (MIN_FREE_DISK_MIB): delete apps that are not needed, ` +
+    `${Math.round(services.settings.minFreeDiskBytes / MIB)} MiB (MIN_FREE_DISK_MIB): delete apps that are not needed, ` +
     'lower KEEP_RELEASES or LOG_RETENTION_DAYS, remove images of other programs (docker image prune), or enlarge the disk'
   throw new DeployError('DISK_LOW', message)
 }
 
 async function findLow(
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<{ path: string; freeBytes: number } | null> {
-  for (const path of [await tools.docker.rootFolder(signal), tools.settings.dataDir]) {
+  for (const path of [await services.docker.rootFolder(signal), services.settings.dataDir]) {
     const freeBytes = await freeSpace(path)
-    if (freeBytes !== null && freeBytes < tools.settings.minFreeDiskBytes) return { path, freeBytes }
+    if (freeBytes !== null && freeBytes < services.settings.minFreeDiskBytes) return { path, freeBytes }
   }
   return null
 }

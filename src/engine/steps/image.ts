@@ -4,7 +4,7 @@ import { buildKey } from '../build-key.js'
 import type { Image } from '../docker/docker.js'
 import { DeployError, LostClaimError } from '../errors.js'
 import { DEPLOYMENT_LABEL, forbiddenLabels } from '../routing/labels.js'
-import type { Tools, Work } from './context.js'
+import type { Services, DeploymentRun } from './deployment-run.js'
 
 /** Images of other deployments that are looked at: the newest that were built alike. */
 const CANDIDATES = 5
@@ -26,30 +26,39 @@ export function ownNames(prefix: string, names: readonly string[]): string[] {
  * An image that is there already: the one that an earlier attempt of the deployment finished, or the one of another
  * deployment that this one is to run again. Null: it has to be built.
  */
-export async function reuseImage(work: Work, tools: Tools, signal: AbortSignal): Promise<Image | null> {
-  const { app, deployment } = work
-  const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
-  if (deployment.imageId) return useAgain(work, tag, tools, signal)
+export async function reuseImage(
+  run: DeploymentRun,
+  services: Services,
+  signal: AbortSignal,
+): Promise<Image | null> {
+  const { app, deployment } = run
+  const tag = imageName(services.settings.imagePrefix, app.name, deployment.id)
+  if (deployment.imageId) return useAgain(run, tag, services, signal)
   if (deployment.attempt <= 1) return null
-  const finished = await tools.docker.findImage(tag, signal)
+  const finished = await services.docker.findImage(tag, signal)
   if (finished?.labels[DEPLOYMENT_LABEL] !== deployment.id) return null
-  work.log.system(`Image ${tag} is built already`)
-  return accept(work, finished, tag, tools)
+  run.log.system(`Image ${tag} is built already`)
+  return accept(run, finished, tag, services)
 }
 
-async function useAgain(work: Work, tag: string, tools: Tools, signal: AbortSignal): Promise<Image | null> {
-  const image = await findAndTag(work.deployment.imageId ?? '', tag, tools, signal)
+async function useAgain(
+  run: DeploymentRun,
+  tag: string,
+  services: Services,
+  signal: AbortSignal,
+): Promise<Image | null> {
+  const image = await findAndTag(run.deployment.imageId ?? '', tag, services, signal)
   if (!image) {
     // The others were asked to run what is there; a restart or a retry may build it again.
-    if ([DeploymentTrigger.ROLLBACK, DeploymentTrigger.PROMOTE].includes(work.deployment.trigger)) {
+    if ([DeploymentTrigger.ROLLBACK, DeploymentTrigger.PROMOTE].includes(run.deployment.trigger)) {
       const message = 'the image of that release is not kept any more: deploy its commit again'
       throw new DeployError('IMAGE_GONE', message)
     }
-    work.log.system('The image is not there any more: building its commit again')
+    run.log.system('The image is not there any more: building its commit again')
     return null
   }
-  work.log.system(`Using image ${tag} without a build`)
-  return accept(work, image, tag, tools)
+  run.log.system(`Using image ${tag} without a build`)
+  return accept(run, image, tag, services)
 }
 
 /**
@@ -58,25 +67,25 @@ async function useAgain(work: Work, tag: string, tools: Tools, signal: AbortSign
  * what `noCache` is for. A base image that the engine has may be used as it is even then.
  */
 export async function findBuilt(
-  work: Work,
+  run: DeploymentRun,
   commitSha: string,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<Image | null> {
-  const { app, deployment, log } = work
+  const { app, deployment, log } = run
   if (deployment.noCache) return null
-  const tag = imageName(tools.settings.imagePrefix, app.name, deployment.id)
-  const rows = await tools.database.query<{ imageId: string }[]>(
+  const tag = imageName(services.settings.imagePrefix, app.name, deployment.id)
+  const rows = await services.database.query<{ imageId: string }[]>(
     `SELECT image_id AS "imageId" FROM deployment
       WHERE app_id = $1 AND build_key = $2 AND image_id IS NOT NULL AND id <> $3
       ORDER BY generation DESC LIMIT ${CANDIDATES}`,
-    [app.id, keyOf(work, commitSha, tools), deployment.id],
+    [app.id, keyOf(run, commitSha, services), deployment.id],
   )
   for (const imageId of new Set(rows.map((row) => row.imageId))) {
-    const image = await findAndTag(imageId, tag, tools, signal)
+    const image = await findAndTag(imageId, tag, services, signal)
     if (!image) continue
     log.system(`Commit ${commitSha} with the same build settings is built already: using its image as ${tag}`)
-    return accept(work, image, tag, tools, commitSha)
+    return accept(run, image, tag, services, commitSha)
   }
   return null
 }
@@ -85,31 +94,31 @@ export async function findBuilt(
 async function findAndTag(
   imageId: string,
   tag: string,
-  { docker }: Tools,
+  { docker }: Services,
   signal: AbortSignal,
 ): Promise<Image | null> {
   const image = await docker.findImage(imageId, signal)
   return image && (await docker.tagImage(imageId, tag, signal)) ? image : null
 }
 
-function keyOf(work: Work, commitSha: string, tools: Tools): string {
-  return buildKey(commitSha, work.configuration, tools.settings)
+function keyOf(run: DeploymentRun, commitSha: string, services: Services): string {
+  return buildKey(commitSha, run.configuration, services.settings)
 }
 
 /** Writes down the deployment's image; with the commit that it was built of others can find it. */
 export async function accept(
-  work: Work,
+  run: DeploymentRun,
   image: Image,
   tag: string,
-  tools: Tools,
+  services: Services,
   commitSha: string | null = null,
 ): Promise<Image> {
   refuseRoutingLabels(image)
-  const key = commitSha === null ? {} : { buildKey: keyOf(work, commitSha, tools) }
-  const result = await tools.database
+  const key = commitSha === null ? {} : { buildKey: keyOf(run, commitSha, services) }
+  const result = await services.database
     .getRepository(Deployment)
-    .update({ id: work.deployment.id, epoch: work.claim.epoch }, { image: tag, imageId: image.id, ...key })
-  if (result.affected === 0) throw new LostClaimError(work.deployment.id)
+    .update({ id: run.deployment.id, epoch: run.claim.epoch }, { image: tag, imageId: image.id, ...key })
+  if (result.affected === 0) throw new LostClaimError(run.deployment.id)
   return image
 }
 

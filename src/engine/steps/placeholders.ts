@@ -1,6 +1,6 @@
 import type { Source, TreeEntry } from '../git/git.js'
 import { cleanLine } from '../logs/lines.js'
-import type { Work } from './context.js'
+import type { DeploymentRun } from './deployment-run.js'
 import { type ContextFiles, textOf } from './context-files.js'
 
 /** A pointer has at least these many bytes (version, oid, size), and less than 1 KiB by its specification. */
@@ -14,7 +14,7 @@ const NAMED = 5
  * Says what a checkout would have and the build does not: the app may run all the same, and serve a pointer for a picture.
  */
 export async function sayPlaceholders(
-  log: Work['log'],
+  log: DeploymentRun['log'],
   source: Source,
   sent: ContextFiles,
   hasModules: boolean,

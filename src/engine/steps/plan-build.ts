@@ -4,7 +4,7 @@ import { readTree } from '../detect/tree.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source, TreeEntry } from '../git/git.js'
-import type { Tools, Work } from './context.js'
+import type { Services, DeploymentRun } from './deployment-run.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
 import { sayPlaceholders } from './placeholders.js'
 
@@ -29,44 +29,44 @@ export interface BuildPlan extends Recipe {
 
 /** Looks before anything is sent: what is missing is said in the user's words, and a Dockerfile is written if need be. */
 export async function planBuild(
-  work: Work,
+  run: DeploymentRun,
   source: Source,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<BuildPlan> {
-  const { contextPath, dockerfilePath } = work.configuration.build
+  const { contextPath, dockerfilePath } = run.configuration.build
   const kinds = await source.kindsOf([contextPath, SUBMODULES], signal)
   const context = kinds.get(contextPath)
   if (context !== 'folder') {
     const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
     throw new DeployError('CONTEXT_NOT_FOUND', message)
   }
-  const files = await listContext(source, contextPath, tools.settings, signal)
+  const files = await listContext(source, contextPath, services.settings, signal)
   const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
   const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => files.has(path))
   const ignored = ignoreFile === undefined ? null : await readIgnore(source, files, ignoreFile, at, signal)
-  const { ignore, ...recipe } = await recipeOf(work, source, files, tools, signal)
+  const { ignore, ...recipe } = await recipeOf(run, source, files, services, signal)
   const left = await ignoredOf([...files.keys()], ignored, ignore, signal)
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
-  if (recipe.written.size > 0) sayNotSent([...left], files, work.log)
-  checkSize(sent, tools.settings.maxContextBytes)
-  await sayPlaceholders(work.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
+  if (recipe.written.size > 0) sayNotSent([...left], files, run.log)
+  checkSize(sent, services.settings.maxContextBytes)
+  await sayPlaceholders(run.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
   return { sent, ignoreFile, ...recipe }
 }
 
 /** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
 async function recipeOf(
-  work: Work,
+  run: DeploymentRun,
   source: Source,
   files: ContextFiles,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<Recipe & { ignore: readonly string[] }> {
-  const { contextPath, dockerfilePath } = work.configuration.build
+  const { contextPath, dockerfilePath } = run.configuration.build
   const dockerfile = files.get(dockerfilePath)
   if (dockerfile?.kind === 'file') return { ignore: [], dockerfile, written: new Map() }
   if (!dockerfile && dockerfilePath === DEFAULT_DOCKERFILE) {
-    return { ...(await detected(work, source, tools, signal)), dockerfile: null }
+    return { ...(await detected(run, source, services, signal)), dockerfile: null }
   }
   const path = contextPath === '.' ? dockerfilePath : `${contextPath}/${dockerfilePath}`
   const message = `"${path}" is ${describe(dockerfile?.kind)} in the repository; add a Dockerfile or set dockerfilePath`
@@ -95,13 +95,13 @@ async function readIgnore(
 }
 
 async function detected(
-  { configuration, buildSecrets, log }: Work,
+  { configuration, buildSecrets, log }: DeploymentRun,
   source: Source,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<Pick<Recipe, 'written'> & { ignore: readonly string[] }> {
   const tree = await readTree(source, configuration.build.contextPath, signal)
-  const found = detect(tree, tools.settings.baseImages)
+  const found = detect(tree, services.settings.baseImages)
   if (!found || 'problem' in found) {
     const why = found ? `no Dockerfile: ${found.problem}` : `no Dockerfile, and nothing of ${LOOKED_FOR}`
     throw new DeployError(
@@ -118,7 +118,7 @@ async function detected(
 }
 
 /** A build that reads such a file works elsewhere, and here without the values: silently, if nobody says so. */
-function sayNotSent(ignored: readonly string[], files: ContextFiles, log: Work['log']): void {
+function sayNotSent(ignored: readonly string[], files: ContextFiles, log: DeploymentRun['log']): void {
   const names = ignored.filter(
     (path) => /^\.env(?:\.[\w.-]+)?$/.test(path) && files.get(path)?.kind === 'file',
   )

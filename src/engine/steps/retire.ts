@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from '../logs/store.js'
 import { MAY_STOP, release, reserveForStop, STOP_WITHIN_SECONDS } from '../claims/reservation.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
-import { step, type Tools } from './context.js'
+import { step, type Services } from './deployment-run.js'
 import type { Replaced } from './route.js'
 
 const LOOK_MS = 50
@@ -17,30 +17,32 @@ export const STOP_GRACE_SECONDS = 10
  */
 export async function retire(
   replaced: Replaced,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   const { deploymentId } = replaced
-  const drain = await readDrain(tools.database, deploymentId)
+  const drain = await readDrain(services.database, deploymentId)
   if (!drain) return
-  await step(tools, 'drain', () => untilDrained(deploymentId, drain.until, tools, signal))
-  if (await stillGetsRequests(drain, tools)) return
+  await step(services, 'drain', () => untilDrained(deploymentId, drain.until, services, signal))
+  if (await stillGetsRequests(drain, services)) return
   const stopBefore = performance.now() + STOP_WITHIN_SECONDS * 1000
-  const taken = await reserveForStop(tools.database, deploymentId)
+  const taken = await reserveForStop(services.database, deploymentId)
   if (!taken) return
-  tools.wakeups.notify('route', deploymentId)
-  const containers = await tools.docker.listContainers(`${DEPLOYMENT_LABEL}=${deploymentId}`)
+  services.wakeups.notify('route', deploymentId)
+  const containers = await services.docker.listContainers(`${DEPLOYMENT_LABEL}=${deploymentId}`)
   // Too late to be sure that nobody wants them again: the reconciler begins anew.
-  if (performance.now() > stopBefore) return tools.wakeups.notify('stage', deploymentId)
-  await step(tools, 'stop', () => Promise.all(containers.map(({ name }) => end(name, taken.kept, tools))))
-  await release(tools.database, deploymentId, taken.until)
+  if (performance.now() > stopBefore) return services.wakeups.notify('stage', deploymentId)
+  await step(services, 'stop', () =>
+    Promise.all(containers.map(({ name }) => end(name, taken.kept, services))),
+  )
+  await release(services.database, deploymentId, taken.until)
 }
 
 /** Waits until nothing is under way at a deployment that gets no new requests, at most until then on the monotonic clock. */
 export async function untilDrained(
   deploymentId: string,
   until: number,
-  { router }: Tools,
+  { router }: Services,
   signal: AbortSignal,
 ): Promise<void> {
   while (router.inFlight(deploymentId) !== 0 && performance.now() < until)
@@ -67,13 +69,13 @@ async function readDrain(database: Queryable, deploymentId: string): Promise<Dra
 }
 
 /** The router says that it does not follow yet. The reconciler comes back, unless the watcher sends traffic back first. */
-async function stillGetsRequests({ stageId, successor }: Drain, { router }: Tools): Promise<boolean> {
+async function stillGetsRequests({ stageId, successor }: Drain, { router }: Services): Promise<boolean> {
   if (successor === null || (await router.isRoutedTo(stageId, successor)) !== false) return false
   await router.apply().catch(() => undefined)
   return (await router.isRoutedTo(stageId, successor)) === false
 }
 
-function end(name: string, kept: boolean, { docker }: Tools): Promise<void> {
+function end(name: string, kept: boolean, { docker }: Services): Promise<void> {
   return kept
     ? docker.stopContainer(name, STOP_GRACE_SECONDS)
     : docker.removeContainer(name, STOP_GRACE_SECONDS)

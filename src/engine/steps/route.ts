@@ -15,7 +15,7 @@ import {
 } from '../states.js'
 import { announceSwitch } from './announce.js'
 import { alive } from './check.js'
-import { step, type Tools, type Work } from './context.js'
+import { step, type Services, type DeploymentRun } from './deployment-run.js'
 import type { Started } from './start.js'
 
 /** What served before, to be retired. */
@@ -40,80 +40,85 @@ const PROBE_MS = 2_000
  * @throws CancelledError when it was to be cancelled before the commit
  */
 export async function route(
-  work: Work,
+  run: DeploymentRun,
   started: Started,
-  tools: Tools,
+  services: Services,
   url: string,
   signal: AbortSignal,
 ): Promise<Replaced | null> {
   await Promise.all([
-    step(tools, 'probe', () => untilProbed(work, started, tools, signal)),
-    step(tools, 'keep-running', () =>
-      Promise.all(started.containers.map((name) => tools.docker.keepRunning(name, signal))),
+    step(services, 'probe', () => untilProbed(run, started, services, signal)),
+    step(services, 'keep-running', () =>
+      Promise.all(started.containers.map((name) => services.docker.keepRunning(name, signal))),
     ),
   ])
-  const remainder = await work.log.remainder()
-  const replaced = await step(tools, 'switch', () =>
-    tools.database.transaction((manager) => switchTraffic(manager, work, remainder, tools, url)),
+  const remainder = await run.log.remainder()
+  const replaced = await step(services, 'switch', () =>
+    services.database.transaction((manager) => switchTraffic(manager, run, remainder, services, url)),
   )
   // Committed: from here on nothing may fail the deployment.
-  if (replaced) announceSettled(tools.wakeups, replaced.deploymentId)
-  tools.wakeups.notify('watch', work.deployment.id)
-  await announceSwitch(work.stage.id, tools)
+  if (replaced) announceSettled(services.wakeups, replaced.deploymentId)
+  services.wakeups.notify('watch', run.deployment.id)
+  await announceSwitch(run.stage.id, services)
   return replaced
 }
 
 /** The address was recorded before: the router shows the deployment's own host. */
 async function untilProbed(
-  work: Work,
+  run: DeploymentRun,
   { containers, addresses, port }: Started,
-  tools: Tools,
+  services: Services,
   signal: AbortSignal,
 ): Promise<void> {
-  const host = `${containerName(work.app.name, work.deployment.id)}.${tools.settings.baseDomain}`
-  const path = work.configuration.health.path ?? '/'
+  const host = `${containerName(run.app.name, run.deployment.id)}.${services.settings.baseDomain}`
+  const path = run.configuration.health.path ?? '/'
   const request = { host, path, timeoutMs: PROBE_MS, addresses, port }
-  const until = performance.now() + tools.settings.confirmMs
-  tools.wakeups.notify('route', work.stage.id)
+  const until = performance.now() + services.settings.confirmMs
+  services.wakeups.notify('route', run.stage.id)
   for (;;) {
-    await tools.router.apply().catch(() => undefined)
-    if (await tools.router.probe(request)) return
+    await services.router.apply().catch(() => undefined)
+    if (await services.router.probe(request)) return
     // One that has ended meanwhile is told as that.
-    for (const container of containers) await alive(work, { container, port }, tools, signal)
+    for (const container of containers) await alive(run, { container, port }, services, signal)
     if (performance.now() > until) {
-      const message = `the router does not get through to ${host} although the container answers: ${advice(tools)}`
+      const message = `the router does not get through to ${host} although the container answers: ${advice(services)}`
       throw new DeployError('ROUTER_UNREACHABLE', message)
     }
     await sleep(ROUTER_LOOK_MS, undefined, { signal })
   }
 }
 
-function advice({ settings: { router } }: Tools): string {
+function advice({ settings: { router } }: Services): string {
   const logs = "see the server's log and the router's"
   return router.startsWith('traefik') ? `is Traefik on the Docker network "${NETWORK}"? If so, ${logs}` : logs
 }
 
 async function switchTraffic(
   manager: Queryable,
-  work: Work,
+  run: DeploymentRun,
   remainder: LogRemainder,
-  tools: Tools,
+  services: Services,
   url: string,
 ): Promise<Replaced | null> {
-  const { claim, deployment, stage } = work
+  const { claim, deployment, stage } = run
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stage.id])
-  await mustHold(manager, work, tools.settings.leaseMs)
-  const old = await retireServing(manager, stage.id, `replaced by ${deployment.id}`, tools.settings.drainMs)
-  await pointStageTo(manager, stage.id, deployment.id, tools.settings.confirmMs)
+  await mustHold(manager, run, services.settings.leaseMs)
+  const old = await retireServing(
+    manager,
+    stage.id,
+    `replaced by ${deployment.id}`,
+    services.settings.drainMs,
+  )
+  await pointStageTo(manager, stage.id, deployment.id, services.settings.confirmMs)
   await appendRemainder(manager, claim, remainder)
   await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, `Running at ${url}`, { live_at: NOW })
   const replaced = 'UPDATE deployment SET replaced_id = $2 WHERE id = $1'
   await manager.query(replaced, [deployment.id, old?.deploymentId ?? null])
-  await watchFromNow(manager, deployment.id, tools.settings.watchMs)
+  await watchFromNow(manager, deployment.id, services.settings.watchMs)
   return old
 }
 
-async function mustHold(manager: Queryable, { claim }: Work, leaseMs: number): Promise<void> {
+async function mustHold(manager: Queryable, { claim }: DeploymentRun, leaseMs: number): Promise<void> {
   const [row] = await manager.query<{ cancelled: boolean; deleted: boolean }[]>(
     `SELECT d.cancel_requested_at IS NOT NULL AS cancelled, a.deleted_at IS NOT NULL AS deleted
        FROM deployment d JOIN app a ON a.id = d.app_id

@@ -4,7 +4,7 @@ import type { Image } from '../docker/docker.js'
 import { LostClaimError } from '../errors.js'
 import { type ContainerOwner, containerRequests } from './containers.js'
 import { untilHealthy } from './check.js'
-import { step, type Tools, type Work } from './context.js'
+import { step, type Services, type DeploymentRun } from './deployment-run.js'
 
 /** Containers that answer. */
 export interface Started {
@@ -23,35 +23,44 @@ const STABLE_MS = 3_000
  *
  * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY with the container's last lines
  */
-export async function start(work: Work, image: Image, tools: Tools, signal: AbortSignal): Promise<Started> {
-  const { deployment, configuration, variables, log } = work
+export async function start(
+  run: DeploymentRun,
+  image: Image,
+  services: Services,
+  signal: AbortSignal,
+): Promise<Started> {
+  const { deployment, configuration, variables, log } = run
   const port = configuration.port ?? portOf(variables) ?? choosePort(image, log)
   const plan = { imageId: image.id, port, configuration, variables }
-  const requests = containerRequests(ownerOf(work, tools), plan)
-  const { docker } = tools
+  const requests = containerRequests(ownerOf(run, services), plan)
+  const { docker } = services
   // A call under way is waited for, not broken off: what it makes has to be there when it is undone.
-  await step(tools, 'create', () => each(requests, signal, (one) => docker.createContainer(one, signal)))
-  await step(tools, 'start', () => each(requests, signal, (one) => docker.startContainer(one.name, signal)))
+  await step(services, 'create', () => each(requests, signal, (one) => docker.createContainer(one, signal)))
+  await step(services, 'start', () =>
+    each(requests, signal, (one) => docker.startContainer(one.name, signal)),
+  )
   const containers = requests.map(({ name }) => name)
   log.system(`Started ${containers.join(', ')}; waiting for an answer on port ${port}`)
-  const stableMs = await stableFor(work, tools)
-  const addresses = await step(tools, 'check', () =>
-    each(containers, signal, (container, on) => untilHealthy(work, { container, port }, stableMs, tools, on)),
+  const stableMs = await stableFor(run, services)
+  const addresses = await step(services, 'check', () =>
+    each(containers, signal, (container, on) =>
+      untilHealthy(run, { container, port }, stableMs, services, on),
+    ),
   )
-  await step(tools, 'record', async () => {
-    const result = await tools.database
+  await step(services, 'record', async () => {
+    const result = await services.database
       .getRepository(Deployment)
-      .update({ id: deployment.id, epoch: work.claim.epoch }, { container: containers[0], addresses, port })
+      .update({ id: deployment.id, epoch: run.claim.epoch }, { container: containers[0], addresses, port })
     if (result.affected === 0) throw new LostClaimError(deployment.id)
   })
   return { containers, addresses, port }
 }
 
 export function ownerOf(
-  { app, stage, deployment }: Pick<Work, 'app' | 'stage' | 'deployment'>,
-  tools: Tools,
+  { app, stage, deployment }: Pick<DeploymentRun, 'app' | 'stage' | 'deployment'>,
+  services: Services,
 ): ContainerOwner {
-  const { instanceId, baseDomain, router } = tools.settings
+  const { instanceId, baseDomain, router } = services.settings
   return {
     appId: app.id,
     appName: app.name,
@@ -87,21 +96,21 @@ async function each<T, R>(
 }
 
 /** How long it has to stay healthy: while nothing serves yet, nothing can be made worse by going on. */
-async function stableFor({ configuration, stage }: Work, tools: Tools): Promise<number> {
+async function stableFor({ configuration, stage }: DeploymentRun, services: Services): Promise<number> {
   const { stableSeconds } = configuration.health
   if (stableSeconds !== null) return stableSeconds * 1000
   const serving = { stageId: stage.id, status: DeploymentStatus.RUNNING }
-  return (await tools.database.getRepository(Deployment).existsBy(serving)) ? STABLE_MS : 0
+  return (await services.database.getRepository(Deployment).existsBy(serving)) ? STABLE_MS : 0
 }
 
 /** A variable PORT says where the app listens, as everywhere in the field. */
-function portOf(variables: Work['variables']): number | null {
+function portOf(variables: DeploymentRun['variables']): number | null {
   const port = Number(variables.get('PORT') ?? Number.NaN)
   return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : null
 }
 
 /** The image's one exposed port; of several the usual one for the web; none: 80. */
-function choosePort(image: Image, log: Work['log']): number {
+function choosePort(image: Image, log: DeploymentRun['log']): number {
   const ports = image.exposedPorts
   if (ports.length === 1 && ports[0]) return ports[0]
   const chosen = [80, 8080, 3000, 8000, 5000].find((port) => ports.includes(port)) ?? ports[0] ?? DEFAULT_PORT

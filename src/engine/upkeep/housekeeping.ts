@@ -6,7 +6,7 @@ import { Rounds } from '../wakeups/rounds.js'
 import { INSTANCE_LABEL } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 import { KEPT_FOR_RETURN } from '../states.js'
-import type { Tools } from '../steps/context.js'
+import type { Services } from '../steps/deployment-run.js'
 import { ownNames } from '../steps/image.js'
 import { cleanDeliveries } from '../webhooks/delivery-log.js'
 
@@ -48,7 +48,7 @@ export class Housekeeper implements AsyncDisposable {
 
   constructor(
     private readonly database: DataSource,
-    private readonly tools: Tools,
+    private readonly services: Services,
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
@@ -85,7 +85,7 @@ export class Housekeeper implements AsyncDisposable {
   }
 
   async #cleanImages(): Promise<void> {
-    const { docker, settings } = this.tools
+    const { docker, settings } = this.services
     const images = await docker.listImages(`${INSTANCE_LABEL}=${settings.instanceId}`)
     // Read after the list: an image that was built in between is not in it.
     const kept = await this.database.query<Kept[]>(KEPT, [settings.keepReleases])
@@ -111,19 +111,19 @@ export class Housekeeper implements AsyncDisposable {
     await this.database.transaction(async (manager) => {
       await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`)
       await createLogPartitions(manager)
-      const dropped = await dropLogPartitions(manager, this.tools.settings.logRetentionDays)
+      const dropped = await dropLogPartitions(manager, this.services.settings.logRetentionDays)
       if (dropped > 0) this.logger.info('dropped old logs', { weeks: dropped })
     })
   }
 
   async #cleanCommits(): Promise<void> {
     const sql = `SELECT id FROM deployment WHERE status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING')`
-    await this.tools.git.sweep(() => this.#ids(sql))
+    await this.services.git.sweep(() => this.#ids(sql))
   }
 
   /** The engine may take minutes; the stop of the process does not wait for it. */
   #cleanBuildCache(): Promise<void> {
-    const { docker, settings } = this.tools
+    const { docker, settings } = this.services
     return docker.pruneBuildCache(settings.buildCacheBytes, this.#stopping.signal)
   }
 

@@ -3,7 +3,7 @@ import type { Logger } from '../../logger.js'
 import { Rounds } from '../wakeups/rounds.js'
 import { rescueExpired } from '../claims/rescue.js'
 import { APP_LABEL } from '../routing/labels.js'
-import type { Tools } from '../steps/context.js'
+import type { Services } from '../steps/deployment-run.js'
 import { ownNames } from '../steps/image.js'
 import { STOP_GRACE_SECONDS } from '../steps/retire.js'
 
@@ -20,7 +20,7 @@ export class Recoverer implements AsyncDisposable {
 
   constructor(
     private readonly database: DataSource,
-    private readonly tools: Tools,
+    private readonly services: Services,
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
@@ -32,7 +32,7 @@ export class Recoverer implements AsyncDisposable {
 
   start(): void {
     // A deletion is announced on the queue; it is not to wait for the next round.
-    for (const one of this.#rounds) one.start(this.tools.wakeups, 'queue')
+    for (const one of this.#rounds) one.start(this.services.wakeups, 'queue')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -40,7 +40,7 @@ export class Recoverer implements AsyncDisposable {
   }
 
   async #rescue(): Promise<void> {
-    const rescued = await rescueExpired(this.database, this.tools.wakeups)
+    const rescued = await rescueExpired(this.database, this.services.wakeups)
     if (rescued > 0) this.logger.warn('gave back deployments of a dead worker', { count: rescued })
   }
 
@@ -52,7 +52,7 @@ export class Recoverer implements AsyncDisposable {
     for (const app of apps) {
       try {
         await this.#purge(app)
-        this.tools.wakeups.notify('app', app.id)
+        this.services.wakeups.notify('app', app.id)
       } catch (error) {
         // The others go all the same; the next round tries this one again.
         this.logger.warn('could not remove an app wholly', { app: app.id, error: (error as Error).message })
@@ -61,7 +61,7 @@ export class Recoverer implements AsyncDisposable {
   }
 
   async #purge(app: { id: string; repo_url: string }): Promise<void> {
-    const { docker, git, settings } = this.tools
+    const { docker, git, settings } = this.services
     const label = `${APP_LABEL}=${app.id}`
     const containers = await docker.listContainers(label)
     await Promise.all(containers.map(({ name }) => docker.removeContainer(name, STOP_GRACE_SECONDS)))

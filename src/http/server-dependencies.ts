@@ -1,12 +1,12 @@
 import type { GraphQLSchema } from 'graphql'
 import type { ConnectionLimits } from '../config.js'
 import type { Logger } from '../logger.js'
-import type { ApiParts } from '../resolvers/request-context.js'
+import type { ApiDependencies } from '../resolvers/request-context.js'
 import type { TokenCheck } from './access.js'
 
-/** What the routes are made of. */
-export interface ServerParts {
-  readonly parts: ApiParts
+/** What the routes depend on. */
+export interface ServerDependencies {
+  readonly api: ApiDependencies
   readonly schema: GraphQLSchema
   readonly isToken: TokenCheck
   readonly logger: Logger

@@ -2,8 +2,8 @@ import type { DataSource } from 'typeorm'
 import type { SecretBox } from '../secrets/secrets.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
-/** What commands are made with. */
-export interface CommandParts {
+/** What commands depend on. */
+export interface CommandDependencies {
   readonly database: DataSource
   readonly wakeups: Wakeups
   readonly secrets: SecretBox

@@ -11,8 +11,8 @@ import type { Router } from '../routing/router.js'
 import type { Claim } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
-/** What the steps need of the world. */
-export interface Tools {
+/** What the engine works with: adapters, settings and the hook of the fault suite. */
+export interface Services {
   readonly database: DataSource
   readonly wakeups: Wakeups
   readonly git: Git
@@ -44,8 +44,8 @@ export interface Tools {
   }
 }
 
-/** One claimed deployment with all that belongs to it. */
-export interface Work {
+/** One run of a claimed deployment, with all that belongs to it. */
+export interface DeploymentRun {
   readonly claim: Claim
   readonly deployment: Deployment
   readonly app: App
@@ -59,14 +59,14 @@ export interface Work {
   readonly log: LogWriter
 }
 
-/** Does a step between two points at which a crash can be tried. */
+/** Does a step between its two failpoints: `before:name` and `after:name`. */
 export async function step<T>(
-  tools: Pick<Tools, 'failpoint'>,
+  services: Pick<Services, 'failpoint'>,
   name: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  tools.failpoint(`before:${name}`)
+  services.failpoint(`before:${name}`)
   const result = await work()
-  tools.failpoint(`after:${name}`)
+  services.failpoint(`after:${name}`)
   return result
 }
