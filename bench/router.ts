@@ -76,15 +76,16 @@ export async function route(longshore: Longshore, port: number): Promise<string>
 
 function print(ways: readonly Way[], count: number): void {
   for (const [index, { title }] of LOADS.entries()) {
-    const of = (way: Way, value: keyof Measured) => (way.measured[index] ?? []).map((one) => one[value])
-    const [direct, nginx] = ways.map((way) => of(way, 'perSecond'))
-    const rows = ways.map((way) => {
-      const rates = of(way, 'perSecond')
+    const of = (upstream: Way, value: keyof Measured) =>
+      (upstream.measured[index] ?? []).map((one) => one[value])
+    const [direct, nginx] = ways.map((upstream) => of(upstream, 'perSecond'))
+    const rows = ways.map((upstream) => {
+      const rates = of(upstream, 'perSecond')
       return [
-        way.name,
+        upstream.name,
         spread(rates, (value) => value.toFixed(0)),
-        ms(median(of(way, 'p50Ms'))),
-        ms(median(of(way, 'p99Ms'))),
+        ms(median(of(upstream, 'p50Ms'))),
+        ms(median(of(upstream, 'p99Ms'))),
         spread(ratios(rates, nginx ?? []), ratioText),
         spread(ratios(rates, direct ?? []), ratioText),
       ]

@@ -1,10 +1,10 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
-import { Outage } from './wakeups/outage.js'
+import { RetryWindow } from './wakeups/retry-window.js'
 import { asOf, asShown } from './shown.js'
 import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
-import { WakeEvent } from './wakeups/wake-event.js'
+import { ManualResetEvent } from './wakeups/manual-reset-event.js'
 import type { Wakeups } from './wakeups/wakeups.js'
 
 /** A wake-up that was lost is made up for after this. */
@@ -62,8 +62,8 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   #status: DeploymentStatus | null = null
   #started = false
   #done = false
-  readonly #news = new WakeEvent()
-  readonly #outage = new Outage(() => this.#done)
+  readonly #changed = new ManualResetEvent()
+  readonly #retryWindow = new RetryWindow(() => this.#done)
 
   constructor(
     private readonly database: DataSource,
@@ -73,7 +73,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     const own = 'deploymentId' in scope ? scope.deploymentId : null
     this.#stopListening = wakeups.on('deployment', (id) => {
       if (own !== null && id !== '' && id !== own) return
-      this.#news.set()
+      this.#changed.set()
     })
   }
 
@@ -138,7 +138,7 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   #finish(): void {
     this.#done = true
     this.#stopListening()
-    this.#news.set()
+    this.#changed.set()
   }
 
   #column(): string {
@@ -150,9 +150,9 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
   }
 
   async #fill(): Promise<void> {
-    this.#news.clear() // before the read: a change during it must not be slept through
-    await this.#outage.bear(() => this.#read(), undefined)
-    if (!this.#done && this.#ready.length === 0) await this.#news.wait(POLL_MS)
+    this.#changed.clear() // before the read: a change during it must not be slept through
+    await this.#retryWindow.run(() => this.#read(), undefined)
+    if (!this.#done && this.#ready.length === 0) await this.#changed.wait(POLL_MS)
   }
 
   async #read(): Promise<void> {

@@ -3,7 +3,7 @@ import type { DeploymentStatus } from '../entities/deployment-status.js'
 import type { Forge } from '../entities/webhook-delivery.js'
 import type { Logger } from '../logger.js'
 import { publicUrl, stageHost } from './names.js'
-import { Rounds } from './wakeups/rounds.js'
+import { PeriodicTask } from './wakeups/periodic-task.js'
 import { DecryptError, type SecretBox } from './secrets/secrets.js'
 import type { Services } from './steps/deployment-run.js'
 import { statusTokenAad } from './secrets/aad.js'
@@ -69,7 +69,7 @@ interface Due {
  * a row of the database is told by one at a time and survives its death. Nothing here changes a deployment.
  */
 export class CommitStatuses implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   readonly #stopping = new AbortController()
 
   constructor(
@@ -79,19 +79,19 @@ export class CommitStatuses implements AsyncDisposable {
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('commit statuses', everyMs, () => this.#round(), logger)
+    this.#task = new PeriodicTask('commit statuses', everyMs, () => this.#runOnce(), logger)
   }
 
   start(): void {
-    this.#rounds.start(this.services.wakeups, 'deployment')
+    this.#task.start(this.services.wakeups, 'deployment')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
   }
 
-  async #round(): Promise<void> {
+  async #runOnce(): Promise<void> {
     await this.database.query(WANT)
     const due = await this.database.query<Due[]>(CLAIM)
     await Promise.all(due.map((one) => this.#tell(one)))

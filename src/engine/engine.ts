@@ -20,7 +20,7 @@ import type { Claim } from './states.js'
 import { step, type Services, type DeploymentRun } from './steps/deployment-run.js'
 import { retire } from './steps/retire.js'
 import { openConfiguration } from './secrets/variables.js'
-import { WakeEvent } from './wakeups/wake-event.js'
+import { ManualResetEvent } from './wakeups/manual-reset-event.js'
 
 /** How long an answer of the Docker engine lets deployments be claimed without another. */
 const DOCKER_ANSWER_MS = 2_000
@@ -56,7 +56,7 @@ export class Engine {
   readonly #retiring = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   readonly #leaving = new AbortController()
-  readonly #news = new WakeEvent()
+  readonly #changed = new ManualResetEvent()
   #loop: Promise<void> = Promise.resolve()
   #unsubscribes: (() => void)[] = []
   #dockerAnsweredAt = -Infinity
@@ -69,21 +69,21 @@ export class Engine {
   start(): void {
     const { wakeups } = this.dependencies.services
     this.#unsubscribes = [
-      wakeups.on('queue', () => this.wake()),
+      wakeups.on('queue', () => this.lookForWork()),
       wakeups.on('cancel', () => void this.dependencies.leases.renew()),
     ]
     this.#loop = this.#run()
   }
 
   /** Looks for work now. */
-  wake(): void {
-    this.#news.set()
+  lookForWork(): void {
+    this.#changed.set()
   }
 
   /** Claims nothing more; what is under way goes on. */
   stopClaiming(): void {
     this.#stopping.abort()
-    this.wake()
+    this.lookForWork()
   }
 
   /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue. */
@@ -106,7 +106,7 @@ export class Engine {
 
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      this.#news.clear()
+      this.#changed.clear()
       try {
         await this.#fillSlots()
       } catch (error) {
@@ -114,7 +114,7 @@ export class Engine {
           error: (error as Error).message,
         })
       }
-      await this.#news.wait(this.options.pollMs)
+      await this.#changed.wait(this.options.pollMs)
     }
   }
 

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { DataSourceOptions } from 'typeorm'
 import { DeploymentChanges } from '../../src/engine/changes.js'
 import { LogReader } from '../../src/engine/logs/reader.js'
-import { Outage } from '../../src/engine/wakeups/outage.js'
+import { RetryWindow } from '../../src/engine/wakeups/retry-window.js'
 import { openRuntimeLog } from '../../src/engine/runtime-logs/reader.js'
 import { appendChunks, claimViewers } from '../../src/engine/runtime-logs/store.js'
 import type { Deployment } from '../../src/entities/deployment.js'
@@ -91,9 +91,9 @@ describe('who follows something while the database is lost for a moment', () => 
   test('gets the error when there has been nothing else for too long, and still waits', async () => {
     const error = new Error('away')
     const away = () => Promise.reject(error)
-    const patient = new Outage(() => false)
-    for (let n = 0; n < 3; n++) assert.equal(await patient.bear(away, 'nothing'), 'nothing')
-    await assert.rejects(new Outage(() => false, 0).bear(away, 'nothing'), error)
-    assert.equal(await new Outage(() => true, 0).bear(away, 'nothing'), 'nothing')
+    const patient = new RetryWindow(() => false)
+    for (let n = 0; n < 3; n++) assert.equal(await patient.run(away, 'nothing'), 'nothing')
+    await assert.rejects(new RetryWindow(() => false, 0).run(away, 'nothing'), error)
+    assert.equal(await new RetryWindow(() => true, 0).run(away, 'nothing'), 'nothing')
   })
 })

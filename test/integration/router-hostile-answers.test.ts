@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { QuietLog } from '../../src/engine/quiet-log.js'
+import { ThrottledLog } from '../../src/engine/throttled-log.js'
 import { AppAgent } from '../../src/engine/routing/app-agent.js'
 import { forward } from '../../src/engine/routing/forward.js'
 import { InFlight } from '../../src/engine/routing/in-flight.js'
-import { Turns } from '../../src/engine/routing/turns.js'
+import { RoundRobin } from '../../src/engine/routing/round-robin.js'
 import { createLogger } from '../../src/logger.js'
 import { fetchHost, until } from '../support/server.js'
 import { HOST, openRawShop, RawClient, type RawShop } from '../support/raw.js'
@@ -140,9 +140,16 @@ test('a request that Node.js refuses to send is refused to the client', async ()
   const target = { deploymentId: 'one', addresses: ['127.0.0.1'], port: 1 }
   const server = createServer((incoming, response) => {
     incoming.url = '/a b'
-    const shortage = new QuietLog(createLogger('error'), 'short')
-    const way = { target, targetNow: () => target, agent, inFlight, turns: new Turns(), shortage }
-    forward(incoming, response, way)
+    const shortages = new ThrottledLog(createLogger('error'), 'short')
+    const upstream = {
+      target,
+      targetNow: () => target,
+      agent,
+      inFlight,
+      roundRobin: new RoundRobin(),
+      shortages,
+    }
+    forward(incoming, response, upstream)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   try {

@@ -117,12 +117,12 @@ async function act(step: Extract<Step, Process>, world: World): Promise<void> {
   const process = world.processes[step.process]
   if (!process || process.state === 'dead' || process.state === 'leaving') return
   const begin = (work: Promise<unknown>) => world.inBackground(step.do, process.doing(work))
-  if (step.do === 'claim') process.engine.wake()
+  if (step.do === 'claim') process.engine.lookForWork()
   else if (step.do === 'heartbeat') begin(process.leases.renew())
   else if (step.do === 'rescue') begin(process.recover())
   else if (step.do === 'reconcile')
     begin(process.reconciler.reconcile().then(() => process.reconciler.settle()))
-  else if (step.do === 'watch') begin(process.watcher.round().then(() => process.watcher.settle()))
+  else if (step.do === 'watch') begin(process.watcher.runOnce().then(() => process.watcher.settle()))
   else if (step.do === 'clean') begin(process.clean())
   return Promise.resolve()
 }

@@ -81,11 +81,11 @@ async function goRound(world: World, round: number): Promise<void> {
   const keepers = living.filter(({ id }) => id.startsWith('keeper'))
   const keeper = keepers[round % keepers.length]
   await keeper?.recover()
-  await keeper?.watcher.round().catch(() => undefined)
+  await keeper?.watcher.runOnce().catch(() => undefined)
   await keeper?.watcher.settle()
   await keeper?.reconciler.reconcile().catch(() => undefined)
   await keeper?.reconciler.settle()
-  for (const { engine } of living) engine.wake()
+  for (const { engine } of living) engine.lookForWork()
   await world.quiet()
 }
 

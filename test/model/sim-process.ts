@@ -169,7 +169,7 @@ export class SimProcess {
     const recoverer = new Recoverer(this.database, this.services, this.surroundings.logger(this.id), NEVER_MS)
     recoverer.start()
     await recoverer[Symbol.asyncDispose]()
-    await new Announcer(this.services, this.surroundings.logger(this.id), NEVER_MS).round()
+    await new Announcer(this.services, this.surroundings.logger(this.id), NEVER_MS).runOnce()
   }
 
   async clean(): Promise<void> {

@@ -7,14 +7,14 @@ import { readConfig } from '../../src/config.js'
 import type { ContainerState } from '../../src/engine/docker/docker.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { runGit } from '../../src/engine/git/git-command.js'
-import { isOwnFault } from '../../src/engine/own-faults.js'
-import { QuietLog } from '../../src/engine/quiet-log.js'
+import { isResourceExhaustion } from '../../src/engine/resource-exhaustion.js'
+import { ThrottledLog } from '../../src/engine/throttled-log.js'
 import { AppAgent } from '../../src/engine/routing/app-agent.js'
 import { forward } from '../../src/engine/routing/forward.js'
 import { InFlight } from '../../src/engine/routing/in-flight.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
 import { probeThrough } from '../../src/engine/routing/traefik-gateway.js'
-import { Turns } from '../../src/engine/routing/turns.js'
+import { RoundRobin } from '../../src/engine/routing/round-robin.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { Watcher } from '../../src/engine/serving/watch.js'
 import type { Services } from '../../src/engine/steps/deployment-run.js'
@@ -59,7 +59,7 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
   async git() {
     const settings = { allowFileRepos: false, homeDir: '/nonexistent' }
     const feed = starve()
-    const isOwn = await runGit(settings, ['version']).then(() => false, isOwnFault)
+    const isOwn = await runGit(settings, ['version']).then(() => false, isResourceExhaustion)
     feed()
     return isOwn
   },
@@ -69,10 +69,10 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     let heard: () => void = () => undefined
     const warn = () => heard()
     const target = { deploymentId: 'one', addresses: ['127.0.0.1'], port }
-    const shared = { agent: new AppAgent(), inFlight: new InFlight(), turns: new Turns() }
+    const shared = { agent: new AppAgent(), inFlight: new InFlight(), roundRobin: new RoundRobin() }
     const server = createServer((incoming, response) => {
-      const shortage = new QuietLog({ ...createLogger('error'), warn }, 'short')
-      forward(incoming, response, { ...shared, target, targetNow: () => target, shortage })
+      const shortages = new ThrottledLog({ ...createLogger('error'), warn }, 'short')
+      forward(incoming, response, { ...shared, target, targetNow: () => target, shortages })
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const first = new RawClient((server.address() as AddressInfo).port)
@@ -130,7 +130,7 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     const logger = { ...createLogger('error'), warn }
     const watcher = new Watcher(database, services, new SecretBox(randomBytes(32)), logger)
     const look = async () => {
-      await watcher.round()
+      await watcher.runOnce()
       await watcher.settle()
     }
     await look()

@@ -5,14 +5,14 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { fetchError } from '../../src/engine/git/fetch-error.js'
 import { DeployError, InfrastructureError } from '../../src/engine/errors.js'
-import { isOwnFault, pastOwnFaults } from '../../src/engine/own-faults.js'
-import { QuietLog } from '../../src/engine/quiet-log.js'
+import { isResourceExhaustion, retryWhileExhausted } from '../../src/engine/resource-exhaustion.js'
 import {
   ConnectionLimiter,
   fitted,
   networkOf,
   refusalAnswer,
 } from '../../src/engine/routing/connection-limits.js'
+import { ThrottledLog } from '../../src/engine/throttled-log.js'
 import { createLogger } from '../../src/logger.js'
 import { RawClient } from '../support/raw.js'
 import { until } from '../support/server.js'
@@ -113,8 +113,8 @@ test('an IPv6 address counts as its /64, an IPv4 address as itself, however it i
 test('a warning is said at once, and then once in each period with how often', async () => {
   const said: unknown[] = []
   const logger = { ...createLogger('error'), warn: (_message: string, fields?: object) => said.push(fields) }
-  const log = new QuietLog(logger, 'too much', 10)
-  for (let time = 1; time <= 5; time++) log.say({ time })
+  const log = new ThrottledLog(logger, 'too much', 10)
+  for (let time = 1; time <= 5; time++) log.warn({ time })
   await until(() => said.length === 2, 5)
   assert.deepEqual(said, [
     { time: 1, times: 1 },
@@ -125,24 +125,24 @@ test('a warning is said at once, and then once in each period with how often', a
 describe('what this process lacks', () => {
   test('is told by the code of the error', () => {
     for (const code of ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EADDRNOTAVAIL'])
-      assert.ok(isOwnFault(Object.assign(new Error(code), { code })), code)
+      assert.ok(isResourceExhaustion(Object.assign(new Error(code), { code })), code)
     for (const code of ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ETIMEDOUT', 'ENOENT'])
-      assert.ok(!isOwnFault(Object.assign(new Error(code), { code })), code)
+      assert.ok(!isResourceExhaustion(Object.assign(new Error(code), { code })), code)
   })
 
   test('is waited for, and then said; another error is not waited for', async () => {
     let times = 0
     const lacking = () =>
       Promise.reject(Object.assign(new Error(`connect EMFILE ${++times}`), { code: 'EMFILE' }))
-    await assert.rejects(pastOwnFaults(lacking, 150), (error: unknown) => {
+    await assert.rejects(retryWhileExhausted(lacking, 150), (error: unknown) => {
       assert.ok(error instanceof InfrastructureError && error.code === 'OUT_OF_RESOURCES')
       assert.match(error.message, /short of resources: connect EMFILE/)
       return true
     })
     assert.ok(times > 1)
-    assert.equal(await pastOwnFaults(() => (times++ < 4 ? lacking() : Promise.resolve('done'))), 'done')
+    assert.equal(await retryWhileExhausted(() => (times++ < 4 ? lacking() : Promise.resolve('done'))), 'done')
     await assert.rejects(
-      pastOwnFaults(() => Promise.reject(new Error('other'))),
+      retryWhileExhausted(() => Promise.reject(new Error('other'))),
       /^Error: other$/,
     )
   })

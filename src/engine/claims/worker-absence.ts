@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { sayWaiting } from './queue.js'
 
@@ -10,7 +10,7 @@ export const WORKER_SECONDS = 15
 /** By this a reason is known, whichever process gave it, and whenever that saw the last worker. */
 const NO_WORKER = 'no worker has been seen since '
 
-interface Look {
+interface Sighting {
   readonly seen: Date | null
   readonly now: Date
 }
@@ -20,7 +20,7 @@ interface Look {
  * can. Who asks for work is told within 5 s after a worker has been away for 15 s.
  */
 export class WorkerAbsence implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   /** When a worker was last known to live; at first when this process began to look. By the database's clock. */
   #seen: Date | null = null
   #isAway = false
@@ -31,15 +31,15 @@ export class WorkerAbsence implements AsyncDisposable {
     logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('the look for workers', everyMs, () => this.round(), logger)
+    this.#task = new PeriodicTask('the look for workers', everyMs, () => this.runOnce(), logger)
   }
 
   start(): void {
-    this.#rounds.start(this.wakeups, 'queue')
+    this.#task.start(this.wakeups, 'queue')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
   }
 
   /** Since when no worker has been seen, in a sentence's form. Null: one lives, or has been away for a moment only. */
@@ -47,8 +47,10 @@ export class WorkerAbsence implements AsyncDisposable {
     return this.#isAway && this.#seen ? `${NO_WORKER}${this.#seen.toISOString()}` : null
   }
 
-  async round(): Promise<void> {
-    const [look] = await this.database.query<Look[]>('SELECT max(seen_at) AS seen, now() AS now FROM worker')
+  async runOnce(): Promise<void> {
+    const [look] = await this.database.query<Sighting[]>(
+      'SELECT max(seen_at) AS seen, now() AS now FROM worker',
+    )
     if (!look) return
     const lives = look.seen !== null && secondsBetween(look.seen, look.now) < WORKER_SECONDS
     const known = [this.#seen, look.seen].filter((time) => time !== null)

@@ -1,6 +1,6 @@
 import { DeployError, InfrastructureError } from '../errors.js'
 import { connectionError } from './engine-error.js'
-import { isOwnFault, outOfResources } from '../own-faults.js'
+import { isResourceExhaustion, outOfResources } from '../resource-exhaustion.js'
 
 /** Tells an engine that is away from one that refuses; an aborted call rejects with the signal's own reason. */
 export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -11,7 +11,7 @@ export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
     if (signal?.aborted) throw signal.reason
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (error instanceof DeployError || error instanceof InfrastructureError) throw error
-    if (statusCode === undefined && isOwnFault(error)) {
+    if (statusCode === undefined && isResourceExhaustion(error)) {
       throw outOfResources(`the Docker engine could not be asked: ${message}`, error)
     }
     if (statusCode === undefined) throw connectionError(error) ?? error

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode'
 import { DeployError, InfrastructureError, LostClaimError } from '../errors.js'
 import { EPOCH_LABEL, INSTANCE_LABEL } from '../names.js'
-import { saysOwnFault } from '../own-faults.js'
+import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
 import { gone } from './calls.js'
 import { containerOptions } from './container-options.js'
 import { type ContainerRequest, NETWORK } from './docker.js'
@@ -106,7 +106,7 @@ export async function startContainer(docker: Docker, name: string): Promise<void
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (statusCode === undefined) throw error
     const text = `the container could not be started: ${message}`
-    if (saysOwnFault(message ?? '')) throw new InfrastructureError('START_FAILED', text, error)
+    if (mentionsResourceExhaustion(message ?? '')) throw new InfrastructureError('START_FAILED', text, error)
     throw new DeployError('START_FAILED', text, { cause: error })
   }
 }

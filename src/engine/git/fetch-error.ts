@@ -1,6 +1,6 @@
 import type { ProgramResult } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
-import { saysOwnFault } from '../own-faults.js'
+import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
 import type { FetchRequest } from './git.js'
 
 /** What git, curl and ssh say of a network or a server that may be well again in a moment. */
@@ -28,7 +28,7 @@ export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, resul
   const failed = (why: string) =>
     new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
   if (result.exitCode === null) return passing(failed(`it was ended by ${result.signal}`))
-  const lacking = lines.find(saysOwnFault)
+  const lacking = lines.find(mentionsResourceExhaustion)
   if (lacking !== undefined) return passing(failed(lacking))
   if (isMissingRef(result)) {
     const what = request.ref ? `no branch, tag or commit "${request.ref}"` : 'no commit yet'

@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream'
 import { ended, killWhenAborted, type ProgramResult, runProgram, startProgram } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
-import { saysOwnFault } from '../own-faults.js'
+import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
 import { openContents } from './contents.js'
 import type { EntryKind, Source } from './git.js'
 import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
@@ -60,7 +60,7 @@ export async function sourceOf(
 /** What was killed, or lacked something here, says nothing of the repository. @throws InfrastructureError GIT_FAILED */
 function ofEnded(result: ProgramResult): ProgramResult {
   if (result.exitCode === null) throw failed(`it was ended by ${result.signal}`)
-  if (result.exitCode !== 0 && saysOwnFault(result.stderr)) throw failed(result.stderr.trim())
+  if (result.exitCode !== 0 && mentionsResourceExhaustion(result.stderr)) throw failed(result.stderr.trim())
   return result
 }
 

@@ -1,4 +1,4 @@
-import { Outage } from '../wakeups/outage.js'
+import { RetryWindow } from '../wakeups/retry-window.js'
 import type { LogFeed, LogHub } from './hub.js'
 import type { LogEnd, LogPage, StoredChunk } from './store.js'
 
@@ -23,7 +23,7 @@ export class LogReader implements AsyncIterableIterator<LogEntry> {
   #after: number
   #done = false
   #cancelWait: () => void = () => undefined
-  readonly #outage = new Outage(() => this.#done)
+  readonly #retryWindow = new RetryWindow(() => this.#done)
 
   constructor(hub: LogHub, deploymentId: string, after: number) {
     this.#feed = hub.open(deploymentId)
@@ -65,7 +65,7 @@ export class LogReader implements AsyncIterableIterator<LogEntry> {
 
   async #fill(): Promise<void> {
     const version = this.#feed.version() // before the read: a change during it must not be slept through
-    const page = await this.#outage.bear(() => this.#feed.page(this.#after), 'unread')
+    const page = await this.#retryWindow.run(() => this.#feed.page(this.#after), 'unread')
     if (page === null) return this.#finish()
     if (page !== 'unread') this.#page = entriesOf(page, this.#after)
     if (this.#page.length > 0 || this.#done) return

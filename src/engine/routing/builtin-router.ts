@@ -7,13 +7,13 @@ import type { DataSource } from 'typeorm'
 import type { ConnectionLimits } from '../../config.js'
 import type { Logger } from '../../logger.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
-import { pastOwnFaults } from '../own-faults.js'
-import { QuietLog } from '../quiet-log.js'
+import { retryWhileExhausted } from '../resource-exhaustion.js'
+import { ThrottledLog } from '../throttled-log.js'
 import { AppAgent } from './app-agent.js'
 import { Certificates } from './certificates.js'
 import { ConnectionLimiter, refusalAnswer } from './connection-limits.js'
 import { errorPage, MARK, redirect } from './error-page.js'
-import type { Way } from './exchange.js'
+import type { Upstream } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
 import { hostsOf, NOTHING } from './hosts.js'
@@ -22,7 +22,7 @@ import { close, createHttp, createTls, type Handlers, listen, portOf } from './l
 import { OwnRequests } from './own-requests.js'
 import type { Router, Switch, ProbeRequest } from './router.js'
 import { readRoutes } from './table.js'
-import { Turns } from './turns.js'
+import { RoundRobin } from './round-robin.js'
 import { type Handshake, upgrade } from './upgrade.js'
 
 export interface BuiltinRouterOptions {
@@ -51,8 +51,8 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #certificates: Certificates | null = null
   readonly #agent = new AppAgent()
   readonly #inFlight = new InFlight()
-  readonly #turns = new Turns()
-  readonly #shortage: QuietLog
+  readonly #roundRobin = new RoundRobin()
+  readonly #shortages: ThrottledLog
   readonly #own = new OwnRequests()
   readonly #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
@@ -68,7 +68,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       request: (incoming, response) => this.#request(incoming, response),
       upgrade: (handshake) => this.#upgrade(handshake),
     }
-    this.#shortage = new QuietLog(
+    this.#shortages = new ThrottledLog(
       logger,
       'the router is short of resources: requests wait, or are answered 503',
     )
@@ -115,7 +115,9 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   apply(): Promise<void> {
     const reading = this.#reading.then(async () => {
       this.#hosts = hostsOf(await readRoutes(this.database, this.options.baseDomain))
-      this.#turns.keepOnly(new Set([...this.#hosts.targets.values()].map(({ deploymentId }) => deploymentId)))
+      this.#roundRobin.keepOnly(
+        new Set([...this.#hosts.targets.values()].map(({ deploymentId }) => deploymentId)),
+      )
     })
     this.#reading = reading.catch(() => undefined)
     return reading
@@ -127,7 +129,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
    * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes for 10 s
    */
   probe({ host, path, timeoutMs }: ProbeRequest): Promise<boolean> {
-    return pastOwnFaults(() => this.#own.isAnswered(this.#ask(host, path), timeoutMs))
+    return retryWhileExhausted(() => this.#own.isAnswered(this.#ask(host, path), timeoutMs))
   }
 
   isRoutedTo(stageId: string, deploymentId: string): Promise<boolean> {
@@ -175,20 +177,20 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   #request(incoming: IncomingMessage, response: ServerResponse): void {
-    const way = this.#wayOf(incoming, response)
-    if (way) forward(incoming, response, way)
+    const upstream = this.#upstreamOf(incoming, response)
+    if (upstream) forward(incoming, response, upstream)
   }
 
   #upgrade(handshake: Handshake): void {
     const { incoming, response, socket } = handshake
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    const way = this.#wayOf(incoming, response)
-    if (way) upgrade(handshake, way)
+    const upstream = this.#upstreamOf(incoming, response)
+    if (upstream) upgrade(handshake, upstream)
   }
 
   /** Null: it was answered here. */
-  #wayOf(incoming: IncomingMessage, response: ServerResponse): Way | null {
+  #upstreamOf(incoming: IncomingMessage, response: ServerResponse): Upstream | null {
     const host = hostOf(incoming)
     const location = this.#redirect(host, incoming)
     const target = this.#hosts.targets.get(host)
@@ -197,8 +199,8 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       const shared = {
         agent: this.#agent,
         inFlight: this.#inFlight,
-        turns: this.#turns,
-        shortage: this.#shortage,
+        roundRobin: this.#roundRobin,
+        shortages: this.#shortages,
       }
       return { target, targetNow, ...shared }
     }

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Logger } from '../../logger.js'
-import { isOwnFault } from '../own-faults.js'
+import { isResourceExhaustion } from '../resource-exhaustion.js'
 
 interface Kept {
   /** Changes with the files. */
@@ -55,7 +55,7 @@ export class Certificates {
       const [cert, key] = await Promise.all(paths.map((path) => readFile(path)))
       return { stamp, context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }) }
     } catch (error) {
-      if (isOwnFault(error)) return before ?? null // they are read again
+      if (isResourceExhaustion(error)) return before ?? null // they are read again
       this.logger.warn('a certificate cannot be used', { host: name, error: (error as Error).message })
       return { stamp, context: before?.context ?? null }
     }
@@ -68,7 +68,7 @@ async function stampOf(paths: readonly string[]): Promise<string | null> {
     const found = await Promise.all(paths.map((path) => stat(path)))
     return found.map(({ ino, size, mtimeMs, ctimeMs }) => [ino, size, mtimeMs, ctimeMs].join(':')).join(' ')
   } catch (error) {
-    if (isOwnFault(error)) throw error // what is there stays in use
+    if (isResourceExhaustion(error)) throw error // what is there stays in use
     return null
   }
 }

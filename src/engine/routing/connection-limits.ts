@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Server, Socket } from 'node:net'
 import type { ConnectionLimits } from '../../config.js'
 import type { Logger } from '../../logger.js'
-import { QuietLog } from '../quiet-log.js'
+import { ThrottledLog } from '../throttled-log.js'
 
 type ServerName = 'API' | 'router'
 
@@ -27,16 +27,16 @@ export class ConnectionLimiter {
   readonly #open = new Map<string, number>()
   readonly #admitted = new Set<Socket>()
   readonly #refused = new Set<Socket>()
-  readonly #refusals: QuietLog
-  readonly #failures: QuietLog
+  readonly #refusals: ThrottledLog
+  readonly #failures: ThrottledLog
 
   constructor(
     private readonly name: ServerName,
     private readonly limits: ConnectionLimits,
     logger: Logger,
   ) {
-    this.#refusals = new QuietLog(logger, `connections to the ${name} are refused`)
-    this.#failures = new QuietLog(logger, `connections to the ${name} cannot be accepted`)
+    this.#refusals = new ThrottledLog(logger, `connections to the ${name} are refused`)
+    this.#failures = new ThrottledLog(logger, `connections to the ${name} cannot be accepted`)
   }
 
   /** Call it once the server has the listeners that serve it, and before it listens. */
@@ -48,7 +48,7 @@ export class ConnectionLimiter {
       for (const serve of serving) serve.call(server, socket)
     })
     // Without a listener, an accept that fails for want of descriptors or memory would end the process.
-    server.on('error', (error) => server.listening && this.#failures.say({ error: error.message }))
+    server.on('error', (error) => server.listening && this.#failures.warn({ error: error.message }))
   }
 
   #admits(socket: Socket, { answer, isOwn }: Refusal): boolean {
@@ -58,7 +58,7 @@ export class ConnectionLimiter {
     const ofNetwork = this.#open.get(network) ?? 0
     const why = this.#whyNot(ofNetwork)
     if (why !== null) {
-      this.#refusals.say({ why, address: network, open: this.#admitted.size })
+      this.#refusals.warn({ why, address: network, open: this.#admitted.size })
       this.#refuse(socket, answer?.(why) ?? null)
       return false
     }

@@ -1,13 +1,13 @@
 import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import type { Socket } from 'node:net'
-import { isOwnFault } from '../own-faults.js'
-import type { QuietLog } from '../quiet-log.js'
+import { isResourceExhaustion } from '../resource-exhaustion.js'
+import type { ThrottledLog } from '../throttled-log.js'
 import type { AppAgent } from './app-agent.js'
 import { AppSocket } from './app-socket.js'
 import type { Page } from './error-page.js'
 import type { InFlight } from './in-flight.js'
 import type { Target } from './table.js'
-import type { Turns } from './turns.js'
+import type { RoundRobin } from './round-robin.js'
 
 /** A container beside us accepts at once or not at all. */
 const CONNECT_MS = 2_000
@@ -18,19 +18,19 @@ const WAITS = 20
 const WAIT_MS = 100
 
 /** Where requests for a host go, and what they share. */
-export interface Way {
+export interface Upstream {
   readonly target: Target
   /** Where the host leads by now: a container made again has another address, and its old one may be another's. */
   readonly targetNow: () => Target | undefined
   readonly agent: AppAgent
   readonly inFlight: InFlight
-  readonly turns: Turns
-  /** Hears of what this process lacks. */
-  readonly shortage: QuietLog
+  readonly roundRobin: RoundRobin
+  /** Logs what this process lacks. */
+  readonly shortages: ThrottledLog
 }
 
 /** How a request is sent. */
-export interface Plan {
+export interface RequestPlan {
   readonly headers: OutgoingHttpHeaders
   readonly hasBody: boolean
   /** Sent again although an app may have got it. */
@@ -66,12 +66,12 @@ export class Exchange {
 
   constructor(
     private readonly incoming: IncomingMessage,
-    private readonly way: Way,
-    private readonly plan: Plan,
+    private readonly upstream: Upstream,
+    private readonly plan: RequestPlan,
     private readonly outcome: Outcome,
   ) {
-    this.#target = way.target
-    this.#leave = way.inFlight.enter(way.target.deploymentId)
+    this.#target = upstream.target
+    this.#leave = upstream.inFlight.enter(upstream.target.deploymentId)
     // One may be closed by the app in the moment it is used: only what may be sent again uses one.
     this.#mayUseIdle = plan.repeatable && !plan.hasBody
   }
@@ -81,7 +81,7 @@ export class Exchange {
     if (!this.plan.hasBody) return this.#send()
     this.incoming.once('readable', () => {
       if (this.#isOver) return
-      this.#follow(this.way.targetNow() ?? this.#target)
+      this.#follow(this.upstream.targetNow() ?? this.#target)
       this.#send()
     })
   }
@@ -133,16 +133,16 @@ export class Exchange {
     this.#fail(outgoing, true)
   }
 
-  #end(tell: () => void): void {
+  #end(finish: () => void): void {
     if (this.#isOver) return
     this.#isOver = true
-    tell()
+    finish()
   }
 
   #fail(outgoing: ClientRequest, isConnected: boolean, error?: Error): void {
     if (this.#isOver || outgoing !== this.#outgoing) return
-    if (!isConnected && isOwnFault(error)) return this.#wait(error)
-    const target = this.way.targetNow()
+    if (!isConnected && isResourceExhaustion(error)) return this.#wait(error)
+    const target = this.upstream.targetNow()
     if (!target || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
     if (outgoing.reusedSocket) {
       this.#mayUseIdle = false
@@ -160,13 +160,13 @@ export class Exchange {
 
   /** No app has refused anything: connections that are idle are given up for it. */
   #wait(error: Error | undefined): void {
-    this.way.shortage.say({ error: error?.message })
-    this.way.agent.closeIdle()
+    this.upstream.shortages.warn({ error: error?.message })
+    this.upstream.agent.closeIdle()
     this.#waits += 1
     if (this.#waits > WAITS) return this.#end(() => this.outcome.failed('busy'))
     setTimeout(() => {
       if (this.#isOver) return
-      this.#follow(this.way.targetNow() ?? this.#target)
+      this.#follow(this.upstream.targetNow() ?? this.#target)
       this.#send()
     }, WAIT_MS)
   }
@@ -175,7 +175,7 @@ export class Exchange {
   #follow(target: Target): void {
     if (target.deploymentId !== this.#target.deploymentId) {
       this.#leave()
-      this.#leave = this.way.inFlight.enter(target.deploymentId)
+      this.#leave = this.upstream.inFlight.enter(target.deploymentId)
       this.#tried.clear()
     }
     this.#target = target
@@ -185,7 +185,7 @@ export class Exchange {
 
   /** Null: Node.js has a stricter idea of what may be sent than of what may be received. */
   #start(): ClientRequest | null {
-    this.#host ||= this.way.turns.take(this.#target, this.#tried)
+    this.#host ||= this.upstream.roundRobin.take(this.#target, this.#tried)
     try {
       return request({
         ...this.#connection(),
@@ -203,7 +203,7 @@ export class Exchange {
     const { port } = this.#target
     const host = this.#host
     if (this.plan.hasBody) return { createConnection: () => new AppSocket().connect(port, host) }
-    return { host, port, agent: this.#mayUseIdle ? this.way.agent : false }
+    return { host, port, agent: this.#mayUseIdle ? this.upstream.agent : false }
   }
 }
 

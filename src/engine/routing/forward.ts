@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hasBody } from './early-end.js'
 import { errorPage } from './error-page.js'
-import { Exchange, type Way } from './exchange.js'
+import { Exchange, type Upstream } from './exchange.js'
 import { forwardedHeaders } from './headers.js'
 import { relay } from './relay.js'
 
@@ -13,14 +13,14 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
  * again, to the next replica; so is a safe request without a body that got no answer, as when an idle connection had
  * been closed by the app.
  */
-export function forward(incoming: IncomingMessage, response: ServerResponse, way: Way): void {
+export function forward(incoming: IncomingMessage, response: ServerResponse, upstream: Upstream): void {
   const withBody = hasBody(incoming)
   const plan = {
     headers: forwardedHeaders(incoming),
     hasBody: withBody,
     repeatable: !withBody && SAFE.has(incoming.method ?? ''),
   }
-  const exchange = new Exchange(incoming, way, plan, {
+  const exchange = new Exchange(incoming, upstream, plan, {
     answered: (answer) => relay(answer, incoming, response),
     upgraded(_answer, socket) {
       socket.destroy() // nobody asked it to

@@ -1,7 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import type { Socket } from 'node:net'
-import { isOwnFault, outOfResources } from '../own-faults.js'
-import { inOwnTime } from '../own-time.js'
+import { isResourceExhaustion, outOfResources } from '../resource-exhaustion.js'
+import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 import { isErrorPage, MARK } from './error-page.js'
 
 /** Requests that a router sends to itself. */
@@ -16,11 +16,11 @@ export class OwnRequests {
   /**
    * Sends a request. Whether an app answers it, and not the router; one that takes longer is slow, but it was reached.
    *
-   * @throws an error of what this process lacks ({@link isOwnFault})
+   * @throws an error of what this process lacks ({@link isResourceExhaustion})
    */
   isAnswered(asked: ClientRequest, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const stopWaiting = inOwnTime(timeoutMs, () => finish(true))
+      const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(true))
       const finish = (answer: boolean | Error) => {
         stopWaiting()
         if (answer instanceof Error) reject(answer)
@@ -34,7 +34,7 @@ export class OwnRequests {
       asked.once('response', ({ headers }) =>
         finish(headers[MARK] === 'busy' ? outOfResources('the router could not ask') : !isErrorPage(headers)),
       )
-      asked.once('error', (error) => finish(isOwnFault(error) ? error : false))
+      asked.once('error', (error) => finish(isResourceExhaustion(error) ? error : false))
       asked.end()
     })
   }

@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { isIPv6 } from 'node:net'
-import { isOwnFault, pastOwnFaults } from '../own-faults.js'
-import { inOwnTime } from '../own-time.js'
+import { isResourceExhaustion, retryWhileExhausted } from '../resource-exhaustion.js'
+import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 import type { ProbeRequest } from './router.js'
 import { epochUrl, type Expected, MARK } from './traefik-dynamic.js'
 
@@ -34,7 +34,7 @@ interface Answer {
  */
 export async function probeThrough(url: string, probe: ProbeRequest): Promise<boolean> {
   const { host, path, timeoutMs } = probe
-  const answer = await pastOwnFaults(() => ask(new URL(url), path, { host }, timeoutMs)).catch(
+  const answer = await retryWhileExhausted(() => ask(new URL(url), path, { host }, timeoutMs)).catch(
     unlessExhausted(null),
   )
   if (answer === null) return false
@@ -52,7 +52,7 @@ export async function servesHost(url: string, host: string): Promise<boolean> {
 /** What an error says of who was asked, unless it says that nobody was. */
 function unlessExhausted<T>(meaning: T): (error: unknown) => T {
   return (error) => {
-    if (isOwnFault(error)) throw error
+    if (isResourceExhaustion(error)) throw error
     return meaning
   }
 }
@@ -63,7 +63,7 @@ async function containersAnswer({ host, path, timeoutMs, addresses, port }: Prob
     (address) => new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
   )
   const asked = urls.map((url) =>
-    pastOwnFaults(() => ask(url, path, { host }, timeoutMs)).catch(unlessExhausted('late' as const)),
+    retryWhileExhausted(() => ask(url, path, { host }, timeoutMs)).catch(unlessExhausted('late' as const)),
   )
   const answers = await Promise.all(asked)
   return answers.length > 0 && !answers.includes('late')
@@ -116,7 +116,7 @@ function ask(
   return new Promise((resolve, reject) => {
     const host = url.hostname.replace(/^\[|\]$/g, '')
     const asked = request({ host, port: url.port || 80, path, headers, agent: false })
-    const stopWaiting = inOwnTime(timeoutMs, () => {
+    const stopWaiting = stallTolerantTimeout(timeoutMs, () => {
       const connected = asked.socket?.connecting === false
       asked.destroy()
       if (connected) resolve('late')

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { errorPage } from './error-page.js'
-import { Exchange, type Way } from './exchange.js'
+import { Exchange, type Upstream } from './exchange.js'
 import { answerHeaders, forwardedHeaders } from './headers.js'
 import { relay } from './relay.js'
 
@@ -19,10 +19,10 @@ export interface Handshake {
  * Asks the target for a WebSocket, and connects it with the client, byte for byte, once the app has agreed. Whatever
  * else the app answers is an ordinary answer, after which the connection ends: nothing that follows gets to the app.
  */
-export function upgrade({ incoming, response, socket, head }: Handshake, way: Way): void {
+export function upgrade({ incoming, response, socket, head }: Handshake, upstream: Upstream): void {
   const headers = { ...forwardedHeaders(incoming), connection: 'Upgrade', upgrade: 'websocket' }
   const plan = { headers, hasBody: false, repeatable: false }
-  const exchange = new Exchange(incoming, way, plan, {
+  const exchange = new Exchange(incoming, upstream, plan, {
     answered(answer) {
       socket.resume()
       relay(answer, incoming, response)

@@ -6,7 +6,7 @@ import type { Docker } from '../docker/docker.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerNames } from '../steps/containers.js'
 import { openVariables } from '../secrets/variables.js'
-import { WakeEvent } from '../wakeups/wake-event.js'
+import { ManualResetEvent } from '../wakeups/manual-reset-event.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { readContainer, startOfTail } from './container-reading.js'
 import { Outbox } from './outbox.js'
@@ -36,7 +36,7 @@ export class ViewerFeed implements AsyncDisposable {
   readonly #readings = new Map<string, Promise<void>>()
   #endReadings = new AbortController()
   #deployment: ReadDeployment | null = null
-  readonly #news = new WakeEvent()
+  readonly #changed = new ManualResetEvent()
   #saidError = ''
   readonly #running: Promise<void>
 
@@ -57,7 +57,7 @@ export class ViewerFeed implements AsyncDisposable {
 
   /** The stage's traffic may have moved. */
   look(): void {
-    this.#news.set()
+    this.#changed.set()
   }
 
   /** Lines that are not stored by now are read again by whoever goes on. */
@@ -69,14 +69,14 @@ export class ViewerFeed implements AsyncDisposable {
   #end(): void {
     this.#stop.abort()
     this.#endReadings.abort()
-    this.#news.set()
+    this.#changed.set()
   }
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      this.#news.clear() // before the look: a change during it must not be slept through
+      this.#changed.clear() // before the look: a change during it must not be slept through
       await this.#lookOnce().catch((error: unknown) => this.#say(error as Error))
-      if (!this.#stop.signal.aborted) await this.#news.wait(LOOK_MS)
+      if (!this.#stop.signal.aborted) await this.#changed.wait(LOOK_MS)
     }
     await Promise.all(this.#readings.values())
   }

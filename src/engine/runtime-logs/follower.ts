@@ -1,4 +1,4 @@
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { type FeedDependencies, ViewerFeed } from './feed.js'
 import { claimViewers, deleteExpired, releaseClaims, renewClaims } from './store.js'
 
@@ -10,14 +10,19 @@ const MAX_VIEWERS = 200
 /** Reads for viewers of any API process what their stages' containers write. Runs in the worker, which has Docker. */
 export class RuntimeLogFollower implements AsyncDisposable {
   readonly #feeds = new Map<string, ViewerFeed>()
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   #stopListening: (() => void)[] = []
 
   constructor(
     private readonly dependencies: FeedDependencies,
     private readonly workerId: string,
   ) {
-    this.#rounds = new Rounds('following containers', EVERY_MS, () => this.#round(), dependencies.logger)
+    this.#task = new PeriodicTask(
+      'following containers',
+      EVERY_MS,
+      () => this.#runOnce(),
+      dependencies.logger,
+    )
   }
 
   start(): void {
@@ -26,19 +31,19 @@ export class RuntimeLogFollower implements AsyncDisposable {
       wakeups.on('read', (id) => this.#feeds.get(id)?.hasRead()),
       wakeups.on('route', (stageId) => this.#lookAt(stageId)),
     ]
-    this.#rounds.start(wakeups, 'viewer')
+    this.#task.start(wakeups, 'viewer')
   }
 
   /** Others may take its viewers at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stop of this.#stopListening) stop()
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
     await Promise.all([...this.#feeds.values()].map((feed) => feed[Symbol.asyncDispose]()))
     await releaseClaims(this.dependencies.database, this.workerId).catch(() => undefined)
     this.dependencies.wakeups.notify('viewer', '')
   }
 
-  async #round(): Promise<void> {
+  async #runOnce(): Promise<void> {
     const { database } = this.dependencies
     const ours = await renewClaims(database, this.workerId)
     for (const [id, feed] of this.#feeds) {

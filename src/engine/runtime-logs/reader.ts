@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm'
 import { badInput, CommandError } from '../errors.js'
 import { createId } from '../names.js'
-import { Outage } from '../wakeups/outage.js'
-import { WakeEvent } from '../wakeups/wake-event.js'
+import { RetryWindow } from '../wakeups/retry-window.js'
+import { ManualResetEvent } from '../wakeups/manual-reset-event.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { deleteViewer, insertViewer, readOn, renewViewer, type RuntimeLogEntry } from './store.js'
 
@@ -49,8 +49,8 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   #lastSeq = 0
   #readSeq = 0
   #done = false
-  readonly #news = new WakeEvent()
-  readonly #outage = new Outage(() => this.#done)
+  readonly #changed = new ManualResetEvent()
+  readonly #retryWindow = new RetryWindow(() => this.#done)
 
   constructor(
     private readonly database: DataSource,
@@ -60,7 +60,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   ) {
     this.#stopListening = wakeups.on('output', (of) => {
       if (of !== '' && of !== id) return
-      this.#news.set()
+      this.#changed.set()
     })
     this.#renewing = setInterval(() => void renewViewer(database, id).catch(() => undefined), RENEW_MS)
     this.#renewing.unref()
@@ -94,15 +94,15 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
     this.#done = true
     clearInterval(this.#renewing)
     this.#stopListening()
-    this.#news.set()
+    this.#changed.set()
     // A row that stays behind expires.
     void deleteViewer(this.database, this.id).catch(() => undefined)
   }
 
   async #fill(): Promise<void> {
-    this.#news.clear() // before the read: a change during it must not be slept through
-    await this.#outage.bear(() => this.#read(), undefined)
-    if (!this.#done && this.#page.length === 0) await this.#news.wait(POLL_MS)
+    this.#changed.clear() // before the read: a change during it must not be slept through
+    await this.#retryWindow.run(() => this.#read(), undefined)
+    if (!this.#done && this.#page.length === 0) await this.#changed.wait(POLL_MS)
   }
 
   /** What it reads is there until the next read says that it was read: one that fails half-way loses nothing. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../logger.js'
 import { announceStage, sayFollowed, tellRouter, unannouncedStages } from '../steps/announce.js'
 import type { Services } from '../steps/deployment-run.js'
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 
 const EVERY_MS = 1_000
 /** While something waits to be announced. */
@@ -16,7 +16,7 @@ const TELL_EVERY = 20
  * worker does it; each says of its own router whether it has followed.
  */
 export class Announcer implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   readonly #stopping = new AbortController()
 
   constructor(
@@ -24,20 +24,20 @@ export class Announcer implements AsyncDisposable {
     logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('announcement', everyMs, () => this.round(), logger)
+    this.#task = new PeriodicTask('announcement', everyMs, () => this.runOnce(), logger)
   }
 
   start(): void {
-    this.#rounds.start(this.services.wakeups, 'route', 'routed')
+    this.#task.start(this.services.wakeups, 'route', 'routed')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
   }
 
   /** Until nothing waits any more, or the process stops. */
-  async round(): Promise<void> {
+  async runOnce(): Promise<void> {
     const { database } = this.services
     for (let looks = 0; !this.#stopping.signal.aborted; looks++) {
       const stages = await unannouncedStages(database)

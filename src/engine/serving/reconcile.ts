@@ -4,7 +4,7 @@ import type { Logger } from '../../logger.js'
 import { forgetMoved } from './addresses.js'
 import { tryWithAdvisoryLock } from '../advisory-lock.js'
 import { planReconcile, type ReconcileAction, type ReconcileRow } from './reconcile-plan.js'
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL } from '../names.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { serveAgain } from './serve-again.js'
@@ -49,7 +49,7 @@ interface Row extends ReconcileRow {
  * replayed. Touches only what carries this installation's label.
  */
 export class Reconciler implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   readonly #stopping = new AbortController()
   /** What is being done, by deployment or container. */
   readonly #busy = new Map<string, Promise<void>>()
@@ -66,11 +66,11 @@ export class Reconciler implements AsyncDisposable {
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('reconciliation', everyMs, () => this.reconcile(), logger)
+    this.#task = new PeriodicTask('reconciliation', everyMs, () => this.reconcile(), logger)
   }
 
   start(): void {
-    this.#rounds.start(this.services.wakeups, 'stage')
+    this.#task.start(this.services.wakeups, 'stage')
     this.#following = this.#followEvents()
   }
 
@@ -78,7 +78,7 @@ export class Reconciler implements AsyncDisposable {
     this.#stopping.abort()
     clearTimeout(this.#gathering)
     clearTimeout(this.#drained)
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
     await Promise.all([this.#following, this.settle()])
   }
 
@@ -103,7 +103,7 @@ export class Reconciler implements AsyncDisposable {
     clearTimeout(this.#drained)
     const left = rows.flatMap(({ draining, drainLeftMs }) => (draining ? [drainLeftMs ?? 0] : []))
     if (left.length > 0 && !this.#stopping.signal.aborted)
-      this.#drained = setTimeout(() => this.#rounds.now(), Math.min(...left))
+      this.#drained = setTimeout(() => this.#task.runNow(), Math.min(...left))
   }
 
   async #look(): Promise<{ rows: Row[]; actions: ReconcileAction[] }> {
@@ -129,7 +129,7 @@ export class Reconciler implements AsyncDisposable {
       })
       .finally(() => {
         this.#busy.delete(key)
-        if (this.#again.delete(key)) this.#rounds.now()
+        if (this.#again.delete(key)) this.#task.runNow()
       })
     this.#busy.set(key, doing)
   }
@@ -157,7 +157,7 @@ export class Reconciler implements AsyncDisposable {
         said = null
         // Nobody has told what happened while there was no connection.
         await this.#forgetMoved()
-        this.#rounds.now()
+        this.#task.runNow()
         for await (const { action } of events) if (CHANGES.includes(action)) this.#soon()
       } catch (error) {
         const { message } = error as Error
@@ -181,7 +181,7 @@ export class Reconciler implements AsyncDisposable {
   #soon(): void {
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined
-      this.#rounds.now()
+      this.#task.runNow()
     }, GATHER_MS)
   }
 }

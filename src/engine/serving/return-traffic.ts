@@ -70,7 +70,7 @@ export async function returnTraffic(
   return outcome !== 'does not come up'
 }
 
-/** `overtaken`: a newer deployment, a stop or another worker was first, or a drain has just ended: the next round sees. */
+/** `overtaken`: a newer deployment, a stop or another worker was first, or a drain has just ended: the next look sees. */
 type Outcome = 'returned' | 'overtaken' | 'does not come up'
 
 async function comeBack(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<Outcome> {

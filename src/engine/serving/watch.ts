@@ -1,12 +1,12 @@
 import type { DataSource } from 'typeorm'
 import type { Configuration } from '../../entities/configuration.js'
 import type { Logger } from '../../logger.js'
-import { outOfResources } from '../own-faults.js'
+import { outOfResources } from '../resource-exhaustion.js'
 import { runProbe, chooseProbe } from '../steps/health.js'
 import type { Failure } from './last-words.js'
 import { failServing } from './fail-serving.js'
 import { returnTraffic } from './return-traffic.js'
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerNames } from '../steps/containers.js'
 import { howItEnded } from '../docker/how-it-ended.js'
@@ -60,7 +60,7 @@ const WATCHED = `
  * watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   /** Probes that failed in a row, by container. */
   readonly #failures = new Map<string, number>()
   readonly #unconfirmedSince = new Map<string, number>()
@@ -77,16 +77,16 @@ export class Watcher implements AsyncDisposable {
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('watch', everyMs, () => this.round(), logger)
+    this.#task = new PeriodicTask('watch', everyMs, () => this.runOnce(), logger)
   }
 
   start(): void {
-    this.#rounds.start(this.services.wakeups, 'watch')
+    this.#task.start(this.services.wakeups, 'watch')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
     await this.settle()
   }
 
@@ -96,7 +96,7 @@ export class Watcher implements AsyncDisposable {
   }
 
   /** Begins a look at all that is watched, except where one is still under way. */
-  async round(): Promise<void> {
+  async runOnce(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
     for (const known of [this.#unconfirmedSince, this.#endingSince, this.#stuck])

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HealthConfiguration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerState, Docker } from '../docker/docker.js'
-import { isOwnFault } from '../own-faults.js'
-import { inOwnTime } from '../own-time.js'
+import { isResourceExhaustion } from '../resource-exhaustion.js'
+import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 
 /** How an app is asked whether it is healthy, from outside its container. */
 export type Probe =
@@ -82,9 +82,11 @@ function probeTcp(host: string, port: number, timeoutMs: number, signal: AbortSi
     const leave = () => finish(CANCELLED)
     signal.addEventListener('abort', leave)
     const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
-    const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
+    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
     socket.once('connect', () => finish(null))
-    socket.once('error', (error) => finish(isOwnFault(error) ? error : `nothing listens on port ${port}`))
+    socket.once('error', (error) =>
+      finish(isResourceExhaustion(error) ? error : `nothing listens on port ${port}`),
+    )
   })
 }
 
@@ -108,12 +110,12 @@ function probeHttp(
     const leave = () => finish(CANCELLED)
     signal.addEventListener('abort', leave)
     const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
-    const stopWaiting = inOwnTime(timeoutMs, () => finish(late))
+    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
     asked.once('response', ({ statusCode = 0 }) =>
       finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
     )
     asked.once('error', (error) =>
-      finish(isOwnFault(error) ? error : `nothing answers GET ${path} on port ${port}`),
+      finish(isResourceExhaustion(error) ? error : `nothing answers GET ${path} on port ${port}`),
     )
     asked.end()
   })

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import { tryWithAdvisoryLock } from '../advisory-lock.js'
 import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 import { KEPT_FOR_RETURN } from '../states.js'
@@ -14,7 +14,7 @@ import { cleanDeliveries } from '../webhooks/delivery-log.js'
 const EVERY_MS = 10 * 60_000
 /** One worker at a time: any number, the same in all versions. */
 const HOUSEKEEPING_LOCK = 7_305_516_995
-/** A log partition is waited for this long; whoever reads a log holds it. The next round tries again. */
+/** A log partition is waited for this long; whoever reads a log holds it. The next run tries again. */
 const LOCK_TIMEOUT = '2s'
 
 /**
@@ -43,7 +43,7 @@ interface Kept {
  * beyond its bound, of the whole engine, because nothing says whose it is.
  */
 export class Housekeeper implements AsyncDisposable {
-  readonly #rounds: Rounds
+  readonly #task: PeriodicTask
   readonly #stopping = new AbortController()
 
   constructor(
@@ -52,16 +52,16 @@ export class Housekeeper implements AsyncDisposable {
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = new Rounds('housekeeping', everyMs, () => this.clean(), logger)
+    this.#task = new PeriodicTask('housekeeping', everyMs, () => this.clean(), logger)
   }
 
   start(): void {
-    this.#rounds.start()
+    this.#task.start()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#task[Symbol.asyncDispose]()
   }
 
   /** All of it once, unless another process is at it. */

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
-import { Rounds } from '../wakeups/rounds.js'
+import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { rescueExpired } from '../claims/rescue.js'
 import { APP_LABEL } from '../routing/labels.js'
 import type { Services } from '../steps/deployment-run.js'
@@ -16,7 +16,7 @@ const PURGE_LOCK = 7_305_516_992
  * of apps. Every worker does it. A removal may take minutes, and no claim waits for it.
  */
 export class Recoverer implements AsyncDisposable {
-  readonly #rounds: readonly Rounds[]
+  readonly #task: readonly PeriodicTask[]
 
   constructor(
     private readonly database: DataSource,
@@ -24,19 +24,19 @@ export class Recoverer implements AsyncDisposable {
     private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#rounds = [
-      new Rounds('recovery', everyMs, () => this.#rescue(), logger),
-      new Rounds('the removal of apps', everyMs, () => this.#purgeDeletedApps(), logger),
+    this.#task = [
+      new PeriodicTask('recovery', everyMs, () => this.#rescue(), logger),
+      new PeriodicTask('the removal of apps', everyMs, () => this.#purgeDeletedApps(), logger),
     ]
   }
 
   start(): void {
-    // A deletion is announced on the queue; it is not to wait for the next round.
-    for (const one of this.#rounds) one.start(this.services.wakeups, 'queue')
+    // A deletion is announced on the queue; it is not to wait for the next run.
+    for (const one of this.#task) one.start(this.services.wakeups, 'queue')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#rounds.map((one) => one[Symbol.asyncDispose]()))
+    await Promise.all(this.#task.map((one) => one[Symbol.asyncDispose]()))
   }
 
   async #rescue(): Promise<void> {
@@ -54,7 +54,7 @@ export class Recoverer implements AsyncDisposable {
         await this.#purge(app)
         this.services.wakeups.notify('app', app.id)
       } catch (error) {
-        // The others go all the same; the next round tries this one again.
+        // The others go all the same; the next run tries this one again.
         this.logger.warn('could not remove an app wholly', { app: app.id, error: (error as Error).message })
       }
     }

@@ -2,10 +2,10 @@ import type { Logger } from '../../logger.js'
 import type { Topic, Wakeups } from './wakeups.js'
 
 /**
- * Work that is done again and again: every so often, after a wake-up, and when asked to; never twice at the same time.
- * A round that fails is said in the server's log, and the next one tries again.
+ * A task that runs every so often, after a wake-up, and when asked to; never twice at the same time. A run that fails is
+ * logged, and the next one tries again.
  */
-export class Rounds implements AsyncDisposable {
+export class PeriodicTask implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | null = null
   #again = false
@@ -15,25 +15,25 @@ export class Rounds implements AsyncDisposable {
   constructor(
     private readonly title: string,
     private readonly everyMs: number,
-    private readonly round: () => Promise<void>,
+    private readonly run: () => Promise<void>,
     private readonly logger: Logger,
   ) {}
 
-  /** The first round begins at once. Wake-ups about one of `topics` ask for another. */
+  /** The first run begins at once. Wake-ups about one of `topics` ask for another. */
   start(wakeups: Wakeups | null = null, ...topics: readonly Topic[]): void {
-    this.#unsubscribes = topics.map((topic) => wakeups?.on(topic, () => this.now()) ?? (() => undefined))
-    this.#timer = setInterval(() => this.now(), this.everyMs)
-    this.now()
+    this.#unsubscribes = topics.map((topic) => wakeups?.on(topic, () => this.runNow()) ?? (() => undefined))
+    this.#timer = setInterval(() => this.runNow(), this.everyMs)
+    this.runNow()
   }
 
-  /** Begins a round, or another one after that under way. */
-  now(): void {
+  /** Begins a run, or another one after that under way. */
+  runNow(): void {
     if (this.#stopped) return
     this.#again = this.#running !== null
-    this.#running ??= this.#run()
+    this.#running ??= this.#runAll()
   }
 
-  /** Waits for the round under way. */
+  /** Waits for the run under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true
     for (const unsubscribe of this.#unsubscribes) unsubscribe()
@@ -41,11 +41,11 @@ export class Rounds implements AsyncDisposable {
     await this.#running
   }
 
-  async #run(): Promise<void> {
+  async #runAll(): Promise<void> {
     do {
       this.#again = false
       try {
-        await this.round()
+        await this.run()
       } catch (error) {
         this.logger.warn(`${this.title} failed; trying again`, { error: (error as Error).message })
       }

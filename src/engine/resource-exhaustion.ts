@@ -21,12 +21,12 @@ const WAIT_MS = 10_000
  * Whether an error says that this process, or its machine, lacks something. It says nothing of an app, a repository or
  * whoever else was to be asked: none of them may be blamed for it.
  */
-export function isOwnFault(error: unknown): boolean {
+export function isResourceExhaustion(error: unknown): boolean {
   return CODES.has((error as { code?: string } | null)?.code ?? '')
 }
 
 /** The same for what a program has written to stderr. */
-export function saysOwnFault(text: string): boolean {
+export function mentionsResourceExhaustion(text: string): boolean {
   return WORDS.test(text)
 }
 
@@ -35,13 +35,13 @@ export function saysOwnFault(text: string): boolean {
  *
  * @throws InfrastructureError OUT_OF_RESOURCES when it has failed for that alone; any other error of `work` at once
  */
-export async function pastOwnFaults<T>(work: () => Promise<T>, waitMs = WAIT_MS): Promise<T> {
+export async function retryWhileExhausted<T>(work: () => Promise<T>, waitMs = WAIT_MS): Promise<T> {
   const until = performance.now() + waitMs
   for (;;) {
     try {
       return await work()
     } catch (error) {
-      if (!isOwnFault(error)) throw error
+      if (!isResourceExhaustion(error)) throw error
       if (performance.now() <= until) await sleep(LOOK_MS)
       else if (error instanceof InfrastructureError) throw error
       else throw outOfResources((error as Error).message, error)

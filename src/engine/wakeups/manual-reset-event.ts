@@ -1,8 +1,8 @@
 /**
- * A wait that news ends, also news that came before the wait began. Clear it, look, and wait if there is nothing: what
- * happens during the look is not slept through.
+ * A flag that one can wait for, also where it was set before the wait began. It stays set until it is cleared: clear it,
+ * look, and wait if there is nothing, so that what happens during the look is not slept through.
  */
-export class WakeEvent {
+export class ManualResetEvent {
   #isSet = false
   #wake: () => void = () => undefined
 
@@ -12,7 +12,7 @@ export class WakeEvent {
     this.#wake()
   }
 
-  /** What was set until now has been seen to. */
+  /** The next wait is for what happens from now on. */
   clear(): void {
     this.#isSet = false
   }

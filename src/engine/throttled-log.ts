@@ -2,8 +2,8 @@ import type { Logger } from '../logger.js'
 
 const PERIOD_MS = 60_000
 
-/** A warning about what may happen thousands of times a second: said at once, and then once a minute with how often. */
-export class QuietLog {
+/** A warning about what may happen thousands of times a second: logged at once, and then once a minute with a count. */
+export class ThrottledLog {
   #times = 0
   #latest: Readonly<Record<string, unknown>> = {}
   #timer: NodeJS.Timeout | null = null
@@ -14,7 +14,7 @@ export class QuietLog {
     private readonly periodMs = PERIOD_MS,
   ) {}
 
-  say(fields: Readonly<Record<string, unknown>>): void {
+  warn(fields: Readonly<Record<string, unknown>>): void {
     this.#times += 1
     this.#latest = fields
     if (!this.#timer) this.#write()

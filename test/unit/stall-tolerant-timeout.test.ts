@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inOwnTime } from '../../src/engine/own-time.js'
+import { stallTolerantTimeout } from '../../src/engine/stall-tolerant-timeout.js'
 
 function keepBusy(ms: number): void {
   const end = performance.now() + ms
@@ -12,7 +12,7 @@ function keepBusy(ms: number): void {
 
 test('time in which the process did not run does not count: what has come meanwhile is read first', async () => {
   let word = ''
-  const end = new Promise<string>((resolve) => inOwnTime(300, () => resolve(word)))
+  const end = new Promise<string>((resolve) => stallTolerantTimeout(300, () => resolve(word)))
   await using server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   server.once('connection', (socket: Socket) => {
@@ -27,7 +27,7 @@ test('time in which the process did not run does not count: what has come meanwh
 
 test('what was ended does not come', async () => {
   let isOver = false
-  const stop = inOwnTime(100, () => (isOver = true))
+  const stop = stallTolerantTimeout(100, () => (isOver = true))
   stop()
   await sleep(300)
   assert.equal(isOver, false)

@@ -1,12 +1,12 @@
 const LOOK_MS = 100
 
 /**
- * Calls `then` after about `ms` of this process's own time: what it was kept from running, as on a machine at its limit,
- * does not count, because an answer may have been there and nobody looked.
+ * A timeout that tolerates stalls: calls `then` after about `ms` in which this process could run. What it was kept from
+ * running, as on a machine at its limit, does not count, because an answer may have been there and nobody looked.
  *
  * @returns ends it
  */
-export function inOwnTime(ms: number, then: () => void): () => void {
+export function stallTolerantTimeout(ms: number, then: () => void): () => void {
   let left = Math.ceil(ms / LOOK_MS)
   // One that is due several times fires once: each of them lets the process read what has come.
   const timer = setInterval(() => {

@@ -1,7 +1,7 @@
 import type { Target } from './table.js'
 
-/** Whose turn it is among the replicas of each deployment. */
-export class Turns {
+/** Shares out the requests of each deployment among its replicas. */
+export class RoundRobin {
   readonly #next = new Map<string, number>()
 
   /** Each first try takes a turn; a further one goes to the next replica that was not tried, while there is one. */
