@@ -154,7 +154,7 @@ async function pour(log: LogWriter, rate: number): Promise<void> {
 }
 
 async function end({ database, wakeups }: OpenCore, log: LogWriter, deploymentId: string): Promise<void> {
-  const { chunks, omittedBytes } = await log.remainder()
+  const { chunks, omittedBytes } = await log.overflowTail()
   const words = { text: 'Measured.', before: chunks, omittedBytes }
   await settle(database, { deploymentId, epoch: EPOCH }, DeploymentStatus.FAILED, words)
   announceSettled(wakeups, deploymentId)

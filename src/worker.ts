@@ -1,7 +1,7 @@
 import { dockerEnvironment } from './config.js'
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
-import { forgetMoved } from './engine/serving/addresses.js'
+import { clearStaleAddresses } from './engine/serving/stale-addresses.js'
 import { CommitStatuses } from './engine/commit-status.js'
 import type { Docker } from './engine/docker/docker.js'
 import { Dockerode } from './engine/docker/dockerode.js'
@@ -47,7 +47,7 @@ export async function startWorker(
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
     const docker = openDocker(core)
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
-    await forgetMoved({ ...core, docker }, core.instanceId)
+    await clearStaleAddresses({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
     const services = createServices(core, docker, router, failpoint)
     const heartbeat = opened.use(

@@ -3,7 +3,7 @@ import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { RetryWindow } from './wakeups/retry-window.js'
 import { asOf, asShown } from './shown.js'
-import { KEPT_FOR_RETURN, NEXT_STATUSES } from './states.js'
+import { KEPT_FOR_ROLLBACK, NEXT_STATUSES } from './states.js'
 import { ManualResetEvent } from './wakeups/manual-reset-event.js'
 import type { Wakeups } from './wakeups/wakeups.js'
 
@@ -21,7 +21,7 @@ const LAST_STATUSES = Object.values(DeploymentStatus).filter((status) => NEXT_ST
  * started, or where its successor fails. What is not announced yet changes for those who look.
  */
 const CAN_CHANGE = `d.shown_as IS NOT NULL OR d.status <> ALL('{${LAST_STATUSES.join(',')}}') AND (d.status <> 'RETIRED'
-  OR s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN})`
+  OR s.current_deployment_id = d.id OR ${KEPT_FOR_ROLLBACK})`
 
 interface Change {
   id: string

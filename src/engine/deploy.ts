@@ -1,7 +1,7 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { DeployError, HandOverError } from './errors.js'
 import { EPOCH_LABEL, publicUrl, stageHost } from './names.js'
-import { isRetried } from './claims/settle-failure.js'
+import { isRetryable } from './claims/settle-failure.js'
 import { leaseMarginSeconds, transition } from './states.js'
 import { build } from './steps/build.js'
 import { clone } from './steps/clone.js'
@@ -64,7 +64,7 @@ export async function deploy(
     // Now, and not after the undo: what is asked meanwhile does not change why it failed.
     const reason: unknown = signal.aborted ? signal.reason : cause
     if (reason instanceof DeployError) reason.phase = run.log.phase
-    goesOn = isRetried(reason, deployment)
+    goesOn = isRetryable(reason, deployment)
     // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
     if (!(reason instanceof HandOverError)) await undo.run(onUndoError)
     throw reason

@@ -13,7 +13,7 @@ import { lockKeyShared } from './secrets/instance.js'
 import type { LeaseKeeper } from './claims/lease.js'
 import type { LogHub } from './logs/hub.js'
 import { LogWriter } from './logs/writer.js'
-import { claimNext, hasClaimable, sayWaiting } from './claims/queue.js'
+import { claimNext, hasClaimable, logWaiting } from './claims/queue.js'
 import type { SecretBox } from './secrets/secrets.js'
 import { settleFailure } from './claims/settle-failure.js'
 import type { Claim } from './states.js'
@@ -143,7 +143,7 @@ export class Engine {
       return true
     } catch (error) {
       const reason = `${(error as Error).message}. The deployment starts by itself when the engine can be used.`
-      await sayWaiting(this.dependencies.database, this.dependencies.services.wakeups, reason)
+      await logWaiting(this.dependencies.database, this.dependencies.services.wakeups, reason)
       return false
     }
   }

@@ -1,6 +1,6 @@
 import { DeploymentStatus, isSettled, LogSource } from '../entities/deployment-status.js'
 import { LostClaimError } from './errors.js'
-import { appendChunks, type LogRemainder, type Queryable } from './logs/store.js'
+import { appendChunks, type OverflowTail, type Queryable } from './logs/store.js'
 
 /** A worker's right to change a deployment: void as soon as the row's epoch is another. */
 export interface Claim {
@@ -33,10 +33,10 @@ export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly Deploymen
 
 /**
  * SQL that says of a RETIRED deployment `d` that its successor is still watched: its containers are stopped and not
- * removed, so that traffic can come back to it. Until the watch has ended, not until its time is over: the last look may
- * come later, and what is not confirmed by then may still fail.
+ * removed, so that an automatic rollback can start it. Until the watch has ended, not until its time is over: the last look
+ * may come later, and what is not confirmed by then may still fail.
  */
-export const KEPT_FOR_RETURN = `EXISTS (SELECT 1 FROM deployment next
+export const KEPT_FOR_ROLLBACK = `EXISTS (SELECT 1 FROM deployment next
   WHERE next.replaced_id = d.id AND next.status = 'RUNNING' AND next.watch_until IS NOT NULL)`
 
 /** Columns that change together with the status, by their SQL names. A time is {@link NOW}. */
@@ -112,10 +112,10 @@ function assignments(to: DeploymentStatus, patch: StatusPatch, first: number) {
   return { sets: sets.join(''), values: given.map((name) => columns[name]) }
 }
 
-/** The last words of a log, in the transaction that settles its deployment. */
-export interface LastWords {
+/** What closes a log, in the transaction that settles its deployment. */
+export interface LogClosing {
   readonly text: string
-  readonly remainder?: LogRemainder
+  readonly overflowTail?: OverflowTail
 }
 
 /**
@@ -127,28 +127,28 @@ export async function settle(
   manager: Queryable,
   claim: Claim,
   to: DeploymentStatus,
-  { text, remainder }: LastWords,
+  { text, overflowTail }: LogClosing,
   patch: StatusPatch = {},
 ): Promise<void> {
   await transition(manager, claim, to, text, patch)
   const last = { at: new Date(), phase: to, stream: LogSource.SYSTEM, text: `${text}\n` }
-  const base = await appendChunks(manager, claim.deploymentId, [...(remainder?.chunks ?? []), last], {
+  const base = await appendChunks(manager, claim.deploymentId, [...(overflowTail?.chunks ?? []), last], {
     epoch: claim.epoch,
     expectedSeq: null,
-    omittedBytes: remainder?.omittedBytes ?? 0,
-    clipped: remainder?.clipped ?? false,
+    omittedBytes: overflowTail?.omittedBytes ?? 0,
+    clipped: overflowTail?.clipped ?? false,
     end: to,
   })
   if (base === null) throw new LostClaimError(claim.deploymentId)
 }
 
-/** Appends the kept end of a log, if there is one. @throws LostClaimError */
-export async function appendRemainder(
+/** Appends the overflow tail of a log, if there is one. @throws LostClaimError */
+export async function appendOverflowTail(
   manager: Queryable,
   claim: Claim,
-  remainder: LogRemainder,
+  overflowTail: OverflowTail,
 ): Promise<void> {
-  const { chunks, omittedBytes, clipped } = remainder
+  const { chunks, omittedBytes, clipped } = overflowTail
   if (chunks.length === 0) return
   const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes, clipped }
   const base = await appendChunks(manager, claim.deploymentId, chunks, options)
@@ -181,13 +181,13 @@ interface Held {
  * Says what {@link transitionUnannounced} has held back of a stage: events, and the end of a log that is still open. In
  * the caller's transaction, which holds the stage's row.
  *
- * @param doubt what is added of a version that is RUNNING: requests may not reach it yet
+ * @param warning what is added of a version that is RUNNING: requests may not reach it yet
  * @returns the deployments that it was said of
  */
 export async function announceHeld(
   manager: Queryable,
   stageId: string,
-  doubt: string | null = null,
+  warning: string | null = null,
 ): Promise<string[]> {
   const held = await manager.query<Held[]>(
     `SELECT id, epoch, status, shown_as AS "shownAs", announcement FROM deployment
@@ -198,7 +198,7 @@ export async function announceHeld(
   const inOrder = [...held].sort(
     (one, other) => Number(one.status === RUNNING) - Number(other.status === RUNNING),
   )
-  for (const one of inOrder) await announceOne(manager, one, one.status === RUNNING ? doubt : null)
+  for (const one of inOrder) await announceOne(manager, one, one.status === RUNNING ? warning : null)
   await manager.query('UPDATE stage SET confirm_until = NULL WHERE id = $1 AND confirm_until IS NOT NULL', [
     stageId,
   ])
@@ -206,10 +206,10 @@ export async function announceHeld(
   return held.map(({ id }) => id)
 }
 
-async function announceOne(manager: Queryable, held: Held, doubt: string | null): Promise<void> {
+async function announceOne(manager: Queryable, held: Held, warning: string | null): Promise<void> {
   const { id, epoch, status, shownAs, announcement } = held
   const claim = { deploymentId: id, epoch }
-  const text = doubt === null ? announcement : `${announcement}. ${doubt}`
+  const text = warning === null ? announcement : `${announcement}. ${warning}`
   // It served, and failed before anybody was told.
   const isAtOnce = NEXT_STATUSES[shownAs].includes(status)
   if (!isAtOnce) await recordEvent(manager, claim, shownAs, RUNNING, null)

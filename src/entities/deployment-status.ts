@@ -23,7 +23,7 @@ export enum DeploymentStatus {
   CANCELLED = 'CANCELLED',
   /** Never served: a newer deployment of the stage took its place. Where its worker crashes first, any other ends it so. */
   SUPERSEDED = 'SUPERSEDED',
-  /** Failed while it was watched: one transaction sent traffic back to the one before it. What ran is removed by any worker. */
+  /** Failed while it was watched: one transaction rolled the stage back to the one before it. What ran is removed by any worker. */
   ROLLED_BACK = 'ROLLED_BACK',
 }
 

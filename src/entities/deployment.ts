@@ -141,7 +141,7 @@ export class Deployment {
   @Column({ type: 'jsonb', nullable: true })
   configuration!: Configuration | null
 
-  /** What served the stage before it; what traffic goes back to if it fails while it is watched. */
+  /** What served the stage before it; what an automatic rollback goes back to if it fails while it is watched. */
   @Column({ type: 'text', name: 'replaced_id', nullable: true })
   replacedId!: string | null
 

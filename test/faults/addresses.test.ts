@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { forgetMoved } from '../../src/engine/serving/addresses.js'
+import { clearStaleAddresses } from '../../src/engine/serving/stale-addresses.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { readConfig } from '../../src/config.js'
 import { createLogger } from '../../src/logger.js'
@@ -65,7 +65,7 @@ test('an engine that does not answer does not keep a worker from starting', asyn
   await before[Symbol.asyncDispose]()
   scene.docker.hang()
   const worker = await scene.worker({ DOCKER_TIMEOUT: '60' })
-  assert.match(worker.output, /it is not known which addresses are whose/)
+  assert.match(worker.output, /could not check which addresses are stale/)
   assert.deepEqual(await statuses(scene, two), [200, 200], 'by what is stored')
   await scene.docker.down()
   await scene.docker.up()
@@ -116,7 +116,7 @@ async function alone(scene: Scene) {
   })
   const dependencies = { database, wakeups, docker, logger: createLogger('error') }
   const addressesOf = async (id: string) => (await scene.deployment(id)).addresses
-  return { ids: two.ids, addressesOf, forget: () => forgetMoved(dependencies, instance?.id ?? '') }
+  return { ids: two.ids, addressesOf, forget: () => clearStaleAddresses(dependencies, instance?.id ?? '') }
 }
 
 test('what belongs to a version is kept, and so is what another worker has written meanwhile', async () => {

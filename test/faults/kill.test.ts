@@ -31,8 +31,8 @@ const STEPS = [
   'drain',
   'stop',
 ]
-/** Of sending traffic back to the version before. */
-const RETURN_STEPS = ['wake', 'return', 'drain-failed']
+/** Of an automatic rollback. */
+const ROLLBACK_STEPS = ['start-stopped', 'switch-back', 'drain-failed']
 /** Of ending a first version that fails: faults/first-version.test.ts. */
 const FAIL_STEPS = ['fail']
 /** From here on the new version serves already when the process dies. */
@@ -66,7 +66,7 @@ test('the points at which a process is killed are all that the sources have', ()
     ...names.map(([, name = '']) => name).filter((name) => !name.startsWith('enter-')),
     ...entered.map(([, status = '']) => `enter-${status.toLowerCase()}`),
   ]
-  assert.deepEqual([...new Set(found)].sort(), [...STEPS, ...RETURN_STEPS, ...FAIL_STEPS].sort())
+  assert.deepEqual([...new Set(found)].sort(), [...STEPS, ...ROLLBACK_STEPS, ...FAIL_STEPS].sort())
 })
 
 describe('a worker that dies at', { concurrency: true }, () => {
@@ -133,15 +133,15 @@ async function diesAt(scene: Scene, app: AppUnderTest, point: string, death: Dea
   assert.ok(visitor.answers > 3)
 }
 
-describe('a worker that dies while it sends traffic back, at', { concurrency: true }, () => {
-  for (const name of RETURN_STEPS) {
+describe('a worker that dies during an automatic rollback, at', { concurrency: true }, () => {
+  for (const name of ROLLBACK_STEPS) {
     test(`${name}: the next one does it, once`, async (context) => {
       for (const point of [`before:${name}`, `after:${name}`]) {
         await context.test(point, () => diesReturning(point, simulated))
       }
     })
   }
-  test('after:return, with SIGKILL', () => diesReturning('after:return', killed))
+  test('after:return, with SIGKILL', () => diesReturning('after:switch-back', killed))
 })
 
 /** Without {@link Scene.passTime}: what the dead worker had reserved has to be free soon. */

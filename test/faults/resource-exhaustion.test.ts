@@ -28,7 +28,7 @@ describe('a process without descriptors left', () => {
     const said = (await runStarved('watch', port)) as string[]
     assert.equal(said.length, 4)
     for (const line of said)
-      assert.match(line, /^could not look after a new version: .*short of resources.*EMFILE/)
+      assert.match(line, /^could not watch a new version: .*short of resources.*EMFILE/)
   })
 
   test('has a request wait, and says that it is the server that is at its limit', async () => {

@@ -137,7 +137,7 @@ describe('a log', () => {
   test('closes in the transaction that makes its deployment run', async () => {
     const { deployment, writer } = await openLog(worker)
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    await writer.remainder()
+    await writer.overflowTail()
     const words = { text: 'Running.' }
     await assert.rejects(
       worker.database.transaction(async (manager) => {

@@ -42,9 +42,9 @@ describe('readers in the worker and in another process', () => {
   }
 
   async function end(deployment: Deployment, writer: LogWriter): Promise<void> {
-    const remainder = await writer.remainder()
+    const overflowTail = await writer.overflowTail()
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const words = { text: 'Failed.', remainder }
+    const words = { text: 'Failed.', overflowTail }
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
     worker.wakeups.notify('log', deployment.id)
   }

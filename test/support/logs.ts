@@ -25,9 +25,9 @@ export async function openLog(worker: TestProcess, onStop: () => void = () => un
 
 /** As of a deployment that failed. */
 export async function endLog(worker: TestProcess, deployment: Deployment, writer: LogWriter): Promise<void> {
-  const remainder = await writer.remainder()
+  const overflowTail = await writer.overflowTail()
   const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-  const words = { text: 'Failed.', remainder }
+  const words = { text: 'Failed.', overflowTail }
   await worker.database.transaction((manager) => settle(manager, claim, DeploymentStatus.FAILED, words))
   worker.wakeups.notify('log', deployment.id)
 }

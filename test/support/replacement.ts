@@ -5,7 +5,7 @@ import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
-import { returnTraffic } from '../../src/engine/serving/return-traffic.js'
+import { rollBackAutomatically } from '../../src/engine/serving/automatic-rollback.js'
 import type { Services } from '../../src/engine/steps/deployment-run.js'
 import { createLogger } from '../../src/logger.js'
 import { webApp } from './repository.js'
@@ -34,7 +34,7 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   const services = await servicesOf(scene)
   const failure = { code: 'EXITED' as const, why: 'it failed', container: `steady-${failed}`, exitCode: null }
   const back = () =>
-    returnTraffic(failed, failure, dependenciesOf(scene, services), new AbortController().signal)
+    rollBackAutomatically(failed, failure, dependenciesOf(scene, services), new AbortController().signal)
   return {
     ...{ before, failed, services, back },
     isBack: async () => {

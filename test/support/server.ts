@@ -41,7 +41,7 @@ export class Installation implements AsyncDisposable {
       ROUTER_PORT: String(this.routerPort),
       ADMIN_TOKEN: TOKEN,
       ALLOW_FILE_REPOS: 'true',
-      // What was kept for a return of traffic goes soon.
+      // What was kept for an automatic rollback goes soon.
       WATCH_SECONDS: '2',
       ...env,
     })

@@ -37,7 +37,7 @@ function noticesOf(chunks: readonly LogChunkInput[]): string[] {
 function run(all: readonly LogChunkInput[]) {
   const cap = new LogCap()
   const stored = all.flatMap((one) => cap.take(one))
-  return { stored, ...cap.remainder(DeploymentStatus.FAILED) }
+  return { stored, ...cap.overflowTail(DeploymentStatus.FAILED) }
 }
 
 describe('the cap of a log', () => {
@@ -90,7 +90,7 @@ describe('the cap of a log', () => {
     cap.take(line('x'.repeat(HEAD_BYTES - 10)))
     cap.take(line('longer than ten\n'))
     assert.equal(textOf(cap.take(line('short\n'))), '')
-    assert.equal(textOf(cap.remainder(DeploymentStatus.FAILED).chunks), 'longer than ten\nshort\n')
+    assert.equal(textOf(cap.overflowTail(DeploymentStatus.FAILED).chunks), 'longer than ten\nshort\n')
   })
 
   test('counts a line that is longer than the whole tail', () => {
@@ -119,9 +119,9 @@ describe('the cap of a log', () => {
     cap.take(line('x'.repeat(HEAD_BYTES)))
     const empty = [line('\n'), line('\n', { stream: LogSource.STDERR })]
     for (let count = 0; count < 3_000_000; count++) cap.take(empty[0] as LogChunkInput)
-    assert.equal(Buffer.byteLength(textOf(cap.remainder(DeploymentStatus.FAILED).chunks)), TAIL_BYTES)
+    assert.equal(Buffer.byteLength(textOf(cap.overflowTail(DeploymentStatus.FAILED).chunks)), TAIL_BYTES)
     for (let count = 0; count < 100_000; count++) cap.take(empty[count % 2] as LogChunkInput)
-    const { chunks, omittedBytes } = cap.remainder(DeploymentStatus.FAILED)
+    const { chunks, omittedBytes } = cap.overflowTail(DeploymentStatus.FAILED)
     assert.equal(chunks.length, TAIL_CHUNKS + 1)
     assert.equal(omittedBytes + TAIL_CHUNKS, 3_100_000)
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { recognise } from '../../src/engine/webhooks/forges.js'
+import { identify } from '../../src/engine/webhooks/forges.js'
 import { isStandardSignature } from '../../src/engine/webhooks/signatures.js'
 import { bitbucket, bitbucketServer, gitea, github, gitlab, gitlabSigned, sha } from '../support/forges.js'
 
@@ -19,7 +19,7 @@ const THEN = new Date(1614265330_000)
 
 const NOW = new Date()
 const isGenuine = (headers: Record<string, string>, secret: string, body: string, now = NOW) =>
-  recognise(headers).isGenuine(secret, Buffer.from(body), now)
+  identify(headers).isGenuine(secret, Buffer.from(body), now)
 
 describe('signatures', () => {
   test('that the documentations publish are accepted, and no others', () => {
@@ -75,7 +75,7 @@ describe('signatures', () => {
   test('given twice, or with SHA-1, count as none', () => {
     const { headers, body } = github(secret, '{}')
     const signature = headers['x-hub-signature-256'] ?? ''
-    const twice = recognise({ ...headers, 'x-hub-signature-256': [signature, signature] })
+    const twice = identify({ ...headers, 'x-hub-signature-256': [signature, signature] })
     assert.ok(!twice.isGenuine(secret, Buffer.from(body), NOW))
     const { 'x-hub-signature-256': _none, ...rest } = headers
     assert.ok(!isGenuine({ ...rest, 'x-hub-signature': signature }, secret, body))
@@ -83,7 +83,7 @@ describe('signatures', () => {
 
   test('of a body that is signed alone make the body count, whatever id it comes under', () => {
     const keysOf = ({ headers, body }: { headers: Record<string, string>; body: string }) =>
-      recognise(headers).keys(Buffer.from(body))
+      identify(headers).keys(Buffer.from(body))
     const first = keysOf(github(secret, '{"a":1}', 'push', 'one'))
     const second = keysOf(github(secret, '{"a":1}', 'push', 'two'))
     assert.deepEqual([first.deliveryKey, second.deliveryKey], ['one', 'two'])

@@ -137,7 +137,7 @@ export function announceSettled(wakeups: Wakeups, deploymentId: string): void {
  *
  * @param known how a reason begins that says the same
  */
-export async function sayWaiting(
+export async function logWaiting(
   database: DataSource,
   wakeups: Wakeups,
   reason: string,

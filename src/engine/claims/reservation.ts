@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from '../logs/store.js'
-import { KEPT_FOR_RETURN } from '../states.js'
+import { KEPT_FOR_ROLLBACK } from '../states.js'
 
-/** From the database's word that a version may be stopped: after this its containers may be wanted again. */
+/** From the database's word that a version may be stopped: after this its containers may be needed again. */
 export const STOP_WITHIN_SECONDS = 2
-/** Who wakes a version says this often that it is still at it, and is believed for so long. */
+/** Whoever starts a stopped version renews its reservation this often; without a renewal it ends after this. */
 const RENEW_MS = 2_000
-const BELIEVED_SECONDS = 10
+const RESERVATION_TTL_SECONDS = 10
 /** Without a renewal for so long it stops, well before others may begin. By the monotonic clock. */
-const GIVE_UP_MS = 7_000
+const LOST_AFTER_MS = 7_000
 
 /**
  * SQL that says of a RETIRED deployment `d` that somebody is about to stop its containers, or to make them run again, and
@@ -17,11 +17,11 @@ const GIVE_UP_MS = 7_000
 export const RESERVED = 'd.addresses IS NULL AND coalesce(d.drain_until > now(), false)'
 
 /** SQL that says of a deployment `d` that its stage's traffic is to go to it. */
-export const WANTED = `EXISTS (SELECT 1 FROM stage s
+export const IS_ROUTED_TO = `EXISTS (SELECT 1 FROM stage s
   WHERE s.id = d.stage_id AND s.current_deployment_id = d.id AND NOT s.stopped)`
 
 /** SQL that says of a RETIRED deployment `d` that its containers may be stopped. */
-export const MAY_STOP = `d.status = 'RETIRED' AND NOT (${RESERVED}) AND NOT ${WANTED}`
+export const MAY_STOP = `d.status = 'RETIRED' AND NOT (${RESERVED}) AND NOT ${IS_ROUTED_TO}`
 
 /** Names a reservation: the time when it ends. */
 type Reservation = string
@@ -34,7 +34,7 @@ export async function reserveForStop(
   const [rows] = await database.query<[{ kept: boolean; until: Reservation }[], number]>(
     `UPDATE deployment d SET addresses = NULL, drain_until = now() + make_interval(secs => $2)
       WHERE id = $1 AND ${MAY_STOP}
-     RETURNING ${KEPT_FOR_RETURN} AS kept, drain_until::text AS until`,
+     RETURNING ${KEPT_FOR_ROLLBACK} AS kept, drain_until::text AS until`,
     [deploymentId, STOP_WITHIN_SECONDS],
   )
   return rows[0] ?? null
@@ -50,41 +50,41 @@ export async function release(database: Queryable, deploymentId: string, until: 
 }
 
 /** Whose containers, and what has to be true of the deployment `d` for them to be needed, in SQL. */
-interface Sleeper {
+interface ReservationTarget {
   readonly id: string
   readonly needed: string
 }
 
 /**
- * Wakes a RETIRED deployment whose containers were stopped, or are about to be, while nobody else touches them: until
- * `work` has ended, or a few seconds after this process has died. `work` is told to stop when they are not needed any
- * more, or when it cannot be said in time that it is still at it.
+ * Does `work` on a RETIRED deployment whose containers were stopped, or are about to be, while nobody else touches them:
+ * until `work` has ended, or a few seconds after this process has died. `work` is aborted when they are not needed any
+ * more, or when the reservation cannot be renewed in time.
  *
  * @returns null when somebody else is at it, or it is not RETIRED or not needed
  */
 export async function whileReserved<T>(
   database: Queryable,
-  sleeper: Sleeper,
+  target: ReservationTarget,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<{ readonly result: T } | null> {
-  const first = await extend(database, sleeper, `NOT (${RESERVED})`, [])
+  const first = await extend(database, target, `NOT (${RESERVED})`, [])
   if (first === null) return null
   const lost = new AbortController()
   const ended = new AbortController()
-  const keeping = keep(database, sleeper, first, ended.signal, lost)
+  const keeping = keep(database, target, first, ended.signal, lost)
   try {
     return { result: await work(AbortSignal.any([signal, lost.signal])) }
   } finally {
     ended.abort()
-    await release(database, sleeper.id, await keeping)
+    await release(database, target.id, await keeping)
   }
 }
 
 /** Renews until `ended`; gives the reservation as it is then. */
 async function keep(
   database: Queryable,
-  sleeper: Sleeper,
+  target: ReservationTarget,
   first: Reservation,
   ended: AbortSignal,
   lost: AbortController,
@@ -96,10 +96,10 @@ async function keep(
     if (ended.aborted) return until
     const askedAt = performance.now()
     const ours = 'd.drain_until = $3::timestamptz'
-    const next = await extend(database, sleeper, ours, [until]).catch(() => undefined)
+    const next = await extend(database, target, ours, [until]).catch(() => undefined)
     if (next) [until, renewedAt] = [next, askedAt]
-    else if (next === null || performance.now() - renewedAt > GIVE_UP_MS) {
-      lost.abort(new Error(`${sleeper.id} is not to be woken any more`))
+    else if (next === null || performance.now() - renewedAt > LOST_AFTER_MS) {
+      lost.abort(new Error(`${target.id} is not to be started any more`))
       return until
     }
   }
@@ -107,7 +107,7 @@ async function keep(
 
 async function extend(
   database: Queryable,
-  { id, needed }: Sleeper,
+  { id, needed }: ReservationTarget,
   condition: string,
   values: readonly string[],
 ): Promise<Reservation | null> {
@@ -115,7 +115,7 @@ async function extend(
     `UPDATE deployment d SET drain_until = now() + make_interval(secs => $2)
       WHERE id = $1 AND status = 'RETIRED' AND addresses IS NULL AND ${needed} AND ${condition}
      RETURNING drain_until::text AS until`,
-    [id, BELIEVED_SECONDS, ...values],
+    [id, RESERVATION_TTL_SECONDS, ...values],
   )
   return rows[0]?.until ?? null
 }

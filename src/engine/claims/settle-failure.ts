@@ -16,7 +16,7 @@ import type { Queryable } from '../logs/store.js'
 import type { LogWriter } from '../logs/writer.js'
 import { announceSettled } from './queue.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
-import { appendRemainder, type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
+import { appendOverflowTail, type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from '../states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
 interface Dependencies {
@@ -44,14 +44,14 @@ const RETRY_MS = [200, 400, 800, 1_600, 3_000] as const
  * Whether a deployment that stopped with `reason` is tried again. A fault of the user's is not; one of the surroundings
  * (Docker away, the database away) is, up to {@link MAX_ATTEMPTS} times in all.
  */
-export function isRetried(reason: unknown, deployment: Deployment): boolean {
+export function isRetryable(reason: unknown, deployment: Deployment): boolean {
   if (reason instanceof HandOverError) return true
   const isFinal = [DeployError, CancelledError, SupersededError].some((final) => reason instanceof final)
   return !isFinal && deployment.attempt < MAX_ATTEMPTS
 }
 
 /**
- * Ends a deployment whose work has stopped, or gives it back to the queue ({@link isRetried}). While the
+ * Ends a deployment whose work has stopped, or gives it back to the queue ({@link isRetryable}). While the
  * database is away it tries for as long as a lease lasts: else a rescuer would take the user's fault for a dead worker
  * and build it again.
  *
@@ -79,16 +79,16 @@ export async function settleFailure(dependencies: Dependencies, stopped: Stopped
 async function settleOnce(dependencies: Dependencies, stopped: StoppedRun): Promise<void> {
   const { deployment, claim, log } = stopped
   const phase = log?.phase ?? DeploymentStatus.CLONING
-  const remainder = await log?.remainder()
+  const overflowTail = await log?.overflowTail()
   await dependencies.database.transaction(async (manager) => {
     const outcome = await overruled(manager, stopped)
-    if (isRetried(outcome, deployment)) {
-      if (remainder) await appendRemainder(manager, claim, remainder)
+    if (isRetryable(outcome, deployment)) {
+      if (overflowTail) await appendOverflowTail(manager, claim, overflowTail)
       const why = cleanLine(masked(log, (outcome as Error).message))
       return giveBack(manager, claim, phase, why, backOff(outcome, deployment))
     }
     const { status, text, patch } = endingOf(outcome, phase, (said) => masked(log, said), dependencies.logger)
-    const words = { text, ...(remainder && { remainder }) }
+    const words = { text, ...(overflowTail && { overflowTail }) }
     await settle(manager, claim, status, words, { finished_at: NOW, addresses: null, ...patch })
   })
 }
@@ -101,7 +101,7 @@ async function overruled(manager: Queryable, { deployment, claim, reason }: Stop
   )
   // Settled: the commit of its switch was not answered, and it serves.
   if (!row || isSettled(row.status)) throw new LostClaimError(claim.deploymentId)
-  if (row.cancel_requested_at && isRetried(reason, deployment)) return new CancelledError('cancelled')
+  if (row.cancel_requested_at && isRetryable(reason, deployment)) return new CancelledError('cancelled')
   // It was too far to make way when it heard of it: back in the queue, the claim of the newer one ends it.
   const isTooFar = !NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)
   if (reason instanceof SupersededError && isTooFar)

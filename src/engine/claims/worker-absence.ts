@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
-import { sayWaiting } from './queue.js'
+import { logWaiting } from './queue.js'
 
 const EVERY_MS = 5_000
 /** A worker that says nothing for this long counts as away. */
@@ -60,7 +60,7 @@ export class WorkerAbsence implements AsyncDisposable {
     const { message } = this
     if (message === null) return
     const advice = `${message}. Start one (ROLES=worker), or see why it has ended; the deployment starts by itself then.`
-    await sayWaiting(this.database, this.wakeups, advice, NO_WORKER)
+    await logWaiting(this.database, this.wakeups, advice, NO_WORKER)
   }
 }
 

@@ -5,7 +5,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { type StageDecision, type WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { decide } from '../webhooks/decide.js'
-import { LATE, type Lateness, latenessOf, printable } from '../webhooks/delivery-log.js'
+import { STALE, type Staleness, stalenessOf, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
 import { enqueue, supersedeOldest } from './enqueue.js'
 
@@ -22,19 +22,19 @@ export interface Outcome {
 
 /** Nothing is deployed. */
 export const NONE = { queued: [], superseded: [] }
-const IN_TIME: Lateness = { isLate: false, passedIn: [] }
+const FRESH: Staleness = { isStale: false, passedIn: [] }
 const NOTHING = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
 
 /**
  * Queues what a forge's event asks for, in the caller's transaction.
  *
- * @param isAsked somebody asked for this one: it is deployed although later ones came before it
+ * @param isRedelivery somebody asked for it: it is deployed although later ones came before it
  */
 export async function handleEvent(
   manager: EntityManager,
   app: App,
   event: ForgeEvent,
-  isAsked: boolean,
+  isRedelivery: boolean,
 ): Promise<Outcome> {
   if (event.kind === 'ping') {
     return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
@@ -48,20 +48,20 @@ export async function handleEvent(
   const queued: Deployment[] = []
   const superseded: string[] = []
   for (const push of event.pushes) {
-    const { isLate, passedIn } = isAsked ? IN_TIME : await latenessOf(manager, app.id, push)
+    const { isStale, passedIn } = isRedelivery ? FRESH : await stalenessOf(manager, app.id, push)
     const choices = await decide(push, rulesOf(app, stages), app.watchPaths)
     for (const { stageId, stage, deploys, reason } of choices) {
-      const isPassed = isLate && passedIn.includes(stage)
+      const isPassed = isStale && passedIn.includes(stage)
       const answer =
         deploys && !isPassed
           ? await queue(manager, stages.get(stageId), push, reason)
-          : { deployment: null, reason: deploys ? LATE : reason, isNew: false }
+          : { deployment: null, reason: deploys ? STALE : reason, isNew: false }
       if (answer.deployment && answer.isNew) {
         queued.push(answer.deployment)
         superseded.push(...(await supersedeOldest(manager, answer.deployment)))
       }
       const deploymentId = answer.deployment?.id ?? null
-      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate }
+      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate: isStale }
       decisions.push({ ...of, stage, reason: printable(answer.reason), deploymentId })
     }
   }

@@ -8,16 +8,16 @@ import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { announceSettled } from '../claims/queue.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
-  findSame,
+  findDuplicate,
   forgetOld,
-  goOnAgain,
+  continuesHistory,
   isOverLimit,
   newDelivery,
-  noteUnseen,
+  recordUnhandled,
   type Received,
   record,
 } from '../webhooks/delivery-log.js'
-import { type DeliveryKeys, recognise } from '../webhooks/forges.js'
+import { type DeliveryKeys, identify } from '../webhooks/forges.js'
 import { webhookSecretAad } from '../secrets/aad.js'
 import { readEvent } from '../webhooks/payloads.js'
 import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
@@ -70,7 +70,7 @@ export class WebhookCommands {
 
   /** A request to the webhook of an app: looked at if it is genuine and new, written down, and deployed. */
   async receive(appId: string, headers: Headers, body: Buffer): Promise<Receipt> {
-    const request = recognise(headers)
+    const request = identify(headers)
     const hook = await this.#find(appId)
     const secret = this.#secretOf(hook ?? this.#nobody)
     const isGenuine = request.isGenuine(secret ?? '', body, new Date())
@@ -91,7 +91,7 @@ export class WebhookCommands {
   async redeliver(deliveryId: string): Promise<WebhookDelivery> {
     const handled = await this.dependencies.database.transaction(async (manager) => {
       const earlier = await findWithBody(manager, deliveryId)
-      const app = await lockApp(manager, earlier.appId)
+      const app = await lockWebhook(manager, earlier.appId)
       if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
       const { appId, forge, event, contentType, body } = earlier
       const outcome = await outcomeOf(manager, app, earlier, earlier.body, true)
@@ -110,20 +110,20 @@ export class WebhookCommands {
     keys: DeliveryKeys,
     body: Buffer,
   ): Promise<{ receipt: Receipt } & Deployed> {
-    const app = await lockApp(manager, received.appId)
+    const app = await lockWebhook(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const same = await findSame(manager, app.id, keys, 'deliveryKey')
-    const twin = same ?? (await findSame(manager, app.id, keys, 'bodyHash'))
-    if (twin && !(same === null && (await isAnotherPush(manager, received, body)))) {
-      return { receipt: { kind: 'duplicate', delivery: twin }, ...NONE }
+    const byKey = await findDuplicate(manager, app.id, keys, 'deliveryKey')
+    const duplicate = byKey ?? (await findDuplicate(manager, app.id, keys, 'bodyHash'))
+    if (duplicate && !(byKey === null && (await isAnotherPush(manager, received, body)))) {
+      return { receipt: { kind: 'duplicate', delivery: duplicate }, ...NONE }
     }
     if (await isOverLimit(manager, app.id)) {
       const reason = 'more than 30 deliveries in a minute: let the forge send it again later'
-      await noteUnseen(manager, received, WebhookVerdict.RATE_LIMITED, reason)
+      await recordUnhandled(manager, received, WebhookVerdict.RATE_LIMITED, reason)
       return { receipt: { kind: 'limited' }, ...NONE }
     }
-    if (twin) await manager.update(WebhookDelivery, { id: twin.id }, { bodyHash: null })
+    if (duplicate) await manager.update(WebhookDelivery, { id: duplicate.id }, { bodyHash: null })
     const outcome = await outcomeOf(manager, app, received, body, false)
     const { found } = outcome
     const kept = found.verdict === WebhookVerdict.PONG ? null : body
@@ -167,7 +167,7 @@ export class WebhookCommands {
   async #writeRefusals(): Promise<void> {
     const { manager } = this.dependencies.database
     for (const { received, reason } of this.#refusals.splice(0))
-      await noteUnseen(manager, received, WebhookVerdict.REFUSED, reason)
+      await recordUnhandled(manager, received, WebhookVerdict.REFUSED, reason)
   }
 
   #announce({ queued, superseded }: Deployed): void {
@@ -181,10 +181,10 @@ async function outcomeOf(
   app: App,
   received: Omit<Received, 'appId'>,
   body: Buffer,
-  isAsked: boolean,
+  isRedelivery: boolean,
 ): Promise<Outcome> {
   const event = eventOf(received, body)
-  if (!(event instanceof UnreadableError)) return handleEvent(manager, app, event, isAsked)
+  if (!(event instanceof UnreadableError)) return handleEvent(manager, app, event, isRedelivery)
   const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
   return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
 }
@@ -193,7 +193,7 @@ async function outcomeOf(
 async function isAnotherPush(manager: EntityManager, received: Received, body: Buffer): Promise<boolean> {
   const found = eventOf(received, body)
   if (found instanceof UnreadableError || found.kind !== 'push') return false
-  return goOnAgain(manager, received.appId, found.pushes)
+  return continuesHistory(manager, received.appId, found.pushes)
 }
 
 function eventOf(
@@ -209,7 +209,7 @@ function eventOf(
 }
 
 /** The app, whose deliveries are handled one after another until the transaction ends. */
-async function lockApp(manager: EntityManager, appId: string): Promise<App | null> {
+async function lockWebhook(manager: EntityManager, appId: string): Promise<App | null> {
   await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR NO KEY UPDATE', [appId])
   return manager.findOneBy(App, { id: appId, deletedAt: IsNull() })
 }

@@ -142,7 +142,7 @@ export class BuildLimiter {
       return { parameters, explain }
     }
     const isLimited = this.options.isLocal && (await this.#cgroup.limit(limits))
-    if (!isLimited) this.#sayUnlimited()
+    if (!isLimited) this.#reportUnlimited()
     const before = await this.#cgroup.kills()
     return {
       parameters: {},
@@ -151,7 +151,7 @@ export class BuildLimiter {
     }
   }
 
-  #sayUnlimited(): void {
+  #reportUnlimited(): void {
     if (this.#saidUnlimited) return
     this.#saidUnlimited = true
     this.options.onUnlimited()

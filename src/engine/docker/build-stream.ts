@@ -83,7 +83,7 @@ class Steps {
     for (const vertex of trace.vertexes) this.#vertex(vertex)
     for (const log of trace.logs) {
       await this.#write(log.vertex, log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
-      if (!this.#clipped && saysClipped(log.bytes)) this.#sayClipped()
+      if (!this.#clipped && saysClipped(log.bytes)) this.#reportClipped()
     }
   }
 
@@ -137,7 +137,7 @@ class Steps {
     if (this.#last.length > LAST_LINES) this.#last.splice(0, this.#last.length - LAST_LINES)
   }
 
-  #sayClipped(): void {
+  #reportClipped(): void {
     this.#clipped = true
     this.output.clipped(
       'The Docker engine clipped this step’s output. To keep all of it, set BUILDKIT_STEP_LOG_MAX_SIZE=-1 and BUILDKIT_STEP_LOG_MAX_SPEED=-1 in the environment of dockerd, or BUILDER=classic here.',

@@ -8,7 +8,7 @@ const RETRY_MS = 50
 /** Who holds a lock says this often that it still does … */
 const RENEW_MS = 3_000
 /** … and where nobody can see whether it lives, it is believed for so long. */
-const BELIEVED_MS = 30_000
+const LOCK_TTL_MS = 30_000
 
 /**
  * Runs `work` while no other process of this machine changes the mirror at `folder`, in whatever container it is:
@@ -79,7 +79,7 @@ async function isHeld(path: string, self: ProcessIdentity): Promise<boolean> {
   const alive = holder && (await isAlive(holder, self))
   if (alive !== null) return alive
   const said = await stat(path).catch(() => null)
-  return said !== null && Date.now() - said.mtimeMs < BELIEVED_MS
+  return said !== null && Date.now() - said.mtimeMs < LOCK_TTL_MS
 }
 
 /** Null: it says nothing that can be read, as after a loss of power. */

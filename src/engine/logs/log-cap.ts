@@ -1,6 +1,6 @@
 import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
 import { LogTail } from './log-tail.js'
-import type { LogChunkInput, LogRemainder } from './store.js'
+import type { LogChunkInput, OverflowTail } from './store.js'
 
 /** The beginning of a log is stored as it comes, up to this many bytes … */
 export const HEAD_BYTES = 8 * 1024 * 1024
@@ -34,7 +34,7 @@ export class LogCap {
   }
 
   /** What is stored when the log ends. */
-  remainder(phase: DeploymentStatus): LogRemainder {
+  overflowTail(phase: DeploymentStatus): OverflowTail {
     if (this.#isInHead) return { chunks: [], omittedBytes: 0, clipped: this.clipped }
     const { bytes, lines } = this.#tail.omitted
     const text = `--- ${bytes} bytes / ${lines} lines omitted ---\n`

@@ -29,8 +29,8 @@ export interface LogEnd {
   readonly clipped: boolean
 }
 
-/** What remains to be stored when a log ends: nothing, or what was left out and the kept end. */
-export interface LogRemainder {
+/** What is stored when a log ends: nothing, or a notice of what was left out and the last lines, which were kept back. */
+export interface OverflowTail {
   readonly chunks: LogChunkInput[]
   readonly omittedBytes: number
   readonly clipped: boolean

@@ -10,7 +10,7 @@ import {
   CHUNK_BYTES,
   lastSeqOf,
   type LogChunkInput,
-  type LogRemainder,
+  type OverflowTail,
   type Queryable,
   type StoredChunk,
 } from './store.js'
@@ -106,13 +106,13 @@ export class LogWriter {
     if (this.#stopped) throw this.#stopped
   }
 
-  /** Stores what it can, then gives the kept end of an overlong log to be stored with the last chunk. @throws LostClaimError */
-  async remainder(): Promise<LogRemainder> {
+  /** Stores what it can, then gives the overflow tail of a log to be stored with the last chunk. @throws LostClaimError */
+  async overflowTail(): Promise<OverflowTail> {
     await this.flush().catch((error: unknown) => {
-      // What was refused is why the deployment ends, and its last words go on.
+      // What was refused is why the deployment ends, and its log is still closed.
       if (!(error instanceof DeployError)) throw error
     })
-    return this.#cap.remainder(this.phase)
+    return this.#cap.overflowTail(this.phase)
   }
 
   /** Stops retrying; what is not stored is given up. */

@@ -75,7 +75,7 @@ export class ViewerFeed implements AsyncDisposable {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       this.#changed.clear() // before the look: a change during it must not be slept through
-      await this.#lookOnce().catch((error: unknown) => this.#say(error as Error))
+      await this.#lookOnce().catch((error: unknown) => this.#logError(error as Error))
       if (!this.#stop.signal.aborted) await this.#changed.wait(LOOK_MS)
     }
     await Promise.all(this.#readings.values())
@@ -149,13 +149,13 @@ export class ViewerFeed implements AsyncDisposable {
     if (!deployment || this.#readings.has(name) || this.#stop.signal.aborted) return
     const { docker } = this.dependencies
     const reading = readContainer(docker, deployment, name, true, this.#outbox, this.#endReadings.signal)
-      .catch((error: unknown) => this.#say(error as Error))
+      .catch((error: unknown) => this.#logError(error as Error))
       .finally(() => this.#readings.delete(name))
     this.#readings.set(name, reading)
   }
 
   /** Once, and not at each look. */
-  #say(error: Error): void {
+  #logError(error: Error): void {
     if (this.#stop.signal.aborted || error.message === this.#saidError) return
     this.#saidError = error.message
     const { stageId } = this.viewer

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../logger.js'
-import { announceStage, sayFollowed, tellRouter, unannouncedStages } from '../steps/announce.js'
+import { announceStage, recordConfirmations, applyRoutes, unannouncedStages } from '../steps/announce.js'
 import type { Services } from '../steps/deployment-run.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 
@@ -42,8 +42,8 @@ export class Announcer implements AsyncDisposable {
     for (let looks = 0; !this.#stopping.signal.aborted; looks++) {
       const stages = await unannouncedStages(database)
       if (stages.length === 0) return
-      if (looks % TELL_EVERY === 0) await tellRouter(this.services)
-      await sayFollowed(this.services)
+      if (looks % TELL_EVERY === 0) await applyRoutes(this.services)
+      await recordConfirmations(this.services)
       let waits = false
       for (const stageId of stages) waits = !(await announceStage(stageId, this.services)) || waits
       if (waits) await sleep(LOOK_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)

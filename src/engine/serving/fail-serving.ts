@@ -7,7 +7,7 @@ import type { Queryable } from '../logs/store.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { announceHeld, NOW, type StatusPatch, transitionUnannounced } from '../states.js'
 import { step, type Services } from '../steps/deployment-run.js'
-import { type Failure, lastWords } from './last-words.js'
+import { type Failure, readLastLines } from './last-lines.js'
 
 interface Dependencies {
   readonly database: DataSource
@@ -36,7 +36,7 @@ export async function failServing(
     error_message: `${failure.why}; no version served before it, so its containers are stopped: fix it and deploy again`,
     error_exit_code: failure.exitCode,
     // Its containers go with this.
-    error_last_lines: (await lastWords(failure, failed, services.docker, secrets)) ?? [],
+    error_last_lines: (await readLastLines(failure, failed, services.docker, secrets)) ?? [],
   }
   const hasFailed = await step(services, 'fail', () =>
     database.transaction((manager) => fail(manager, failed, error)),

@@ -12,9 +12,9 @@ export interface ReconcileRow {
   readonly replicas: number
   /** Its stage's traffic goes to it, and the stage is to run. */
   readonly wanted: boolean
-  /** Traffic has left it, but it may still answer what is under way, or is being made to run again for a return of traffic. */
+  /** Traffic has left it, but it may still answer what is under way, or is being started again for an automatic rollback. */
   readonly draining: boolean
-  /** RETIRED and stopped, but traffic may still come back to it. */
+  /** RETIRED and stopped, but an automatic rollback may still need it. */
   readonly kept: boolean
 }
 

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
-import { forgetMoved } from './addresses.js'
+import { clearStaleAddresses } from './stale-addresses.js'
 import { tryWithAdvisoryLock } from '../advisory-lock.js'
 import { planReconcile, type ReconcileAction, type ReconcileRow } from './reconcile-plan.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL } from '../names.js'
 import type { SecretBox } from '../secrets/secrets.js'
-import { serveAgain } from './serve-again.js'
-import { KEPT_FOR_RETURN } from '../states.js'
+import { resumeServing } from './resume-serving.js'
+import { KEPT_FOR_ROLLBACK } from '../states.js'
 import type { Services } from '../steps/deployment-run.js'
 import { retire, STOP_GRACE_SECONDS } from '../steps/retire.js'
 
@@ -34,7 +34,7 @@ const ROWS = `
            AND d.status IN ('RUNNING', 'RETIRED') AS wanted,
          d.status IN ('RETIRED', 'ROLLED_BACK') AND coalesce(d.drain_until > now(), false) AS draining,
          extract(epoch FROM d.drain_until - now())::float8 * 1000 AS "drainLeftMs",
-         d.status = 'RETIRED' AND ${KEPT_FOR_RETURN} AS kept
+         d.status = 'RETIRED' AND ${KEPT_FOR_ROLLBACK} AS kept
     FROM deployment d JOIN stage s ON s.id = d.stage_id JOIN app a ON a.id = d.app_id
    WHERE d.id = ANY($1) OR (s.current_deployment_id = d.id AND NOT s.stopped AND a.deleted_at IS NULL)`
 
@@ -88,7 +88,7 @@ export class Reconciler implements AsyncDisposable {
       const { rows, actions } = await this.#look()
       this.#comeBackFor(rows)
       // Before anything is waited for: the address of what does not run is free, and may be another app's by now.
-      if (actions.some(({ kind }) => kind === 'serve')) await this.#forgetMoved()
+      if (actions.some(({ kind }) => kind === 'serve')) await this.#clearStaleAddresses()
       for (const action of actions) this.#begin(action)
     })
   }
@@ -138,7 +138,7 @@ export class Reconciler implements AsyncDisposable {
     const { database, services, secrets, logger } = this
     const { signal } = this.#stopping
     if (action.kind === 'serve')
-      return serveAgain(action.deploymentId, { database, services, secrets, logger }, signal)
+      return resumeServing(action.deploymentId, { database, services, secrets, logger }, signal)
     if (action.kind === 'retire') return retire({ deploymentId: action.deploymentId }, services, signal)
     // Right before something is destroyed the truth is read once more: between the look and here it may have changed.
     const { actions } = await this.#look()
@@ -156,7 +156,7 @@ export class Reconciler implements AsyncDisposable {
         const events = await this.services.docker.containerEvents(label, signal)
         said = null
         // Nobody has told what happened while there was no connection.
-        await this.#forgetMoved()
+        await this.#clearStaleAddresses()
         this.#task.runNow()
         for await (const { action } of events) if (CHANGES.includes(action)) this.#soon()
       } catch (error) {
@@ -172,10 +172,11 @@ export class Reconciler implements AsyncDisposable {
   }
 
   /** Nothing may be routed to others' containers. */
-  async #forgetMoved(): Promise<void> {
+  async #clearStaleAddresses(): Promise<void> {
     const { docker, wakeups, router, settings } = this.services
     const dependencies = { database: this.database, docker, wakeups, logger: this.logger }
-    if (await forgetMoved(dependencies, settings.instanceId)) await router.apply().catch(() => undefined)
+    if (await clearStaleAddresses(dependencies, settings.instanceId))
+      await router.apply().catch(() => undefined)
   }
 
   #soon(): void {

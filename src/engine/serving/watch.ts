@@ -3,9 +3,9 @@ import type { Configuration } from '../../entities/configuration.js'
 import type { Logger } from '../../logger.js'
 import { outOfResources } from '../resource-exhaustion.js'
 import { runProbe, chooseProbe } from '../steps/health.js'
-import type { Failure } from './last-words.js'
+import type { Failure } from './last-lines.js'
 import { failServing } from './fail-serving.js'
-import { returnTraffic } from './return-traffic.js'
+import { rollBackAutomatically } from './automatic-rollback.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerNames } from '../steps/containers.js'
@@ -56,7 +56,7 @@ const WATCHED = `
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
  * becomes unhealthy loses the traffic to the version before it; where none has served before it ends FAILED. The time ends
- * with a look that finds it healthy: also after nobody was there to watch. Then what was kept for a return goes. Every worker
+ * with a look that finds it healthy: also after nobody was there to watch. Then what was kept for a rollback goes. Every worker
  * watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
@@ -105,13 +105,13 @@ export class Watcher implements AsyncDisposable {
     for (const one of watched) this.#begin(one)
   }
 
-  /** In the background: a version that takes long to come back must not keep the others from being looked after. */
+  /** In the background: a rollback that takes long must not keep the others from being looked after. */
   #begin(one: Watched): void {
     if (this.#looking.has(one.id) || this.#rests(one)) return
     const looking = this.#look(one)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
-        this.logger.warn('could not look after a new version', {
+        this.logger.warn('could not watch a new version', {
           deployment: one.id,
           error: (error as Error).message,
         })
@@ -128,12 +128,12 @@ export class Watcher implements AsyncDisposable {
     const late = since !== null && since >= this.services.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
     if (failure === null) this.#stuck.delete(one.id)
-    const goesOn = failure === null ? this.#isInDoubt(one) : await this.#return(one, failure)
+    const goesOn = failure === null ? this.#isInDoubt(one) : await this.#rollBack(one, failure)
     if (isOver && !goesOn) await this.#end(one)
   }
 
   /** False: there is nothing to go back to, and no container that fails. */
-  async #return({ id, replacedId }: Watched, failure: Failure): Promise<boolean> {
+  async #rollBack({ id, replacedId }: Watched, failure: Failure): Promise<boolean> {
     const stuck = this.#stuck.get(id)
     if (stuck?.why !== failure.why)
       this.logger.warn('a new version fails', { deployment: id, why: failure.why })
@@ -141,13 +141,13 @@ export class Watcher implements AsyncDisposable {
     const dependencies = { database, services, secrets, logger }
     // Without a watch it goes on as it can: a container that waits for its restart may keep the router from confirming.
     const isFirst = replacedId === null && failure.container !== null && services.settings.watchMs > 0
-    const goesBack = isFirst
+    const isRolledBack = isFirst
       ? await failServing(id, failure, dependencies)
-      : await returnTraffic(id, failure, dependencies, this.#stopping.signal)
+      : await rollBackAutomatically(id, failure, dependencies, this.#stopping.signal)
     const restMs = Math.min((stuck?.restMs ?? EVERY_MS) * 2, LONGEST_REST_MS)
-    if (goesBack) this.#stuck.delete(id)
+    if (isRolledBack) this.#stuck.delete(id)
     else this.#stuck.set(id, { why: failure.why, restMs, until: performance.now() + restMs })
-    return goesBack
+    return isRolledBack
   }
 
   /** The end of its time is not put off, unless the router keeps it from ending. */

@@ -8,7 +8,7 @@ import { step, type Services } from './deployment-run.js'
 
 const TELL_MS = 1_000
 /** A version that the routers do not follow to loses its traffic first, where there is one to go back to. */
-const RETURN_SECONDS = 5
+const ROLLBACK_SECONDS = 5
 
 /** Stages whose last switch is not announced, and that the router $1 has not followed yet. */
 const UNCONFIRMED = `
@@ -26,7 +26,7 @@ const WAITS = `
               (SELECT 1 FROM route_confirmation c
                 WHERE c.stage_id = s.id AND c.router = r.router AND c.route_epoch >= s.route_epoch)) AS missing,
          s.confirm_until + CASE WHEN d.replaced_id IS NOT NULL AND d.watch_until IS NOT NULL
-           THEN interval '${RETURN_SECONDS} seconds' ELSE interval '0' END <= now() AS late
+           THEN interval '${ROLLBACK_SECONDS} seconds' ELSE interval '0' END <= now() AS late
     FROM stage s LEFT JOIN deployment d ON d.id = s.current_deployment_id
    WHERE s.id = $1 AND s.confirm_until IS NOT NULL`
 
@@ -37,19 +37,19 @@ const WAITS = `
 export async function announceSwitch(stageId: string, services: Services): Promise<void> {
   services.wakeups.notify('route', stageId)
   await step(services, 'announce', async () => {
-    await tellRouter(services)
-    await sayFollowed(services).catch(() => undefined)
+    await applyRoutes(services)
+    await recordConfirmations(services).catch(() => undefined)
     await announceStage(stageId, services).catch(() => undefined)
   })
 }
 
 /** Makes the router of this process follow the database now; one that takes longer than a second goes on by itself. */
-export async function tellRouter({ router }: Services): Promise<void> {
+export async function applyRoutes({ router }: Services): Promise<void> {
   if (router.name !== null) await bounded(() => router.apply(), TELL_MS).catch(() => undefined)
 }
 
 /** Writes down which of the switches that wait to be announced the router of this process has followed. */
-export async function sayFollowed({ database, router, wakeups }: Services): Promise<void> {
+export async function recordConfirmations({ database, router, wakeups }: Services): Promise<void> {
   if (router.name === null) return
   for (const last of await database.query<Switch[]>(UNCONFIRMED, [router.name])) {
     if (!(await router.hasSwitched(last))) continue
@@ -81,12 +81,12 @@ export async function announceStage(stageId: string, services: Services): Promis
     await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stageId])
     const [found] = await manager.query<{ missing: boolean; late: boolean }[]>(WAITS, [stageId, router.name])
     if (!found || (found.missing && !found.late)) return null
-    return announceHeld(manager, stageId, found.missing ? doubt(settings.confirmMs) : null)
+    return announceHeld(manager, stageId, found.missing ? unconfirmedWarning(settings.confirmMs) : null)
   })
   for (const id of announced ?? []) announceSettled(wakeups, id)
   return announced !== null
 }
 
-function doubt(confirmMs: number): string {
+function unconfirmedWarning(confirmMs: number): string {
   return `Requests may not reach it yet: a router has not followed within ${confirmMs / 1000} s (see the server's log and the router's)`
 }

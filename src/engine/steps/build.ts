@@ -36,7 +36,7 @@ async function buildNew(
   const { app, deployment, log } = run
   const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
   const plan = await planBuild(run, source, services, signal)
-  sayBuild(run.configuration.build, log)
+  logBuildOptions(run.configuration.build, log)
   const timeout = AbortSignal.timeout(services.settings.buildTimeoutMs)
   const either = AbortSignal.any([signal, timeout])
   const { output, end } = buildOutput(run)
@@ -65,7 +65,7 @@ async function buildNew(
   }
 }
 
-function sayBuild(
+function logBuildOptions(
   { contextPath, dockerfilePath, target, args, platform }: BuildConfiguration,
   log: DeploymentRun['log'],
 ): void {

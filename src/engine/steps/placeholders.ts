@@ -13,7 +13,7 @@ const NAMED = 5
 /**
  * Says what a checkout would have and the build does not: the app may run all the same, and serve a pointer for a picture.
  */
-export async function sayPlaceholders(
+export async function logPlaceholders(
   log: DeploymentRun['log'],
   source: Source,
   sent: ContextFiles,

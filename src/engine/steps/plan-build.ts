@@ -6,7 +6,7 @@ import { DeployError } from '../errors.js'
 import type { EntryKind, Source, TreeEntry } from '../git/git.js'
 import type { Services, DeploymentRun } from './deployment-run.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
-import { sayPlaceholders } from './placeholders.js'
+import { logPlaceholders } from './placeholders.js'
 
 /** In the root of the repository only, wherever the context is. */
 const SUBMODULES = '.gitmodules'
@@ -48,9 +48,9 @@ export async function planBuild(
   const { ignore, ...recipe } = await recipeOf(run, source, files, services, signal)
   const left = await ignoredOf([...files.keys()], ignored, ignore, signal)
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
-  if (recipe.written.size > 0) sayNotSent([...left], files, run.log)
+  if (recipe.written.size > 0) logIgnored([...left], files, run.log)
   checkSize(sent, services.settings.maxContextBytes)
-  await sayPlaceholders(run.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
+  await logPlaceholders(run.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
   return { sent, ignoreFile, ...recipe }
 }
 
@@ -118,7 +118,7 @@ async function detected(
 }
 
 /** A build that reads such a file works elsewhere, and here without the values: silently, if nobody says so. */
-function sayNotSent(ignored: readonly string[], files: ContextFiles, log: DeploymentRun['log']): void {
+function logIgnored(ignored: readonly string[], files: ContextFiles, log: DeploymentRun['log']): void {
   const names = ignored.filter(
     (path) => /^\.env(?:\.[\w.-]+)?$/.test(path) && files.get(path)?.kind === 'file',
   )

@@ -11,9 +11,9 @@ export const STOP_GRACE_SECONDS = 10
 
 /**
  * Lets requests that are under way end, at most until `drain_until`, then stops the containers of a RETIRED deployment,
- * and removes them unless traffic may still come back to them. New requests do not reach them: the stage's traffic has
+ * and removes them unless an automatic rollback may still need them. New requests do not reach them: the stage's traffic has
  * moved, and the deployment's own host goes with this. While the router is known not to have followed they stay: until it
- * has, or traffic goes back. Whoever calls this again after a crash goes on with the stored deadline.
+ * has, or the deployment is rolled back. Whoever calls this again after a crash goes on with the stored deadline.
  */
 export async function retire(
   replaced: Replaced,
@@ -57,7 +57,7 @@ interface Drain {
   readonly successor: string | null
 }
 
-/** Null when it is not RETIRED any more, is wanted again, or somebody else is at it. */
+/** Null when it is not RETIRED any more, traffic goes to it again, or somebody else is at it. */
 async function readDrain(database: Queryable, deploymentId: string): Promise<Drain | null> {
   const [row] = await database.query<(Omit<Drain, 'until'> & { left: number | null })[]>(
     `SELECT extract(epoch FROM drain_until - now())::float8 * 1000 AS left, d.stage_id AS "stageId",
@@ -68,7 +68,7 @@ async function readDrain(database: Queryable, deploymentId: string): Promise<Dra
   return row ? { ...row, until: performance.now() + (row.left ?? 0) } : null
 }
 
-/** The router says that it does not follow yet. The reconciler comes back, unless the watcher sends traffic back first. */
+/** The router says that it does not follow yet. The reconciler comes back, unless the watcher rolls back first. */
 async function stillGetsRequests({ stageId, successor }: Drain, { router }: Services): Promise<boolean> {
   if (successor === null || (await router.isRoutedTo(stageId, successor)) !== false) return false
   await router.apply().catch(() => undefined)

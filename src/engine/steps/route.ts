@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { NETWORK } from '../docker/docker.js'
 import { CancelledError, DeployError, LostClaimError } from '../errors.js'
-import type { LogRemainder, Queryable } from '../logs/store.js'
+import type { OverflowTail, Queryable } from '../logs/store.js'
 import { containerName } from '../names.js'
 import { announceSettled } from '../claims/queue.js'
 import {
   announceHeld,
-  appendRemainder,
+  appendOverflowTail,
   leaseMarginSeconds,
   NOW,
   recordEvent,
@@ -52,9 +52,9 @@ export async function route(
       Promise.all(started.containers.map((name) => services.docker.keepRunning(name, signal))),
     ),
   ])
-  const remainder = await run.log.remainder()
+  const overflowTail = await run.log.overflowTail()
   const replaced = await step(services, 'switch', () =>
-    services.database.transaction((manager) => switchTraffic(manager, run, remainder, services, url)),
+    services.database.transaction((manager) => switchTraffic(manager, run, overflowTail, services, url)),
   )
   // Committed: from here on nothing may fail the deployment.
   if (replaced) announceSettled(services.wakeups, replaced.deploymentId)
@@ -96,7 +96,7 @@ function advice({ settings: { router } }: Services): string {
 async function switchTraffic(
   manager: Queryable,
   run: DeploymentRun,
-  remainder: LogRemainder,
+  overflowTail: OverflowTail,
   services: Services,
   url: string,
 ): Promise<Replaced | null> {
@@ -110,7 +110,7 @@ async function switchTraffic(
     services.settings.drainMs,
   )
   await pointStageTo(manager, stage.id, deployment.id, services.settings.confirmMs)
-  await appendRemainder(manager, claim, remainder)
+  await appendOverflowTail(manager, claim, overflowTail)
   await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, `Running at ${url}`, { live_at: NOW })
   const replaced = 'UPDATE deployment SET replaced_id = $2 WHERE id = $1'
   await manager.query(replaced, [deployment.id, old?.deploymentId ?? null])

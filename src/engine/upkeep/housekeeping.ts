@@ -5,7 +5,7 @@ import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
-import { KEPT_FOR_RETURN } from '../states.js'
+import { KEPT_FOR_ROLLBACK } from '../states.js'
 import type { Services } from '../steps/deployment-run.js'
 import { ownNames } from '../steps/image.js'
 import { cleanDeliveries } from '../webhooks/delivery-log.js'
@@ -28,7 +28,7 @@ const KEPT = `
   placed AS (SELECT id, row_number() OVER (PARTITION BY stage_id ORDER BY live_at DESC) AS place FROM released)
   SELECT d.id, d.image, d.image_id AS "imageId"
     FROM deployment d JOIN stage s ON s.id = d.stage_id LEFT JOIN placed p ON p.id = d.id
-   WHERE s.current_deployment_id = d.id OR ${KEPT_FOR_RETURN} OR p.place <= $1 + 1
+   WHERE s.current_deployment_id = d.id OR ${KEPT_FOR_ROLLBACK} OR p.place <= $1 + 1
       OR d.status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')`
 
 interface Kept {

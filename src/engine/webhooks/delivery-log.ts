@@ -10,7 +10,7 @@ const KEPT = `interval '7 days'`
  * Of those that were never looked at, so many of an app: nobody without the secret pushes out the others. These all stay,
  * 302,400 by the limit of a minute: one that is forgotten sooner could be sent again.
  */
-const KEPT_UNSEEN = 1_000
+const KEPT_UNHANDLED = 1_000
 /** Of so many, the newest, the body is kept: 1 MiB each at most. */
 const KEPT_BODIES = 100
 /** Deliveries of an app in a minute that are looked at. */
@@ -18,7 +18,7 @@ const LIMIT_PER_MINUTE = 30
 /** Refused ones, or those over the limit, in a minute that are written down: whoever floods the webhook fills no disk. */
 const NOTED_PER_MINUTE = 10
 
-const NEVER_LOOKED_AT = [WebhookVerdict.REFUSED, WebhookVerdict.RATE_LIMITED]
+const UNHANDLED = [WebhookVerdict.REFUSED, WebhookVerdict.RATE_LIMITED]
 
 /** What is known of a delivery before it is looked at. */
 export interface Received {
@@ -53,7 +53,7 @@ export function printable(text: string): string {
   return text.slice(0, 1_000).replace(/[\p{Cc}\p{Cs}]/gu, ' ')
 }
 
-/** Writes a delivery down, and forgets what is too old or too much of its app's. */
+/** Records a delivery, and drops the bodies that are too many of its app's. */
 export async function record(manager: EntityManager, row: Row): Promise<WebhookDelivery> {
   await manager.insert(WebhookDelivery, row)
   await manager.query(
@@ -77,12 +77,12 @@ export async function cleanDeliveries(database: DataSource): Promise<void> {
     `DELETE FROM webhook_delivery WHERE received_at < now() - ${KEPT} OR id IN
        (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY app_id ORDER BY number DESC) AS place
                           FROM webhook_delivery WHERE verdict = ANY($2)) numbered WHERE place > $1)`,
-    [KEPT_UNSEEN, NEVER_LOOKED_AT],
+    [KEPT_UNHANDLED, UNHANDLED],
   )
 }
 
 /** The delivery of which this is another copy: by the forge's own id, or by the same body where that tells two apart. */
-export async function findSame(
+export async function findDuplicate(
   manager: EntityManager,
   appId: string,
   keys: DeliveryKeys,
@@ -96,13 +96,13 @@ export async function isOverLimit(manager: EntityManager, appId: string): Promis
   const [row] = await manager.query<{ count: number }[]>(
     `SELECT count(*)::int AS count FROM webhook_delivery
       WHERE app_id = $1 AND received_at > now() - interval '1 minute' AND redelivery_of IS NULL AND verdict <> ALL($2)`,
-    [appId, NEVER_LOOKED_AT],
+    [appId, UNHANDLED],
   )
   return (row?.count ?? 0) >= LIMIT_PER_MINUTE
 }
 
-/** Writes down that a delivery was not looked at, unless that was said often enough in the last minute. */
-export async function noteUnseen(
+/** Records a delivery that was refused or over the limit, unless there were enough of them in the last minute. */
+export async function recordUnhandled(
   manager: EntityManager,
   received: Received,
   verdict: WebhookVerdict,
@@ -117,13 +117,13 @@ export async function noteUnseen(
   await manager.insert(WebhookDelivery, newDelivery(received, verdict, reason))
 }
 
-/** Said of a push that comes too late. */
-export const LATE = 'a later push was handled before it; redeliver it to deploy it all the same'
+/** The reason of a push that comes too late. */
+export const STALE = 'a later push was handled before it; redeliver it to deploy it all the same'
 
 /** How a push stands to those of its branch or tag that were handled before it. */
-export interface Lateness {
+export interface Staleness {
   /** A later one, which stands on it, was handled before it: forges do not keep the order. */
-  readonly isLate: boolean
+  readonly isStale: boolean
   /** Names of the stages that have deployed that one or what followed it. */
   readonly passedIn: readonly string[]
 }
@@ -132,17 +132,17 @@ export interface Lateness {
  * Not late is a push that goes on from where the branch was last, or whose commit the branch has been at before: then
  * somebody has set the branch back, and maybe a push between was lost.
  */
-export async function latenessOf(manager: EntityManager, appId: string, push: Push): Promise<Lateness> {
-  if (push.sha === null || !push.saysBefore) return { isLate: false, passedIn: [] }
+export async function stalenessOf(manager: EntityManager, appId: string, push: Push): Promise<Staleness> {
+  if (push.sha === null || !push.saysBefore) return { isStale: false, passedIn: [] }
   const { passed, follows, known, passedIn } = await pastOf(manager, appId, push)
-  return { isLate: passed && !follows && !known, passedIn }
+  return { isStale: passed && !follows && !known, passedIn }
 }
 
 /**
  * Whether pushes of which an equal body was handled before are others than those: each branch stands again where its
  * push began. Nothing else tells the two apart but an id that is not signed.
  */
-export async function goOnAgain(
+export async function continuesHistory(
   manager: EntityManager,
   appId: string,
   pushes: readonly Push[],

@@ -6,7 +6,7 @@ import {
   type Headers,
   isHmac,
   isPrefixedHmac,
-  isSame,
+  constantTimeEquals,
   isStandardSignature,
 } from './signatures.js'
 
@@ -57,7 +57,7 @@ const RULES: readonly ForgeRules[] = [
     // GitLab sends an id with every delivery, and a signature where a signing token is set: then that alone counts.
     isGenuine: (headers, secret, body, now) =>
       header(headers, 'webhook-signature') === null
-        ? isSame(header(headers, 'x-gitlab-token'), secret)
+        ? constantTimeEquals(header(headers, 'x-gitlab-token'), secret)
         : isStandardSignature(headers, secret, body, now),
     keys: ownId('webhook-id', 'idempotency-key'),
   },
@@ -76,7 +76,7 @@ const GENERIC: ForgeRules = {
     if (header(headers, 'webhook-signature') !== null) return isStandardSignature(headers, secret, body, now)
     const signature = header(headers, 'x-hub-signature-256')
     if (signature !== null) return isPrefixedHmac(signature, secret, body)
-    return isSame(header(headers, 'x-longshore-token'), secret)
+    return constantTimeEquals(header(headers, 'x-longshore-token'), secret)
   },
   keys: (headers, body) =>
     header(headers, 'x-hub-signature-256') === null
@@ -85,7 +85,7 @@ const GENERIC: ForgeRules = {
 }
 
 /** A request as its forge means it. */
-export interface Recognised {
+export interface IdentifiedRequest {
   readonly forge: Forge
   /** As the forge names it; empty for the generic form. */
   readonly event: string
@@ -94,8 +94,8 @@ export interface Recognised {
   keys(body: Buffer): DeliveryKeys
 }
 
-/** Tells by its headers who sent a request. */
-export function recognise(headers: Headers): Recognised {
+/** Identifies by its headers which forge sent a request. */
+export function identify(headers: Headers): IdentifiedRequest {
   const rules = RULES.find(({ events }) => firstOf(headers, events) !== null) ?? GENERIC
   return {
     forge: rules.forge,

@@ -14,13 +14,16 @@ export function header(headers: Headers, name: string): string | null {
 }
 
 /** Compares in the same time for every wrong text, whatever its length. */
-export function isSame(given: string | null, expected: string): boolean {
+export function constantTimeEquals(given: string | null, expected: string): boolean {
   return timingSafeEqual(digest(given ?? ''), digest(expected)) && given !== null
 }
 
 /** Whether `given` is the HMAC-SHA256 of the body under the secret, in hex. */
 export function isHmac(given: string | null, secret: string, body: Buffer): boolean {
-  return isSame(given?.toLowerCase() ?? null, createHmac('sha256', secret).update(body).digest('hex'))
+  return constantTimeEquals(
+    given?.toLowerCase() ?? null,
+    createHmac('sha256', secret).update(body).digest('hex'),
+  )
 }
 
 /** The same, written `sha256=` and hex. */
@@ -40,7 +43,7 @@ export function isStandardSignature(headers: Headers, secret: string, body: Buff
     : Buffer.from(secret)
   const expected = createHmac('sha256', key).update(`${id}.${at}.`).update(body).digest('base64')
   const given = (header(headers, 'webhook-signature') ?? '').split(' ').slice(0, 10)
-  const signed = given.filter((one) => isSame(one, `v1,${expected}`)).length > 0
+  const signed = given.filter((one) => constantTimeEquals(one, `v1,${expected}`)).length > 0
   const isNow = /^\d{1,12}$/.test(at) && Math.abs(now.getTime() / 1000 - Number(at)) <= TOLERANCE_SECONDS
   return signed && isNow && id !== ''
 }

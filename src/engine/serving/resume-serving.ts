@@ -5,13 +5,13 @@ import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import type { Logger } from '../../logger.js'
 import { rebuildLost } from '../commands/enqueue.js'
-import { WANTED, whileReserved } from '../claims/reservation.js'
+import { IS_ROUTED_TO, whileReserved } from '../claims/reservation.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { NOW, transitionUnannounced } from '../states.js'
 import { announceSwitch } from '../steps/announce.js'
 import type { Services } from '../steps/deployment-run.js'
 import { pointStageTo, watchFromNow } from '../steps/route.js'
-import { requestsOf, run, type Sleeper, wake } from './wake.js'
+import { requestsOf, ensureRunning, type StoppedDeployment, startStopped } from './start-stopped.js'
 
 interface Dependencies {
   readonly database: DataSource
@@ -28,15 +28,15 @@ interface Dependencies {
  *
  * @throws Error when one of them does not answer in time; the containers stay, and the engine restarts them
  */
-export async function serveAgain(
+export async function resumeServing(
   deploymentId: string,
   dependencies: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const { database, services, logger } = dependencies
-  const found = await readWanted(database, deploymentId)
-  if (!found) return
-  const { deployment } = found
+  const current = await readCurrent(database, deploymentId)
+  if (!current) return
+  const { deployment } = current
   if (!deployment.imageId || !(await services.docker.findImage(deployment.imageId, signal))) {
     const again = await rebuildLost(database, services.wakeups, deployment)
     const details = { deployment: deploymentId, again: again?.id }
@@ -44,29 +44,39 @@ export async function serveAgain(
     return
   }
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)
-    return wakeStage(found, dependencies, signal)
-  const requests = requestsOf(found, services, dependencies.secrets)
-  const outcomes = await Promise.allSettled(requests.map((request) => run(request, services.docker, signal)))
+    return startStoppedStage(current, dependencies, signal)
+  const requests = requestsOf(current, services, dependencies.secrets)
+  const outcomes = await Promise.allSettled(
+    requests.map((request) => ensureRunning(request, services.docker, signal)),
+  )
   const addresses = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   // Of several replicas those serve that run, however long one of them takes.
-  if (addresses.length > 0) await record(dependencies, deployment, addresses)
+  if (addresses.length > 0) await recordAddresses(dependencies, deployment, addresses)
   for (const one of outcomes) if (one.status === 'rejected') throw one.reason
 }
 
 /** Unless it is being stopped, or somebody else is at it: the reconciler comes back when that must have ended. */
-async function wakeStage(found: Sleeper, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
-  const { deployment } = found
+async function startStoppedStage(
+  current: StoppedDeployment,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { deployment } = current
   const { database, services, secrets } = dependencies
   const patience = { seconds: deployment.configuration?.health.deadlineSeconds ?? 0, ownCheck: true }
-  const reservation = { id: deployment.id, needed: WANTED }
-  const woken = await whileReserved(database, reservation, signal, async (reserved) =>
-    record(dependencies, deployment, await wake(found, patience, services, secrets, reserved)),
+  const reservation = { id: deployment.id, needed: IS_ROUTED_TO }
+  const started = await whileReserved(database, reservation, signal, async (reserved) =>
+    recordAddresses(
+      dependencies,
+      deployment,
+      await startStopped(current, patience, services, secrets, reserved),
+    ),
   )
   // Stopped again meanwhile: what runs now is to be stopped.
-  if (woken && !woken.result) services.wakeups.notify('stage', deployment.stageId)
+  if (started && !started.result) services.wakeups.notify('stage', deployment.stageId)
 }
 
-async function readWanted(database: DataSource, id: string): Promise<Sleeper | null> {
+async function readCurrent(database: DataSource, id: string): Promise<StoppedDeployment | null> {
   const deployment = await database.getRepository(Deployment).findOneBy({ id })
   const stage = deployment && (await database.getRepository(Stage).findOneBy({ id: deployment.stageId }))
   const app = stage && (await database.getRepository(App).findOneBy({ id: stage.appId }))
@@ -74,8 +84,8 @@ async function readWanted(database: DataSource, id: string): Promise<Sleeper | n
   return { app, stage, deployment }
 }
 
-/** Only while it is still wanted: a stop, or a switch, may have come in between. False: it is not. */
-async function record(
+/** Only while traffic still goes to it: a stop, or a switch, may have come in between. False: it is not. */
+async function recordAddresses(
   { database, services }: Dependencies,
   deployment: Deployment,
   addresses: string[],

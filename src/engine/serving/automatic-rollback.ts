@@ -5,7 +5,7 @@ import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import type { Logger } from '../../logger.js'
-import { addLastWords, type Failure, lastWords } from './last-words.js'
+import { addLastLines, type Failure, readLastLines } from './last-lines.js'
 import type { Queryable } from '../logs/store.js'
 import { whileReserved } from '../claims/reservation.js'
 import type { SecretBox } from '../secrets/secrets.js'
@@ -15,7 +15,7 @@ import { ownContainers } from '../steps/containers.js'
 import { step, type Services } from '../steps/deployment-run.js'
 import { STOP_GRACE_SECONDS, untilDrained } from '../steps/retire.js'
 import { pointStageTo } from '../steps/route.js'
-import { wake } from './wake.js'
+import { startStopped } from './start-stopped.js'
 
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
 const MAX_WAIT_SECONDS = 30
@@ -39,23 +39,23 @@ interface Pair {
   readonly before: Deployment
 }
 
-interface Return extends Pair {
+interface Rollback extends Pair {
   readonly failure: Failure
-  /** Of the container that failed; read while the version before is woken, as it is removed when traffic is back. */
+  /** Of the container that failed; read while the version before is started, as it is removed after the rollback. */
   readonly lastLines: Promise<readonly string[] | null>
 }
 
 /** SQL: the deployment `d` has a successor that could still fail. */
-const SUCCESSOR_RUNS = `EXISTS (SELECT 1 FROM deployment next WHERE next.replaced_id = d.id AND next.status = 'RUNNING')`
+const SUCCESSOR_IS_RUNNING = `EXISTS (SELECT 1 FROM deployment next WHERE next.replaced_id = d.id AND next.status = 'RUNNING')`
 
 /**
- * Sends a stage's traffic back to the deployment that served before a failed one, which becomes ROLLED_BACK with the
- * reason, its exit code and last lines. The kept containers are started first and have to answer. At most once: what it
- * goes back to is not watched.
+ * Rolls a stage back, without anybody having asked, to the deployment that served before a failed one. That becomes
+ * ROLLED_BACK with the reason, its exit code and last lines. The kept containers are started first and have to answer. At
+ * most once: the deployment that serves again is not watched.
  *
- * @returns false where there is nothing to go back to: no version before it, the same image, or it does not come up
+ * @returns false where there is nothing to roll back to: no version before it, the same image, or it does not start
  */
-export async function returnTraffic(
+export async function rollBackAutomatically(
   failedId: string,
   failure: Failure,
   dependencies: Dependencies,
@@ -63,88 +63,94 @@ export async function returnTraffic(
 ): Promise<boolean> {
   const pair = await readPair(dependencies.database, failedId)
   if (!pair) return false
-  const lastLines = lastWords(failure, pair.failed, dependencies.services.docker, dependencies.secrets)
-  const wanted = { ...pair, failure, lastLines }
-  const outcome = await comeBack(wanted, dependencies, signal)
-  if (outcome === 'returned') await announce(wanted, dependencies, signal)
-  return outcome !== 'does not come up'
+  const lastLines = readLastLines(failure, pair.failed, dependencies.services.docker, dependencies.secrets)
+  const rollback = { ...pair, failure, lastLines }
+  const outcome = await rollBack(rollback, dependencies, signal)
+  if (outcome === 'rolled back') await announce(rollback, dependencies, signal)
+  return outcome !== 'does not start'
 }
 
 /** `overtaken`: a newer deployment, a stop or another worker was first, or a drain has just ended: the next look sees. */
-type Outcome = 'returned' | 'overtaken' | 'does not come up'
+type Outcome = 'rolled back' | 'overtaken' | 'does not start'
 
-async function comeBack(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<Outcome> {
-  const { before } = wanted
+async function rollBack(
+  rollback: Rollback,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { before } = rollback
   const { database, services } = dependencies
-  // What is still draining runs and needs no waking.
-  if (before.addresses !== null) return answerAgain(wanted, dependencies, signal)
+  // What is still draining runs and needs no start.
+  if (before.addresses !== null) return startAndSwitchBack(rollback, dependencies, signal)
   let outcome: Outcome = 'overtaken'
   try {
-    const sleeper = { id: before.id, needed: SUCCESSOR_RUNS }
-    const work = (reserved: AbortSignal) => answerAgain(wanted, dependencies, reserved)
-    outcome = (await whileReserved(database, sleeper, signal, work))?.result ?? outcome
+    const target = { id: before.id, needed: SUCCESSOR_IS_RUNNING }
+    const work = (reserved: AbortSignal) => startAndSwitchBack(rollback, dependencies, reserved)
+    outcome = (await whileReserved(database, target, signal, work))?.result ?? outcome
   } finally {
-    // The reconciler stops what was woken for nothing.
-    if (outcome !== 'returned') services.wakeups.notify('stage', before.stageId)
+    // The reconciler stops what was started for nothing.
+    if (outcome !== 'rolled back') services.wakeups.notify('stage', before.stageId)
   }
   return outcome
 }
 
 /** Waits until the version before answers, then moves the traffic. */
-async function answerAgain(
-  wanted: Return,
+async function startAndSwitchBack(
+  rollback: Rollback,
   dependencies: Dependencies,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { app, stage, before, failure } = wanted
+  const { app, stage, before, failure } = rollback
   const { database, services, secrets, logger } = dependencies
   // Not the image's own check: traffic has nowhere to go until its first finding.
   const patience = { seconds: waitSeconds(before), ownCheck: false }
-  const sleeper = { app, stage, deployment: before }
-  const addresses = await wake(sleeper, patience, services, secrets, signal).catch((error: unknown) => {
-    signal.throwIfAborted()
-    const details = { deployment: before.id, error: (error as Error).message }
-    logger.warn('the version before does not come up', details)
-    return null
-  })
-  if (!addresses) return 'does not come up'
+  const stopped = { app, stage, deployment: before }
+  const addresses = await startStopped(stopped, patience, services, secrets, signal).catch(
+    (error: unknown) => {
+      signal.throwIfAborted()
+      const details = { deployment: before.id, error: (error as Error).message }
+      logger.warn('automatic rollback: the version before does not become healthy', details)
+      return null
+    },
+  )
+  if (!addresses) return 'does not start'
   const error = {
     error_code: 'ROLLED_BACK',
     error_phase: DeploymentStatus.RUNNING,
     error_message: `rolled back to ${before.id}: ${failure.why}`,
     error_exit_code: failure.exitCode,
-    error_last_lines: (await Promise.race([wanted.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [],
+    error_last_lines: (await Promise.race([rollback.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [],
   }
-  const returned = await step(services, 'return', () =>
-    database.transaction((manager) => switchBack(manager, wanted, addresses, error, timesOf(services))),
+  const isBack = await step(services, 'switch-back', () =>
+    database.transaction((manager) => switchBack(manager, rollback, addresses, error, timesOf(services))),
   )
-  return returned ? 'returned' : 'overtaken'
+  return isBack ? 'rolled back' : 'overtaken'
 }
 
 /** Traffic has moved: the router is told, and the failed version goes when it has answered what it was asked. */
-async function announce(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
-  const { failed, before, failure } = wanted
+async function announce(rollback: Rollback, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const { failed, before, failure } = rollback
   const { services, logger } = dependencies
   await announceSwitch(failed.stageId, services)
-  logger.warn('traffic went back to the version before', {
+  logger.warn('rolled back automatically', {
     failed: failed.id,
     serving: before.id,
     why: failure.why,
   })
-  await tell(failed, (await wanted.lastLines) ?? [], dependencies)
-  await removeFailed(wanted, dependencies, signal).catch(() =>
+  await recordLastLines(failed, (await rollback.lastLines) ?? [], dependencies)
+  await removeFailed(rollback, dependencies, signal).catch(() =>
     services.wakeups.notify('stage', failed.stageId),
   )
 }
 
-/** Last lines that came too late for the move. */
-async function tell(
+/** Last lines that came too late for the transaction. */
+async function recordLastLines(
   failed: Deployment,
   lines: readonly string[],
   { database, services }: Dependencies,
 ): Promise<void> {
-  const isNews = await addLastWords(failed, lines, database).catch(() => false)
-  if (isNews) services.wakeups.notify('deployment', failed.id)
+  const isRecorded = await addLastLines(failed, lines, database).catch(() => false)
+  if (isRecorded) services.wakeups.notify('deployment', failed.id)
 }
 
 async function readPair(database: DataSource, failedId: string): Promise<Pair | null> {
@@ -205,8 +211,12 @@ async function switchBack(
  * Its last lines go with it: where none came they are read while it is being stopped, and when it is. An engine that
  * starts a container again and again answers late what is asked about it.
  */
-async function removeFailed(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<void> {
-  const { app, failed } = wanted
+async function removeFailed(
+  rollback: Rollback,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { app, failed } = rollback
   const { docker } = dependencies.services
   await step(dependencies.services, 'drain-failed', () =>
     untilDrained(
@@ -217,22 +227,26 @@ async function removeFailed(wanted: Return, dependencies: Dependencies, signal: 
     ),
   )
   const names = ownContainers(app.name, failed)
-  const isTold = Boolean((await wanted.lastLines)?.length)
-  const [isToldNow] = await Promise.all([
-    isTold || tellAgain(wanted, dependencies, signal),
+  const wasRecorded = Boolean((await rollback.lastLines)?.length)
+  const [recorded] = await Promise.all([
+    wasRecorded || readAndRecordLastLines(rollback, dependencies, signal),
     ...names.map((name) => docker.stopContainer(name, STOP_GRACE_SECONDS)),
   ])
-  if (!isToldNow) await tellAgain(wanted, dependencies, signal)
+  if (!recorded) await readAndRecordLastLines(rollback, dependencies, signal)
   await Promise.all(names.map((name) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
 }
 
 /** False: there was nothing to tell, or it could not be read. */
-async function tellAgain(wanted: Return, dependencies: Dependencies, signal: AbortSignal): Promise<boolean> {
-  const { failed, failure } = wanted
+async function readAndRecordLastLines(
+  rollback: Rollback,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { failed, failure } = rollback
   for (let times = 1; times <= LINES_TIMES; times++) {
-    const lines = await lastWords(failure, failed, dependencies.services.docker, dependencies.secrets)
+    const lines = await readLastLines(failure, failed, dependencies.services.docker, dependencies.secrets)
     if (lines) {
-      await tell(failed, lines, dependencies)
+      await recordLastLines(failed, lines, dependencies)
       return lines.length > 0
     }
     await sleep(LINES_EVERY_MS, undefined, { signal })

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import type { Deployment } from '../../src/entities/deployment.js'
 import type { ContainerState, Docker } from '../../src/engine/docker/docker.js'
 import { howItEnded } from '../../src/engine/docker/how-it-ended.js'
-import { lastWords } from '../../src/engine/serving/last-words.js'
+import { readLastLines } from '../../src/engine/serving/last-lines.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { variableAad } from '../../src/engine/secrets/variables.js'
 
@@ -40,7 +40,7 @@ describe('how a container ended', () => {
   })
 })
 
-describe('the last words of a version that failed', () => {
+describe('the last lines of a version that failed', () => {
   const secrets = new SecretBox(randomBytes(32))
   const secret = 'hunter2-hunter2'
   const deploymentOf = (box: SecretBox) => {
@@ -50,7 +50,7 @@ describe('the last words of a version that failed', () => {
   }
   const failure = { code: 'EXITED' as const, why: 'it ended', container: 'web', exitCode: 3 }
   const lines = (lastLines: Docker['lastLines'], box = secrets) =>
-    lastWords(failure, deploymentOf(box), docker({ lastLines }), secrets)
+    readLastLines(failure, deploymentOf(box), docker({ lastLines }), secrets)
   const said = () => Promise.resolve([`key=${secret}`, '\x1b]0;title\x07good\x00bye'])
 
   test('are clean, with secrets masked', async () => {
@@ -66,6 +66,9 @@ describe('the last words of a version that failed', () => {
     assert.deepEqual(await lines(() => Promise.resolve([])), [])
     assert.deepEqual(await lines(said, new SecretBox(randomBytes(32))), [])
     const none = { ...failure, container: null }
-    assert.deepEqual(await lastWords(none, deploymentOf(secrets), docker({ lastLines: said }), secrets), [])
+    assert.deepEqual(
+      await readLastLines(none, deploymentOf(secrets), docker({ lastLines: said }), secrets),
+      [],
+    )
   })
 })

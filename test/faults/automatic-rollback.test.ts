@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { serveAgain } from '../../src/engine/serving/serve-again.js'
+import { resumeServing } from '../../src/engine/serving/resume-serving.js'
 import { retire } from '../../src/engine/steps/retire.js'
 import { dependenciesOf, replaced, servicesOf } from '../support/replacement.js'
 import { Scene } from '../support/scene.js'
@@ -21,7 +21,7 @@ test('traffic does not go back to a version that is about to be stopped before i
   await isBack()
 })
 
-test('a version that is made to run again for a return of traffic is not stopped meanwhile', async () => {
+test('a version that is made to run again for an automatic rollback is not stopped meanwhile', async () => {
   await using scene = await Scene.open()
   const { before, services, back, isBack } = await replaced(scene)
   await retire({ deploymentId: before }, services)
@@ -43,7 +43,7 @@ async function stopped(scene: Scene) {
   await stages.stop(app.stageId)
   const services = await servicesOf(scene)
   const dependencies = dependenciesOf(scene, services)
-  const serve = () => serveAgain(deploymentId, dependencies, new AbortController().signal)
+  const serve = () => resumeServing(deploymentId, dependencies, new AbortController().signal)
   return {
     ...{ deploymentId, services, serve },
     start: () => stages.start(app.stageId),
@@ -112,11 +112,11 @@ test('traffic does not go back to the same image: a restart that ends again and 
   assert.ok(restarted)
   assert.equal(restarted.replaced_id, before, 'there is a version to go back to')
   assert.equal(restarted.image_id, (await scene.deployment(before)).image_id)
-  // It could be woken: nobody is at it any more.
+  // It could be started: nobody is at it any more.
   await until(async () => (await scene.deployment(before)).addresses === null)
   await scene.docker.crash(`steady-${restarted.id}`)
   await until(() => /a new version fails/.test(worker.output))
-  await sleep(3_000) // a return of traffic takes less
+  await sleep(3_000) // an automatic rollback takes less
   assert.deepEqual((await scene.events(restarted.id)).slice(-1), ['RUNNING'])
   assert.deepEqual((await scene.events(before)).slice(-1), ['RETIRED'])
   assert.equal(await scene.askContainer(app), 'first')

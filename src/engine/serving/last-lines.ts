@@ -18,14 +18,14 @@ export interface Failure {
 }
 
 const LAST_LINES = 100
-/** The lines are read while the version before is being woken. */
+/** The lines are read while the version before is being started. */
 const LINES_MS = 5_000
 
 /**
  * What the container that failed wrote last: at most 100 lines, secrets masked. Null when it cannot be read within 5 s;
  * empty when it wrote nothing, or when it is not known what has to be masked. Never rejects.
  */
-export async function lastWords(
+export async function readLastLines(
   { container }: Failure,
   failed: Deployment,
   docker: Docker,
@@ -38,7 +38,7 @@ export async function lastWords(
 }
 
 /** Gives a deployment that was rolled back without last lines those that were read since; false: it has some, or none came. */
-export async function addLastWords(
+export async function addLastLines(
   { id, epoch }: Deployment,
   lines: readonly string[],
   database: Queryable,

@@ -35,7 +35,7 @@ const SERVING = `d.status IN ('RUNNING', 'RETIRED')`
  *
  * @returns whether a router has to be told
  */
-export async function forgetMoved(dependencies: Dependencies, instanceId: string): Promise<boolean> {
+export async function clearStaleAddresses(dependencies: Dependencies, instanceId: string): Promise<boolean> {
   const { database, docker, logger } = dependencies
   try {
     // Before the engine is asked: so its answer is newer than what is compared with it.
@@ -44,14 +44,14 @@ export async function forgetMoved(dependencies: Dependencies, instanceId: string
     )
     if (stored.length === 0) return false
     const own = await readOwn(docker, instanceId)
-    const moved = stored.filter(
+    const stale = stored.filter(
       ({ id, addresses }) => !addresses.every((address) => own.get(id)?.has(address)),
     )
-    for (const one of moved) await forget(one, own.get(one.id) ?? new Set(), dependencies)
-    return moved.length > 0
+    for (const one of stale) await clearAddresses(one, own.get(one.id) ?? new Set(), dependencies)
+    return stale.length > 0
   } catch (error) {
     const details = { error: (error as Error).message }
-    logger.warn('it is not known which addresses are whose; requests go where they went before', details)
+    logger.warn('could not check which addresses are stale; routes stay as they are', details)
     return false
   }
 }
@@ -68,20 +68,20 @@ async function readOwn(docker: Docker, instanceId: string): Promise<Map<string, 
   return own
 }
 
-async function forget(
+async function clearAddresses(
   { id, stageId, addresses }: Stored,
   own: ReadonlySet<string>,
   { database, wakeups, logger }: Dependencies,
 ): Promise<void> {
   const left = addresses.filter((address) => own.has(address))
-  // What drained has ended with its containers: without addresses, a drain means that somebody is to stop or wake it.
+  // What drained has ended with its containers: without addresses, a drain means that somebody is to stop or start it.
   await database.query(
     `UPDATE deployment d SET addresses = $3,
             drain_until = CASE WHEN d.status = 'RETIRED' AND $3::text[] IS NULL THEN NULL ELSE d.drain_until END
       WHERE d.id = $1 AND d.addresses = $2 AND ${SERVING}`,
     [id, addresses, left.length > 0 ? left : null],
   )
-  logger.info('a container does not run at its address any more', { deployment: id, addresses, left })
+  logger.info('cleared a stale address', { deployment: id, addresses, left })
   wakeups.notify('deployment', id)
   wakeups.notify('route', stageId)
   wakeups.notify('stage', stageId)

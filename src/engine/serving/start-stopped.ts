@@ -9,8 +9,8 @@ import { step, type Services } from '../steps/deployment-run.js'
 import { ownerOf } from '../steps/start.js'
 import { openConfiguration } from '../secrets/variables.js'
 
-/** A deployment that ran before. */
-export interface Sleeper {
+/** A deployment that ran before; its containers are stopped, draining or gone. */
+export interface StoppedDeployment {
   readonly app: App
   readonly stage: Stage
   readonly deployment: Deployment
@@ -18,7 +18,7 @@ export interface Sleeper {
 
 /** What its containers are made with, as they were. @throws Error when it never ran, or a variable does not decrypt */
 export function requestsOf(
-  { app, stage, deployment }: Sleeper,
+  { app, stage, deployment }: StoppedDeployment,
   services: Services,
   secrets: SecretBox,
 ): ContainerRequest[] {
@@ -36,28 +36,28 @@ export function requestsOf(
  *
  * @throws Error when one does not answer in time; the containers stay as they are
  */
-export function wake(
-  sleeper: Sleeper,
+export function startStopped(
+  target: StoppedDeployment,
   patience: Patience,
   services: Services,
   secrets: SecretBox,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { app, deployment } = sleeper
+  const { app, deployment } = target
   const { docker } = services
-  const wakeOne = async (name: string) => {
+  const startOne = async (name: string) => {
     const state = await docker.findContainer(name, signal)
     // It is within the grace time of its stop, and would be killed as soon as it serves.
     if (state?.running && !state.keptRunning) await docker.stopContainer(name, 0)
-    if (!state) await makeAgain(name, requestsOf(sleeper, services, secrets), docker, signal)
+    if (!state) await recreate(name, requestsOf(target, services, secrets), docker, signal)
     await docker.startContainer(name, signal)
     await docker.keepRunning(name, signal)
     return untilHealthyAgain(name, deployment, patience, docker, signal)
   }
-  return step(services, 'wake', () => Promise.all(ownContainers(app.name, deployment).map(wakeOne)))
+  return step(services, 'start-stopped', () => Promise.all(ownContainers(app.name, deployment).map(startOne)))
 }
 
-async function makeAgain(
+async function recreate(
   name: string,
   requests: readonly ContainerRequest[],
   docker: Docker,
@@ -67,7 +67,11 @@ async function makeAgain(
 }
 
 /** Makes a container run that nobody is about to stop; gives its address. */
-export async function run(request: ContainerRequest, docker: Docker, signal: AbortSignal): Promise<string> {
+export async function ensureRunning(
+  request: ContainerRequest,
+  docker: Docker,
+  signal: AbortSignal,
+): Promise<string> {
   let state = await docker.findContainer(request.name, signal)
   if (!state?.running || !state.keptRunning || state.paused) {
     await docker.createContainer(request, signal)
