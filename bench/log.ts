@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { startApi } from '../src/api.js'
 import { readConfig } from '../src/config.js'
 import { type OpenCore, openCore } from '../src/core.js'
-import { DeploymentStatus, LogSource } from '../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../src/entities/deployment-status.js'
 import type { LogAnnouncer } from '../src/engine/logs/writer.js'
 import { LogWriter } from '../src/engine/logs/writer.js'
 import { announceSettled } from '../src/engine/claims/queue.js'
@@ -147,7 +147,7 @@ async function pour(log: LogWriter, rate: number): Promise<void> {
   const source = spawn(process.execPath, [script, String(rate), String(SECONDS)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const output = log.output(LogSource.STDOUT)
+  const output = log.output(LogStream.STDOUT)
   for await (const bytes of source.stdout) await output.write(bytes as Buffer)
   output.end()
   await log.flush()

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DeploymentStatus, LogSource } from '../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../src/entities/deployment-status.js'
 import { LostClaimError } from '../src/engine/errors.js'
 import { appendChunks } from '../src/engine/logs/store.js'
 import { claimNext } from '../src/engine/claims/queue.js'
@@ -80,7 +80,7 @@ export class Staller implements AsyncDisposable {
       const chunk = {
         at: new Date(),
         phase: DeploymentStatus.CLONING,
-        stream: LogSource.SYSTEM,
+        stream: LogStream.SYSTEM,
         text: 'stale\n',
       }
       const options = { epoch: claim.epoch, expectedSeq: null }

@@ -83,11 +83,11 @@ export async function startWorker(
 
 /** @throws ConfigError when what names the engine cannot be used */
 function openDocker({ config, logger }: Core): Docker {
-  const { host, from, remarks } = findEngine({
+  const { host, from, warnings } = findEngine({
     ...dockerEnvironment(),
     DOCKER_HOST: config.dockerHost ?? undefined,
   })
-  for (const remark of remarks) logger.warn(remark)
+  for (const warning of warnings) logger.warn(warning)
   logger.info('Docker engine', { host, from })
   // No warning: where nothing can be done about it, nobody is to be troubled with it in the middle of a build.
   const onUnlimited = () =>

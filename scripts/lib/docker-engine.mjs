@@ -21,7 +21,7 @@ const BY_HAND =
  */
 export async function ensureDockerEngine() {
   const found = await lookForEngine()
-  for (const remark of found.remarks) say(`  ${remark}`)
+  for (const warning of found.warnings) say(`  ${warning}`)
   if (found.error === null) return use(found)
   const { error, host, from } = found
   if (error.problem !== 'AWAY' || found.isNamed) throw new Error(`${error.message}\n(${host}: ${from})`)
@@ -34,15 +34,15 @@ export async function ensureDockerEngine() {
 /** Where it is, with its version or what is wrong with it. */
 async function lookForEngine() {
   const { findEngine } = await import('../../dist/src/engine/docker/find-engine.js')
-  const { askEngine } = await import('../../dist/src/engine/docker/ask-engine.js')
-  const { bounded } = await import('../../dist/src/engine/docker/calls.js')
-  const place = findEngine(process.env)
+  const { checkEngine } = await import('../../dist/src/engine/docker/check-engine.js')
+  const { withTimeout } = await import('../../dist/src/engine/docker/calls.js')
+  const location = findEngine(process.env)
   try {
     const builder = process.env.BUILDER?.trim().toLowerCase()
-    const version = await bounded((signal) => askEngine(place.host, builder, signal), ANSWER_MS)
-    return { ...place, version, error: null }
+    const version = await withTimeout((signal) => checkEngine(location.host, builder, signal), ANSWER_MS)
+    return { ...location, version, error: null }
   } catch (error) {
-    return { ...place, version: null, error }
+    return { ...location, version: null, error }
   }
 }
 

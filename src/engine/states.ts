@@ -1,4 +1,4 @@
-import { DeploymentStatus, isSettled, LogSource } from '../entities/deployment-status.js'
+import { DeploymentStatus, isSettled, LogStream } from '../entities/deployment-status.js'
 import { LostClaimError } from './errors.js'
 import { appendChunks, type OverflowTail, type Queryable } from './logs/store.js'
 
@@ -131,7 +131,7 @@ export async function settle(
   patch: StatusPatch = {},
 ): Promise<void> {
   await transition(manager, claim, to, text, patch)
-  const last = { at: new Date(), phase: to, stream: LogSource.SYSTEM, text: `${text}\n` }
+  const last = { at: new Date(), phase: to, stream: LogStream.SYSTEM, text: `${text}\n` }
   const base = await appendChunks(manager, claim.deploymentId, [...(overflowTail?.chunks ?? []), last], {
     epoch: claim.epoch,
     expectedSeq: null,
@@ -215,7 +215,7 @@ async function announceOne(manager: Queryable, held: Held, warning: string | nul
   if (!isAtOnce) await recordEvent(manager, claim, shownAs, RUNNING, null)
   await recordEvent(manager, claim, isAtOnce ? shownAs : RUNNING, status, text)
   await manager.query('UPDATE deployment SET shown_as = NULL, announcement = NULL WHERE id = $1', [id])
-  const last = { at: new Date(), phase: status, stream: LogSource.SYSTEM, text: `${text}\n` }
+  const last = { at: new Date(), phase: status, stream: LogStream.SYSTEM, text: `${text}\n` }
   // Not where the log has ended before: it serves again, or does not any more.
   await appendChunks(manager, id, [last], { epoch, expectedSeq: null, end: status })
 }

@@ -5,7 +5,7 @@ import { Deployment } from './deployment.js'
 import { Domain } from './domain.js'
 import { Instance } from './instance.js'
 import { LogChunk } from './log-chunk.js'
-import { LogStream } from './log-stream.js'
+import { DeploymentLog } from './deployment-log.js'
 import { RouteConfirmation } from './route-confirmation.js'
 import { RuntimeLogChunk } from './runtime-log-chunk.js'
 import { RuntimeLogViewer } from './runtime-log-viewer.js'
@@ -24,7 +24,7 @@ export const ENTITIES = [
   Variable,
   Deployment,
   DeploymentEvent,
-  LogStream,
+  DeploymentLog,
   LogChunk,
   RuntimeLogViewer,
   RuntimeLogChunk,

@@ -58,8 +58,8 @@ export enum DeploymentTrigger {
   PROMOTE = 'PROMOTE',
 }
 
-/** Where a line of a log came from: the engine, or a program's output. */
-export enum LogSource {
+/** Which stream a line of a log came from: the engine's own messages, or a program's output. */
+export enum LogStream {
   SYSTEM = 'SYSTEM',
   STDOUT = 'STDOUT',
   STDERR = 'STDERR',

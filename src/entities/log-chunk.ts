@@ -1,6 +1,6 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
-import type { DeploymentStatus, LogSource } from './deployment-status.js'
-import { LogStream } from './log-stream.js'
+import type { DeploymentStatus, LogStream } from './deployment-status.js'
+import { DeploymentLog } from './deployment-log.js'
 
 /** One or more whole lines of a deployment's log. */
 @Entity({ name: 'log_chunk' })
@@ -8,9 +8,9 @@ export class LogChunk {
   @PrimaryColumn({ type: 'text', name: 'deployment_id', primaryKeyConstraintName: 'log_chunk_pkey' })
   deploymentId!: string
 
-  @ManyToOne(() => LogStream, { onDelete: 'CASCADE', nullable: false })
+  @ManyToOne(() => DeploymentLog, { onDelete: 'CASCADE', nullable: false })
   @JoinColumn({ name: 'deployment_id', foreignKeyConstraintName: 'log_chunk_deployment_id_fkey' })
-  logStream!: Relation<LogStream>
+  log!: Relation<DeploymentLog>
 
   @PrimaryColumn({ type: 'integer', primaryKeyConstraintName: 'log_chunk_pkey' })
   seq!: number
@@ -26,7 +26,7 @@ export class LogChunk {
   phase!: DeploymentStatus
 
   @Column({ type: 'text' })
-  stream!: LogSource
+  stream!: LogStream
 
   @Column({ type: 'text' })
   text!: string

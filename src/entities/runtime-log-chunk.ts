@@ -1,5 +1,5 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
-import type { LogSource } from './deployment-status.js'
+import type { LogStream } from './deployment-status.js'
 import { RuntimeLogViewer } from './runtime-log-viewer.js'
 
 /** One or more whole lines on their way to one viewer. Unlogged, and removed once they have been read. */
@@ -22,7 +22,7 @@ export class RuntimeLogChunk {
   at!: Date
 
   @Column({ type: 'text' })
-  stream!: LogSource
+  stream!: LogStream
 
   @Column({ type: 'text' })
   text!: string

@@ -1,5 +1,5 @@
 import { registerEnumType } from 'type-graphql'
-import { DeploymentStatus, DeploymentTrigger, LogSource } from '../entities/deployment-status.js'
+import { DeploymentStatus, DeploymentTrigger, LogStream } from '../entities/deployment-status.js'
 import { Forge, WebhookVerdict } from '../entities/webhook-delivery.js'
 
 registerEnumType(DeploymentStatus, {
@@ -39,7 +39,7 @@ registerEnumType(DeploymentTrigger, {
     PROMOTE: { description: 'A promotion from another stage.' },
   },
 })
-registerEnumType(LogSource, {
+registerEnumType(LogStream, {
   name: 'LogStream',
   description: 'Who wrote a piece of a log.',
   valuesConfig: {
@@ -72,4 +72,4 @@ registerEnumType(WebhookVerdict, {
   },
 })
 
-export { DeploymentStatus, DeploymentTrigger, Forge, LogSource, WebhookVerdict }
+export { DeploymentStatus, DeploymentTrigger, Forge, LogStream, WebhookVerdict }

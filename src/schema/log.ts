@@ -1,6 +1,6 @@
 import { Field, Float, ID, Int, ObjectType } from 'type-graphql'
 import { rowCost, TEXT_COST } from './costs.js'
-import { DeploymentStatus, LogSource } from './enums.js'
+import { DeploymentStatus, LogStream } from './enums.js'
 import { DateTime } from './scalars.js'
 
 @ObjectType('LogEnd', { description: 'How a log ended.' })
@@ -37,8 +37,8 @@ export class LogEventType {
   @Field(() => DeploymentStatus, { description: 'The status of the deployment at that time.' })
   phase!: DeploymentStatus
 
-  @Field(() => LogSource, { description: 'Who wrote it.' })
-  stream!: LogSource
+  @Field(() => LogStream, { description: 'Who wrote it.' })
+  stream!: LogStream
 
   @Field(() => String, {
     complexity: TEXT_COST,
@@ -75,8 +75,8 @@ export class RuntimeLogEventType {
   @Field(() => DateTime, { description: 'When the Docker engine got the first of its lines.' })
   at!: Date
 
-  @Field(() => LogSource, { description: 'Who wrote it; SYSTEM says where lines may be missing.' })
-  stream!: LogSource
+  @Field(() => LogStream, { description: 'Who wrote it; SYSTEM says where lines may be missing.' })
+  stream!: LogStream
 
   @Field(() => String, {
     complexity: TEXT_COST,

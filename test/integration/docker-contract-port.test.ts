@@ -211,10 +211,10 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
       const { id } = await build('again', script('sleep 1; exit 3'))
       const wanted = request('again', id)
       await run(wanted)
-      assert.equal(await docker().lastEnd(wanted.name), null)
+      assert.equal(await docker().lastExit(wanted.name), null)
       await docker().keepRunning(wanted.name, SIGNAL)
       await until(async () => ((await docker().findContainer(wanted.name))?.restarts ?? 0) > 0)
-      assert.deepEqual(await docker().lastEnd(wanted.name), { exitCode: 3, outOfMemory: false })
+      assert.deepEqual(await docker().lastExit(wanted.name), { exitCode: 3, outOfMemory: false })
       await docker().removeContainer(wanted.name, 1)
     })
 

@@ -5,7 +5,7 @@ import { rescueExpired } from '../../src/engine/claims/rescue.js'
 import { LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
 import { type Claim, settle, transition, transitionUnannounced } from '../../src/engine/states.js'
-import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../src/entities/deployment-status.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
 
@@ -63,7 +63,7 @@ describe('a worker whose claim another one has by now', () => {
   test('writes to its log: nothing is written, and it learns that it lost', async () => {
     const stale = await overtaken('log')
     const before = await everything(stale)
-    const chunk = { at: new Date(), phase: CLONING, stream: LogSource.STDOUT, text: 'of the first\n' }
+    const chunk = { at: new Date(), phase: CLONING, stream: LogStream.STDOUT, text: 'of the first\n' }
     const options = { epoch: stale.epoch, expectedSeq: null }
     assert.equal(await appendChunks(process.database, stale.deploymentId, [chunk], options), null)
     assert.deepEqual(await everything(stale), before)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { LogSource } from '../../src/entities/deployment-status.js'
+import { LogStream } from '../../src/entities/deployment-status.js'
 import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 import { endLog, openLog, readLog, storedLog, textOf } from '../support/logs.js'
@@ -18,7 +18,7 @@ describe('a log that is long', () => {
 
   test('keeps its first 8 and its last 2 MiB, and counts exactly what is left out', async () => {
     const { deployment, writer } = await openLog(worker)
-    const output = writer.output(LogSource.STDOUT)
+    const output = writer.output(LogStream.STDOUT)
     const lines = 14 * 1024
     for (let line = 0; line < lines; line++) {
       await output.write(Buffer.from(`${String(line).padStart(1023, '.')}\n`))
@@ -47,7 +47,7 @@ describe('a log that is long', () => {
   for (const [where, bytesBefore, bytesAfter] of CLIPPED) {
     test(`says at its end that the engine has clipped it, in ${where}`, async () => {
       const { deployment, writer } = await openLog(worker)
-      const output = writer.output(LogSource.STDOUT)
+      const output = writer.output(LogStream.STDOUT)
       const write = async (bytes: number) => {
         for (let left = bytes; left > 0; left -= 1024)
           await output.write(Buffer.from(`${'x'.repeat(1023)}\n`))
@@ -63,7 +63,7 @@ describe('a log that is long', () => {
 
   test('comes in chunks of at most 32 KiB, whatever script it is written in', async () => {
     const { deployment, writer } = await openLog(worker)
-    const output = writer.output(LogSource.STDOUT)
+    const output = writer.output(LogStream.STDOUT)
     const lines = Array.from({ length: 40 }, (_, index) => `${'你'.repeat(100 * index)}\n`)
     await output.write(Buffer.from(`${lines.join('')}${'你'.repeat(20_000)}\n`))
     output.end()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../src/entities/deployment-status.js'
 import { LostClaimError } from '../../src/engine/errors.js'
 import { dropLogPartitions } from '../../src/engine/logs/partitions.js'
 import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
@@ -37,7 +37,7 @@ describe('a log', () => {
     const whole = readLog(worker, deployment.id)
     const elsewhere = readLog(api, deployment.id)
     const reconnecting = readReconnecting(api, deployment.id, 5)
-    const output = writer.output(LogSource.STDOUT)
+    const output = writer.output(LogStream.STDOUT)
     let halfWay: Promise<LogEntry[]> | null = null
     for (let line = 0; line < 400; line++) {
       await output.write(Buffer.from(`line ${line}\n`))
@@ -103,7 +103,7 @@ describe('a log', () => {
     const blocker = worker.database.createQueryRunner()
     await blocker.startTransaction()
     await blocker.query('SELECT 1 FROM log_stream WHERE deployment_id = $1 FOR UPDATE', [deployment.id])
-    const output = writer.output(LogSource.STDOUT)
+    const output = writer.output(LogStream.STDOUT)
     const piece = Buffer.from(`${'x'.repeat(1023)}\n`)
     let written = 0
     const writing = (async () => {

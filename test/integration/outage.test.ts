@@ -7,7 +7,7 @@ import { RetryWindow } from '../../src/engine/wakeups/retry-window.js'
 import { openRuntimeLog } from '../../src/engine/runtime-logs/reader.js'
 import { appendChunks, claimViewers } from '../../src/engine/runtime-logs/store.js'
 import type { Deployment } from '../../src/entities/deployment.js'
-import { LogSource } from '../../src/entities/deployment-status.js'
+import { LogStream } from '../../src/entities/deployment-status.js'
 import { openProcesses, TestProcess } from '../support/engine.js'
 import { PostgresProxy } from '../support/postgres-proxy.js'
 import { until } from '../support/server.js'
@@ -77,7 +77,7 @@ describe('who follows something while the database is lost for a moment', () => 
       const chunk = {
         deploymentId: deployment.id,
         at: new Date(),
-        stream: LogSource.STDOUT,
+        stream: LogStream.STDOUT,
         text: 'a line\n',
       }
       assert.ok(await appendChunks(worker.database, claim, 0, [chunk], []))

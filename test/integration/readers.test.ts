@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { EntityManager } from 'typeorm'
-import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { DeploymentChanges } from '../../src/engine/changes.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
@@ -68,7 +68,7 @@ describe('readers in the worker and in another process', () => {
     }
     const hubs = [worker.hub, api.hub]
     const readings = hubs.flatMap((hub) => [read(hub, id), read(hub, id), reconnecting(hub)])
-    const output = writer.output(LogSource.STDOUT)
+    const output = writer.output(LogStream.STDOUT)
     const late: { from: number; reading: Promise<LogEntry[]> }[] = []
     for (let line = 0; line < 3_000; line++) {
       await output.write(Buffer.from(`${line} ${'é…'.repeat(line % 300)}\n`))
@@ -139,7 +139,7 @@ describe('readers in the worker and in another process', () => {
     const blocker = api.database.createQueryRunner()
     await blocker.startTransaction()
     await blocker.query('SELECT 1 FROM log_stream WHERE deployment_id = $1 FOR UPDATE', [deployment.id])
-    const output = writer.output(LogSource.STDOUT)
+    const output = writer.output(LogStream.STDOUT)
     const line = Buffer.from(`${'x'.repeat(8_191)}\n`)
     let written = 0
     let waiting = false

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { DataSource } from 'typeorm'
-import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { DeployError, HandOverError, InfrastructureError, SupersededError } from '../../src/engine/errors.js'
 import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
@@ -104,7 +104,7 @@ describe('work that stopped', () => {
     const deployment = await claimed('long')
     const options = { ...claimOf(deployment), secrets: [], onStop: () => assert.fail('lost') }
     const log = new LogWriter(process.database, process.hub, options, CLONING)
-    const output = log.output(LogSource.STDOUT)
+    const output = log.output(LogStream.STDOUT)
     const line = Buffer.from(`${'x'.repeat(1023)}\n`.repeat(1024))
     for (let mebibyte = 0; mebibyte < 12; mebibyte++) await output.write(line)
     await output.write(Buffer.from('its last line\n'))

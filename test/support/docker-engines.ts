@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
-import { isAboutPause, wantingNetwork } from '../../src/engine/docker/engine-words.js'
+import { isPausedError, missingNetwork } from '../../src/engine/docker/engine-messages.js'
 import { ENGINE_HOST } from './docker.js'
 import { type DockerAnswer, DockerHttp, fields, filters, strangeIn } from './docker-http.js'
 import { FakeDocker } from './fake-docker/fake-docker.js'
@@ -61,12 +61,12 @@ export class EngineUnderTest implements AsyncDisposable {
     return (await this.call('GET', `/containers/${name}/json`)).json()
   }
 
-  /** What Longshore goes by in an answer: its status and, in the words of an error, what `engine-words.ts` reads there. */
+  /** What Longshore goes by in an answer: its status and, in the words of an error, what `engine-messages.ts` reads there. */
   said({ status, text }: DockerAnswer): object {
     if (status < 400) return { status }
     const { message } = JSON.parse(text) as { message: string }
-    const network = wantingNetwork(message)?.replace(this.mark, 'MARK')
-    return { status, says: message !== '', paused: isAboutPause(message), network }
+    const network = missingNetwork(message)?.replace(this.mark, 'MARK')
+    return { status, says: message !== '', paused: isPausedError(message), network }
   }
 
   /** A container of busybox that runs `script`. */

@@ -42,7 +42,7 @@ describe('the Docker engine', () => {
       host: `unix://${usual()}`,
       from: 'the usual socket',
       isNamed: false,
-      remarks: [],
+      warnings: [],
     })
     write('.docker/config.json', { auths: {} })
     assert.deepEqual(find(), place)
@@ -54,8 +54,8 @@ describe('the Docker engine', () => {
   test('is where the current context of the command line says', () => {
     context('desktop-linux', DESKTOP)
     use('desktop-linux')
-    const { host, from, isNamed, remarks } = find()
-    assert.deepEqual([host, isNamed, remarks], [DESKTOP, true, []])
+    const { host, from, isNamed, warnings } = find()
+    assert.deepEqual([host, isNamed, warnings], [DESKTOP, true, []])
     assert.match(from, /^the Docker context "desktop-linux" of \/.*\/\.docker\/config\.json$/)
   })
 
@@ -103,9 +103,9 @@ describe('the Docker engine', () => {
 
   test('is at the usual socket, and it is said, where files of the current context are missing or broken', () => {
     const passedOver = (text: RegExp) => {
-      const { host, isNamed, remarks } = find()
-      assert.deepEqual([host, isNamed, remarks.length], [`unix://${usual()}`, false, 1])
-      assert.match(remarks[0] ?? '', text)
+      const { host, isNamed, warnings } = find()
+      assert.deepEqual([host, isNamed, warnings.length], [`unix://${usual()}`, false, 1])
+      assert.match(warnings[0] ?? '', text)
     }
     use('gone')
     passedOver(
@@ -123,14 +123,14 @@ describe('the Docker engine', () => {
     }
     rmSync(join(home, '.docker'), { recursive: true })
     write('.docker', 'a file where a folder should be')
-    assert.deepEqual(find().remarks, [])
+    assert.deepEqual(find().warnings, [])
   })
 
   test('is where a file may not be read that names it: it is said', (context) => {
     if (process.getuid?.() === 0) return context.skip('root may read everything')
     write('.docker/config.json', { currentContext: 'x' })
     chmodSync(join(home, '.docker/config.json'), 0)
-    assert.match(find().remarks[0] ?? '', /config\.json cannot be read: EACCES/)
+    assert.match(find().warnings[0] ?? '', /config\.json cannot be read: EACCES/)
   })
 
   test('is not guessed where DOCKER_CONTEXT names none', () => {

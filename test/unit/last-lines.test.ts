@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { Deployment } from '../../src/entities/deployment.js'
 import type { ContainerState, Docker } from '../../src/engine/docker/docker.js'
-import { howItEnded } from '../../src/engine/docker/how-it-ended.js'
+import { describeExit } from '../../src/engine/docker/container-exit.js'
 import { readLastLines } from '../../src/engine/serving/last-lines.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { variableAad } from '../../src/engine/secrets/variables.js'
@@ -16,8 +16,8 @@ const never = () => new Promise<never>(() => undefined)
 const docker = (calls: Partial<Docker>) => calls as Docker
 
 describe('how a container ended', () => {
-  const told = async (state: Partial<ContainerState>, lastEnd: Docker['lastEnd'] = never) => {
-    const { why, exitCode } = await howItEnded('web', { ...RUNS, ...state }, docker({ lastEnd }))
+  const told = async (state: Partial<ContainerState>, lastExit: Docker['lastExit'] = never) => {
+    const { why, exitCode } = await describeExit('web', { ...RUNS, ...state }, docker({ lastExit }))
     return [why, exitCode]
   }
 

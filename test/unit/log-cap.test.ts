@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import { HEAD_BYTES, LogCap, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
 import { TAIL_CHUNKS } from '../../src/engine/logs/log-tail.js'
 import type { LogChunkInput } from '../../src/engine/logs/store.js'
-import { DeploymentStatus, LogSource } from '../../src/entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../src/entities/deployment-status.js'
 
 const START = Date.parse('2026-01-01T00:00:00Z')
 
 function line(text: string, more: Partial<LogChunkInput> = {}): LogChunkInput {
-  return { at: new Date(START), phase: DeploymentStatus.BUILDING, stream: LogSource.STDOUT, text, ...more }
+  return { at: new Date(START), phase: DeploymentStatus.BUILDING, stream: LogStream.STDOUT, text, ...more }
 }
 
 /** Numbered lines of different lengths, some of several bytes per character. */
@@ -25,13 +25,13 @@ function lines(bytes: number): LogChunkInput[] {
 
 function textOf(chunks: readonly LogChunkInput[]): string {
   return chunks
-    .filter((chunk) => chunk.stream !== LogSource.SYSTEM)
+    .filter((chunk) => chunk.stream !== LogStream.SYSTEM)
     .map((chunk) => chunk.text)
     .join('')
 }
 
 function noticesOf(chunks: readonly LogChunkInput[]): string[] {
-  return chunks.filter((chunk) => chunk.stream === LogSource.SYSTEM).map((chunk) => chunk.text)
+  return chunks.filter((chunk) => chunk.stream === LogStream.SYSTEM).map((chunk) => chunk.text)
 }
 
 function run(all: readonly LogChunkInput[]) {
@@ -67,7 +67,7 @@ describe('the cap of a log', () => {
     assert.equal(Buffer.byteLength(omitted), omittedBytes)
     const count = omitted.split('\n').length - 1
     assert.deepEqual(noticesOf(chunks), [`--- ${omittedBytes} bytes / ${count} lines omitted ---\n`])
-    assert.equal(chunks[0]?.stream, LogSource.SYSTEM)
+    assert.equal(chunks[0]?.stream, LogStream.SYSTEM)
     assert.equal(chunks[0]?.phase, DeploymentStatus.FAILED)
   })
 
@@ -117,7 +117,7 @@ describe('the cap of a log', () => {
   test('takes short lines by the million, and its end is bounded by chunks, too', { timeout: 30_000 }, () => {
     const cap = new LogCap()
     cap.take(line('x'.repeat(HEAD_BYTES)))
-    const empty = [line('\n'), line('\n', { stream: LogSource.STDERR })]
+    const empty = [line('\n'), line('\n', { stream: LogStream.STDERR })]
     for (let count = 0; count < 3_000_000; count++) cap.take(empty[0] as LogChunkInput)
     assert.equal(Buffer.byteLength(textOf(cap.overflowTail(DeploymentStatus.FAILED).chunks)), TAIL_BYTES)
     for (let count = 0; count < 100_000; count++) cap.take(empty[count % 2] as LogChunkInput)
@@ -127,7 +127,7 @@ describe('the cap of a log', () => {
   })
 
   test('keeps apart in the tail what came from different sources and phases', () => {
-    const [out, error] = [LogSource.STDOUT, LogSource.STDERR]
+    const [out, error] = [LogStream.STDOUT, LogStream.STDERR]
     const tail = [
       line('a\n'),
       line('b\n'),

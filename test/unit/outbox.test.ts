@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Queryable } from '../../src/engine/logs/store.js'
 import { Outbox } from '../../src/engine/runtime-logs/outbox.js'
 import type { ClaimedViewer, RuntimeLogInput } from '../../src/engine/runtime-logs/store.js'
-import { LogSource } from '../../src/entities/deployment-status.js'
+import { LogStream } from '../../src/entities/deployment-status.js'
 
 const AT = new Date('2026-01-01T00:00:00Z')
 const VIEWER: ClaimedViewer = {
@@ -17,7 +17,7 @@ const VIEWER: ClaimedViewer = {
   readSeq: 0,
   places: [],
 }
-const { STDOUT, STDERR } = LogSource
+const { STDOUT, STDERR } = LogStream
 
 function line(text: string, stream = STDOUT): RuntimeLogInput {
   return { deploymentId: 'd', at: AT, stream, text: `${text}\n` }

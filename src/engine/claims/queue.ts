@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import { DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { violatesUnique } from '../database-errors.js'
 import { appendChunks, type Queryable } from '../logs/store.js'
@@ -156,7 +156,7 @@ export async function logWaiting(
       const claim = { deploymentId: id, epoch }
       await recordEvent(manager, claim, DeploymentStatus.PENDING, DeploymentStatus.PENDING, reason)
       const text = `Waiting: ${reason}\n`
-      const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogSource.SYSTEM, text }
+      const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogStream.SYSTEM, text }
       await appendChunks(manager, id, [chunk], { epoch, expectedSeq: null })
     }
     return rows.map((row) => row.id)

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm'
-import { DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { appendChunks } from '../logs/store.js'
 import { announceSettled } from './queue.js'
 import { type Claim, NEXT_STATUSES, NOW, recordEvent, settle } from '../states.js'
@@ -113,6 +113,6 @@ export async function giveBack(
   await manager.query(stream, [claim.deploymentId, epoch])
   await recordEvent(manager, { ...claim, epoch }, from, DeploymentStatus.PENDING, reason)
   const text = `Back in the queue: ${reason}.\n`
-  const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogSource.SYSTEM, text }
+  const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogStream.SYSTEM, text }
   await appendChunks(manager, claim.deploymentId, [chunk], { epoch, expectedSeq: null })
 }

@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
-import { LogStream } from '../../entities/log-stream.js'
+import { DeploymentLog } from '../../entities/deployment-log.js'
 import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 import { lockKeyShared } from '../secrets/instance.js'
@@ -42,7 +42,7 @@ export async function enqueue(
     trigger,
     ...options,
   })
-  await manager.insert(LogStream, { deploymentId: id })
+  await manager.insert(DeploymentLog, { deploymentId: id })
   await recordEvent(manager, { deploymentId: id, epoch: 0 }, null, DeploymentStatus.PENDING, reason)
   await preempt(manager, stage.id, id)
   return manager.findOneByOrFail(Deployment, { id })

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js'
 import { fieldsOf } from './buildkit-trace.js'
-import { bounded } from './calls.js'
+import { withTimeout } from './calls.js'
 import type { BuildContext } from './docker.js'
 import { InfrastructureError } from '../errors.js'
 import { DIFF_COPY, serveFiles } from './file-sync.js'
@@ -46,7 +46,7 @@ export async function openBuildSession(
   const id = randomUUID()
   const opening = upgrade(docker, id)
   // Should it come late, nobody is there any more who would close it.
-  const socket = await bounded(() => opening, timeoutMs, signal).catch((error: unknown) => {
+  const socket = await withTimeout(() => opening, timeoutMs, signal).catch((error: unknown) => {
     void opening.then((late) => late.destroy()).catch(() => undefined)
     throw error
   })

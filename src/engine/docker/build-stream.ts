@@ -2,7 +2,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
-import { exitCodeOfStep, saysClipped } from './engine-words.js'
+import { exitCodeOfStep, isClippedNotice } from './engine-messages.js'
 import { readNdjson } from './ndjson.js'
 
 /** Lines of a failing step that its error carries. */
@@ -83,7 +83,7 @@ class Steps {
     for (const vertex of trace.vertexes) this.#vertex(vertex)
     for (const log of trace.logs) {
       await this.#write(log.vertex, log.stream === 2 ? 'STDERR' : 'STDOUT', log.bytes)
-      if (!this.#clipped && saysClipped(log.bytes)) this.#reportClipped()
+      if (!this.#clipped && isClippedNotice(log.bytes)) this.#reportClipped()
     }
   }
 

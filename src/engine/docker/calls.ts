@@ -2,7 +2,7 @@ import { DeployError, InfrastructureError } from '../errors.js'
 import { connectionError } from './engine-error.js'
 import { isResourceExhaustion, outOfResources } from '../resource-exhaustion.js'
 
-/** Tells an engine that is away from one that refuses; an aborted call rejects with the signal's own reason. */
+/** Calls the engine, and tells one that is away from one that refuses; an aborted call rejects with the signal's reason. */
 export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     signal?.throwIfAborted()
@@ -26,7 +26,7 @@ export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
  * Gives up after `ms`, or when `signal` aborts: an engine that hangs is one that is away. The signal that `work` gets
  * aborts with that: a question that nobody waits for any more is not to stay open.
  */
-export async function bounded<T>(
+export async function withTimeout<T>(
   work: (givenUp: AbortSignal) => Promise<T>,
   ms: number,
   signal?: AbortSignal,
@@ -56,7 +56,7 @@ export async function bounded<T>(
 }
 
 /** An answer that was cut short comes as bytes that are no JSON: the engine went away in the middle of it. */
-export function whole<T>(answer: T): T {
+export function assertComplete<T>(answer: T): T {
   if (!Buffer.isBuffer(answer) && typeof answer !== 'string') return answer
   throw new InfrastructureError(
     'DOCKER_UNREACHABLE',
@@ -71,16 +71,16 @@ export function isBroken(cause: unknown): boolean {
 }
 
 /** An image that a container runs on cannot be removed yet (409): it goes with the next clean-up. */
-export async function goneOrUsed(work: Promise<unknown>): Promise<void> {
+export async function ignoreMissingOrInUse(work: Promise<unknown>): Promise<void> {
   try {
-    await gone(work)
+    await ignoreMissing(work)
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode !== 409) throw error
   }
 }
 
 /** 304 (already so) and 404 (not there) are what was wanted. */
-export async function gone<T>(work: Promise<T>): Promise<T | null> {
+export async function ignoreMissing<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work
   } catch (error) {

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode'
 import { InfrastructureError } from '../errors.js'
-import { bounded, gone } from './calls.js'
-import { asking } from './connections.js'
+import { withTimeout, ignoreMissing } from './calls.js'
+import { withAbort } from './connections.js'
 import type { ContainerLog, ContainerLogsQuery, ContainerOutput } from './docker.js'
 
 const HEADER_BYTES = 8
@@ -23,8 +23,8 @@ export async function openLogs(
   ms: number,
   signal: AbortSignal,
 ): Promise<ContainerLog | null> {
-  const found = await bounded(
-    (givenUp) => gone(asking(docker, givenUp).getContainer(name).inspect()),
+  const found = await withTimeout(
+    (givenUp) => ignoreMissing(withAbort(docker, givenUp).getContainer(name).inspect()),
     ms,
     signal,
   )
@@ -37,7 +37,7 @@ export async function openLogs(
     ...(query.tail === null ? {} : { tail: query.tail }),
     ...(query.since === null ? {} : { since: unixTime(query.since) }),
   }
-  const answer = await gone(dial(docker, `/containers/${name}/logs?`, options, signal))
+  const answer = await ignoreMissing(dial(docker, `/containers/${name}/logs?`, options, signal))
   if (!answer) return null
   const output = found.Config.Tty ? readRaw(answer) : readFramed(answer)
   return Object.assign(output, { createdAt: new Date(found.Created) })

@@ -2,10 +2,10 @@ import type Docker from 'dockerode'
 import { DeployError, InfrastructureError, LostClaimError } from '../errors.js'
 import { EPOCH_LABEL, INSTANCE_LABEL } from '../names.js'
 import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
-import { gone } from './calls.js'
+import { ignoreMissing } from './calls.js'
 import { containerOptions } from './container-options.js'
 import { type ContainerRequest, NETWORK } from './docker.js'
-import { isAboutPause, wantingNetwork } from './engine-words.js'
+import { isPausedError, missingNetwork } from './engine-messages.js'
 
 /** The container's address on the bridge that all containers of apps are on. */
 export function addressIn(settings: { Networks: Record<string, { IPAddress: string }> }): string | null {
@@ -20,7 +20,7 @@ async function ensureNetwork(docker: Docker): Promise<void> {
   let left = namesakes.length
   for (const { Id } of namesakes) {
     if (left === 1) return
-    const isGone = await gone(docker.getNetwork(Id).remove()).then(
+    const isGone = await ignoreMissing(docker.getNetwork(Id).remove()).then(
       () => true,
       () => false,
     )
@@ -57,12 +57,12 @@ export async function createContainer(
     await create()
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode !== 409) throw error // the name is free: something else
-    const found = await gone(docker.getContainer(request.name).inspect())
+    const found = await ignoreMissing(docker.getContainer(request.name).inspect())
     const labels = found?.Config.Labels
     if (found && found.Image === request.image && hasLabels(labels, request.labels)) return
     if (found && !isOwn(labels, request.labels)) throw taken(request.name, found.Id)
     if (epochOf(labels) > epochOf(request.labels)) throw new LostClaimError(request.name)
-    if (found) await gone(docker.getContainer(found.Id).remove({ force: true, v: true }))
+    if (found) await ignoreMissing(docker.getContainer(found.Id).remove({ force: true, v: true }))
     signal.throwIfAborted()
     await create()
   }
@@ -101,7 +101,7 @@ export function hasLabels(
 export async function startContainer(docker: Docker, name: string): Promise<void> {
   const container = docker.getContainer(name)
   try {
-    await gone(container.start().catch((error: unknown) => startOtherwise(docker, name, error)))
+    await ignoreMissing(container.start().catch((error: unknown) => startOtherwise(docker, name, error)))
   } catch (error) {
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (statusCode === undefined) throw error
@@ -117,15 +117,17 @@ export async function startContainer(docker: Docker, name: string): Promise<void
  */
 async function startOtherwise(docker: Docker, name: string, error: unknown): Promise<void> {
   const { statusCode, message = '' } = error as { statusCode?: number; message?: string }
-  if (statusCode === 409 && isAboutPause(message)) return void (await docker.getContainer(name).unpause())
-  if (wantingNetwork(message) !== NETWORK) throw error
+  if (statusCode === 409 && isPausedError(message)) return void (await docker.getContainer(name).unpause())
+  if (missingNetwork(message) !== NETWORK) throw error
   await ensureNetwork(docker)
   await docker.getContainer(name).start()
 }
 
 /** Without a terminal the engine frames each piece: one byte stream, three zero bytes, four bytes length. */
 export async function lastLines(docker: Docker, name: string, count: number): Promise<string[]> {
-  const framed = await gone(docker.getContainer(name).logs({ stdout: true, stderr: true, tail: count }))
+  const framed = await ignoreMissing(
+    docker.getContainer(name).logs({ stdout: true, stderr: true, tail: count }),
+  )
   if (!framed) return []
   const pieces: Buffer[] = []
   for (let at = 0; at + 8 <= framed.length;) {

@@ -101,7 +101,7 @@ export interface ContainerState {
 }
 
 /** How a container ended. */
-export interface ContainerEnd {
+export interface ExitState {
   readonly exitCode: number
   readonly outOfMemory: boolean
 }
@@ -184,7 +184,7 @@ export interface Docker {
   startContainer(name: string, signal: AbortSignal): Promise<void>
   findContainer(name: string, signal?: AbortSignal): Promise<ContainerState | null>
   /** How a container ended last that the engine has started again. Null: it has not ended, or that is long ago. */
-  lastEnd(name: string): Promise<ContainerEnd | null>
+  lastExit(name: string): Promise<ExitState | null>
   /** From now on the engine starts it again whenever it ends. */
   keepRunning(name: string, signal: AbortSignal): Promise<void>
   /** Last lines of what it wrote, oldest first. */

@@ -2,16 +2,16 @@ import Docker from 'dockerode'
 import type { BuilderChoice } from '../../config.js'
 import { InfrastructureError } from '../errors.js'
 import { EPOCH_LABEL } from '../names.js'
-import { askEngine } from './ask-engine.js'
+import { checkEngine } from './check-engine.js'
 import { failBrokenAnswers } from './broken-answers.js'
 import { BuildLimiter, type LimitOptions } from './build-limits.js'
-import { bounded, call, gone, goneOrUsed, isBroken, whole } from './calls.js'
-import { asking, listenToConnections } from './connections.js'
+import { withTimeout, call, ignoreMissing, ignoreMissingOrInUse, isBroken, assertComplete } from './calls.js'
+import { withAbort, handleConnectionErrors } from './connections.js'
 import { addressIn, createContainer, hasLabels, lastLines, startContainer } from './containers.js'
 import { openLogs } from './container-logs.js'
 import type {
   BuildRequest,
-  ContainerEnd,
+  ExitState,
   ContainerEvent,
   ContainerLog,
   ContainerLogsQuery,
@@ -23,7 +23,7 @@ import type {
   Image,
 } from './docker.js'
 import { engineAddress } from './engine-address.js'
-import { lastEnd, readEvents } from './events.js'
+import { lastExit, readEvents } from './events.js'
 import { buildImage, findImage } from './images.js'
 import { type Listening, listeningOf } from './listening.js'
 
@@ -50,23 +50,23 @@ export class Dockerode implements DockerPort {
   constructor(private readonly options: DockerodeOptions) {
     this.#docker = connect(options.dockerHost)
     failBrokenAnswers(this.#docker)
-    listenToConnections(this.#docker)
+    handleConnectionErrors(this.#docker)
     const isLocal = options.dockerHost.startsWith('unix://')
-    this.#limiter = new BuildLimiter({ ...options, isLocal }, async () => (await this.#about()).MemTotal)
+    this.#limiter = new BuildLimiter({ ...options, isLocal }, async () => (await this.#info()).MemTotal)
   }
 
   ping(): Promise<string> {
     const { dockerHost, builder } = this.options
-    return bounded((givenUp) => askEngine(dockerHost, builder, givenUp), PING_MS)
+    return withTimeout((givenUp) => checkEngine(dockerHost, builder, givenUp), PING_MS)
   }
 
   async rootFolder(signal?: AbortSignal): Promise<string> {
-    return (await this.#call(() => this.#about(), signal)).DockerRootDir
+    return (await this.#call(() => this.#info(), signal)).DockerRootDir
   }
 
   /** Remembered: the engine takes long to tell all about itself, and this stays what it is. */
-  async #about(): Promise<Machine> {
-    this.#machine ??= this.#ask((docker) => docker.info()) as Promise<Machine>
+  async #info(): Promise<Machine> {
+    this.#machine ??= this.#query((docker) => docker.info()) as Promise<Machine>
     try {
       return await this.#machine
     } catch (error) {
@@ -81,21 +81,21 @@ export class Dockerode implements DockerPort {
   }
 
   findImage(reference: string, signal?: AbortSignal): Promise<Image | null> {
-    return this.#ask((docker) => findImage(docker, reference), signal)
+    return this.#query((docker) => findImage(docker, reference), signal)
   }
 
   async tagImage(id: string, reference: string, signal?: AbortSignal): Promise<boolean> {
     const at = reference.lastIndexOf(':')
     const name = { repo: reference.slice(0, at), tag: reference.slice(at + 1) }
-    return (await this.#call((docker) => gone(docker.getImage(id).tag(name)), signal)) !== null
+    return (await this.#call((docker) => ignoreMissing(docker.getImage(id).tag(name)), signal)) !== null
   }
 
   async removeImage(reference: string): Promise<void> {
-    await this.#call((docker) => goneOrUsed(docker.getImage(reference).remove({ force: true })))
+    await this.#call((docker) => ignoreMissingOrInUse(docker.getImage(reference).remove({ force: true })))
   }
 
   async listImages(label: string): Promise<ImageSummary[]> {
-    const found = await this.#ask((docker) => docker.listImages({ filters: { label: [label] } }))
+    const found = await this.#query((docker) => docker.listImages({ filters: { label: [label] } }))
     return found.map(({ Id, RepoTags }) => ({
       id: Id,
       names: (RepoTags ?? []).filter((name) => !name.startsWith('<none>')),
@@ -126,8 +126,8 @@ export class Dockerode implements DockerPort {
     }
   }
 
-  lastEnd(name: string): Promise<ContainerEnd | null> {
-    return this.#call((docker) => lastEnd(docker, name))
+  lastExit(name: string): Promise<ExitState | null> {
+    return this.#call((docker) => lastExit(docker, name))
   }
 
   async keepRunning(name: string, signal: AbortSignal): Promise<void> {
@@ -152,8 +152,11 @@ export class Dockerode implements DockerPort {
   async #stop(id: string, graceSeconds: number): Promise<void> {
     const container = this.#docker.getContainer(id)
     const ms = graceSeconds * 1000 + STOP_MARGIN_MS
-    await this.#call(() => gone(container.update({ RestartPolicy: { Name: 'no' } })))
-    await bounded(() => gone(container.stop({ t: graceSeconds })), Math.max(ms, this.options.dockerTimeoutMs))
+    await this.#call(() => ignoreMissing(container.update({ RestartPolicy: { Name: 'no' } })))
+    await withTimeout(
+      () => ignoreMissing(container.stop({ t: graceSeconds })),
+      Math.max(ms, this.options.dockerTimeoutMs),
+    )
   }
 
   async listeningOn(name: string): Promise<Listening[] | null> {
@@ -171,16 +174,16 @@ export class Dockerode implements DockerPort {
     if (!found || !hasLabels(found.Config.Labels, only)) return
     await this.#stop(found.Id, graceSeconds)
     const container = this.#docker.getContainer(found.Id)
-    await this.#call(() => gone(container.remove({ force: true, v: true })))
+    await this.#call(() => ignoreMissing(container.remove({ force: true, v: true })))
   }
 
   #inspect(name: string, signal?: AbortSignal): Promise<Docker.ContainerInspectInfo | null> {
-    return this.#ask((docker) => gone(docker.getContainer(name).inspect()), signal)
+    return this.#query((docker) => ignoreMissing(docker.getContainer(name).inspect()), signal)
   }
 
   async listContainers(label: string): Promise<ContainerSummary[]> {
     const query = { all: true, filters: { label: [label, EPOCH_LABEL] } }
-    const found = await this.#ask((docker) => docker.listContainers(query))
+    const found = await this.#query((docker) => docker.listContainers(query))
     return found.map((container) => ({
       name: (container.Names[0] ?? '').replace(/^\//, ''),
       labels: container.Labels,
@@ -199,15 +202,15 @@ export class Dockerode implements DockerPort {
   async pruneBuildCache(keepBytes: number, signal?: AbortSignal): Promise<void> {
     // Not pruneBuilder(): it drops its options, and without a bound the engine frees the whole cache.
     const prune = () => dial(this.#docker, '/build/prune?', { 'keep-storage': keepBytes })
-    await bounded(prune, PRUNE_MS, signal)
+    await withTimeout(prune, PRUNE_MS, signal)
   }
 
   /**
    * A call that reads. It is sent once more when the connection breaks: the first call after a restart of the engine
    * may be sent on a connection that is dead already.
    */
-  async #ask<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const ask = async () => whole(await this.#call(work, signal))
+  async #query<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const ask = async () => assertComplete(await this.#call(work, signal))
     try {
       return await ask()
     } catch (error) {
@@ -218,8 +221,8 @@ export class Dockerode implements DockerPort {
 
   /** `work` asks by the client that it gets: what it asks ends with the wait for it. */
   #call<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const asked = (givenUp: AbortSignal) => work(asking(this.#docker, givenUp))
-    return call(() => bounded(asked, this.options.dockerTimeoutMs, signal), signal)
+    const asked = (givenUp: AbortSignal) => work(withAbort(this.#docker, givenUp))
+    return call(() => withTimeout(asked, this.options.dockerTimeoutMs, signal), signal)
   }
 }
 

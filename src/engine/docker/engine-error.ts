@@ -79,7 +79,7 @@ const LOOK = 'Is DOCKER_HOST, or the current Docker context, right?'
  * @param groupFile as /etc/group
  */
 export function refusal(path: string, groupFile = '/etc/group'): string {
-  const user = whoWeAre()
+  const user = processUser()
   const found = statOrNull(path)
   if (found === null) {
     return `${path} is in a folder that ${user.text} may not enter. Set DOCKER_HOST to an engine of this user's, or ${ROOTLESS}`
@@ -99,7 +99,7 @@ export function refusal(path: string, groupFile = '/etc/group'): string {
   return `${is}: it is not in the group ${group.name}. As root: usermod -aG ${group.name} ${user.name ?? 'USER'}, then log in anew; or ${ROOTLESS}`
 }
 
-function whoWeAre(): { name: string | null; text: string } {
+function processUser(): { name: string | null; text: string } {
   try {
     const { username, uid } = userInfo()
     return { name: username, text: `the user ${username} (uid ${uid})` }

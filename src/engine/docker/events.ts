@@ -1,5 +1,5 @@
 import type Docker from 'dockerode'
-import type { ContainerEnd, ContainerEvent } from './docker.js'
+import type { ExitState, ContainerEvent } from './docker.js'
 import { readNdjson } from './ndjson.js'
 
 interface EventMessage {
@@ -21,7 +21,7 @@ export async function* readEvents(stream: NodeJS.ReadableStream): AsyncGenerator
  * A container that runs again has no exit code of its own any more, but the engine remembers its newest events: 256 of
  * all containers.
  */
-export async function lastEnd(docker: Docker, name: string): Promise<ContainerEnd | null> {
+export async function lastExit(docker: Docker, name: string): Promise<ExitState | null> {
   const filters = { type: ['container' as const], container: [name], event: ['die' as const, 'oom' as const] }
   const until = Date.now() / 1000
   let exitCode: number | null = null

@@ -30,23 +30,23 @@ type Call = ServerDuplexStream<Buffer, Buffer>
 export function serveFiles(server: Server, context: BuildContext, failed: (error: unknown) => void): void {
   const same = (bytes: Buffer) => bytes
   const handle = (call: Call) => {
-    const gone = new AbortController()
-    call.once('close', () => gone.abort(new Error('the Docker engine wants no more files')))
-    void serve(call, context, gone.signal).catch((error: unknown) => {
-      if (!gone.signal.aborted) failed(error)
+    const closed = new AbortController()
+    call.once('close', () => closed.abort(new Error('the Docker engine wants no more files')))
+    void serve(call, context, closed.signal).catch((error: unknown) => {
+      if (!closed.signal.aborted) failed(error)
       call.emit('error', { code: status.INTERNAL, details: (error as Error).message })
     })
   }
   server.register(DIFF_COPY, handle, same, same, 'bidi')
 }
 
-async function serve(call: Call, context: BuildContext, gone: AbortSignal): Promise<void> {
+async function serve(call: Call, context: BuildContext, closed: AbortSignal): Promise<void> {
   const entries = inOrder(asked(call.metadata, context))
   const send = async (...fields: Buffer[]) => {
-    gone.throwIfAborted()
-    if (!call.write(Buffer.concat(fields))) await once(call, 'drain', { signal: gone })
+    closed.throwIfAborted()
+    if (!call.write(Buffer.concat(fields))) await once(call, 'drain', { signal: closed })
   }
-  using contents = context.contents(gone)
+  using contents = context.contents(closed)
   for (const entry of entries) {
     await send(bytesField(2, await statOf(entry, context.modifiedAt, contents)))
   }

@@ -2,15 +2,15 @@ import type Docker from 'dockerode'
 import type { Readable } from 'node:stream'
 import type { BuilderChoice } from '../../config.js'
 import { DeployError } from '../errors.js'
-import { hasBuildkit } from './ask-engine.js'
+import { hasBuildkit } from './check-engine.js'
 import type { BuildLimiter, LimitedBuild } from './build-limits.js'
 import { openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
-import { bounded, gone } from './calls.js'
-import { asking } from './connections.js'
-import { noticeFailure } from './context-failure.js'
+import { withTimeout, ignoreMissing } from './calls.js'
+import { withAbort } from './connections.js'
+import { abortOnFailure } from './abort-on-failure.js'
 import type { BuildRequest, Image } from './docker.js'
-import { isAboutNames } from './engine-words.js'
+import { isFileNameError } from './engine-messages.js'
 
 export interface BuildOptions {
   readonly builder: BuilderChoice
@@ -34,12 +34,12 @@ export async function buildImage(
   let tar: Readable | null = null
   try {
     const isBuildkit = await usesBuildkit(docker, options, either)
-    limited = await bounded(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, either)
+    limited = await withTimeout(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, either)
     if (!isBuildkit) refuseSecrets(request)
     const offer = { ...request, failed: (error: unknown) => broken.abort(error) }
     using session = isBuildkit ? await openBuildSession(docker, offer, options.dockerTimeoutMs, either) : null
     tar = isBuildkit ? null : request.context.tar(either)
-    if (tar) noticeFailure(tar, broken)
+    if (tar) abortOnFailure(tar, broken)
     const parameters = {
       ...limited.parameters,
       ...optionsOf(request),
@@ -48,8 +48,8 @@ export async function buildImage(
     const stream = await post(docker, tar, parameters, either)
     stream.on('data', () => watchdog.refresh())
     const id = await followBuild(stream, request.output)
-    const inspect = (givenUp: AbortSignal) => findImage(asking(docker, givenUp), request.tag)
-    const image = await bounded(inspect, options.dockerTimeoutMs, signal)
+    const inspect = (givenUp: AbortSignal) => findImage(withAbort(docker, givenUp), request.tag)
+    const image = await withTimeout(inspect, options.dockerTimeoutMs, signal)
     if (image) return image
     throw new DeployError('BUILD_FAILED', `the image ${id} was built but is not there: deploy again`)
   } catch (error) {
@@ -68,7 +68,7 @@ export async function buildImage(
 
 /** BuildKit does not say which name it was. */
 function namesRefused(error: unknown, { context }: BuildRequest): DeployError | null {
-  if (!(error instanceof DeployError) || !isAboutNames(error.message)) return null
+  if (!(error instanceof DeployError) || !isFileNameError(error.message)) return null
   const path = context.entries.find(({ rawPath }) => rawPath !== null)?.path ?? 'them'
   const message = `BuildKit of this engine takes no names that are not UTF-8: rename ${path}, list it in .dockerignore, or set BUILDER=classic`
   return new DeployError('BUILD_FAILED', message)
@@ -138,12 +138,12 @@ async function usesBuildkit(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (builder !== 'auto') return builder === 'buildkit'
-  const version = (givenUp: AbortSignal) => asking(docker, givenUp).version()
-  return hasBuildkit(await bounded(version, dockerTimeoutMs, signal))
+  const version = (givenUp: AbortSignal) => withAbort(docker, givenUp).version()
+  return hasBuildkit(await withTimeout(version, dockerTimeoutMs, signal))
 }
 
 export async function findImage(docker: Docker, reference: string): Promise<Image | null> {
-  const found = await gone(docker.getImage(reference).inspect())
+  const found = await ignoreMissing(docker.getImage(reference).inspect())
   if (!found) return null
   const ports = Object.keys(found.Config.ExposedPorts ?? {})
     .filter((port) => port.endsWith('/tcp'))

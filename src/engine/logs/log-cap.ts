@@ -1,4 +1,4 @@
-import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import { type DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { LogTail } from './log-tail.js'
 import type { LogChunkInput, OverflowTail } from './store.js'
 
@@ -30,7 +30,7 @@ export class LogCap {
     if (now - this.#saidAt < PROGRESS_MS) return []
     this.#saidAt = now
     const text = `--- the log is over ${HEAD_BYTES} bytes: its last ${TAIL_BYTES} bytes follow at the end ---\n`
-    return [{ ...line, stream: LogSource.SYSTEM, text }]
+    return [{ ...line, stream: LogStream.SYSTEM, text }]
   }
 
   /** What is stored when the log ends. */
@@ -38,7 +38,7 @@ export class LogCap {
     if (this.#isInHead) return { chunks: [], omittedBytes: 0, clipped: this.clipped }
     const { bytes, lines } = this.#tail.omitted
     const text = `--- ${bytes} bytes / ${lines} lines omitted ---\n`
-    const notice = { at: new Date(), phase, stream: LogSource.SYSTEM, text }
+    const notice = { at: new Date(), phase, stream: LogStream.SYSTEM, text }
     return { chunks: [notice, ...this.#tail.chunks()], omittedBytes: bytes, clipped: this.clipped }
   }
 }

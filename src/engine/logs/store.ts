@@ -1,4 +1,4 @@
-import type { DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import type { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 
 /** Runs SQL: a data source, or the manager of a transaction. */
 export interface Queryable {
@@ -11,7 +11,7 @@ export const CHUNK_BYTES = 16 * 1024
 export interface LogChunkInput {
   readonly at: Date
   readonly phase: DeploymentStatus
-  readonly stream: LogSource
+  readonly stream: LogStream
   readonly text: string
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DeploymentStatus, LogSource } from '../../entities/deployment-status.js'
+import { type DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { isRefused } from '../database-errors.js'
 import { DeployError, LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
@@ -77,7 +77,7 @@ export class LogWriter {
 
   /** A line of the engine itself. */
   system(text: string): void {
-    for (const line of this.mask(text).split('\n')) this.#add(LogSource.SYSTEM, `${boundedLine(line)}\n`)
+    for (const line of this.mask(text).split('\n')) this.#add(LogStream.SYSTEM, `${boundedLine(line)}\n`)
   }
 
   /** Says that lines are missing that never came here; the log's end says it too. */
@@ -87,7 +87,7 @@ export class LogWriter {
   }
 
   /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */
-  output(stream: LogSource): { write(bytes: Buffer): Promise<void>; end(): void } {
+  output(stream: LogStream): { write(bytes: Buffer): Promise<void>; end(): void } {
     const shaper = new LineShaper(this.options.secrets, (line) => this.#add(stream, line))
     return {
       write: async (bytes) => {
@@ -120,7 +120,7 @@ export class LogWriter {
     this.#closing.abort()
   }
 
-  #add(stream: LogSource, text: string): void {
+  #add(stream: LogStream, text: string): void {
     if (this.#stopped) return
     const line = { at: new Date(), phase: this.phase, stream, text }
     for (const kept of this.#cap.take(line)) this.#gather(kept)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LogSource } from '../../entities/deployment-status.js'
+import { LogStream } from '../../entities/deployment-status.js'
 import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
 import type { ContainerLog, ContainerOutput, Docker } from '../docker/docker.js'
 import type { Outbox } from './outbox.js'
@@ -156,7 +156,7 @@ class ContainerReading {
   /** A log that begins behind all that has been read of it was cut off at its beginning, or is of another container. */
   #announceGap(first: ContainerOutput, latest: string, createdAt: Date): void {
     if (latest === '' || first.at <= latest || createdAt.getTime() > Date.parse(latest)) return
-    const line = { deploymentId: this.deployment.id, at: new Date(first.at), stream: LogSource.SYSTEM }
+    const line = { deploymentId: this.deployment.id, at: new Date(first.at), stream: LogStream.SYSTEM }
     this.outbox.add({ ...line, text: MISSING }, null)
   }
 

@@ -1,4 +1,4 @@
-import type { LogSource } from '../../entities/deployment-status.js'
+import type { LogStream } from '../../entities/deployment-status.js'
 import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
 import type { Queryable } from '../logs/store.js'
 
@@ -13,7 +13,7 @@ const LEASE_SECONDS = 8
 export interface RuntimeLogInput {
   readonly deploymentId: string
   readonly at: Date
-  readonly stream: LogSource
+  readonly stream: LogStream
   readonly text: string
 }
 

@@ -1,4 +1,4 @@
-import { LogSource } from '../../entities/deployment-status.js'
+import { LogStream } from '../../entities/deployment-status.js'
 import type { DeploymentPlace, StreamPosition } from '../../entities/runtime-log-viewer.js'
 import type { ContainerOutput } from '../docker/docker.js'
 import { LineShaper } from '../logs/lines.js'
@@ -104,7 +104,7 @@ export class StreamReading {
     for (const [index, text] of lines.entries()) {
       const isLast = index === lines.length - 1
       const shown = isWhole && isLast ? { key: this.#key, position: this.#position } : null
-      this.outbox.add({ deploymentId: this.deployment.id, at, stream: LogSource[this.stream], text }, shown)
+      this.outbox.add({ deploymentId: this.deployment.id, at, stream: LogStream[this.stream], text }, shown)
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Deployment } from '../../entities/deployment.js'
-import { bounded } from '../docker/calls.js'
+import { withTimeout } from '../docker/calls.js'
 import type { Docker } from '../docker/docker.js'
 import { cleanLines } from '../logs/lines.js'
 import type { Queryable } from '../logs/store.js'
@@ -64,5 +64,5 @@ function redactorFor({ stageId, configuration }: Deployment, secrets: SecretBox)
 }
 
 function soon<T, Otherwise>(work: Promise<T>, ms: number, otherwise: Otherwise): Promise<T | Otherwise> {
-  return bounded<T | Otherwise>(() => work, ms).catch(() => otherwise)
+  return withTimeout<T | Otherwise>(() => work, ms).catch(() => otherwise)
 }

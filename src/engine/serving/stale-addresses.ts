@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
-import { bounded } from '../docker/calls.js'
+import { withTimeout } from '../docker/calls.js'
 import type { Docker } from '../docker/docker.js'
 import { INSTANCE_LABEL } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
@@ -59,7 +59,7 @@ export async function clearStaleAddresses(dependencies: Dependencies, instanceId
 /** Addresses of the containers that run, by deployment. */
 async function readOwn(docker: Docker, instanceId: string): Promise<Map<string, Set<string>>> {
   const label = `${INSTANCE_LABEL}=${instanceId}`
-  const containers = await bounded(() => docker.listContainers(label), DOCKER_MS)
+  const containers = await withTimeout(() => docker.listContainers(label), DOCKER_MS)
   const own = new Map<string, Set<string>>()
   for (const { labels, running, address } of containers) {
     const id = labels[DEPLOYMENT_LABEL] ?? ''

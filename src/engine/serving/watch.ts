@@ -9,7 +9,7 @@ import { rollBackAutomatically } from './automatic-rollback.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import type { SecretBox } from '../secrets/secrets.js'
 import { containerNames } from '../steps/containers.js'
-import { howItEnded } from '../docker/how-it-ended.js'
+import { describeExit } from '../docker/container-exit.js'
 import type { Services } from '../steps/deployment-run.js'
 
 const EVERY_MS = 1_000
@@ -200,7 +200,7 @@ export class Watcher implements AsyncDisposable {
     // What an engine that was started anew has not started yet has not failed; with a version to go back to nobody waits.
     if (!state.running && state.restarts === 0 && !state.outOfMemory && replacedId === null) return null
     if (state.outOfMemory || state.restarts > 0 || !state.running)
-      return { ...(await howItEnded(name, state, docker)), container: name }
+      return { ...(await describeExit(name, state, docker)), container: name }
     const probe = chooseProbe(health, state)
     // It served before: the engine, or the container, was started anew and its check has not found anything yet.
     if (probe.kind === 'image' && state.health === 'starting') return null

@@ -1,4 +1,4 @@
-import { bounded } from '../docker/calls.js'
+import { withTimeout } from '../docker/calls.js'
 import type { Queryable } from '../logs/store.js'
 import type { Switch } from '../routing/router.js'
 import { announceSettled } from '../claims/queue.js'
@@ -45,7 +45,7 @@ export async function announceSwitch(stageId: string, services: Services): Promi
 
 /** Makes the router of this process follow the database now; one that takes longer than a second goes on by itself. */
 export async function applyRoutes({ router }: Services): Promise<void> {
-  if (router.name !== null) await bounded(() => router.apply(), TELL_MS).catch(() => undefined)
+  if (router.name !== null) await withTimeout(() => router.apply(), TELL_MS).catch(() => undefined)
 }
 
 /** Writes down which of the switches that wait to be announced the router of this process has followed. */

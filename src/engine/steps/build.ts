@@ -1,5 +1,5 @@
 import type { BuildConfiguration } from '../../entities/configuration.js'
-import { LogSource } from '../../entities/deployment-status.js'
+import { LogStream } from '../../entities/deployment-status.js'
 import { looksSecret } from '../build-options.js'
 import type { BuildOutput, Image } from '../docker/docker.js'
 import { contextOf } from './build-context.js'
@@ -85,7 +85,7 @@ function logBuildOptions(
 
 /** A stream for each step: in the lines of two that go on at once no secret could be recognised. */
 function buildOutput({ log }: DeploymentRun): { output: BuildOutput; end: () => void } {
-  const begin = () => ({ STDOUT: log.output(LogSource.STDOUT), STDERR: log.output(LogSource.STDERR) })
+  const begin = () => ({ STDOUT: log.output(LogStream.STDOUT), STDERR: log.output(LogStream.STDERR) })
   const steps = new Map<string, ReturnType<typeof begin>>()
   const ended = (step: string) => {
     const streams = steps.get(step)

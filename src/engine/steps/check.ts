@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerState } from '../docker/docker.js'
-import { howItEnded } from '../docker/how-it-ended.js'
+import { describeExit } from '../docker/container-exit.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { outOfResources } from '../resource-exhaustion.js'
 import { runProbe, chooseProbe, type ProbeResult, type Probe } from './health.js'
@@ -90,7 +90,7 @@ async function ended(
   services: Services,
 ): Promise<DeployError> {
   const lastLines = await readLastLines(run, candidate, services)
-  const { code, exitCode } = await howItEnded(candidate.container, state, services.docker)
+  const { code, exitCode } = await describeExit(candidate.container, state, services.docker)
   if (code === 'OUT_OF_MEMORY') {
     const mebibytes = Math.round(run.configuration.memoryBytes / 1024 / 1024)
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`

@@ -1,4 +1,4 @@
-import { LogSource } from '../../entities/deployment-status.js'
+import { LogStream } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { Source } from '../git/git.js'
@@ -13,7 +13,7 @@ export async function clone(run: DeploymentRun, services: Services, signal: Abor
   const { app, deployment, log } = run
   const ref = deployment.commitSha ?? deployment.ref ?? app.branch
   log.system(`Fetching ${app.repoUrl} at ${ref ?? 'its default branch'}`)
-  const progress = log.output(LogSource.STDERR)
+  const progress = log.output(LogStream.STDERR)
   const source = await services.git.fetch(
     {
       repoUrl: checkRepoUrl('repoUrl', app.repoUrl, services.settings.allowFileRepos),

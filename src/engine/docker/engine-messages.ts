@@ -1,6 +1,6 @@
 /*
- * What an engine says in words only. Each list has a row for every form that engines from 20.10 to 29 use;
- * `test/unit/engine-words.test.ts` holds answers of real ones for each.
+ * What an engine says in messages only. Each list has a row for every form that engines from 20.10 to 29 use;
+ * `test/unit/engine-messages.test.ts` holds answers of real ones for each.
  */
 
 /** A step's own words stand inside these and may look like them: the last number counts. */
@@ -12,7 +12,7 @@ const STEP_FAILED: readonly RegExp[] = [
 
 const PAUSED: readonly RegExp[] = [/\bcannot start a paused container\b/]
 
-const NETWORK_WANTING: readonly RegExp[] = [
+const NETWORK_MISSING: readonly RegExp[] = [
   /\bnetwork (\S+) not found/,
   /\bnetwork (\S+) is ambiguous/, // two of one name, which engines from 25 on do not make any more
 ]
@@ -30,22 +30,22 @@ export function exitCodeOfStep(message: string): number | null {
 }
 
 /** Whether a container was not started because it is paused. */
-export function isAboutPause(message: string): boolean {
+export function isPausedError(message: string): boolean {
   return PAUSED.some((form) => form.test(message))
 }
 
 /** The network for want of which, or for two of which, a container was not started; null: it was something else. */
-export function wantingNetwork(message: string): string | null {
-  return found(NETWORK_WANTING, message)
+export function missingNetwork(message: string): string | null {
+  return found(NETWORK_MISSING, message)
 }
 
 /** Whether BuildKit takes a context for broken because a name in it is not UTF-8. */
-export function isAboutNames(message: string): boolean {
+export function isFileNameError(message: string): boolean {
   return NAMES_REFUSED.some((form) => form.test(message))
 }
 
 /** Whether the engine left out a part of what a build's step wrote. */
-export function saysClipped(output: Buffer): boolean {
+export function isClippedNotice(output: Buffer): boolean {
   return CLIPPED.some((words) => output.includes(words))
 }
 

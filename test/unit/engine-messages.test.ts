@@ -4,11 +4,11 @@ import { describe, test } from 'node:test'
 import { followBuild } from '../../src/engine/docker/build-stream.js'
 import {
   exitCodeOfStep,
-  isAboutNames,
-  isAboutPause,
-  saysClipped,
-  wantingNetwork,
-} from '../../src/engine/docker/engine-words.js'
+  isFileNameError,
+  isPausedError,
+  isClippedNotice,
+  missingNetwork,
+} from '../../src/engine/docker/engine-messages.js'
 import { readEvents } from '../../src/engine/docker/events.js'
 import type { DeployError } from '../../src/engine/errors.js'
 import { SILENT } from '../support/build-output.js'
@@ -174,7 +174,7 @@ describe('what is read in the words of engines', () => {
 
   for (const [engine, what, message, read] of STARTS) {
     test(`a start that fails, ${engine}: ${what}`, () =>
-      assert.deepEqual({ network: wantingNetwork(message), paused: isAboutPause(message) }, read))
+      assert.deepEqual({ network: missingNetwork(message), paused: isPausedError(message) }, read))
   }
 
   for (const [engine, what, lines, read] of EVENTS) {
@@ -189,12 +189,13 @@ describe('what is read in the words of engines', () => {
   }
 
   for (const [engine, what, output, read] of CLIPPED) {
-    test(`a step's output, ${engine}: ${what}`, () => assert.equal(saysClipped(Buffer.from(output)), read))
+    test(`a step's output, ${engine}: ${what}`, () =>
+      assert.equal(isClippedNotice(Buffer.from(output)), read))
   }
 
   test('a context with a name that is not UTF-8, 29', () => {
     const said = 'rpc error: code = Internal desc = grpc: failed to unmarshal the received message: '
-    assert.ok(isAboutNames(`docker build failed: ${said}string field contains invalid UTF-8`))
-    assert.ok(!isAboutNames('docker build failed: invalid UTF-8 in a program'))
+    assert.ok(isFileNameError(`docker build failed: ${said}string field contains invalid UTF-8`))
+    assert.ok(!isFileNameError('docker build failed: invalid UTF-8 in a program'))
   })
 })

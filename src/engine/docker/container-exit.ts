@@ -1,8 +1,8 @@
-import { bounded } from './calls.js'
+import { withTimeout } from './calls.js'
 import type { ContainerState, Docker } from './docker.js'
 
 /** How a container ended by itself. */
-export interface OwnEnd {
+export interface ContainerExit {
   readonly code: 'EXITED' | 'OUT_OF_MEMORY'
   readonly why: string
   /** Null: nobody knows any more. */
@@ -13,8 +13,12 @@ export interface OwnEnd {
 const CODE_MS = 1_000
 
 /** Of a container that does not run, or that the engine has started again: then it is asked about it. Never rejects. */
-export async function howItEnded(container: string, state: ContainerState, docker: Docker): Promise<OwnEnd> {
-  const asked = () => bounded(() => docker.lastEnd(container), CODE_MS).catch(() => null)
+export async function describeExit(
+  container: string,
+  state: ContainerState,
+  docker: Docker,
+): Promise<ContainerExit> {
+  const asked = () => withTimeout(() => docker.lastExit(container), CODE_MS).catch(() => null)
   const end = state.running ? await asked() : state
   const exitCode = end?.exitCode ?? null
   if (state.outOfMemory || end?.outOfMemory)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { BuilderChoice } from '../../src/config.js'
-import { askEngine } from '../../src/engine/docker/ask-engine.js'
+import { checkEngine } from '../../src/engine/docker/check-engine.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import {
   ENGINE_PROBLEMS,
@@ -31,7 +31,7 @@ function portOf(dockerHost: string, builder: BuilderChoice = 'auto'): Dockerode 
 
 /** Asked by the code that scripts use, and by the one that a worker uses: both say the same. */
 async function saysOf(host: string, builder: BuilderChoice = 'auto'): Promise<[EngineProblem, string]> {
-  const asked = [askEngine(host, builder), portOf(host, builder).ping()]
+  const asked = [checkEngine(host, builder), portOf(host, builder).ping()]
   const [one, other] = await Promise.all(asked.map((answer) => answer.then(String, (error: Error) => error)))
   assert.ok(one instanceof EngineError, String(one))
   assert.ok(other instanceof EngineError, String(other))
@@ -51,8 +51,8 @@ async function saysOfAnswer(
 
 describe('what is wrong with an engine', () => {
   test('is nothing: it tells its version', async () => {
-    assert.match(await askEngine(ENGINE_HOST, 'buildkit'), /^\d+\.\d+/)
-    assert.equal(await portOf(ENGINE_HOST).ping(), await askEngine(ENGINE_HOST, 'auto'))
+    assert.match(await checkEngine(ENGINE_HOST, 'buildkit'), /^\d+\.\d+/)
+    assert.equal(await portOf(ENGINE_HOST).ping(), await checkEngine(ENGINE_HOST, 'auto'))
   })
 
   test('is that nobody is there', async () => {
@@ -133,7 +133,7 @@ describe('what is wrong with an engine', () => {
     assert.deepEqual(await saysOfAnswer({ body: podman }), ['OLD', `it is Podman 3.4.4 (API 1.40), ${needs}`])
     for (const ApiVersion of ['1.41', '1.56', '2.0']) {
       await using engine = await StandInEngine.start({ body: { ...DOCKER_19, ApiVersion } })
-      assert.equal(await askEngine(engine.host, 'buildkit'), '19.03.15')
+      assert.equal(await checkEngine(engine.host, 'buildkit'), '19.03.15')
     }
   })
 
@@ -163,15 +163,15 @@ describe('what is wrong with an engine', () => {
 
 /** What another process is told that has given up root's rights, so that the kernel really refuses it. */
 async function asNobody(host: string): Promise<string> {
-  const module = new URL('../../src/engine/docker/ask-engine.js', import.meta.url).href
+  const module = new URL('../../src/engine/docker/check-engine.js', import.meta.url).href
   const script = `
-    import { askEngine } from ${JSON.stringify(module)}
+    import { checkEngine } from ${JSON.stringify(module)}
     if (process.getuid() === 0) {
       process.setgroups([])
       process.setegid(${NOBODY})
       process.seteuid(${NOBODY})
     }
-    const says = await askEngine(${JSON.stringify(host)}, 'auto').catch((error) => error.message)
+    const says = await checkEngine(${JSON.stringify(host)}, 'auto').catch((error) => error.message)
     process.stdout.write(says)`
   return (await run(process.execPath, ['--input-type=module', '--eval', script])).stdout
 }

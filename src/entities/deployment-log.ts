@@ -4,11 +4,11 @@ import type { DeploymentStatus } from './deployment-status.js'
 import { Deployment } from './deployment.js'
 
 /**
- * The head of a deployment's log: it allocates `seq`, under the epoch of the claim. A narrow table of its own, so
+ * The head of a deployment's log: it allocates `seq`, under the epoch of the claim. A narrow table (`log_stream`) of its own, so
  * that log writes and status writes do not wait for each other.
  */
 @Entity({ name: 'log_stream' })
-export class LogStream {
+export class DeploymentLog {
   @PrimaryColumn({ type: 'text', name: 'deployment_id', primaryKeyConstraintName: 'log_stream_pkey' })
   deploymentId!: string
 

@@ -13,9 +13,9 @@ export interface EngineVersion {
 }
 
 /** That of Docker 20.10. */
-const LEAST_API = [1, 41] as const
+const MIN_API = [1, 41] as const
 /** An engine says little of itself; what says more is none. */
-const MOST_BYTES = 1024 * 1024
+const MAX_BYTES = 1024 * 1024
 
 /**
  * Asks the engine at a DOCKER_HOST for its version. On a connection of its own: what one says that was opened to an engine
@@ -23,7 +23,7 @@ const MOST_BYTES = 1024 * 1024
  *
  * @throws EngineError when no engine answers, or one that cannot be used with this BUILDER
  */
-export async function askEngine(
+export async function checkEngine(
   dockerHost: string,
   builder: BuilderChoice,
   signal?: AbortSignal,
@@ -54,7 +54,7 @@ function isPodman({ Components }: EngineVersion): boolean {
 
 function isNewEnough({ ApiVersion }: EngineVersion): boolean {
   const [major = 0, minor = 0] = ApiVersion.split('.').map(Number)
-  return major > LEAST_API[0] || (major === LEAST_API[0] && minor >= LEAST_API[1])
+  return major > MIN_API[0] || (major === MIN_API[0] && minor >= MIN_API[1])
 }
 
 function versionIn({ status, text }: Answer): EngineVersion {
@@ -98,7 +98,7 @@ async function get(dockerHost: string, path: string, signal: AbortSignal | undef
   let bytes = 0
   for await (const piece of answer) {
     bytes += (piece as Buffer).length
-    if (bytes > MOST_BYTES) break
+    if (bytes > MAX_BYTES) break
     pieces.push(piece as Buffer)
   }
   return { status: answer.statusCode ?? 0, text: Buffer.concat(pieces).toString('utf8') }
