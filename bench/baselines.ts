@@ -123,11 +123,11 @@ export interface Place {
 }
 
 /** Asks every 5 ms until the answer is 200 and `page`. */
-export async function untilServes(place: Place, page: string): Promise<void> {
+export async function untilServes(state: Place, page: string): Promise<void> {
   for (const until = Date.now() + GIVE_UP_MS; Date.now() < until; await sleep(PROBE_MS)) {
-    if ((await pageAt(place).catch(() => null)) === page) return
+    if ((await pageAt(state).catch(() => null)) === page) return
   }
-  throw new Error(`${place.name ?? place.host} did not serve its page within ${GIVE_UP_MS} ms`)
+  throw new Error(`${state.name ?? state.host} did not serve its page within ${GIVE_UP_MS} ms`)
 }
 
 function pageAt({ host, port, name = host }: Place): Promise<string | null> {

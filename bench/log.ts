@@ -53,7 +53,7 @@ export async function run(): Promise<void> {
   for (const index of rounds(RATES.length * VIEWERS.length)) {
     const viewers = VIEWERS[Math.floor(index / RATES.length)] ?? 1
     const rate = RATES[index % RATES.length] ?? 0
-    for (const place of places) rows.push(rowOf(place, rate, viewers, await measure(place, rate, viewers)))
+    for (const state of places) rows.push(rowOf(state, rate, viewers, await measure(state, rate, viewers)))
   }
   const header = [
     'writer and API in',
@@ -94,8 +94,8 @@ function rowOf({ name }: Place, rate: number, viewers: number, measured: Measure
   ]
 }
 
-async function measure(place: Place, rate: number, viewers: number): Promise<Measured> {
-  const { core, longshore } = place
+async function measure(state: Place, rate: number, viewers: number): Promise<Measured> {
+  const { core, longshore } = state
   const id = await insertDeployment(longshore)
   const stored: number[] = []
   const log = new LogWriter(

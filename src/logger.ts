@@ -12,11 +12,11 @@ export type LogLevel = (typeof LEVELS)[number]
 
 /** Writes lines of `level` and above to stderr: `2026-01-01T00:00:00.000Z info  message key=value`. */
 export function createLogger(level: LogLevel): Logger {
-  const least = LEVELS.indexOf(level)
+  const minLevel = LEVELS.indexOf(level)
   const write =
     (at: LogLevel) =>
     (message: string, fields: Fields = {}) => {
-      if (LEVELS.indexOf(at) < least) return
+      if (LEVELS.indexOf(at) < minLevel) return
       const tail = Object.entries(fields).map(([key, value]) => ` ${key}=${render(value)}`)
       process.stderr.write(`${new Date().toISOString()} ${at.padEnd(5)} ${message}${tail.join('')}\n`)
     }

@@ -88,11 +88,11 @@ function firstSignal(logger: Logger): Promise<void> {
   })
 }
 
-async function close(opened: Disposal, logger: Logger, mostMs: number): Promise<void> {
+async function close(opened: Disposal, logger: Logger, maxMs: number): Promise<void> {
   const force = setTimeout(() => {
-    logger.error('did not stop in time; ending at once', { milliseconds: mostMs })
+    logger.error('did not stop in time; ending at once', { milliseconds: maxMs })
     process.exit(1)
-  }, mostMs)
+  }, maxMs)
   try {
     await opened[Symbol.asyncDispose]()
     logger.info('stopped')

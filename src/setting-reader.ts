@@ -44,12 +44,12 @@ export class SettingReader {
     return this.optional(name) ?? fallback
   }
 
-  integer(name: string, fallback: number, least: number, most: number): number {
+  integer(name: string, fallback: number, min: number, max: number): number {
     const text = this.optional(name)
     if (text === null) return fallback
     const value = Number(text)
-    if (Number.isInteger(value) && value >= least && value <= most) return value
-    this.refuse(name, `"${text}" is not a whole number from ${least} to ${most}`)
+    if (Number.isInteger(value) && value >= min && value <= max) return value
+    this.refuse(name, `"${text}" is not a whole number from ${min} to ${max}`)
     return fallback
   }
 
@@ -61,12 +61,12 @@ export class SettingReader {
     }
   }
 
-  decimal(name: string, fallback: number, least: number, most: number): number {
+  decimal(name: string, fallback: number, min: number, max: number): number {
     const text = this.optional(name)
     if (text === null) return fallback
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
-    if (value >= least && value <= most) return value
-    this.refuse(name, `"${text}" is not a number from ${least} to ${most}`)
+    if (value >= min && value <= max) return value
+    this.refuse(name, `"${text}" is not a number from ${min} to ${max}`)
     return fallback
   }
 

@@ -24,7 +24,7 @@ const REST = [
   'e2e/traefik',
   'e2e/traefik-labels-switch',
   'e2e/two-workers',
-  'faults/return',
+  'faults/automatic-rollback',
   'faults/workers',
   'integration/git-leftovers',
 ].map((name) => `${name}.test.js`)

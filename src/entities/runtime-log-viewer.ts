@@ -9,7 +9,7 @@ export interface StreamPosition {
 }
 
 /** How far a deployment has been shown. */
-export interface DeploymentPlace {
+export interface DeploymentPosition {
   readonly deploymentId: string
   /** Where each stream of its containers begins; null: with its first line. */
   readonly from: string | null
@@ -66,5 +66,5 @@ export class RuntimeLogViewer {
    * which traffic may go back; empty: the stage had none yet; null: nobody has begun.
    */
   @Column({ type: 'jsonb', nullable: true })
-  places!: readonly DeploymentPlace[] | null
+  places!: readonly DeploymentPosition[] | null
 }

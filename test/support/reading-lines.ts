@@ -1,10 +1,10 @@
-import type { DeploymentPlace } from '../../src/entities/runtime-log-viewer.js'
+import type { DeploymentPosition } from '../../src/entities/runtime-log-viewer.js'
 import type { ReadingOutbox } from '../../src/engine/runtime-logs/container-reading.js'
 
 /** Keeps the lines that are read of one deployment, from its first on, without what fills them up. */
 export class ReadingLines implements ReadingOutbox {
   readonly lines: string[] = []
-  readonly places: readonly DeploymentPlace[]
+  readonly places: readonly DeploymentPosition[]
 
   constructor(deploymentId: string) {
     this.places = [{ deploymentId, from: null, shown: {} }]

@@ -126,13 +126,10 @@ describe('docs/configuration.md', () => {
     const rows = rowsBelow('Fields of a stage')
     const fields = new Map(fieldsOf('UpdateStageInput'))
     assert.deepEqual(rows.map(({ name }) => name).sort(), [...fields.keys()].sort())
-    for (const [name, { least, most, fallback }] of Object.entries(STAGE_NUMBERS)) {
+    for (const [name, { min, max, fallback }] of Object.entries(STAGE_NUMBERS)) {
       const row = rows.find((one) => one.name === name)
       assert.ok(row, `${name} is not named`)
-      assert.ok(
-        row.text.includes(`${least} to ${most}`),
-        `the row of ${name} does not say "${least} to ${most}"`,
-      )
+      assert.ok(row.text.includes(`${min} to ${max}`), `the row of ${name} does not say "${min} to ${max}"`)
       assert.equal(row.fallback, fallback === null ? null : String(fallback), name)
     }
   })

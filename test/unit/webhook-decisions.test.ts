@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CommandError } from '../../src/engine/errors.js'
-import { Effort } from '../../src/engine/paths/effort.js'
+import { StepBudget } from '../../src/engine/paths/step-budget.js'
 import { decide, type StageRules } from '../../src/engine/webhooks/decide.js'
 import { checkGlob, checkWatchPaths, watchesAny } from '../../src/engine/webhooks/globs.js'
 import { readEvent } from '../../src/engine/webhooks/payloads.js'
@@ -187,7 +187,7 @@ describe('watched paths', () => {
   for (const [patterns, path, watched] of cases) {
     test(`${patterns.join(' ')} ${watched ? 'has' : 'has not'} ${path}`, async () => {
       const checked = checkWatchPaths('watchPaths', patterns)
-      assert.equal(await watchesAny(checked, [path], new Effort(1_000_000)), watched)
+      assert.equal(await watchesAny(checked, [path], new StepBudget(1_000_000)), watched)
     })
   }
 
@@ -208,11 +208,11 @@ describe('watched paths', () => {
     const patterns = ['*a'.repeat(90) + 'b', '**/*a/'.repeat(30) + 'x', '**/'.repeat(60) + 'x']
     const paths = ['a'.repeat(4_000), 'a/'.repeat(2_000)]
     for (const pattern of patterns)
-      assert.ok(!(await watchesAny(checkWatchPaths('w', [pattern]), paths, new Effort(1_000_000))))
+      assert.ok(!(await watchesAny(checkWatchPaths('w', [pattern]), paths, new StepBudget(1_000_000))))
     const many = Array.from({ length: 50 }, (_, index) => `**/*${'*a'.repeat(90)}b${index}`)
     const long = Array.from({ length: 250 }, (_, index) => `${'a'.repeat(3_900)}b${index}`)
-    assert.ok(!(await watchesAny(checkWatchPaths('w', many), long.slice(50), new Effort(1_000_000))))
-    assert.ok(await watchesAny(checkWatchPaths('w', many), long, new Effort(1_000_000)))
+    assert.ok(!(await watchesAny(checkWatchPaths('w', many), long.slice(50), new StepBudget(1_000_000))))
+    assert.ok(await watchesAny(checkWatchPaths('w', many), long, new StepBudget(1_000_000)))
   })
 
   test('do not keep a push back whose paths were made to be slow, and others have their turns', async () => {

@@ -14,9 +14,9 @@ const MAX_PENDING = 25
 /** A deployment under way makes way for a newer one; after so many in a row the next one may finish. */
 const MAX_PREEMPTED_IN_A_ROW = 3
 /** A lost image that could not be built again is tried again after this long, then after twice as long each time, … */
-const REBUILD_REST_SECONDS = 300
+const REBUILD_BACKOFF_SECONDS = 300
 /** … and at least this often. */
-const LONGEST_REBUILD_REST_SECONDS = 3_600
+const MAX_REBUILD_BACKOFF_SECONDS = 3_600
 
 export type EnqueueOptions = Partial<
   Pick<
@@ -149,7 +149,7 @@ async function nextRebuild(manager: EntityManager, { id, appId }: Deployment): P
     `SELECT count(*)::int AS count,
             max(finished_at) + make_interval(secs => least($3, $4 * 2 ^ (count(*) - 1))) > now() AS rests
        FROM deployment WHERE app_id = $1 AND starts_with(idempotency_key, $2)`,
-    [appId, key, LONGEST_REBUILD_REST_SECONDS, REBUILD_REST_SECONDS],
+    [appId, key, MAX_REBUILD_BACKOFF_SECONDS, REBUILD_BACKOFF_SECONDS],
   )
   if (!earlier || earlier.rests) return null
   return earlier.count === 0 ? key : `${key}-${earlier.count + 1}`

@@ -25,46 +25,46 @@ export interface UpdateStageCommand {
   } | null
 }
 
-/** Least, most and default of each number, by the API's name. */
+/** Minimum, maximum and default of each number, by the API's name. */
 export const STAGE_NUMBERS = {
-  replicas: { column: 'replicas', least: 1, most: 20, fallback: 1, whole: true },
+  replicas: { column: 'replicas', min: 1, max: 20, fallback: 1, isInteger: true },
   'healthCheck.intervalSeconds': {
     column: 'healthIntervalSeconds',
-    least: 1,
-    most: 300,
+    min: 1,
+    max: 300,
     fallback: 1,
-    whole: true,
+    isInteger: true,
   },
   'healthCheck.timeoutSeconds': {
     column: 'healthTimeoutSeconds',
-    least: 1,
-    most: 300,
+    min: 1,
+    max: 300,
     fallback: 5,
-    whole: true,
+    isInteger: true,
   },
   'healthCheck.deadlineSeconds': {
     column: 'healthDeadlineSeconds',
-    least: 1,
-    most: 3600,
+    min: 1,
+    max: 3600,
     fallback: 60,
-    whole: true,
+    isInteger: true,
   },
   'healthCheck.stableSeconds': {
     column: 'healthStableSeconds',
-    least: 0,
-    most: 600,
+    min: 0,
+    max: 600,
     fallback: null,
-    whole: true,
+    isInteger: true,
   },
   'limits.memoryBytes': {
     column: 'memoryBytes',
-    least: 6 * 1024 * 1024, // the Docker engine takes no less
-    most: 1024 ** 4,
+    min: 6 * 1024 * 1024, // the Docker engine takes no less
+    max: 1024 ** 4,
     fallback: 512 * 1024 * 1024,
-    whole: true,
+    isInteger: true,
   },
-  'limits.cpus': { column: 'cpus', least: 0.01, most: 256, fallback: 1, whole: false },
-  'limits.pids': { column: 'pids', least: 16, most: 32_768, fallback: 512, whole: true },
+  'limits.cpus': { column: 'cpus', min: 0.01, max: 256, fallback: 1, isInteger: false },
+  'limits.pids': { column: 'pids', min: 16, max: 32_768, fallback: 512, isInteger: true },
 } as const
 
 export class StageSettings {
@@ -107,8 +107,8 @@ function valueAt(command: UpdateStageCommand, field: string): number | null | un
 function checkNumber(
   field: string,
   value: number,
-  { least, most, whole }: { least: number; most: number; whole: boolean },
+  { min, max, isInteger }: { min: number; max: number; isInteger: boolean },
 ): number {
-  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value
-  throw badInput(field, `${value} is not a ${whole ? 'whole ' : ''}number from ${least} to ${most}`)
+  if (value >= min && value <= max && (!isInteger || Number.isInteger(value))) return value
+  throw badInput(field, `${value} is not a ${isInteger ? 'whole ' : ''}number from ${min} to ${max}`)
 }

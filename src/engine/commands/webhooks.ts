@@ -41,7 +41,7 @@ type Sealed = Pick<Webhook, 'appId' | 'secretEncrypted'>
 const REFUSED: Receipt = { kind: 'refused' }
 const NOTED_AFTER_MS = 200
 /** In so much time more are not noted. */
-const MOST_REFUSALS = 100
+const MAX_REFUSALS = 100
 const APP_ID = /^[a-z0-9]{1,32}$/
 const MAX_CONTENT_TYPE = 100
 
@@ -159,7 +159,7 @@ export class WebhookCommands {
         ? 'its secret was encrypted with another key than MASTER_KEY: rotate it'
         : "it is not signed with the webhook's secret"
     // The log is for whoever wonders why nothing happens: a line that is lost is no fault.
-    if (this.#refusals.length >= MOST_REFUSALS) return
+    if (this.#refusals.length >= MAX_REFUSALS) return
     if (this.#refusals.push({ received, reason }) > 1) return
     setTimeout(() => void this.#writeRefusals().catch(() => undefined), NOTED_AFTER_MS).unref()
   }

@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import { DeployError } from '../errors.js'
-import { Effort } from '../paths/effort.js'
-import { EffortError, PathRules } from '../paths/path-rules.js'
+import { StepBudget } from '../paths/step-budget.js'
+import { StepBudgetError, PathMatcher } from '../paths/path-matcher.js'
 import { type Pattern, withBelow } from '../paths/pattern.js'
 import { ignorePattern } from './ignore-pattern.js'
 
@@ -22,15 +22,15 @@ interface Rule {
 /** What is longer is not written by hand. */
 export const MAX_IGNORE_BYTES = 64 * 1024
 /** Some seconds of processor: half of it goes for 1,800 lines of which each names some of 50,000 paths by its last letters. */
-const MOST_STEPS = 50_000_000
+const MAX_STEPS = 50_000_000
 
 /**
  * What of the paths is left out, as moby's patternmatcher reads a `.dockerignore`: the last line that names a path, or a
- * folder that it is in, decides. Others have their turns meanwhile.
+ * folder that it is in, decides. Yields to the event loop meanwhile.
  *
  * @param own lines before those of the file
  * @throws SyntaxError on a line that {@link checkIgnoreFile} would name
- * @throws DeployError DOCKERIGNORE_INVALID with the line when the paths cannot be compared with it in {@link MOST_STEPS}
+ * @throws DeployError DOCKERIGNORE_INVALID with the line when the paths cannot be compared with it in {@link MAX_STEPS}
  */
 export async function ignoredOf(
   paths: readonly string[],
@@ -43,12 +43,12 @@ export async function ignoredOf(
     ...own.flatMap((line) => ruleOf(line, null) ?? []),
     ...lines.flatMap((line, index) => ruleOf(line, index + 1) ?? []),
   ]
-  const compared = new PathRules(rules.map(({ pattern }) => withBelow(pattern)))
+  const compared = new PathMatcher(rules.map(({ pattern }) => withBelow(pattern)))
   try {
-    const last = await compared.lastOf(paths, new Effort(MOST_STEPS, signal))
+    const last = await compared.lastMatches(paths, new StepBudget(MAX_STEPS, signal))
     return new Set(paths.filter((_, index) => rules[last[index] ?? -1]?.isNegated === false))
   } catch (error) {
-    if (!(error instanceof EffortError)) throw error
+    if (!(error instanceof StepBudgetError)) throw error
     const line = error.rules.flatMap((rule) => rules[rule]?.line ?? [])[0] ?? 1
     const message = `line ${line} of ${file?.path} takes too long to compare with the ${paths.length} paths of the context: "${shown(lines[line - 1])}". Say the same with fewer stars, or in fewer lines`
     throw new DeployError('DOCKERIGNORE_INVALID', message, { cause: error })

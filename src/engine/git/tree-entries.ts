@@ -12,7 +12,7 @@ export const KINDS = new Map<string, EntryKind>([
 ])
 
 /** What is listed before the path of an entry is shorter. */
-const LONGEST = MAX_PATH + 200
+const MAX_LINE_BYTES = MAX_PATH + 200
 
 /**
  * What git says of a commit that nobody can check out: whoever made it has to mend it.
@@ -52,7 +52,7 @@ export async function* entriesOf(
         at = next + 1
       }
       rest = pieces.subarray(at)
-      if (rest.length > LONGEST) throw tooLong(rest)
+      if (rest.length > MAX_LINE_BYTES) throw tooLong(rest)
     }
     const { exitCode, said } = await end
     signal.throwIfAborted()

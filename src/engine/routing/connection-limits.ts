@@ -17,7 +17,7 @@ export interface Refusal {
 /** Whoever is refused has this long to take the answer … */
 const ANSWER_MS = 1_000
 /** … and so many are answered at once: the others are cut. */
-const MOST_ANSWERED = 64
+const MAX_ANSWERED = 64
 
 /**
  * Keeps the open connections of one or more servers within limits: what is over them is answered 503 and closed, before a
@@ -82,7 +82,7 @@ export class ConnectionLimiter {
 
   #refuse(socket: Socket, answer: string | null): void {
     socket.on('error', () => socket.destroy())
-    if (answer === null || this.#refused.size >= MOST_ANSWERED) return void socket.destroy()
+    if (answer === null || this.#refused.size >= MAX_ANSWERED) return void socket.destroy()
     this.#refused.add(socket)
     const timer = setTimeout(() => socket.destroy(), ANSWER_MS)
     socket.once('close', () => {
@@ -121,7 +121,7 @@ export function fitted(
   limits: ConnectionLimits,
   name: ServerName,
   logger: Logger,
-  openFiles = mostOpenFiles(),
+  openFiles = maxOpenFiles(),
 ): ConnectionLimits {
   const total = Math.min(limits.total, Math.floor(openFiles / 4))
   if (total < limits.total) {
@@ -132,7 +132,7 @@ export function fitted(
 }
 
 /** How many files and connections this process may have open; Linux only says it, elsewhere there is no bound. */
-function mostOpenFiles(): number {
+function maxOpenFiles(): number {
   try {
     const soft = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
     return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogStream } from '../../entities/deployment-status.js'
-import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
+import type { DeploymentPosition } from '../../entities/runtime-log-viewer.js'
 import type { ContainerLog, ContainerOutput, Docker } from '../docker/docker.js'
 import type { Outbox } from './outbox.js'
-import { SkipWatch } from './skip-watch.js'
-import { StallWatch } from './stall-watch.js'
+import { SkipDetector } from './skip-detector.js'
+import { StallDetector } from './stall-detector.js'
 import { type ReadDeployment, STREAMS, StreamReading } from './stream-reading.js'
 
 /** What a reading needs of a viewer's {@link Outbox}. */
@@ -45,13 +45,13 @@ export async function readContainer(
 
 class ContainerReading {
   readonly #streams: Record<(typeof STREAMS)[number], StreamReading>
-  readonly #skips = new SkipWatch()
+  readonly #skips = new SkipDetector()
 
   constructor(
     private readonly docker: Docker,
     private readonly deployment: ReadDeployment,
     private readonly name: string,
-    place: DeploymentPlace,
+    place: DeploymentPosition,
     private readonly outbox: ReadingOutbox,
     private readonly signal: AbortSignal,
   ) {
@@ -96,16 +96,16 @@ class ContainerReading {
   async #follow(log: ContainerLog, stop: AbortController): Promise<boolean> {
     const latest = this.#latestReached()
     const since = this.#since() ?? ''
-    using watch = new StallWatch(
+    using stall = new StallDetector(
       () => this.#isBehind(since),
       () => stop.abort(),
     )
     let isFirst = true
-    watch.begin()
+    stall.begin()
     let waitsFrom = performance.now()
     try {
       for await (const message of log) {
-        watch.end()
+        stall.end()
         if (this.signal.aborted) return false
         if (isFirst) this.#announceGap(message, latest, log.createdAt)
         isFirst = false
@@ -114,7 +114,7 @@ class ContainerReading {
         const reading = this.#streams[message.stream]
         if (reading.goesBack(message) && (await this.#isOld(message))) reading.restart(reading.at)
         await this.#take(message)
-        watch.begin()
+        stall.begin()
         waitsFrom = performance.now()
       }
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { Configuration } from '../../entities/configuration.js'
-import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
+import type { DeploymentPosition } from '../../entities/runtime-log-viewer.js'
 import type { Logger } from '../../logger.js'
 import type { Docker } from '../docker/docker.js'
 import type { SecretBox } from '../secrets/secrets.js'
@@ -16,7 +16,7 @@ import type { ClaimedViewer } from './store.js'
 /** How often is looked for another deployment, and for a container that runs again, without a wake-up. */
 const LOOK_MS = 2_000
 /** Deployments whose place is kept: traffic may go back to them. */
-const PLACES_KEPT = 4
+const POSITIONS_KEPT = 4
 
 export interface FeedDependencies {
   readonly database: DataSource
@@ -106,17 +106,17 @@ export class ViewerFeed implements AsyncDisposable {
       if (before) await readContainer(this.dependencies.docker, before, name, false, this.#outbox, signal)
     }
     if (deploymentId !== null) await this.#open(deploymentId)
-    const places = await this.#placesWith(deploymentId)
+    const places = await this.#positionsWith(deploymentId)
     if (!signal.aborted) this.#outbox.moveTo(places)
   }
 
-  async #placesWith(deploymentId: string | null): Promise<readonly DeploymentPlace[]> {
+  async #positionsWith(deploymentId: string | null): Promise<readonly DeploymentPosition[]> {
     const places = this.#outbox.places
     if (deploymentId === null) return []
     const known = places?.find((place) => place.deploymentId === deploymentId)
     const others = (places ?? []).filter((place) => place !== known)
     const from = places === null ? await this.#startOfTail() : null
-    return [...others, known ?? { deploymentId, from, shown: {} }].slice(-PLACES_KEPT)
+    return [...others, known ?? { deploymentId, from, shown: {} }].slice(-POSITIONS_KEPT)
   }
 
   /** Without a tail it begins when the viewer came, and not when a worker got to it. */

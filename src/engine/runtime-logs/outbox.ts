@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeploymentPlace, StreamPosition } from '../../entities/runtime-log-viewer.js'
+import type { DeploymentPosition, StreamPosition } from '../../entities/runtime-log-viewer.js'
 import { CHUNK_BYTES } from '../logs/store.js'
 import type { Queryable } from '../logs/store.js'
 import { appendChunks, type ClaimedViewer, readCounts, type RuntimeLogInput, UNREAD_CHUNKS } from './store.js'
@@ -16,7 +16,7 @@ const RETRY_MS = 500
 
 interface PendingChunk extends RuntimeLogInput {
   /** Where the viewer stands with it. */
-  readonly places: readonly DeploymentPlace[]
+  readonly places: readonly DeploymentPosition[]
 }
 
 /** One stream of a container, as a place names it, and how far a viewer has been shown it. */
@@ -36,7 +36,7 @@ export class Outbox {
   #pendingLength = 0
   /** Of the last chunk that is pending. */
   #lastBytes = 0
-  #places: readonly DeploymentPlace[] | null
+  #places: readonly DeploymentPosition[] | null
   #isPlaceNew = false
   #lastSeq: number
   #readSeq: number
@@ -55,12 +55,12 @@ export class Outbox {
   }
 
   /** Where the viewer stands with all that was added; null: nothing has begun. */
-  get places(): readonly DeploymentPlace[] | null {
+  get places(): readonly DeploymentPosition[] | null {
     return this.#places
   }
 
   /** Goes on elsewhere after what was added. */
-  moveTo(places: readonly DeploymentPlace[]): void {
+  moveTo(places: readonly DeploymentPosition[]): void {
     this.#places = places
     this.#isPlaceNew = true
     this.wake()
@@ -123,7 +123,7 @@ export class Outbox {
     return true
   }
 
-  async #store(chunks: readonly RuntimeLogInput[], places: readonly DeploymentPlace[]): Promise<boolean> {
+  async #store(chunks: readonly RuntimeLogInput[], places: readonly DeploymentPosition[]): Promise<boolean> {
     if (await appendChunks(this.database, this.viewer, this.#lastSeq, chunks, places)) return true
     // A connection that broke after COMMIT was sent: under one epoch there is one writer, so the number tells.
     const counts = await readCounts(this.database, this.viewer)
@@ -178,10 +178,10 @@ function joins(chunk: RuntimeLogInput, line: RuntimeLogInput): boolean {
 }
 
 function advanced(
-  places: readonly DeploymentPlace[],
+  places: readonly DeploymentPosition[],
   deploymentId: string,
   { key, position }: Shown,
-): readonly DeploymentPlace[] {
+): readonly DeploymentPosition[] {
   return places.map((place) =>
     place.deploymentId === deploymentId ? { ...place, shown: { ...place.shown, [key]: position } } : place,
   )

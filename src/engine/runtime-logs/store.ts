@@ -1,5 +1,5 @@
 import type { LogStream } from '../../entities/deployment-status.js'
-import type { DeploymentPlace } from '../../entities/runtime-log-viewer.js'
+import type { DeploymentPosition } from '../../entities/runtime-log-viewer.js'
 import type { Queryable } from '../logs/store.js'
 
 /** Chunks that wait for one viewer at most; what is beyond waits in the Docker engine. */
@@ -34,7 +34,7 @@ export interface ClaimedViewer extends ViewerRow {
   readonly epoch: number
   readonly lastSeq: number
   readonly readSeq: number
-  readonly places: readonly DeploymentPlace[] | null
+  readonly places: readonly DeploymentPosition[] | null
 }
 
 export async function insertViewer(
@@ -86,7 +86,7 @@ const RETURNED = `id, stage_id AS "stageId", tail, created_at AS "createdAt", ep
 export async function claimViewers(
   database: Queryable,
   workerId: string,
-  most: number,
+  limit: number,
 ): Promise<ClaimedViewer[]> {
   const [rows] = await database.query<[ClaimedViewer[], number]>(
     `UPDATE runtime_log_viewer
@@ -95,7 +95,7 @@ export async function claimViewers(
                     WHERE expires_at > now() AND (lease_until IS NULL OR lease_until < now())
                     ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
       RETURNING ${RETURNED}`,
-    [workerId, most],
+    [workerId, limit],
   )
   return rows
 }
@@ -137,7 +137,7 @@ export async function appendChunks(
   { id, epoch }: Claim,
   lastSeq: number,
   chunks: readonly RuntimeLogInput[],
-  places: readonly DeploymentPlace[],
+  places: readonly DeploymentPosition[],
 ): Promise<boolean> {
   const rows = await database.query<{ id: string }[]>(
     `WITH head AS (

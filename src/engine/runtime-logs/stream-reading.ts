@@ -1,5 +1,5 @@
 import { LogStream } from '../../entities/deployment-status.js'
-import type { DeploymentPlace, StreamPosition } from '../../entities/runtime-log-viewer.js'
+import type { DeploymentPosition, StreamPosition } from '../../entities/runtime-log-viewer.js'
 import type { ContainerOutput } from '../docker/docker.js'
 import { LineShaper } from '../logs/lines.js'
 import type { Outbox } from './outbox.js'
@@ -30,7 +30,7 @@ export class StreamReading {
 
   constructor(
     private readonly deployment: ReadDeployment,
-    place: DeploymentPlace,
+    place: DeploymentPosition,
     container: string,
     private readonly stream: 'STDOUT' | 'STDERR',
     private readonly outbox: Pick<Outbox, 'add' | 'advance'>,

@@ -18,7 +18,7 @@ const UNHEALTHY_AFTER = 3
 /** When the time is over it is looked at once more. Where that cannot be done (Docker away) it is tried for so long. */
 const LAST_LOOK_MS = 600_000
 /** What fails and cannot be helped is looked at less and less, down to once in this time. */
-const LONGEST_REST_MS = 60_000
+const MAX_BACKOFF_MS = 60_000
 
 /** No container of it failed: its last lines would tell nothing. */
 const UNCONFIRMED: Failure = {
@@ -31,7 +31,7 @@ const UNCONFIRMED: Failure = {
 /** A version that fails while there is none to go back to, or none that comes up. */
 interface Stuck {
   readonly why: string
-  readonly restMs: number
+  readonly backoffMs: number
   readonly until: number
 }
 
@@ -107,7 +107,7 @@ export class Watcher implements AsyncDisposable {
 
   /** In the background: a rollback that takes long must not keep the others from being looked after. */
   #begin(one: Watched): void {
-    if (this.#looking.has(one.id) || this.#rests(one)) return
+    if (this.#looking.has(one.id) || this.#isBackingOff(one)) return
     const looking = this.#look(one)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
@@ -124,7 +124,7 @@ export class Watcher implements AsyncDisposable {
     const since = await this.#unconfirmedFor(one)
     // What is not confirmed is not over: what served before still may.
     const isOver = one.over && since === null
-    if (isOver && this.#isLookedAtEnough(one)) return this.#end(one)
+    if (isOver && this.#mayEndUnseen(one)) return this.#end(one)
     const late = since !== null && since >= this.services.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
     if (failure === null) this.#stuck.delete(one.id)
@@ -144,20 +144,20 @@ export class Watcher implements AsyncDisposable {
     const isRolledBack = isFirst
       ? await failServing(id, failure, dependencies)
       : await rollBackAutomatically(id, failure, dependencies, this.#stopping.signal)
-    const restMs = Math.min((stuck?.restMs ?? EVERY_MS) * 2, LONGEST_REST_MS)
+    const backoffMs = Math.min((stuck?.backoffMs ?? EVERY_MS) * 2, MAX_BACKOFF_MS)
     if (isRolledBack) this.#stuck.delete(id)
-    else this.#stuck.set(id, { why: failure.why, restMs, until: performance.now() + restMs })
+    else this.#stuck.set(id, { why: failure.why, backoffMs, until: performance.now() + backoffMs })
     return isRolledBack
   }
 
   /** The end of its time is not put off, unless the router keeps it from ending. */
-  #rests({ id, over }: Watched): boolean {
+  #isBackingOff({ id, over }: Watched): boolean {
     if (over && !this.#unconfirmedSince.has(id)) return false
     return performance.now() < (this.#stuck.get(id)?.until ?? 0)
   }
 
   /** Where nothing is to be watched, or the last look could not be made for too long. */
-  #isLookedAtEnough({ id }: Watched): boolean {
+  #mayEndUnseen({ id }: Watched): boolean {
     const since = this.#endingSince.get(id) ?? performance.now()
     this.#endingSince.set(id, since)
     return this.services.settings.watchMs === 0 || performance.now() - since > LAST_LOOK_MS

@@ -4,10 +4,10 @@ import type { DeploymentRun } from './deployment-run.js'
 import { type ContextFiles, textOf } from './context-files.js'
 
 /** A pointer has at least these many bytes (version, oid, size), and less than 1 KiB by its specification. */
-const POINTER_BYTES = { least: 120, most: 1023 }
+const POINTER_BYTES = { min: 120, max: 1023 }
 const POINTER = /^version https:\/\/(?:git-lfs|hawser)\.github\.com\/spec\/v1\n/
 /** So many small files are looked at. */
-const MOST_LOOKED_AT = 20_000
+const MAX_READ = 20_000
 const NAMED = 5
 
 /**
@@ -35,10 +35,10 @@ export async function logPlaceholders(
 }
 
 async function pointersIn(source: Source, sent: ContextFiles, signal: AbortSignal): Promise<TreeEntry[]> {
-  const { least, most } = POINTER_BYTES
+  const { min, max } = POINTER_BYTES
   const small = [...sent.values()]
-    .filter(({ kind, size }) => kind === 'file' && size >= least && size <= most)
-    .slice(0, MOST_LOOKED_AT)
+    .filter(({ kind, size }) => kind === 'file' && size >= min && size <= max)
+    .slice(0, MAX_READ)
   if (small.length === 0) return []
   using contents = source.contents(signal)
   const found: TreeEntry[] = []

@@ -1,5 +1,5 @@
-import { Effort } from '../paths/effort.js'
-import { EffortError } from '../paths/path-rules.js'
+import { StepBudget } from '../paths/step-budget.js'
+import { StepBudgetError } from '../paths/path-matcher.js'
 import { matches, watchesAny } from './globs.js'
 import type { Push } from './push.js'
 
@@ -27,22 +27,22 @@ type Verdict = Pick<Choice, 'deploys' | 'reason'>
 
 const DEPLOYS: Verdict = { deploys: true, reason: '' }
 /** About a second of processor: the paths of a push are of a megabyte at most. */
-const MOST_STEPS = 10_000_000
+const MAX_STEPS = 10_000_000
 
 const SKIP = /\[(?:skip[ -](?:ci|deploy|actions)|(?:ci|deploy|actions)[ -]skip|no[ -](?:ci|deploy))\]/i
 
-/** Which stages deploy a push, and why the others do not. Others have their turns meanwhile. */
+/** Which stages deploy a push, and why the others do not. Yields to the event loop meanwhile. */
 export async function decide(
   push: Push,
   stages: readonly StageRules[],
   watchPaths: readonly string[],
 ): Promise<readonly Choice[]> {
   // A glob of tags and a tag are short, but of the stages there may be many.
-  const effort = new Effort(Infinity)
+  const budget = new StepBudget(Infinity)
   let content: Verdict | null = null
   const choices: Choice[] = []
   for (const stage of stages) {
-    const refused = await refusal(push, stage, effort)
+    const refused = await refusal(push, stage, budget)
     const verdict = refused === null ? (content ??= await contentVerdict(push, watchPaths)) : no(refused)
     choices.push({ stageId: stage.id, stage: stage.name, ...verdict })
   }
@@ -53,8 +53,8 @@ function no(reason: string): Verdict {
   return { deploys: false, reason }
 }
 
-async function refusal(push: Push, stage: StageRules, effort: Effort): Promise<string | null> {
-  const follows = push.kind === 'branch' ? branchRefusal(push, stage) : await tagRefusal(push, stage, effort)
+async function refusal(push: Push, stage: StageRules, budget: StepBudget): Promise<string | null> {
+  const follows = push.kind === 'branch' ? branchRefusal(push, stage) : await tagRefusal(push, stage, budget)
   if (follows !== null) return follows
   if (push.sha === null) return `the ${push.kind} was deleted`
   if (push.sha === push.before) return 'nothing was pushed: the forge tried the webhook'
@@ -71,9 +71,9 @@ function branchRefusal({ name, defaultBranch }: Push, { branch, tags }: StageRul
   return wanted === name ? null : `it follows the branch ${wanted.slice(0, 200)}`
 }
 
-async function tagRefusal({ name }: Push, { tags }: StageRules, effort: Effort): Promise<string | null> {
+async function tagRefusal({ name }: Push, { tags }: StageRules, budget: StepBudget): Promise<string | null> {
   if (tags === null) return 'it follows a branch, and a tag was pushed'
-  return (await matches(tags, name, effort)) ? null : `it follows tags ${tags}`
+  return (await matches(tags, name, budget)) ? null : `it follows tags ${tags}`
 }
 
 /** A tag is set on purpose: its commit may be one that asked for no deployment when it came to its branch. */
@@ -83,10 +83,10 @@ async function contentVerdict(push: Push, watchPaths: readonly string[]): Promis
   if (marker) return no(`its commit says ${marker[0]}`)
   if (watchPaths.length === 0 || push.changedPaths === null) return DEPLOYS
   try {
-    const isWatched = await watchesAny(watchPaths, push.changedPaths, new Effort(MOST_STEPS))
+    const isWatched = await watchesAny(watchPaths, push.changedPaths, new StepBudget(MAX_STEPS))
     return isWatched ? DEPLOYS : no('it changes nothing below the watched paths')
   } catch (error) {
-    if (!(error instanceof EffortError)) throw error
+    if (!(error instanceof StepBudgetError)) throw error
     // A deployment too many is seen; one that is missing is not.
     return {
       deploys: true,

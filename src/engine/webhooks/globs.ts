@@ -1,6 +1,6 @@
 import { badInput } from '../errors.js'
-import type { Effort } from '../paths/effort.js'
-import { PathRules } from '../paths/path-rules.js'
+import type { StepBudget } from '../paths/step-budget.js'
+import { PathMatcher } from '../paths/path-matcher.js'
 import { ANY, character, FOLDERS, NAME, type Part, type Pattern, REST, withBelow } from '../paths/pattern.js'
 
 const MAX_PATTERNS = 50
@@ -31,18 +31,18 @@ export function checkGlob(field: string, glob: string): string {
  * Whether one of the paths is watched. As in a .gitignore the last pattern that matches a path decides; where the
  * first one takes back, everything else is watched.
  *
- * @throws EffortError where patterns and paths were made for it: nobody knows
+ * @throws StepBudgetError where patterns and paths were made for it: nobody knows
  */
 export async function watchesAny(
   patterns: readonly string[],
   paths: readonly string[],
-  effort: Effort,
+  budget: StepBudget,
 ): Promise<boolean> {
   const rules = patterns.map((pattern) => {
     const isNegated = pattern.startsWith('!')
     return { isNegated, named: namedBy(isNegated ? pattern.slice(1) : pattern) }
   })
-  const last = await new PathRules(rules.map(({ named }) => named)).lastOf(paths, effort)
+  const last = await new PathMatcher(rules.map(({ named }) => named)).lastMatches(paths, budget)
   const watchesOthers = rules[0]?.isNegated ?? true
   return last.some((rule) => {
     const decides = rules[rule]
@@ -50,9 +50,9 @@ export async function watchesAny(
   })
 }
 
-/** @throws EffortError */
-export async function matches(glob: string, path: string, effort: Effort): Promise<boolean> {
-  const [last] = await new PathRules([namedBy(glob)]).lastOf([path], effort)
+/** @throws StepBudgetError */
+export async function matches(glob: string, path: string, budget: StepBudget): Promise<boolean> {
+  const [last] = await new PathMatcher([namedBy(glob)]).lastMatches([path], budget)
   return last === 0
 }
 

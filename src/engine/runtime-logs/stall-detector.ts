@@ -1,12 +1,12 @@
 /** So long nothing has come, when it is first looked whether something should have … */
 const FIRST_MS = 2_000
 /** … and then at twice the time each, up to this. */
-const MOST_MS = 30_000
+const MAX_MS = 30_000
 /** What was written a moment ago is still on its way. */
 const GRACE_MS = 500
 
 /** Notices that nothing comes any more although there is something. */
-export class StallWatch implements Disposable {
+export class StallDetector implements Disposable {
   #timer: NodeJS.Timeout | undefined
   #wait = 0
 
@@ -39,6 +39,6 @@ export class StallWatch implements Disposable {
     const isBehind = await this.isBehind().catch(() => false)
     if (wait !== this.#wait) return
     if (isBehind && wasBehind) this.onStall()
-    else this.#lookIn(isBehind ? GRACE_MS : Math.min(2 * ms, MOST_MS), isBehind)
+    else this.#lookIn(isBehind ? GRACE_MS : Math.min(2 * ms, MAX_MS), isBehind)
   }
 }

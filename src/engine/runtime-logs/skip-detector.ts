@@ -13,7 +13,7 @@ const FILE_PART = 0.5
  * file while it reads another: in a flow of messages without a pause, as much time is missing as a file takes at the
  * flow's rate. What a container writes in bursts looks so at the beginning, and later not.
  */
-export class SkipWatch {
+export class SkipDetector {
   readonly #openedAt = Date.now()
   #flowBytes = 0
   #rateBytes = 0
