@@ -76,7 +76,7 @@ async function enter(run: DeploymentRun, status: DeploymentStatus, services: Ser
     transition(services.database, run.claim, status),
   )
   run.log.phase = status
-  services.wakeups.notify('deployment', run.deployment.id)
+  services.wakeups.deploymentChanged(run.deployment.id)
 }
 
 /**

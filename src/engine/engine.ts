@@ -156,7 +156,7 @@ export class Engine {
       release()
       this.#running.delete(running)
       // Here and in other processes: the stage, and a place under the limit over all, are free again.
-      this.dependencies.services.wakeups.notify('queue', deployment.id)
+      this.dependencies.services.wakeups.queueChanged()
     })
     const running = { abort, done }
     this.#running.add(running)

@@ -13,7 +13,7 @@ test('a repository behind a network that is away: tried three times, and then gi
   await until(async () => {
     // Does not wait for the pause between two attempts.
     await scene.sql.query(`UPDATE deployment SET next_run_at = now() WHERE status = 'PENDING'`)
-    scene.own.wakeups.notify('queue', id)
+    scene.own.wakeups.queueChanged()
     return (await scene.deployment(id)).status === 'FAILED'
   })
   const failed = await scene.deployment(id)

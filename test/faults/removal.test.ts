@@ -105,7 +105,7 @@ describe('what is removed', () => {
     deleted.push(scene.own.commands.apps.delete(other.app.id))
     await until(async () => (await scene.rows('SELECT 1 FROM app WHERE deleted_at IS NULL')).length === 2)
     await leaseEnds('now()')
-    scene.own.wakeups.notify('queue', id)
+    scene.own.wakeups.queueChanged()
     await until(async () => (await scene.events(id)).lastIndexOf('PENDING') > 0)
 
     const fault = scene.docker.fault({ path: stop, kind: 'error500', times: 1_000 })
@@ -116,7 +116,7 @@ describe('what is removed', () => {
     await until(async () => !(await left()).includes('other'))
     assert.ok((await left()).includes('stuck'))
     fault.clear()
-    scene.own.wakeups.notify('queue', id)
+    scene.own.wakeups.queueChanged()
     await until(async () => !(await left()).includes('stuck'))
     assert.deepEqual(await Promise.all(deleted), [true, true])
     await scene.reaches(id, 'RUNNING')

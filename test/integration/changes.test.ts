@@ -50,7 +50,7 @@ describe('the changes of deployments', () => {
     await transition(worker.database, claim, BUILDING)
     await transition(worker.database, claim, STARTING)
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, { text: 'Failed.' }))
-    worker.wakeups.notify('deployment', deployment.id)
+    worker.wakeups.deploymentChanged(deployment.id)
   }
 
   async function serve(appId: string) {
@@ -113,16 +113,16 @@ describe('the changes of deployments', () => {
       await transition(manager, successor.claim, ROLLED_BACK, null, { error_code: 'ROLLED_BACK' })
       await transition(manager, old.claim, RUNNING)
     })
-    worker.wakeups.notify('deployment', old.id)
+    worker.wakeups.deploymentChanged(old.id)
     assert.equal((await again)?.status, RUNNING)
     await transition(worker.database, old.claim, RETIRED)
     const third = await serve(app.id)
     await worker.database.query(watched, [third.id, old.id])
-    worker.wakeups.notify('deployment', old.id)
+    worker.wakeups.deploymentChanged(old.id)
     assert.equal((await nextOf(changes))?.status, RETIRED)
     const last = nextOf(changes)
     await worker.database.query('UPDATE deployment SET watch_until = NULL WHERE id = $1', [third.id])
-    worker.wakeups.notify('deployment', old.id)
+    worker.wakeups.deploymentChanged(old.id)
     assert.equal(await last, undefined)
   })
 

@@ -93,7 +93,7 @@ describe('a log', () => {
     await endLog(worker, deployment, writer)
     assert.equal(textOf(await reading), 'while nobody listens\nFailed.\n')
     const woken = new Promise((resolve) => api.wakeups.on('app', resolve))
-    const asking = setInterval(() => worker.wakeups.notify('app', 'back'), 50)
+    const asking = setInterval(() => worker.wakeups.appRemoved('back'), 50)
     assert.ok(['', 'back'].includes((await woken) as string))
     clearInterval(asking)
   })

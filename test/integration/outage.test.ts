@@ -81,7 +81,7 @@ describe('who follows something while the database is lost for a moment', () => 
         text: 'a line\n',
       }
       assert.ok(await appendChunks(worker.database, claim, 0, [chunk], []))
-      worker.wakeups.notify('output', viewer.id)
+      worker.wakeups.outputStored(viewer.id)
     }
     const entry = await nextOver(reader, /UPDATE runtime_log_viewer SET read_seq/, write)
     assert.equal('text' in entry ? entry.text : entry, 'a line\n')

@@ -46,7 +46,7 @@ describe('readers in the worker and in another process', () => {
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
     const words = { text: 'Failed.', overflowTail }
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
-    worker.wakeups.notify('log', deployment.id)
+    worker.wakeups.logGrew(deployment.id)
   }
 
   async function read(hub: LogHub, id: string, after = 0, most = Infinity): Promise<LogEntry[]> {
@@ -178,7 +178,7 @@ describe('readers in the worker and in another process', () => {
     const byApp = await new DeploymentChanges(api.database, api.wakeups, { appId: deployment.appId }).start()
     const later = [BUILDING, STARTING, ROUTING, RUNNING, RETIRED]
     for (const status of later) await transition(worker.database, claim, status)
-    worker.wakeups.notify('deployment', deployment.id)
+    worker.wakeups.deploymentChanged(deployment.id)
     const seen: string[] = []
     for await (const change of follow) seen.push(change.status)
     assert.deepEqual(seen, [CLONING, ...later])
@@ -220,7 +220,7 @@ describe('readers in the worker and in another process', () => {
     assert.ok(claimed, 'nothing came in between')
     const claim = { deploymentId: row.id, epoch: 1 }
     await worker.database.transaction((manager) => settle(manager, claim, FAILED, { text: 'Failed.' }))
-    worker.wakeups.notify('deployment', row.id)
+    worker.wakeups.deploymentChanged(row.id)
     const seen: string[] = []
     for await (const change of changes) seen.push(change.status)
     const whole = [PENDING, CLONING, FAILED]

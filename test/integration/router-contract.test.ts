@@ -110,10 +110,10 @@ function switching(scene: () => Scene): void {
   test('a wake-up is enough', async () => {
     const { shop, old, fresh, becomes } = scene()
     await shop.switchTo(old)
-    shop.process.wakeups.notify('route', shop.stageId)
+    shop.process.wakeups.trafficMoved(shop.stageId)
     await becomes(HOST, 'old')
     await shop.switchTo(fresh)
-    shop.process.wakeups.notify('route', shop.stageId)
+    shop.process.wakeups.trafficMoved(shop.stageId)
     await becomes(HOST, 'new')
   })
 

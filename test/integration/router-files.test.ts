@@ -140,7 +140,7 @@ describe('the router that writes them', () => {
     assert.equal(await router.isRoutedTo(shop.stageId, id), null, 'told, but nobody can be asked')
     assert.equal(await router.isRoutedTo(shop.stageId, 'another'), false)
     await shop.process.database.query('UPDATE stage SET stopped = true')
-    shop.process.wakeups.notify('route', shop.stageId)
+    shop.process.wakeups.trafficMoved(shop.stageId)
     await until(() => !readdirSync(folder).includes(name))
     assert.deepEqual(readdirSync(folder), ['dashboard.yml'])
   })

@@ -13,6 +13,7 @@ import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { Disposal } from '../../src/disposal.js'
 import { createId } from '../../src/engine/names.js'
+import { ANY } from '../../src/engine/wakeups/wakeups.js'
 import { openProcesses } from '../support/engine.js'
 import { startBuiltin } from '../support/routers.js'
 import { fetchHost, until } from '../support/server.js'
@@ -113,10 +114,10 @@ describe('a switch of traffic', () => {
     const old = await shop.add((_incoming, response) => response.end('old'))
     const fresh = await shop.add((_incoming, response) => response.end('new'))
     await shop.switchTo(old)
-    shop.wakeups.notify('route', shop.app.id)
+    shop.wakeups.trafficMoved(ANY)
     await until(async () => (await shop.get()) === 'old')
     await shop.switchTo(fresh)
-    shop.wakeups.notify('route', shop.app.id)
+    shop.wakeups.trafficMoved(ANY)
     await until(async () => (await shop.get()) === 'new')
     assert.equal((await fetchHost(shop.router.port(), `shop-${old}.test.example`)).body, 'old')
   })

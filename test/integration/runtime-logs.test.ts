@@ -243,7 +243,7 @@ describe('runtime logs between processes', () => {
     const deleting = worker.commands.apps.delete(appId) // waits for a worker, which is not part of this
     assert.equal((await ending).done, true)
     await worker.database.query('DELETE FROM app WHERE id = $1', [appId])
-    worker.wakeups.notify('app', appId)
+    worker.wakeups.appRemoved(appId)
     assert.equal(await deleting, true)
   })
 })

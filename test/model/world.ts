@@ -42,7 +42,7 @@ class NoWakeups extends Wakeups {
     return () => this.#gone.delete(listener)
   }
 
-  override notify(topic: Topic, id: string): void {
+  protected override notify(topic: Topic, id: string): void {
     if (topic === 'app') for (const listener of [...this.#gone]) listener(id)
   }
 }

@@ -29,7 +29,7 @@ export async function endLog(worker: TestProcess, deployment: Deployment, writer
   const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
   const words = { text: 'Failed.', overflowTail }
   await worker.database.transaction((manager) => settle(manager, claim, DeploymentStatus.FAILED, words))
-  worker.wakeups.notify('log', deployment.id)
+  worker.wakeups.logGrew(deployment.id)
 }
 
 export async function storedLog({ database }: TestProcess, id: string): Promise<string> {

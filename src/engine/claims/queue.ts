@@ -88,7 +88,7 @@ export async function claimNext(
   const row = await claim(database, options)
   if (!row) return null
   for (const id of row.superseded) announceSettled(wakeups, id)
-  wakeups.notify('deployment', row.id)
+  wakeups.deploymentChanged(row.id)
   // By its epoch, too: whoever is slow to read it may find another worker's claim.
   return database.getRepository(Deployment).findOneBy({ id: row.id, epoch: row.epoch })
 }
@@ -127,8 +127,8 @@ export async function hasClaimable(database: Queryable): Promise<boolean> {
 
 /** Wakes followers of a deployment's state and of its log, which has ended. */
 export function announceSettled(wakeups: Wakeups, deploymentId: string): void {
-  wakeups.notify('deployment', deploymentId)
-  wakeups.notify('log', deploymentId)
+  wakeups.deploymentChanged(deploymentId)
+  wakeups.logGrew(deploymentId)
 }
 
 /**

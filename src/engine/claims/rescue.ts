@@ -40,7 +40,7 @@ export async function rescueExpired(database: DataSource, wakeups: Wakeups): Pro
       errors.push(error)
     }
   }
-  if (rescued > 0) wakeups.notify('queue', '')
+  if (rescued > 0) wakeups.queueChanged()
   if (errors.length > 0) throw errors[0]
   return rescued
 }

@@ -67,7 +67,7 @@ export async function settleFailure(dependencies: Dependencies, stopped: Stopped
     try {
       await settleOnce(dependencies, stopped)
       announceSettled(dependencies.services.wakeups, deployment.id)
-      dependencies.services.wakeups.notify('queue', deployment.id)
+      dependencies.services.wakeups.queueChanged()
       return
     } catch (error) {
       if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs()) throw error

@@ -21,6 +21,7 @@ import {
 } from '../names.js'
 import { sealVariable } from '../secrets/variables.js'
 import { checkWatchPaths } from '../webhooks/globs.js'
+import { ANY } from '../wakeups/wakeups.js'
 import type { CommandDependencies } from './dependencies.js'
 import { announceQueued, enqueue } from './enqueue.js'
 
@@ -117,9 +118,9 @@ export class AppCommands {
       return true
     })
     if (!found) return false
-    wakeups.notify('cancel', '')
-    wakeups.notify('route', id)
-    wakeups.notify('queue', id)
+    wakeups.cancelRequested()
+    wakeups.trafficMoved(ANY)
+    wakeups.queueChanged()
     await this.#untilGone(id)
     return true
   }

@@ -5,6 +5,7 @@ import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { statusTokenAad } from '../secrets/aad.js'
 import { checkStatusAddress, checkToken } from '../webhooks/status-target.js'
 import { getApp } from './apps.js'
+import { ANY } from '../wakeups/wakeups.js'
 import type { CommandDependencies } from './dependencies.js'
 
 export interface SetCommitStatusCommand {
@@ -38,7 +39,7 @@ export class CommitStatusCommands {
       )
       return found
     })
-    wakeups.notify('deployment', '')
+    wakeups.deploymentChanged(ANY)
     return app
   }
 

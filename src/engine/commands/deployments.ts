@@ -76,7 +76,7 @@ export class DeploymentCommands {
       return manager.findOneByOrFail(Deployment, { id })
     })
     announceSettled(this.dependencies.wakeups, id)
-    this.dependencies.wakeups.notify('cancel', id)
+    this.dependencies.wakeups.cancelRequested()
     return deployment
   }
 }

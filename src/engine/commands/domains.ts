@@ -34,7 +34,7 @@ export class DomainCommands {
       }
       return found
     })
-    this.dependencies.wakeups.notify('route', stageId)
+    this.dependencies.wakeups.trafficMoved(stageId)
     return stage
   }
 
@@ -46,7 +46,7 @@ export class DomainCommands {
       await manager.delete(Domain, { host: name, stageId })
       return found
     })
-    this.dependencies.wakeups.notify('route', stageId)
+    this.dependencies.wakeups.trafficMoved(stageId)
     return stage
   }
 }

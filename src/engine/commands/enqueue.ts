@@ -106,9 +106,9 @@ async function preempt(manager: EntityManager, stageId: string, newerId: string)
 
 /** Tells workers and followers of a new deployment; after the commit. */
 export function announceQueued(wakeups: Wakeups, deployment: Deployment): void {
-  wakeups.notify('deployment', deployment.id)
-  wakeups.notify('cancel', deployment.id)
-  wakeups.notify('queue', deployment.id)
+  wakeups.deploymentChanged(deployment.id)
+  wakeups.cancelRequested()
+  wakeups.queueChanged()
 }
 
 /**

@@ -67,8 +67,8 @@ export class StageCommands {
       }
       await sleep(DELETE_POLL_MS)
     }
-    wakeups.notify('route', id)
-    wakeups.notify('stage', id) // the reconciler removes what ran
+    wakeups.trafficMoved(id)
+    wakeups.stageChanged(id) // the reconciler removes what ran
     return true
   }
 
@@ -103,7 +103,7 @@ export class StageCommands {
       return { stage: await manager.findOneByOrFail(Stage, { id }), changed: ids }
     })
     for (const deploymentId of changed) announceSettled(wakeups, deploymentId)
-    wakeups.notify('cancel', '')
+    wakeups.cancelRequested()
     this.#announce(id)
     return stage
   }
@@ -150,8 +150,8 @@ export class StageCommands {
   }
 
   #announce(id: string): void {
-    this.dependencies.wakeups.notify('route', id)
-    this.dependencies.wakeups.notify('stage', id)
+    this.dependencies.wakeups.trafficMoved(id)
+    this.dependencies.wakeups.stageChanged(id)
   }
 }
 

@@ -73,7 +73,7 @@ export class LogHub implements LogAnnouncer, Disposable {
   announce(deploymentId: string, chunks: readonly StoredChunk[]): void {
     const log = this.#followed.get(deploymentId)
     if (log) extendRing(log, chunks)
-    this.wakeups.notify('log', deploymentId)
+    this.wakeups.logGrew(deploymentId)
   }
 
   windowMs(deploymentId: string): number {

@@ -44,7 +44,7 @@ export class ViewerFeed implements AsyncDisposable {
     private readonly dependencies: FeedDependencies,
     readonly viewer: ClaimedViewer,
   ) {
-    const announce = () => dependencies.wakeups.notify('output', viewer.id)
+    const announce = () => dependencies.wakeups.outputStored(viewer.id)
     this.#outbox = new Outbox(dependencies.database, viewer, announce, this.#stop.signal)
     const storing = this.#outbox.run().finally(() => this.#end())
     this.#running = Promise.all([storing, this.#run()]).then(() => undefined)

@@ -1,4 +1,5 @@
 import { PeriodicTask } from '../wakeups/periodic-task.js'
+import { ANY } from '../wakeups/wakeups.js'
 import { type FeedDependencies, ViewerFeed } from './feed.js'
 import { claimViewers, deleteExpired, releaseClaims, renewClaims } from './store.js'
 
@@ -40,7 +41,7 @@ export class RuntimeLogFollower implements AsyncDisposable {
     await this.#task[Symbol.asyncDispose]()
     await Promise.all([...this.#feeds.values()].map((feed) => feed[Symbol.asyncDispose]()))
     await releaseClaims(this.dependencies.database, this.workerId).catch(() => undefined)
-    this.dependencies.wakeups.notify('viewer', '')
+    this.dependencies.wakeups.viewersChanged()
   }
 
   async #runOnce(): Promise<void> {
@@ -59,7 +60,7 @@ export class RuntimeLogFollower implements AsyncDisposable {
 
   #lookAt(stageId: string): void {
     for (const feed of this.#feeds.values()) {
-      if (stageId === '' || feed.viewer.stageId === stageId) feed.look()
+      if (stageId === ANY || feed.viewer.stageId === stageId) feed.look()
     }
   }
 }

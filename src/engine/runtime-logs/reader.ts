@@ -31,7 +31,7 @@ export async function openRuntimeLog(
   }
   const id = createId()
   await insertViewer(database, { id, stageId, tail })
-  wakeups.notify('viewer', id)
+  wakeups.viewersChanged()
   return new RuntimeLogReader(database, wakeups, id, stageId)
 }
 
@@ -108,7 +108,7 @@ export class RuntimeLogReader implements AsyncIterableIterator<RuntimeLogEntry |
   /** What it reads is there until the next read says that it was read: one that fails half-way loses nothing. */
   async #read(): Promise<void> {
     const page = await readOn(this.database, this.id, this.#lastSeq)
-    if (this.#lastSeq > this.#readSeq) this.wakeups.notify('read', this.id)
+    if (this.#lastSeq > this.#readSeq) this.wakeups.outputRead(this.id)
     this.#readSeq = this.#lastSeq
     if (page && page.length > 0) this.#page = page
     else if (!(await this.#isThere())) this.#finish()

@@ -89,7 +89,7 @@ async function rollBack(
     outcome = (await whileReserved(database, target, signal, work))?.result ?? outcome
   } finally {
     // The reconciler stops what was started for nothing.
-    if (outcome !== 'rolled back') services.wakeups.notify('stage', before.stageId)
+    if (outcome !== 'rolled back') services.wakeups.stageChanged(before.stageId)
   }
   return outcome
 }
@@ -139,7 +139,7 @@ async function announce(rollback: Rollback, dependencies: Dependencies, signal: 
   })
   await recordLastLines(failed, (await rollback.lastLines) ?? [], dependencies)
   await removeFailed(rollback, dependencies, signal).catch(() =>
-    services.wakeups.notify('stage', failed.stageId),
+    services.wakeups.stageChanged(failed.stageId),
   )
 }
 
@@ -150,7 +150,7 @@ async function recordLastLines(
   { database, services }: Dependencies,
 ): Promise<void> {
   const isRecorded = await addLastLines(failed, lines, database).catch(() => false)
-  if (isRecorded) services.wakeups.notify('deployment', failed.id)
+  if (isRecorded) services.wakeups.deploymentChanged(failed.id)
 }
 
 async function readPair(database: DataSource, failedId: string): Promise<Pair | null> {

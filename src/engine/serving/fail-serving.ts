@@ -43,7 +43,8 @@ export async function failServing(
   )
   if (!hasFailed) return false
   announceSettled(services.wakeups, id)
-  for (const topic of ['route', 'stage'] as const) services.wakeups.notify(topic, failed.stageId)
+  services.wakeups.trafficMoved(failed.stageId)
+  services.wakeups.stageChanged(failed.stageId)
   logger.warn('a first version failed', { deployment: id, why: failure.why })
   return true
 }

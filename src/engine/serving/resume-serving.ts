@@ -73,7 +73,7 @@ async function startStoppedStage(
     ),
   )
   // Stopped again meanwhile: what runs now is to be stopped.
-  if (started && !started.result) services.wakeups.notify('stage', deployment.stageId)
+  if (started && !started.result) services.wakeups.stageChanged(deployment.stageId)
 }
 
 async function readCurrent(database: DataSource, id: string): Promise<StoppedDeployment | null> {
@@ -110,8 +110,8 @@ async function recordAddresses(
   if (!recorded) return false
   if (deployment.status === DeploymentStatus.RETIRED) await announceSwitch(deployment.stageId, services)
   else {
-    services.wakeups.notify('deployment', deployment.id)
-    services.wakeups.notify('route', deployment.stageId)
+    services.wakeups.deploymentChanged(deployment.id)
+    services.wakeups.trafficMoved(deployment.stageId)
     await services.router.apply().catch(() => undefined) // a router that cannot read now polls
   }
   return true

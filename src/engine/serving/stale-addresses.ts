@@ -82,7 +82,7 @@ async function clearAddresses(
     [id, addresses, left.length > 0 ? left : null],
   )
   logger.info('cleared a stale address', { deployment: id, addresses, left })
-  wakeups.notify('deployment', id)
-  wakeups.notify('route', stageId)
-  wakeups.notify('stage', stageId)
+  wakeups.deploymentChanged(id)
+  wakeups.trafficMoved(stageId)
+  wakeups.stageChanged(stageId)
 }

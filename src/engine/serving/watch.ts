@@ -217,7 +217,7 @@ export class Watcher implements AsyncDisposable {
       'UPDATE deployment SET watch_until = NULL WHERE id = $1 AND watch_until <= now()',
       [id],
     )
-    this.services.wakeups.notify('stage', stageId)
+    this.services.wakeups.stageChanged(stageId)
   }
 }
 

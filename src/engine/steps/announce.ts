@@ -35,7 +35,7 @@ const WAITS = `
  * of them needs longer, or something is away, it is announced by whoever sees to it next (serving/announcer.ts).
  */
 export async function announceSwitch(stageId: string, services: Services): Promise<void> {
-  services.wakeups.notify('route', stageId)
+  services.wakeups.trafficMoved(stageId)
   await step(services, 'announce', async () => {
     await applyRoutes(services)
     await recordConfirmations(services).catch(() => undefined)
@@ -59,7 +59,7 @@ export async function recordConfirmations({ database, router, wakeups }: Service
        ON CONFLICT (stage_id, router) DO UPDATE SET route_epoch = greatest(route_confirmation.route_epoch, $3)`,
       [stageId, router.name, routeEpoch],
     )
-    wakeups.notify('routed', stageId)
+    wakeups.switchConfirmed(stageId)
   }
 }
 

@@ -28,10 +28,10 @@ export async function retire(
   const stopBefore = performance.now() + STOP_WITHIN_SECONDS * 1000
   const taken = await reserveForStop(services.database, deploymentId)
   if (!taken) return
-  services.wakeups.notify('route', deploymentId)
+  services.wakeups.trafficMoved(drain.stageId)
   const containers = await services.docker.listContainers(`${DEPLOYMENT_LABEL}=${deploymentId}`)
   // Too late to be sure that nobody wants them again: the reconciler begins anew.
-  if (performance.now() > stopBefore) return services.wakeups.notify('stage', deploymentId)
+  if (performance.now() > stopBefore) return services.wakeups.stageChanged(drain.stageId)
   await step(services, 'stop', () =>
     Promise.all(containers.map(({ name }) => end(name, taken.kept, services))),
   )

@@ -58,7 +58,7 @@ export async function route(
   )
   // Committed: from here on nothing may fail the deployment.
   if (replaced) announceSettled(services.wakeups, replaced.deploymentId)
-  services.wakeups.notify('watch', run.deployment.id)
+  services.wakeups.watchBegan(run.deployment.id)
   await announceSwitch(run.stage.id, services)
   return replaced
 }
@@ -74,7 +74,7 @@ async function untilProbed(
   const path = run.configuration.health.path ?? '/'
   const request = { host, path, timeoutMs: PROBE_MS, addresses, port }
   const until = performance.now() + services.settings.confirmMs
-  services.wakeups.notify('route', run.stage.id)
+  services.wakeups.trafficMoved(run.stage.id)
   for (;;) {
     await services.router.apply().catch(() => undefined)
     if (await services.router.probe(request)) return

@@ -52,7 +52,7 @@ export class Recoverer implements AsyncDisposable {
     for (const app of apps) {
       try {
         await this.#purge(app)
-        this.services.wakeups.notify('app', app.id)
+        this.services.wakeups.appRemoved(app.id)
       } catch (error) {
         // The others go all the same; the next run tries this one again.
         this.logger.warn('could not remove an app wholly', { app: app.id, error: (error as Error).message })

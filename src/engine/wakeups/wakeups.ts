@@ -3,10 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../../logger.js'
 
-/**
- * What a wake-up is about; the id beside it names the deployment, or the app for `app`, the stage for `stage` and
- * `routed` (a router has followed its switch), and the viewer of a runtime log for `viewer` (it has come), `output` (there is something for it) and `read` (it has read).
- */
+/** What a wake-up is about. Each has one method of {@link Wakeups}, which says whose id goes with it. */
 export type Topic =
   | 'queue'
   | 'log'
@@ -21,6 +18,9 @@ export type Topic =
   | 'output'
   | 'read'
 type Listener = (id: string) => void
+
+/** Instead of an id: any of them may have changed. */
+export const ANY = ''
 
 const CHANNEL = 'longshore'
 /** After a first NOTIFY, further ones gather this long: each takes a lock of the whole PostgreSQL instance. */
@@ -64,8 +64,67 @@ export class Wakeups implements AsyncDisposable {
     return () => set.delete(listener)
   }
 
-  /** Wakes everybody who listens for `topic`. Call it after the transaction has been committed. */
-  notify(topic: Topic, id: string): void {
+  // Each is called after the transaction that changed something has been committed.
+
+  /** Deployments wait, or a slot is free. */
+  queueChanged(): void {
+    this.notify('queue', ANY)
+  }
+
+  /** Something that is under way is to be cancelled, or to make way. */
+  cancelRequested(): void {
+    this.notify('cancel', ANY)
+  }
+
+  deploymentChanged(deploymentId: string): void {
+    this.notify('deployment', deploymentId)
+  }
+
+  /** Its log has new chunks, or an end. */
+  logGrew(deploymentId: string): void {
+    this.notify('log', deploymentId)
+  }
+
+  /** The routers have to read again what requests for the stage go to. */
+  trafficMoved(stageId: string): void {
+    this.notify('route', stageId)
+  }
+
+  /** A router has applied the stage's last switch. */
+  switchConfirmed(stageId: string): void {
+    this.notify('routed', stageId)
+  }
+
+  /** What runs for the stage may be other than what is to run: the reconciler compares. */
+  stageChanged(stageId: string): void {
+    this.notify('stage', stageId)
+  }
+
+  watchBegan(deploymentId: string): void {
+    this.notify('watch', deploymentId)
+  }
+
+  /** A deleted app is gone with all that ran for it. */
+  appRemoved(appId: string): void {
+    this.notify('app', appId)
+  }
+
+  /** Viewers of runtime logs wait for a worker that follows containers for them. */
+  viewersChanged(): void {
+    this.notify('viewer', ANY)
+  }
+
+  /** There are chunks for a viewer of a runtime log. */
+  outputStored(viewerId: string): void {
+    this.notify('output', viewerId)
+  }
+
+  /** A viewer of a runtime log has read chunks: there is room for more. */
+  outputRead(viewerId: string): void {
+    this.notify('read', viewerId)
+  }
+
+  protected notify(topic: Topic, id: string): void {
     this.#deliver(topic, id)
     this.#outgoing.add(`${topic}:${id}`)
     // After this turn, so that what is announced together travels together.
@@ -142,7 +201,7 @@ export class Wakeups implements AsyncDisposable {
       if (!next) return
       client = next
       this.logger.info('wake-up connection is back')
-      for (const topic of this.#listeners.keys()) this.#deliver(topic, '')
+      for (const topic of this.#listeners.keys()) this.#deliver(topic, ANY)
     }
   }
 
