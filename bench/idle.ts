@@ -70,7 +70,7 @@ async function untilAnswers(child: ChildProcess): Promise<void> {
   child.stderr?.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')))
   await until(() => {
     if (child.exitCode !== null) throw new Error(`the server ended: ${said}`)
-    return said.includes('API answers')
+    return said.includes('API started')
   })
 }
 

@@ -53,6 +53,6 @@ async function adminToken({ config, logger }: Core): Promise<string> {
   const path = join(config.dataDir, 'admin-token')
   const made = await readOrCreateFile(path, () => randomBytes(24).toString('base64url'))
   if (made.isNew) process.stdout.write(`Admin token (kept in ${path}): ${made.text}\n`)
-  else logger.info('the admin token is the one made earlier', { file: path })
+  else logger.info('using the existing admin token', { file: path })
   return made.text
 }

@@ -36,7 +36,7 @@ export async function openCore(config: Config, logger: Logger): Promise<OpenCore
     const { databaseUrl, database, failed } = await openDatabaseOf(config, logger, opened)
     const { id: instanceId, secrets } = await openInstance(database, config)
     if (secrets.hasPrevious)
-      logger.warn('the master key was changed: npm run rotate-master-key ends the change')
+      logger.warn('the rotation of the master key is unfinished: run npm run rotate-master-key')
     const wakeups = opened.use(new Wakeups(databaseUrl, logger))
     await wakeups.start()
     const hub = new LogHub(database, wakeups)
@@ -64,6 +64,6 @@ export async function openDatabaseOf(
 
 async function startDatabaseServer(config: Config, logger: Logger): Promise<EmbeddedServer> {
   const server = await startEmbeddedServer(join(config.dataDir, 'postgres'))
-  logger.info('embedded PostgreSQL runs', { data: config.dataDir })
+  logger.info('embedded PostgreSQL started', { data: config.dataDir })
   return server
 }

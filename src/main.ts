@@ -33,7 +33,7 @@ export async function main(): Promise<void> {
   } catch (error) {
     const isSetting = error instanceof WrongKeyError || error instanceof ConfigError
     if (isSetting) process.stderr.write(`${error.message}\n`)
-    else logger.error('Longshore cannot go on', { error })
+    else logger.error('Longshore stops: fatal error', { error })
     process.exitCode = isSetting ? 2 : 1
   }
   await close(opened, logger, Math.max(STOP_MS, config.stopGraceMs + HAND_OVER_MS))
@@ -52,12 +52,12 @@ async function start(
     const worker = opened.use(await startWorker(core))
     // At the signal, not when its turn comes: the API closes first.
     void stopped.then(() => worker.stopClaiming())
-    logger.info('worker runs', { router: worker.routerPort ?? 'off', concurrency: config.concurrency })
+    logger.info('worker started', { router: worker.routerPort ?? 'off', concurrency: config.concurrency })
   }
   if (config.roles.includes('api')) {
     const { startApi } = await import('./api.js')
     const { url } = opened.use(await startApi(core))
-    logger.info('API answers', { graphql: `${url}/graphql`, rest: `${url}/api/v1` })
+    logger.info('API started', { graphql: `${url}/graphql`, rest: `${url}/api/v1` })
   }
   return core
 }
@@ -68,7 +68,7 @@ async function start(
  */
 function endAtOnceOnFaults(logger: Logger): void {
   process.on('uncaughtException', (error) => {
-    logger.error('an error that nobody waits for ends this process; what was under way is taken up again', {
+    logger.error('unhandled error: this process ends, and a worker resumes what was under way', {
       error,
     })
     process.exit(1)
@@ -81,7 +81,7 @@ function firstSignal(logger: Logger): Promise<void> {
     const onSignal = (signal: NodeJS.Signals) => {
       if (seen) process.exit(1)
       seen = true
-      logger.info('stopping; once more to end at once', { signal })
+      logger.info('stopping; send the signal again to quit now', { signal })
       resolve()
     }
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
@@ -90,7 +90,7 @@ function firstSignal(logger: Logger): Promise<void> {
 
 async function close(opened: Disposal, logger: Logger, maxMs: number): Promise<void> {
   const force = setTimeout(() => {
-    logger.error('did not stop in time; ending at once', { milliseconds: maxMs })
+    logger.error('did not stop in time; quitting now', { milliseconds: maxMs })
     process.exit(1)
   }, maxMs)
   try {

@@ -120,7 +120,7 @@ export class CommitStatuses implements AsyncDisposable {
       [id, error.message, isOver, wait, state],
     )
     if (isOver)
-      this.logger.warn('a forge was not told of a deployment', {
+      this.logger.warn('could not report a commit status', {
         app: appName,
         deployment: id,
         error: error.message,

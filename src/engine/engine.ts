@@ -110,7 +110,7 @@ export class Engine {
       try {
         await this.#fillSlots()
       } catch (error) {
-        this.dependencies.logger.warn('the queue could not be read; trying again', {
+        this.dependencies.logger.warn('could not read the queue; retrying', {
           error: (error as Error).message,
         })
       }
@@ -198,7 +198,7 @@ export class Engine {
       secrets: [...opened.variables.values(), ...opened.buildSecrets.values()],
       onStop: (reason: Error) => abort.abort(reason),
       onWait: (error: unknown) =>
-        logger.warn('the log of a deployment waits for the database', { deployment: deployment.id, error }),
+        logger.warn('could not store a deployment log; retrying', { deployment: deployment.id, error }),
     }
     const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
     // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.

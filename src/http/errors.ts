@@ -35,8 +35,8 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return reply.code(error.statusCode).send(errorBody(request, 'BAD_USER_INPUT', error.message))
     }
-    logger.error('a request failed for a reason of the server', { url: request.url, error })
-    const message = 'something went wrong in the server: its log says what'
+    logger.error('internal error', { url: request.url, error })
+    const message = 'internal error: see the server log'
     return reply.code(500).send(errorBody(request, 'INTERNAL_SERVER_ERROR', message))
   })
 }

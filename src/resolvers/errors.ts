@@ -32,11 +32,11 @@ export function translateErrors(logger: Logger): MiddlewareFn {
 }
 
 function logFailure(logger: Logger, place: string, error: unknown): void {
-  logger.error('a request failed for a reason of the server', { place, error })
+  logger.error('internal error', { place, error })
 }
 
 function serverError(): GraphQLError {
-  return new GraphQLError('something went wrong in the server: its log says what', {
+  return new GraphQLError('internal error: see the server log', {
     extensions: { code: 'INTERNAL_SERVER_ERROR' },
   })
 }

@@ -57,7 +57,7 @@ describe('the engine that a worker takes', () => {
     const said = server.output.split('\n').filter((line) => line.includes(` warn  ${problem}`))
     assert.equal(said.length, 1, server.output)
     await until(() => engine.asked.filter((path) => path.startsWith('/events')).length >= 3)
-    assert.equal(server.output.match(/lost the events of Docker/g)?.length, 1, server.output)
+    assert.equal(server.output.match(/lost the Docker event stream; reconnecting/g)?.length, 1, server.output)
     await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
     await server.stop()
   })

@@ -130,7 +130,7 @@ describe('a poisonous repository', () => {
     const ended = once(server.child, 'exit')
     server.child.kill('SIGUSR2')
     assert.deepEqual(await ended, [1, null], server.output)
-    assert.match(server.output, /error .*nobody waits for ends this process.* error=".*unawaited/)
+    assert.match(server.output, /error .*unhandled error: this process ends.* error=".*unawaited/)
     await installation.start()
     assert.equal((await installation.fetch('steady.localhost')).status, 200)
   })

@@ -45,7 +45,7 @@ describe('a worker that is asked to stop', () => {
     const { worker, held, app, id } = await underWay(scene, 'build', env)
     const ended = once(worker.child, 'exit')
     worker.child.kill('SIGTERM')
-    await until(() => worker.output.includes('once more to end at once'))
+    await until(() => worker.output.includes('send the signal again'))
     const later = await scene.deploy(await scene.app('later'))
     await sleep(1_500) // past a poll
     held.release()
@@ -88,7 +88,7 @@ describe('a worker that is asked to stop', () => {
     await using scene = await Scene.open()
     const { worker, held, id } = await underWay(scene, 'build', { STOP_GRACE_SECONDS: '60' })
     worker.child.kill('SIGTERM')
-    await until(() => worker.output.includes('once more to end at once'))
+    await until(() => worker.output.includes('send the signal again'))
     const ended = once(worker.child, 'exit')
     worker.child.kill('SIGTERM')
     assert.deepEqual(await ended, [1, null])
@@ -120,7 +120,7 @@ test(`${DEPLOYMENTS} deployments by two workers, one of which stands still past 
   assert.ok(left >= 4)
   const other = await scene.worker({ ENGINE_CONCURRENCY: '8', LEASE_SECONDS: '3' })
   builds.release()
-  await until(() => /gave back deployments of a dead worker/.test(other.output))
+  await until(() => /requeued deployments of a dead worker/.test(other.output))
   still.child.kill('SIGCONT')
   for (let index = DEPLOYMENTS / 2; index < DEPLOYMENTS; index++) {
     const app = apps[(index * 7) % APPS]

@@ -45,7 +45,7 @@ test('WebSockets of strangers are limited, and cut when they do not show the tok
   await until(() => flood.every(({ closed }) => closed))
   for (const { received } of flood)
     assert.match(received, /^HTTP\/1\.1 503 [^]*the API takes 4 connections from one address at once/)
-  assert.deepEqual(said, ['connections to the API are refused'])
+  assert.deepEqual(said, ['refusing connections to the API'])
 
   // They neither say connection_init nor answer when they are told to go.
   await until(() => strangers.every(({ closed }) => closed))

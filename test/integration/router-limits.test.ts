@@ -46,7 +46,7 @@ describe('a router with as many connections as it takes', () => {
     await until(() => flood.every(({ closed }) => closed))
     for (const { received } of flood)
       assert.match(received, /^HTTP\/1\.1 503 [^]*the router takes 3 connections from one address at once/)
-    assert.deepEqual(said, ['connections to the router are refused'])
+    assert.deepEqual(said, ['refusing connections to the router'])
   })
 
   test('still asks itself whether a deployment is reached', async () => {

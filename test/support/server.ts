@@ -112,7 +112,7 @@ export class ServerProcess {
   async started(): Promise<void> {
     await until(() => {
       if (this.child.exitCode !== null) throw new Error(`the server ended: ${this.output}`)
-      return (this.roles.includes('api') ? /API answers/ : /worker runs/).test(this.output)
+      return (this.roles.includes('api') ? /API started/ : /worker started/).test(this.output)
     })
   }
 

@@ -76,7 +76,7 @@ describe('connections of a server', () => {
     const flood = Array.from({ length: 200 }, open)
     await until(() => flood.every(({ closed }) => closed))
     assert.equal(said.length, 1)
-    assert.match(said[0] ?? '', /^connections to the API are refused .*from one address/)
+    assert.match(said[0] ?? '', /^refusing connections to the API .*from one address/)
   })
 
   test('that cannot be accepted do not end the process', async () => {

@@ -151,7 +151,7 @@ function endingOf(
 
 function describe(reason: unknown, logger: Logger): DeployError {
   if (reason instanceof DeployError) return reason
-  logger.error('a deployment failed for a reason of the server', { error: reason })
+  logger.error('a deployment failed with an internal error', { error: reason })
   const message = reason instanceof Error ? reason.message : String(reason)
   const { code, cause } = reason instanceof InfrastructureError ? reason : { code: 'INTERNAL', cause: null }
   // A program's own words, where it was one that failed.

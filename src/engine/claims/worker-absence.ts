@@ -31,7 +31,7 @@ export class WorkerAbsence implements AsyncDisposable {
     logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('the look for workers', everyMs, () => this.runOnce(), logger)
+    this.#task = new PeriodicTask('the check for workers', everyMs, () => this.runOnce(), logger)
   }
 
   start(): void {

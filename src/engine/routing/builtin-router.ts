@@ -88,11 +88,11 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     await listen(this.#server, this.options.host, this.options.port)
     if (this.#tlsServer) await listen(this.#tlsServer, this.options.host, this.options.tls?.port ?? 0)
     const warn = (what: string) => (error: unknown) => this.logger.warn(what, { error })
-    const follow = () => void this.apply().catch(warn('routing table'))
+    const follow = () => void this.apply().catch(warn('could not read the routing table'))
     this.#unsubscribe = this.wakeups.on('route', follow)
     this.#poll = setInterval(() => {
       follow()
-      this.#certificates?.refresh().catch(warn('certificates'))
+      this.#certificates?.refresh().catch(warn('could not read certificates'))
     }, POLL_MS)
   }
 

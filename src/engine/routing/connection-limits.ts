@@ -35,8 +35,8 @@ export class ConnectionLimiter {
     private readonly limits: ConnectionLimits,
     logger: Logger,
   ) {
-    this.#refusals = new ThrottledLog(logger, `connections to the ${name} are refused`)
-    this.#failures = new ThrottledLog(logger, `connections to the ${name} cannot be accepted`)
+    this.#refusals = new ThrottledLog(logger, `refusing connections to the ${name}`)
+    this.#failures = new ThrottledLog(logger, `could not accept connections to the ${name}`)
   }
 
   /** Call it once the server has the listeners that serve it, and before it listens. */

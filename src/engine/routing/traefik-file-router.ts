@@ -59,7 +59,9 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     await mkdir(this.options.dir, { recursive: true })
     await this.apply()
     const follow = () =>
-      void this.apply().catch((error: unknown) => this.logger.warn("Traefik's files", { error }))
+      void this.apply().catch((error: unknown) =>
+        this.logger.warn("could not write Traefik's files", { error }),
+      )
     this.#unsubscribe = this.wakeups.on('route', follow)
     this.#poll = setInterval(follow, POLL_MS)
   }
@@ -146,7 +148,7 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     const words = isOlder ? `route_epoch ${stage.routeEpoch}` : ''
     if (isOlder && this.#said.get(stage.stageId) !== words) {
       const advice = 'if the database was restored from a backup, remove the file'
-      this.logger.warn("Traefik's file is of a later switch and stays", {
+      this.logger.warn('kept a Traefik file: it is of a later switch', {
         stage: stage.stageId,
         words,
         advice,

@@ -159,7 +159,7 @@ export class ViewerFeed implements AsyncDisposable {
     if (this.#stop.signal.aborted || error.message === this.#saidError) return
     this.#saidError = error.message
     const { stageId } = this.viewer
-    this.dependencies.logger.warn('cannot read what a stage writes; trying again', {
+    this.dependencies.logger.warn('could not read runtime logs; retrying', {
       stageId,
       error: error.message,
     })

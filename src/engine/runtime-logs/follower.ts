@@ -19,7 +19,7 @@ export class RuntimeLogFollower implements AsyncDisposable {
     private readonly workerId: string,
   ) {
     this.#task = new PeriodicTask(
-      'following containers',
+      'following runtime logs',
       EVERY_MS,
       () => this.#runOnce(),
       dependencies.logger,

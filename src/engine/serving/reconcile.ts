@@ -163,7 +163,7 @@ export class Reconciler implements AsyncDisposable {
         const { message } = error as Error
         // An engine that is away for an hour must not fill the log.
         if (!signal.aborted && message !== said) {
-          this.logger.warn('lost the events of Docker', { error: message })
+          this.logger.warn('lost the Docker event stream; reconnecting', { error: message })
         }
         said = message
       }

@@ -40,7 +40,7 @@ export async function resumeServing(
   if (!deployment.imageId || !(await services.docker.findImage(deployment.imageId, signal))) {
     const again = await rebuildLost(database, services.wakeups, deployment)
     const details = { deployment: deploymentId, again: again?.id }
-    if (again) logger.warn('the image of what serves is gone; building its commit again', details)
+    if (again) logger.warn('the image of a running deployment is gone; rebuilding its commit', details)
     return
   }
   if (deployment.status === DeploymentStatus.RETIRED && deployment.addresses === null)

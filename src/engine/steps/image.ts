@@ -54,7 +54,7 @@ async function useAgain(
       const message = 'the image of that release is not kept any more: deploy its commit again'
       throw new DeployError('IMAGE_GONE', message)
     }
-    run.log.system('The image is not there any more: building its commit again')
+    run.log.system('The image is gone: rebuilding its commit')
     return null
   }
   run.log.system(`Using image ${tag} without a build`)

@@ -25,8 +25,8 @@ export class Recoverer implements AsyncDisposable {
     everyMs = EVERY_MS,
   ) {
     this.#task = [
-      new PeriodicTask('recovery', everyMs, () => this.#rescue(), logger),
-      new PeriodicTask('the removal of apps', everyMs, () => this.#purgeDeletedApps(), logger),
+      new PeriodicTask('rescuing deployments', everyMs, () => this.#rescue(), logger),
+      new PeriodicTask('removing deleted apps', everyMs, () => this.#purgeDeletedApps(), logger),
     ]
   }
 
@@ -41,7 +41,7 @@ export class Recoverer implements AsyncDisposable {
 
   async #rescue(): Promise<void> {
     const rescued = await rescueExpired(this.database, this.services.wakeups)
-    if (rescued > 0) this.logger.warn('gave back deployments of a dead worker', { count: rescued })
+    if (rescued > 0) this.logger.warn('requeued deployments of a dead worker', { count: rescued })
   }
 
   async #purgeDeletedApps(): Promise<void> {
@@ -55,7 +55,7 @@ export class Recoverer implements AsyncDisposable {
         this.services.wakeups.appRemoved(app.id)
       } catch (error) {
         // The others go all the same; the next run tries this one again.
-        this.logger.warn('could not remove an app wholly', { app: app.id, error: (error as Error).message })
+        this.logger.warn('could not remove a deleted app', { app: app.id, error: (error as Error).message })
       }
     }
   }
@@ -77,6 +77,6 @@ export class Recoverer implements AsyncDisposable {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])
     })
-    this.logger.info('removed an app with all that ran for it', { app: app.id })
+    this.logger.info('removed a deleted app', { app: app.id })
   }
 }

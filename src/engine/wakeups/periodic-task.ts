@@ -47,7 +47,7 @@ export class PeriodicTask implements AsyncDisposable {
       try {
         await this.run()
       } catch (error) {
-        this.logger.warn(`${this.title} failed; trying again`, { error: (error as Error).message })
+        this.logger.warn(`${this.title} failed; retrying`, { error: (error as Error).message })
       }
     } while (this.#again && !this.#stopped)
     this.#running = null
