@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { BaseImages, BuilderChoice } from '../config.js'
 import type { Configuration } from '../entities/configuration.js'
-import { DEFAULT_DOCKERFILE, RECIPE_VERSION } from './detect/recipe.js'
+import { DEFAULT_DOCKERFILE, DETECTION_VERSION } from './detect/detected-build.js'
 
 /** Changes when the same commit is sent to the build in another way: 2: modes as in a checkout, nothing that is ignored. */
 const CONTEXT_VERSION = 2
@@ -11,7 +11,7 @@ export function buildKey(
   commitSha: string,
   { build, variables }: Pick<Configuration, 'build' | 'variables'>,
   settings: { readonly builder: BuilderChoice; readonly baseImages: BaseImages },
-  recipes = RECIPE_VERSION,
+  detectionVersion = DETECTION_VERSION,
 ): string {
   const { contextPath, dockerfilePath, target, args, platform } = build
   const secrets = variables.filter(({ buildSecret }) => buildSecret)
@@ -21,7 +21,7 @@ export function buildKey(
     secrets.map(({ key, fingerprint }) => [key, fingerprint] as const).sort(byName),
     [settings.builder, ...Object.entries(settings.baseImages).sort(byName)],
     // Whether there is a Dockerfile at this path is not known here.
-    dockerfilePath === DEFAULT_DOCKERFILE ? [recipes] : [],
+    dockerfilePath === DEFAULT_DOCKERFILE ? [detectionVersion] : [],
   ]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }

@@ -32,11 +32,11 @@ export async function deploy(
   const undo = new UndoStack(() => mayUndo(run, services))
   const { baseDomain, publicPort, imagePrefix } = services.settings
   const url = publicUrl(stageHost(app.name, stage.name, baseDomain), publicPort)
-  let goesOn = false
+  let willRetry = false
   try {
     // The next attempt uses the image again.
     undo.push(async () => {
-      if (!goesOn) await services.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
+      if (!willRetry) await services.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
     })
     let image = await step(services, 'reuse', () => reuseImage(run, services, signal))
     if (!image) {
@@ -64,7 +64,7 @@ export async function deploy(
     // Now, and not after the undo: what is asked meanwhile does not change why it failed.
     const reason: unknown = signal.aborted ? signal.reason : cause
     if (reason instanceof DeployError) reason.phase = run.log.phase
-    goesOn = isRetryable(reason, deployment)
+    willRetry = isRetryable(reason, deployment)
     // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
     if (!(reason instanceof HandOverError)) await undo.run(onUndoError)
     throw reason

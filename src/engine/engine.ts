@@ -55,7 +55,7 @@ export class Engine {
   readonly #running = new Set<{ abort: AbortController; done: Promise<void> }>()
   readonly #retiring = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
-  readonly #leaving = new AbortController()
+  readonly #handingOver = new AbortController()
   readonly #changed = new ManualResetEvent()
   #loop: Promise<void> = Promise.resolve()
   #unsubscribes: (() => void)[] = []
@@ -98,7 +98,7 @@ export class Engine {
       sleep(this.options.stopGraceMs, undefined, { signal: timer.signal }).catch(() => undefined),
     ])
     timer.abort()
-    this.#leaving.abort()
+    this.#handingOver.abort()
     for (const { abort } of this.#running) abort.abort(new HandOverError('this worker is stopping'))
     await all
     await Promise.allSettled(this.#retiring)
@@ -175,7 +175,7 @@ export class Engine {
       logger.info('deployment is running', { deployment: deployment.id, app: run.app.name })
       if (replaced) this.#retire(replaced)
     } catch (reason) {
-      const stopped = { deployment, claim, log, reason, leaving: this.#leaving.signal }
+      const stopped = { deployment, claim, log, reason, handingOver: this.#handingOver.signal }
       await settleFailure(this.dependencies, stopped).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })

@@ -69,7 +69,7 @@ export async function transition(
 
 /**
  * Does the same without a word: the deployment is shown as what it was, without an event, and its log stays open, until
- * {@link announceHeld} says `words`. For the transaction that moves a stage's traffic and holds the stage's row.
+ * {@link announceHeld} says `message`. For the transaction that moves a stage's traffic and holds the stage's row.
  *
  * @throws LostClaimError
  */
@@ -77,7 +77,7 @@ export async function transitionUnannounced(
   manager: Queryable,
   claim: Claim,
   to: DeploymentStatus,
-  words: string,
+  message: string,
   patch: StatusPatch = {},
 ): Promise<void> {
   const { sets, values } = assignments(to, patch, 6)
@@ -86,7 +86,7 @@ export async function transitionUnannounced(
        UPDATE deployment d SET status = $4, shown_as = coalesce(d.shown_as, old.status), announcement = $5 ${sets}
          FROM old WHERE d.id = old.id RETURNING d.id)
      SELECT id FROM new`,
-    [claim.deploymentId, claim.epoch, statusesBefore(to), to, words, ...values],
+    [claim.deploymentId, claim.epoch, statusesBefore(to), to, message, ...values],
   )
   if (rows.length === 0) throw new LostClaimError(claim.deploymentId)
 }
@@ -169,7 +169,7 @@ export async function recordEvent(
   )
 }
 
-interface Held {
+interface HeldAnnouncement {
   readonly id: string
   readonly epoch: number
   readonly status: DeploymentStatus
@@ -189,7 +189,7 @@ export async function announceHeld(
   stageId: string,
   warning: string | null = null,
 ): Promise<string[]> {
-  const held = await manager.query<Held[]>(
+  const held = await manager.query<HeldAnnouncement[]>(
     `SELECT id, epoch, status, shown_as AS "shownAs", announcement FROM deployment
       WHERE stage_id = $1 AND shown_as IS NOT NULL ORDER BY id FOR NO KEY UPDATE`,
     [stageId],
@@ -206,7 +206,11 @@ export async function announceHeld(
   return held.map(({ id }) => id)
 }
 
-async function announceOne(manager: Queryable, held: Held, warning: string | null): Promise<void> {
+async function announceOne(
+  manager: Queryable,
+  held: HeldAnnouncement,
+  warning: string | null,
+): Promise<void> {
   const { id, epoch, status, shownAs, announcement } = held
   const claim = { deploymentId: id, epoch }
   const text = warning === null ? announcement : `${announcement}. ${warning}`

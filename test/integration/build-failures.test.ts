@@ -58,7 +58,7 @@ const FILES: Record<string, Partial<BuildContext>> = {
     get entries(): never {
       throw BROKEN
     },
-    get recipe(): never {
+    get dockerfileEntries(): never {
       throw BROKEN
     },
   },

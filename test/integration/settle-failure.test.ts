@@ -40,13 +40,13 @@ describe('work that stopped', () => {
     return { database, services, logger: createLogger('error') }
   }
   const settled = (deployment: Deployment, reason: Error, log: LogWriter | null = null) => {
-    const { signal: leaving } = new AbortController()
+    const { signal: handingOver } = new AbortController()
     return settleFailure(partsOn(process.database), {
       deployment,
       claim: claimOf(deployment),
       log,
       reason,
-      leaving,
+      handingOver,
     })
   }
   async function row({ id }: Deployment): Promise<Row> {
@@ -83,7 +83,13 @@ describe('work that stopped', () => {
       const away = new DataSource(process.database.options) // not connected
       const stopping = new AbortController()
       const reason = new DeployError('BUILD_FAILED', 'the build failed')
-      const stopped = { deployment, claim: claimOf(deployment), log: null, reason, leaving: stopping.signal }
+      const stopped = {
+        deployment,
+        claim: claimOf(deployment),
+        log: null,
+        reason,
+        handingOver: stopping.signal,
+      }
       const settling = settleFailure(partsOn(away), stopped)
       stopping.abort()
       await assert.rejects(settling, /not (yet )?established|not connected|Driver/)

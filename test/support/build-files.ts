@@ -9,7 +9,7 @@ export function filesContext(files: Readonly<Record<string, string>>): BuildCont
   })
   return {
     entries,
-    recipe: entries.filter(({ path }) => path === 'Dockerfile'),
+    dockerfileEntries: entries.filter(({ path }) => path === 'Dockerfile'),
     modifiedAt: 0,
     contents: () => ({
       async *read(id) {

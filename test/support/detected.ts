@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readConfig } from '../../src/config.js'
 import { detect } from '../../src/engine/detect/detect.js'
-import type { Recipe } from '../../src/engine/detect/recipe.js'
+import type { DetectedBuild } from '../../src/engine/detect/detected-build.js'
 
 const { baseImages } = readConfig({})
 
@@ -20,7 +20,7 @@ export function found(files: Files, images: Partial<typeof baseImages> = {}) {
   )
 }
 
-export function recipe(files: Files, images: Partial<typeof baseImages> = {}): Recipe {
+export function recipe(files: Files, images: Partial<typeof baseImages> = {}): DetectedBuild {
   const result = found(files, images)
   if (!result || 'problem' in result) return assert.fail(JSON.stringify(result))
   return result

@@ -4,13 +4,13 @@ import { has, json, problem, recipe } from '../support/detected.js'
 
 describe('Node.js is detected', () => {
   test('an Express app with npm: packages in a layer of their own, as a user without rights', () => {
-    const { dockerfile, language, because, ignore } = recipe({
+    const { dockerfile, language, detectedBy, ignore } = recipe({
       'package.json': json({ scripts: { start: 'node index.js' }, dependencies: { express: '^4' } }),
       'package-lock.json': '{}',
       'index.js': '',
     })
     assert.equal(language, 'Node.js')
-    assert.deepEqual(because, ['package.json', 'package-lock.json'])
+    assert.deepEqual(detectedBy, ['package.json', 'package-lock.json'])
     assert.ok(ignore.includes('**/node_modules') && ignore.includes('**/.env'))
     has(dockerfile, [
       'FROM node:22-slim AS build',

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { COLLECT_LIBRARIES } from '../../src/engine/detect/go.js'
-import { withArguments, withSecrets } from '../../src/engine/detect/recipe.js'
+import { withArguments, withSecrets } from '../../src/engine/detect/detected-build.js'
 import { found, has, json, problem, recipe } from '../support/detected.js'
 
 /** A C library other than GNU's has no C++ library of this name beside it. */

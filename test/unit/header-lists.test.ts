@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { answerHeaders, tokensOf } from '../../src/engine/routing/headers.js'
-import { headWithoutOffer } from '../../src/engine/routing/offers.js'
+import { headWithoutOffer } from '../../src/engine/routing/upgrade-offers.js'
 
 /** As long as the heads of requests and answers may be. */
 const BLANKS = ' '.repeat(32 * 1024)

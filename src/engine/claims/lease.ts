@@ -3,7 +3,7 @@ import type { Logger } from '../../logger.js'
 import { CancelledError, LostClaimError, SupersededError } from '../errors.js'
 import type { Claim } from '../states.js'
 
-interface Held {
+interface HeldClaim {
   readonly claim: Claim
   readonly abort: (reason: Error) => void
   /** By the monotonic clock, when the last successful renewal was asked for. */
@@ -37,7 +37,7 @@ const RENEW = `
  */
 export class LeaseKeeper implements AsyncDisposable {
   /** One deployment may be held twice: claimed anew while the work of a claim that was lost is still ending. */
-  readonly #held = new Set<Held>()
+  readonly #held = new Set<HeldClaim>()
   readonly #pool: pg.Pool
   readonly #timers: NodeJS.Timeout[]
   #renewing: Promise<void> | null = null
@@ -111,7 +111,7 @@ export class LeaseKeeper implements AsyncDisposable {
     }
   }
 
-  #take(held: Held, row: RenewedRow | undefined, askedAt: number): void {
+  #take(held: HeldClaim, row: RenewedRow | undefined, askedAt: number): void {
     const { deploymentId } = held.claim
     // Released meanwhile: its own worker has settled it.
     if (!this.#held.has(held)) return

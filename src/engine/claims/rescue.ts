@@ -84,8 +84,8 @@ async function failCrashLoop(
 ): Promise<void> {
   const message = `The worker stopped ${row.attempt} times in the middle of this deployment; see the server's own log, then deploy again.`
   const error = { error_code: 'ENGINE_CRASH_LOOP', error_phase: row.status, error_message: message }
-  const words = { text: `Failed: ${message}` }
-  await settle(manager, claim, DeploymentStatus.FAILED, words, { ...finished, ...error })
+  const closing = { text: `Failed: ${message}` }
+  await settle(manager, claim, DeploymentStatus.FAILED, closing, { ...finished, ...error })
 }
 
 /** Puts a claimed deployment back into the queue, in the caller's transaction. Its epoch must be the row's. */

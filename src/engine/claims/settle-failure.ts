@@ -33,7 +33,7 @@ interface StoppedRun {
   readonly log: LogWriter | null
   readonly reason: unknown
   /** Aborts when the process stops and its grace is over, whatever has stopped the work. */
-  readonly leaving: AbortSignal
+  readonly handingOver: AbortSignal
 }
 
 const BACK_OFF_MS = 5_000
@@ -58,10 +58,11 @@ export function isRetryable(reason: unknown, deployment: Deployment): boolean {
  * @throws LostClaimError when it is another worker's by now
  */
 export async function settleFailure(dependencies: Dependencies, stopped: StoppedRun): Promise<void> {
-  const { deployment, reason, leaving } = stopped
+  const { deployment, reason, handingOver } = stopped
   if (reason instanceof LostClaimError) throw reason
   // A process that stops does not wait for a database: the rescuer of another one gives it back.
-  const patienceMs = () => (leaving.aborted ? HAND_OVER_PATIENCE_MS : dependencies.services.settings.leaseMs)
+  const patienceMs = () =>
+    handingOver.aborted ? HAND_OVER_PATIENCE_MS : dependencies.services.settings.leaseMs
   const startedAt = performance.now()
   for (let attempt = 0; ; attempt++) {
     try {
@@ -81,20 +82,23 @@ async function settleOnce(dependencies: Dependencies, stopped: StoppedRun): Prom
   const phase = log?.phase ?? DeploymentStatus.CLONING
   const overflowTail = await log?.overflowTail()
   await dependencies.database.transaction(async (manager) => {
-    const outcome = await overruled(manager, stopped)
+    const outcome = await effectiveReason(manager, stopped)
     if (isRetryable(outcome, deployment)) {
       if (overflowTail) await appendOverflowTail(manager, claim, overflowTail)
       const why = cleanLine(masked(log, (outcome as Error).message))
       return giveBack(manager, claim, phase, why, backOff(outcome, deployment))
     }
     const { status, text, patch } = endingOf(outcome, phase, (said) => masked(log, said), dependencies.logger)
-    const words = { text, ...(overflowTail && { overflowTail }) }
-    await settle(manager, claim, status, words, { finished_at: NOW, addresses: null, ...patch })
+    const closing = { text, ...(overflowTail && { overflowTail }) }
+    await settle(manager, claim, status, closing, { finished_at: NOW, addresses: null, ...patch })
   })
 }
 
 /** What is asked for while its work stops counts, too: the row is locked, and says it. */
-async function overruled(manager: Queryable, { deployment, claim, reason }: StoppedRun): Promise<unknown> {
+async function effectiveReason(
+  manager: Queryable,
+  { deployment, claim, reason }: StoppedRun,
+): Promise<unknown> {
   const [row] = await manager.query<{ status: DeploymentStatus; cancel_requested_at: Date | null }[]>(
     'SELECT status, cancel_requested_at FROM deployment WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE',
     [claim.deploymentId, claim.epoch],

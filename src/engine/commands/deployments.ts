@@ -67,9 +67,9 @@ export class DeploymentCommands {
       if (!found) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
       refuseSettled(found.status)
       if (found.status === DeploymentStatus.PENDING) {
-        const words = { text: 'Cancelled before it started.' }
+        const closing = { text: 'Cancelled before it started.' }
         const claim = { deploymentId: id, epoch: found.epoch }
-        await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: NOW })
+        await settle(manager, claim, DeploymentStatus.CANCELLED, closing, { finished_at: NOW })
       } else {
         await manager.update(Deployment, { id }, { cancelRequestedAt: new Date() })
       }

@@ -174,9 +174,9 @@ async function cancelAll(manager: EntityManager, stageId: string): Promise<strin
     order: { id: 'ASC' },
   })
   for (const { id, epoch } of pending) {
-    const words = { text: 'Cancelled: the stage was stopped.' }
+    const closing = { text: 'Cancelled: the stage was stopped.' }
     const claim = { deploymentId: id, epoch }
-    await settle(manager, claim, DeploymentStatus.CANCELLED, words, { finished_at: NOW })
+    await settle(manager, claim, DeploymentStatus.CANCELLED, closing, { finished_at: NOW })
   }
   await manager.query(
     `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())

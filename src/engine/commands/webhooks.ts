@@ -47,12 +47,12 @@ const MAX_CONTENT_TYPE = 100
 
 export class WebhookCommands {
   /** Stands in where there is no webhook, so that a request for none takes the same work. */
-  readonly #nobody: Sealed
+  readonly #decoy: Sealed
   readonly #refusals: { readonly received: Received; readonly reason: string }[] = []
 
   constructor(private readonly dependencies: CommandDependencies) {
     const secretEncrypted = dependencies.secrets.encrypt(newSecret(), webhookSecretAad('nobody'))
-    this.#nobody = { appId: 'nobody', secretEncrypted }
+    this.#decoy = { appId: 'nobody', secretEncrypted }
   }
 
   /** A new secret; from now on deliveries under the one before are refused. Nobody can read it again. */
@@ -72,7 +72,7 @@ export class WebhookCommands {
   async receive(appId: string, headers: Headers, body: Buffer): Promise<Receipt> {
     const request = identify(headers)
     const hook = await this.#find(appId)
-    const secret = this.#secretOf(hook ?? this.#nobody)
+    const secret = this.#secretOf(hook ?? this.#decoy)
     const isGenuine = request.isGenuine(secret ?? '', body, new Date())
     const contentType = (header(headers, 'content-type') ?? '').slice(0, MAX_CONTENT_TYPE)
     const received = { appId, forge: request.forge, event: request.event, contentType }

@@ -3,15 +3,15 @@ import {
   type Detector,
   linesOf,
   NEVER_SENT,
-  ownFolder,
+  homeFolder,
   present,
   procfileCommand,
-  runs,
+  runInstructions,
   stages,
   type Tree,
   USER,
   withVersion,
-} from './recipe.js'
+} from './detected-build.js'
 
 const PORT = 8080
 const PROGRAM = '/usr/local/bin/app'
@@ -51,7 +51,7 @@ export const detectGo: Detector = (tree, images) => {
   ]
   return {
     language: 'Go',
-    because: present(tree, ['go.mod', 'go.sum', 'Procfile']),
+    detectedBy: present(tree, ['go.mod', 'go.sum', 'Procfile']),
     dockerfile: stages(build, programStage(images.runtime, tree, isLinked)),
     ignore: NEVER_SENT,
   }
@@ -78,11 +78,11 @@ export function programStage(image: string, tree: Tree, isLinked: boolean): stri
   const command = procfileCommand(tree)?.replace(CALLED, (_, before: string) => `${before}${PROGRAM}`)
   return [
     `FROM ${image}`,
-    ...ownFolder(),
+    ...homeFolder(),
     'COPY --from=build /etc/ssl/certs /etc/ssl/certs',
     `COPY --chown=${USER} . .`,
     `COPY --from=build /out/app ${PROGRAM}`,
     ...(isLinked ? [`COPY --from=build /out/lib/ ${LIBRARIES}/`, `ENV LD_LIBRARY_PATH=${LIBRARIES}`] : []),
-    ...runs(PORT, command ?? [PROGRAM]),
+    ...runInstructions(PORT, command ?? [PROGRAM]),
   ]
 }

@@ -1,4 +1,4 @@
-import { ASSIGNMENT } from './recipe.js'
+import { ASSIGNMENT } from './detected-build.js'
 
 /** Programs that serve pages under development when they are told to. */
 const WHEN_TOLD = new Map<string, readonly string[]>([

@@ -1,5 +1,5 @@
 import type { Package } from './package-json.js'
-import { present, type Tree } from './recipe.js'
+import { present, type Tree } from './detected-build.js'
 
 /** How a package manager installs, runs a script, and takes away what only the build needs. */
 export interface Manager {

@@ -1,5 +1,5 @@
 import { objectOf, type Package, parseObject, stringOf, uses } from './package-json.js'
-import { linesOf, present, type Tree } from './recipe.js'
+import { linesOf, present, type Tree } from './detected-build.js'
 
 /** Where the build of a site puts its pages. */
 export function pagesOf(tree: Tree, found: Package): string {

@@ -1,6 +1,6 @@
 import { calledLines } from './node-start.js'
 import { type Package, uses } from './package-json.js'
-import { present, type Tree } from './recipe.js'
+import { present, type Tree } from './detected-build.js'
 
 /** Where Prisma looks for its schema, or is told where it is. */
 const SCHEMAS = ['prisma/schema.prisma', 'schema.prisma', 'prisma/schema/', 'prisma.config.ts']

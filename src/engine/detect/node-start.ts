@@ -2,7 +2,7 @@ import { isDevelopment } from './node-development.js'
 import type { Manager } from './node-managers.js'
 import { isExport } from './node-pages.js'
 import { type Package, uses } from './package-json.js'
-import { ASSIGNMENT, present, type Problem, procfileCommand, type Tree } from './recipe.js'
+import { ASSIGNMENT, present, type Problem, procfileCommand, type Tree } from './detected-build.js'
 
 /** What the container runs. */
 export interface Start {

@@ -7,14 +7,14 @@ import {
   debianPackages,
   type Detector,
   NEVER_SENT,
-  ownFolder,
+  homeFolder,
   present,
-  runs,
+  runInstructions,
   stages,
   type Tree,
   USER,
   withVersion,
-} from './recipe.js'
+} from './detected-build.js'
 import { servesFiles, WITHOUT_HIDDEN } from './static.js'
 import { firstWithin } from './versions.js'
 
@@ -34,17 +34,17 @@ export const detectNode: Detector = (tree, images) => {
   const manager = managerOf(tree, found, image)
   const start = startOf(tree, found, manager)
   if (start && 'problem' in start) return start
-  const recipe = {
+  const detected = {
     language: 'Node.js',
-    because: ['package.json', ...present(tree, [...manager.files, 'Procfile'])],
+    detectedBy: ['package.json', ...present(tree, [...manager.files, 'Procfile'])],
     ignore: [...NEVER_SENT, '**/node_modules', '**/npm-debug.log*', ...manager.ignore],
   }
-  if (start) return { ...recipe, dockerfile: program(tree, found, manager, image, start) }
+  if (start) return { ...detected, dockerfile: program(tree, found, manager, image, start) }
   if (found.scripts.has('build')) {
     const folder = pagesOf(tree, found)
     const build = [...buildStage(tree, found, manager, image), checkPages(folder)]
     const copies = [`COPY --from=build /app/${folder}/ /www/`, WITHOUT_HIDDEN]
-    return { ...recipe, dockerfile: stages(build, ...servesFiles(images, copies, ['index.html'])) }
+    return { ...detected, dockerfile: stages(build, ...servesFiles(images, copies, ['index.html'])) }
   }
   return {
     problem:
@@ -72,10 +72,10 @@ function program(tree: Tree, found: Package, manager: Manager, image: string, st
     ...debianPackages(usesPrisma(found) ? ['openssl'] : []),
     ...(isCalled ? [...kept, ...manager.setup] : []),
     ...kept.map(() => `COPY --from=build --chown=${USER} ${COREPACK} ${COREPACK}`),
-    ...ownFolder(),
+    ...homeFolder(),
     `ENV NODE_ENV=production${bins}`,
     `COPY --from=build --chown=${USER} /app ./`,
-    ...runs(PORT, start.command),
+    ...runInstructions(PORT, start.command),
   ]
   return stages([from, ...kept, ...build, ...pruning(tree, found, manager, start)], run)
 }

@@ -1,4 +1,4 @@
-import { linesOf, type Tree } from './recipe.js'
+import { linesOf, type Tree } from './detected-build.js'
 
 const SETTINGS = /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"](\w+(?:\.\w+)*)\.settings\b/
 

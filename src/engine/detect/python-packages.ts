@@ -1,4 +1,4 @@
-import { linesOf, present, sectionsOf, type Tree } from './recipe.js'
+import { linesOf, present, sectionsOf, type Tree } from './detected-build.js'
 
 const VENV = ['RUN python -m venv /venv', 'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH']
 

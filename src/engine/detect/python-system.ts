@@ -1,5 +1,5 @@
 import { namedPackages } from './python-packages.js'
-import { linesOf, type Tree } from './recipe.js'
+import { linesOf, type Tree } from './detected-build.js'
 
 /** Packages that are compiled when they are installed: what of Debian they are compiled with, and what they run with. */
 const COMPILED = new Map<string, { readonly build: readonly string[]; readonly run: readonly string[] }>([

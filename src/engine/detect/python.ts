@@ -6,16 +6,16 @@ import {
   type Detector,
   linesOf,
   NEVER_SENT,
-  ownFolder,
+  homeFolder,
   present,
   procfileCommand,
-  runs,
+  runInstructions,
   sectionsOf,
   stages,
   type Tree,
   USER,
   withVersion,
-} from './recipe.js'
+} from './detected-build.js'
 import { firstWithin } from './versions.js'
 
 const PORT = 8000
@@ -26,7 +26,7 @@ const MANIFESTS = ['requirements.txt', 'uv.lock', 'poetry.lock', 'pyproject.toml
 const BIND = '0.0.0.0:$PORT'
 
 export const detectPython: Detector = (tree, images) => {
-  const because = present(tree, [...MANIFESTS, 'manage.py', 'Procfile'])
+  const files = present(tree, [...MANIFESTS, 'manage.py', 'Procfile'])
   const isPython = present(tree, [...MANIFESTS, 'manage.py', 'main.py', 'app.py', 'wsgi.py']).length > 0
   if (!isPython) return null
   const command = startOf(tree)
@@ -44,7 +44,7 @@ export const detectPython: Detector = (tree, images) => {
   const image = withVersion(images.python, versionOf(tree))
   return {
     language: 'Python',
-    because: because.length > 0 ? because : present(tree, ['main.py', 'app.py', 'wsgi.py']),
+    detectedBy: files.length > 0 ? files : present(tree, ['main.py', 'app.py', 'wsgi.py']),
     dockerfile: stages(buildStage(tree, image, command), runStage(tree, image, command)),
     ignore: [...NEVER_SENT, '**/__pycache__', '**/*.pyc', '.venv', 'venv'],
   }
@@ -128,9 +128,9 @@ function runStage(tree: Tree, image: string, command: string): string[] {
     `FROM ${image}`,
     ...debianPackages(systemPackages(tree).run),
     'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1',
-    ...ownFolder(),
+    ...homeFolder(),
     'COPY --from=build /venv /venv',
     `COPY --chown=${USER} . .`,
-    ...runs(PORT, command, collects ? [COLLECT_STATIC] : []),
+    ...runInstructions(PORT, command, collects ? [COLLECT_STATIC] : []),
   ]
 }

@@ -1,5 +1,13 @@
 import { COLLECT_LIBRARIES, programStage } from './go.js'
-import { type Detector, NEVER_SENT, present, sectionsOf, stages, type Tree, withVersion } from './recipe.js'
+import {
+  type Detector,
+  NEVER_SENT,
+  present,
+  sectionsOf,
+  stages,
+  type Tree,
+  withVersion,
+} from './detected-build.js'
 
 export const detectRust: Detector = (tree, images) => {
   const manifest = tree.texts.get('Cargo.toml')
@@ -25,7 +33,7 @@ export const detectRust: Detector = (tree, images) => {
   ]
   return {
     language: 'Rust',
-    because: present(tree, ['Cargo.toml', 'Cargo.lock', 'Procfile']),
+    detectedBy: present(tree, ['Cargo.toml', 'Cargo.lock', 'Procfile']),
     dockerfile: stages(build, programStage(images.runtime, tree, true)),
     ignore: [...NEVER_SENT, 'target'],
   }

@@ -1,5 +1,5 @@
 import type { BaseImages } from '../../config.js'
-import { type Detector, NEVER_SENT, present, stages } from './recipe.js'
+import { type Detector, NEVER_SENT, present, stages } from './detected-build.js'
 
 const PORT = 8080
 /** What busybox' httpd sends compressed where a `.gz` lies beside it. */
@@ -28,7 +28,7 @@ export const detectStatic: Detector = (tree, images) => {
   if (folder === undefined) return null
   return {
     language: 'a static site',
-    because: [`${folder}index.html`],
+    detectedBy: [`${folder}index.html`],
     dockerfile: stages(...servesFiles(images, [`COPY ${folder || '.'} /www/`], [])),
     // Hidden files are nobody's business; what certificates and browsers ask for is.
     ignore: [

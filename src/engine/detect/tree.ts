@@ -1,7 +1,7 @@
 import type { Source } from '../git/git.js'
 import { NEXT_CONFIGURATION } from './node-pages.js'
 import { djangoPackage } from './python-django.js'
-import type { Tree } from './recipe.js'
+import type { Tree } from './detected-build.js'
 
 /** Folders in which something is looked for. */
 const LOOKED_INTO = ['app', 'cmd', 'dist', 'prisma', 'public', 'src']

@@ -39,7 +39,7 @@ export interface BuildContext {
   /** What `COPY` finds, without what is ignored. */
   readonly entries: readonly ContextEntry[]
   /** What the build reads itself, whether it is ignored or not: the Dockerfile. */
-  readonly recipe: readonly ContextEntry[]
+  readonly dockerfileEntries: readonly ContextEntry[]
   /** Of all of them, in seconds since 1970. */
   readonly modifiedAt: number
   contents(signal: AbortSignal): Contents

@@ -69,9 +69,9 @@ async function serve(call: Call, context: BuildContext, closed: AbortSignal): Pr
 }
 
 /** What was asked for is not narrowed down further: what is ignored is not in the context at all. */
-function asked(metadata: Metadata, { entries, recipe }: BuildContext): readonly ContextEntry[] {
+function asked(metadata: Metadata, { entries, dockerfileEntries }: BuildContext): readonly ContextEntry[] {
   const [folder] = metadata.get('dir-name')
-  if (folder === 'dockerfile') return recipe
+  if (folder === 'dockerfile') return dockerfileEntries
   if (folder !== 'context') throw new Error(`there is no folder ${String(folder)} in the build`)
   const wanted = metadata.get('followpaths')
   // It would only send its patterns with each question, in headers, of which Node.js takes 128.

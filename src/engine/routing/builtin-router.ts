@@ -19,7 +19,7 @@ import { isSecure } from './headers.js'
 import { hostsOf, NOTHING } from './hosts.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
-import { OwnRequests } from './own-requests.js'
+import { SelfProbes } from './self-probes.js'
 import type { Router, Switch, ProbeRequest } from './router.js'
 import { readRoutes } from './table.js'
 import { RoundRobin } from './round-robin.js'
@@ -53,7 +53,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #inFlight = new InFlight()
   readonly #roundRobin = new RoundRobin()
   readonly #shortages: ThrottledLog
-  readonly #own = new OwnRequests()
+  readonly #selfProbes = new SelfProbes()
   readonly #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => undefined
@@ -129,7 +129,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
    * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes for 10 s
    */
   probe({ host, path, timeoutMs }: ProbeRequest): Promise<boolean> {
-    return retryWhileExhausted(() => this.#own.isAnswered(this.#ask(host, path), timeoutMs))
+    return retryWhileExhausted(() => this.#selfProbes.isAnswered(this.#ask(host, path), timeoutMs))
   }
 
   isRoutedTo(stageId: string, deploymentId: string): Promise<boolean> {
@@ -161,7 +161,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   #limitConnections(): void {
     const { connections = { total: Infinity, perAddress: Infinity } } = this.options
     const limiter = new ConnectionLimiter('router', connections, this.logger)
-    const isOwn = (socket: Socket) => this.#own.has(socket)
+    const isOwn = (socket: Socket) => this.#selfProbes.has(socket)
     const answer = (why: string) => refusalAnswer(why, [`${MARK}: busy`])
     limiter.guard(this.#server, { answer, isOwn })
     if (this.#tlsServer) limiter.guard(this.#tlsServer, { answer: null, isOwn })

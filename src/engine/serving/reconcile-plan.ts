@@ -44,7 +44,7 @@ export function planReconcile(
   for (const { name, labels, running } of containers) {
     const deploymentId = labels[DEPLOYMENT_LABEL] ?? ''
     const row = known.get(deploymentId)
-    if (row?.wanted && isSpare(name, row, containers)) {
+    if (row?.wanted && isSuperfluous(name, row, containers)) {
       actions.push({ kind: 'remove', deploymentId, container: name })
       continue
     }
@@ -57,7 +57,7 @@ export function planReconcile(
 }
 
 /** Somebody has given it another name, and its replacement serves already. */
-function isSpare(name: string, row: ReconcileRow, containers: readonly ContainerSummary[]): boolean {
+function isSuperfluous(name: string, row: ReconcileRow, containers: readonly ContainerSummary[]): boolean {
   return !containerNames(row.appName, row.id, row.replicas).includes(name) && serves(row, containers)
 }
 

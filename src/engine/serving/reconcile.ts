@@ -57,7 +57,7 @@ export class Reconciler implements AsyncDisposable {
   readonly #again = new Set<string>()
   #following: Promise<void> = Promise.resolve()
   #gathering: NodeJS.Timeout | undefined
-  #drained: NodeJS.Timeout | undefined
+  #drainTimer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly database: DataSource,
@@ -77,7 +77,7 @@ export class Reconciler implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
     clearTimeout(this.#gathering)
-    clearTimeout(this.#drained)
+    clearTimeout(this.#drainTimer)
     await this.#task[Symbol.asyncDispose]()
     await Promise.all([this.#following, this.settle()])
   }
@@ -86,7 +86,7 @@ export class Reconciler implements AsyncDisposable {
   async reconcile(): Promise<void> {
     await tryWithAdvisoryLock(this.database, RECONCILE_LOCK, async () => {
       const { rows, actions } = await this.#look()
-      this.#comeBackFor(rows)
+      this.#scheduleDrainEnd(rows)
       // Before anything is waited for: the address of what does not run is free, and may be another app's by now.
       if (actions.some(({ kind }) => kind === 'serve')) await this.#clearStaleAddresses()
       for (const action of actions) this.#begin(action)
@@ -99,11 +99,11 @@ export class Reconciler implements AsyncDisposable {
   }
 
   /** Nobody else removes the containers of a stage that was stopped, or whose drain another process began and left. */
-  #comeBackFor(rows: readonly Row[]): void {
-    clearTimeout(this.#drained)
+  #scheduleDrainEnd(rows: readonly Row[]): void {
+    clearTimeout(this.#drainTimer)
     const left = rows.flatMap(({ draining, drainLeftMs }) => (draining ? [drainLeftMs ?? 0] : []))
     if (left.length > 0 && !this.#stopping.signal.aborted)
-      this.#drained = setTimeout(() => this.#task.runNow(), Math.min(...left))
+      this.#drainTimer = setTimeout(() => this.#task.runNow(), Math.min(...left))
   }
 
   async #look(): Promise<{ rows: Row[]; actions: ReconcileAction[] }> {
@@ -158,7 +158,7 @@ export class Reconciler implements AsyncDisposable {
         // Nobody has told what happened while there was no connection.
         await this.#clearStaleAddresses()
         this.#task.runNow()
-        for await (const { action } of events) if (CHANGES.includes(action)) this.#soon()
+        for await (const { action } of events) if (CHANGES.includes(action)) this.#reconcileSoon()
       } catch (error) {
         const { message } = error as Error
         // An engine that is away for an hour must not fill the log.
@@ -179,7 +179,7 @@ export class Reconciler implements AsyncDisposable {
       await router.apply().catch(() => undefined)
   }
 
-  #soon(): void {
+  #reconcileSoon(): void {
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined
       this.#task.runNow()

@@ -29,7 +29,7 @@ const UNCONFIRMED: Failure = {
 }
 
 /** A version that fails while there is none to go back to, or none that comes up. */
-interface Stuck {
+interface Failing {
   readonly why: string
   readonly backoffMs: number
   readonly until: number
@@ -66,7 +66,7 @@ export class Watcher implements AsyncDisposable {
   readonly #unconfirmedSince = new Map<string, number>()
   /** Since when this process has wanted to end a watch. */
   readonly #endingSince = new Map<string, number>()
-  readonly #stuck = new Map<string, Stuck>()
+  readonly #failing = new Map<string, Failing>()
   readonly #stopping = new AbortController()
   readonly #looking = new Map<string, Promise<void>>()
 
@@ -99,7 +99,7 @@ export class Watcher implements AsyncDisposable {
   async runOnce(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
-    for (const known of [this.#unconfirmedSince, this.#endingSince, this.#stuck])
+    for (const known of [this.#unconfirmedSince, this.#endingSince, this.#failing])
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
     if (watched.length === 0) this.#failures.clear()
     for (const one of watched) this.#begin(one)
@@ -127,14 +127,14 @@ export class Watcher implements AsyncDisposable {
     if (isOver && this.#mayEndUnseen(one)) return this.#end(one)
     const late = since !== null && since >= this.services.settings.confirmMs
     const failure = late ? UNCONFIRMED : await this.#failure(one)
-    if (failure === null) this.#stuck.delete(one.id)
+    if (failure === null) this.#failing.delete(one.id)
     const goesOn = failure === null ? this.#isInDoubt(one) : await this.#rollBack(one, failure)
     if (isOver && !goesOn) await this.#end(one)
   }
 
   /** False: there is nothing to go back to, and no container that fails. */
   async #rollBack({ id, replacedId }: Watched, failure: Failure): Promise<boolean> {
-    const stuck = this.#stuck.get(id)
+    const stuck = this.#failing.get(id)
     if (stuck?.why !== failure.why)
       this.logger.warn('a new version fails', { deployment: id, why: failure.why })
     const { database, services, secrets, logger } = this
@@ -145,15 +145,15 @@ export class Watcher implements AsyncDisposable {
       ? await failServing(id, failure, dependencies)
       : await rollBackAutomatically(id, failure, dependencies, this.#stopping.signal)
     const backoffMs = Math.min((stuck?.backoffMs ?? EVERY_MS) * 2, MAX_BACKOFF_MS)
-    if (isRolledBack) this.#stuck.delete(id)
-    else this.#stuck.set(id, { why: failure.why, backoffMs, until: performance.now() + backoffMs })
+    if (isRolledBack) this.#failing.delete(id)
+    else this.#failing.set(id, { why: failure.why, backoffMs, until: performance.now() + backoffMs })
     return isRolledBack
   }
 
   /** The end of its time is not put off, unless the router keeps it from ending. */
   #isBackingOff({ id, over }: Watched): boolean {
     if (over && !this.#unconfirmedSince.has(id)) return false
-    return performance.now() < (this.#stuck.get(id)?.until ?? 0)
+    return performance.now() < (this.#failing.get(id)?.until ?? 0)
   }
 
   /** Where nothing is to be watched, or the last look could not be made for too long. */

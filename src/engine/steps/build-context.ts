@@ -15,7 +15,7 @@ export function contextOf(source: Source, contextPath: string, plan: BuildPlan):
   })
   return {
     entries: [...plan.sent.values()],
-    recipe: plan.dockerfile ? [plan.dockerfile] : entries,
+    dockerfileEntries: plan.dockerfile ? [plan.dockerfile] : entries,
     modifiedAt: source.committedAt,
     contents: (signal) => withWritten(source.contents(signal), written),
     tar: (signal) => {

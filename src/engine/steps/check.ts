@@ -37,7 +37,7 @@ export async function untilHealthy(
 ): Promise<string> {
   const { health } = run.configuration
   const deadline = performance.now() + health.deadlineSeconds * 1000
-  let state = await alive(run, candidate, services, signal)
+  let state = await ensureAlive(run, candidate, services, signal)
   let inspectedAt = performance.now()
   const probe = chooseProbe(health, state)
   let healthySince: number | null = null
@@ -49,11 +49,11 @@ export async function untilHealthy(
     healthySince = result.isHealthy ? (healthySince ?? now) : null
     if (healthySince !== null && now - healthySince >= stableMs && state.address !== null)
       return state.address
-    if (result.hasGivenUp) throw await unhealthy(run, candidate, probe, result, services)
+    if (result.hasGivenUp) throw await unhealthyError(run, candidate, probe, result, services)
     if (now > deadline + (healthySince === null ? 0 : stableMs)) {
-      await alive(run, candidate, services, signal) // one that has just ended is told as that
+      await ensureAlive(run, candidate, services, signal) // one that has just ended is told as that
       if (lacking !== null) throw outOfResources(`the container could not be asked: ${lacking}`)
-      throw await unhealthy(run, candidate, probe, result, services)
+      throw await unhealthyError(run, candidate, probe, result, services)
     }
     await sleep(
       healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs),
@@ -63,14 +63,14 @@ export async function untilHealthy(
       },
     )
     if (healthySince !== null || performance.now() - inspectedAt > INSPECT_MS) {
-      state = await alive(run, candidate, services, signal)
+      state = await ensureAlive(run, candidate, services, signal)
       inspectedAt = performance.now()
     }
   }
 }
 
 /** @throws DeployError when it does not run, or had to be started again; InfrastructureError when somebody took it away */
-export async function alive(
+export async function ensureAlive(
   run: DeploymentRun,
   candidate: Candidate,
   services: Services,
@@ -80,10 +80,10 @@ export async function alive(
   if (!state)
     throw new InfrastructureError('CONTAINER_GONE', `the container ${candidate.container} was removed`)
   if (state.running && state.restarts === 0) return state
-  throw await ended(run, candidate, state, services)
+  throw await exitError(run, candidate, state, services)
 }
 
-async function ended(
+async function exitError(
   run: DeploymentRun,
   candidate: Candidate,
   state: ContainerState,
@@ -100,7 +100,7 @@ async function ended(
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 
-async function unhealthy(
+async function unhealthyError(
   run: DeploymentRun,
   candidate: Candidate,
   probe: Probe,

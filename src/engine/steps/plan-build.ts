@@ -1,5 +1,5 @@
 import { detect, LOOKED_FOR } from '../detect/detect.js'
-import { DEFAULT_DOCKERFILE, withArguments, withSecrets } from '../detect/recipe.js'
+import { DEFAULT_DOCKERFILE, withArguments, withSecrets } from '../detect/detected-build.js'
 import { readTree } from '../detect/tree.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
@@ -12,7 +12,7 @@ import { logPlaceholders } from './placeholders.js'
 const SUBMODULES = '.gitmodules'
 
 /** What a build reads beside what it copies. */
-interface Recipe {
+interface BuildInputs {
   /** Null: the repository has none, and one is written. */
   readonly dockerfile: TreeEntry | null
   /** Files that the repository does not have, by path. */
@@ -20,7 +20,7 @@ interface Recipe {
 }
 
 /** What is sent to the build. */
-export interface BuildPlan extends Recipe {
+export interface BuildPlan extends BuildInputs {
   /** What is not ignored, by path below the context. */
   readonly sent: ContextFiles
   /** The path of the ignore file that was read, if there is one. */
@@ -45,23 +45,23 @@ export async function planBuild(
   const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
   const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => files.has(path))
   const ignored = ignoreFile === undefined ? null : await readIgnore(source, files, ignoreFile, at, signal)
-  const { ignore, ...recipe } = await recipeOf(run, source, files, services, signal)
+  const { ignore, ...inputs } = await readInputs(run, source, files, services, signal)
   const left = await ignoredOf([...files.keys()], ignored, ignore, signal)
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
-  if (recipe.written.size > 0) logIgnored([...left], files, run.log)
+  if (inputs.written.size > 0) logIgnored([...left], files, run.log)
   checkSize(sent, services.settings.maxContextBytes)
   await logPlaceholders(run.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
-  return { sent, ignoreFile, ...recipe }
+  return { sent, ignoreFile, ...inputs }
 }
 
 /** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
-async function recipeOf(
+async function readInputs(
   run: DeploymentRun,
   source: Source,
   files: ContextFiles,
   services: Services,
   signal: AbortSignal,
-): Promise<Recipe & { ignore: readonly string[] }> {
+): Promise<BuildInputs & { ignore: readonly string[] }> {
   const { contextPath, dockerfilePath } = run.configuration.build
   const dockerfile = files.get(dockerfilePath)
   if (dockerfile?.kind === 'file') return { ignore: [], dockerfile, written: new Map() }
@@ -99,7 +99,7 @@ async function detected(
   source: Source,
   services: Services,
   signal: AbortSignal,
-): Promise<Pick<Recipe, 'written'> & { ignore: readonly string[] }> {
+): Promise<Pick<BuildInputs, 'written'> & { ignore: readonly string[] }> {
   const tree = await readTree(source, configuration.build.contextPath, signal)
   const found = detect(tree, services.settings.baseImages)
   if (!found || 'problem' in found) {
@@ -112,7 +112,9 @@ async function detected(
   // Their names are of a grammar without white space (build-options.ts).
   const names = Object.keys(configuration.build.args).sort()
   const dockerfile = withSecrets(withArguments(found.dockerfile, names), [...buildSecrets.keys()].sort())
-  log.system(`No Dockerfile: this is ${found.language} (${found.because.join(', ')}), built with this one:`)
+  log.system(
+    `No Dockerfile: this is ${found.language} (${found.detectedBy.join(', ')}), built with this one:`,
+  )
   log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
   return { ignore: found.ignore, written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]) }
 }

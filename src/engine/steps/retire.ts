@@ -26,16 +26,16 @@ export async function retire(
   await step(services, 'drain', () => untilDrained(deploymentId, drain.until, services, signal))
   if (await stillGetsRequests(drain, services)) return
   const stopBefore = performance.now() + STOP_WITHIN_SECONDS * 1000
-  const taken = await reserveForStop(services.database, deploymentId)
-  if (!taken) return
+  const reservation = await reserveForStop(services.database, deploymentId)
+  if (!reservation) return
   services.wakeups.trafficMoved(drain.stageId)
   const containers = await services.docker.listContainers(`${DEPLOYMENT_LABEL}=${deploymentId}`)
   // Too late to be sure that nobody wants them again: the reconciler begins anew.
   if (performance.now() > stopBefore) return services.wakeups.stageChanged(drain.stageId)
   await step(services, 'stop', () =>
-    Promise.all(containers.map(({ name }) => end(name, taken.kept, services))),
+    Promise.all(containers.map(({ name }) => stopOrRemove(name, reservation.kept, services))),
   )
-  await release(services.database, deploymentId, taken.until)
+  await release(services.database, deploymentId, reservation.until)
 }
 
 /** Waits until nothing is under way at a deployment that gets no new requests, at most until then on the monotonic clock. */
@@ -75,7 +75,7 @@ async function stillGetsRequests({ stageId, successor }: Drain, { router }: Serv
   return (await router.isRoutedTo(stageId, successor)) === false
 }
 
-function end(name: string, kept: boolean, { docker }: Services): Promise<void> {
+function stopOrRemove(name: string, kept: boolean, { docker }: Services): Promise<void> {
   return kept
     ? docker.stopContainer(name, STOP_GRACE_SECONDS)
     : docker.removeContainer(name, STOP_GRACE_SECONDS)

@@ -14,7 +14,7 @@ import {
   transitionUnannounced,
 } from '../states.js'
 import { announceSwitch } from './announce.js'
-import { alive } from './check.js'
+import { ensureAlive } from './check.js'
 import { step, type Services, type DeploymentRun } from './deployment-run.js'
 import type { Started } from './start.js'
 
@@ -79,7 +79,7 @@ async function untilProbed(
     await services.router.apply().catch(() => undefined)
     if (await services.router.probe(request)) return
     // One that has ended meanwhile is told as that.
-    for (const container of containers) await alive(run, { container, port }, services, signal)
+    for (const container of containers) await ensureAlive(run, { container, port }, services, signal)
     if (performance.now() > until) {
       const message = `the router does not get through to ${host} although the container answers: ${advice(services)}`
       throw new DeployError('ROUTER_UNREACHABLE', message)
@@ -102,7 +102,7 @@ async function switchTraffic(
 ): Promise<Replaced | null> {
   const { claim, deployment, stage } = run
   await manager.query('SELECT id FROM stage WHERE id = $1 FOR NO KEY UPDATE', [stage.id])
-  await mustHold(manager, run, services.settings.leaseMs)
+  await assertClaim(manager, run, services.settings.leaseMs)
   const old = await retireServing(
     manager,
     stage.id,
@@ -118,7 +118,7 @@ async function switchTraffic(
   return old
 }
 
-async function mustHold(manager: Queryable, { claim }: DeploymentRun, leaseMs: number): Promise<void> {
+async function assertClaim(manager: Queryable, { claim }: DeploymentRun, leaseMs: number): Promise<void> {
   const [row] = await manager.query<{ cancelled: boolean; deleted: boolean }[]>(
     `SELECT d.cancel_requested_at IS NOT NULL AS cancelled, a.deleted_at IS NOT NULL AS deleted
        FROM deployment d JOIN app a ON a.id = d.app_id

@@ -35,15 +35,17 @@ export async function start(
   const requests = containerRequests(ownerOf(run, services), plan)
   const { docker } = services
   // A call under way is waited for, not broken off: what it makes has to be there when it is undone.
-  await step(services, 'create', () => each(requests, signal, (one) => docker.createContainer(one, signal)))
+  await step(services, 'create', () =>
+    mapAbortingOthers(requests, signal, (one) => docker.createContainer(one, signal)),
+  )
   await step(services, 'start', () =>
-    each(requests, signal, (one) => docker.startContainer(one.name, signal)),
+    mapAbortingOthers(requests, signal, (one) => docker.startContainer(one.name, signal)),
   )
   const containers = requests.map(({ name }) => name)
   log.system(`Started ${containers.join(', ')}; waiting for an answer on port ${port}`)
   const stableMs = await stableFor(run, services)
   const addresses = await step(services, 'check', () =>
-    each(containers, signal, (container, on) =>
+    mapAbortingOthers(containers, signal, (container, on) =>
       untilHealthy(run, { container, port }, stableMs, services, on),
     ),
   )
@@ -75,7 +77,7 @@ export function ownerOf(
 }
 
 /** All at once. The first that fails aborts the work on the others, and nothing of it goes on when this rejects. */
-async function each<T, R>(
+async function mapAbortingOthers<T, R>(
   items: readonly T[],
   signal: AbortSignal,
   work: (item: T, signal: AbortSignal) => Promise<R>,

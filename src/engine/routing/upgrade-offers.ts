@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { hasBody } from './early-end.js'
 import { tokensOf } from './headers.js'
 
-const OFFER = new Set(['connection', 'upgrade', 'http2-settings'])
+const OFFER_HEADERS = new Set(['connection', 'upgrade', 'http2-settings'])
 
 /** Whether a request that offers an upgrade asks for a WebSocket (RFC 6455, 4.1); every other offer may be ignored. */
 export function asksForWebSocket(incoming: IncomingMessage): boolean {
@@ -38,10 +38,10 @@ export function endWith(response: ServerResponse, socket: Socket): void {
 export function headWithoutOffer({ method, url, httpVersion, rawHeaders, headers }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    if (!OFFER.has(rawHeaders[at]?.toLowerCase() ?? ''))
+    if (!OFFER_HEADERS.has(rawHeaders[at]?.toLowerCase() ?? ''))
       lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`)
   }
-  const tokens = tokensOf(headers.connection ?? '').filter((token) => !OFFER.has(token.toLowerCase()))
+  const tokens = tokensOf(headers.connection ?? '').filter((token) => !OFFER_HEADERS.has(token.toLowerCase()))
   if (tokens.length > 0) lines.push(`Connection: ${tokens.join(', ')}`)
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }

@@ -8,10 +8,10 @@ export interface Tree {
 }
 
 /** How a repository without a Dockerfile is built. */
-export interface Recipe {
+export interface DetectedBuild {
   readonly language: string
   /** The files that tell. */
-  readonly because: readonly string[]
+  readonly detectedBy: readonly string[]
   readonly dockerfile: string
   /** Lines of a .dockerignore; those of the repository come after them and may take one back. */
   readonly ignore: readonly string[]
@@ -23,13 +23,13 @@ export interface Problem {
 }
 
 /** Null: it is not of this language. */
-export type Detector = (tree: Tree, images: BaseImages) => Recipe | Problem | null
+export type Detector = (tree: Tree, images: BaseImages) => DetectedBuild | Problem | null
 
 /** The path at which one is written, if nothing is there. */
 export const DEFAULT_DOCKERFILE = 'Dockerfile'
 
 /** To be counted up with what is written: images of before are built again. */
-export const RECIPE_VERSION = 2
+export const DETECTION_VERSION = 2
 
 /** User and group that programs run as: the one that images of the field have for it. */
 export const USER = '1000:1000'
@@ -47,7 +47,7 @@ export function present(tree: Tree, names: readonly string[]): string[] {
 }
 
 /** A folder that the program's own user may write to, as its home. */
-export function ownFolder(): string[] {
+export function homeFolder(): string[] {
   return [`RUN mkdir -p /app && chown ${USER} /app`, 'WORKDIR /app']
 }
 
@@ -63,7 +63,7 @@ export function debianPackages(names: readonly string[]): string[] {
  *
  * @param steps what is still to be done, by the program's own user: it may write to what it makes
  */
-export function runs(
+export function runInstructions(
   port: number,
   command: readonly string[] | string,
   steps: readonly string[] = [],

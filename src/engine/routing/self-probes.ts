@@ -5,7 +5,7 @@ import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 import { isErrorPage, MARK } from './error-page.js'
 
 /** Requests that a router sends to itself. */
-export class OwnRequests {
+export class SelfProbes {
   readonly #sockets = new Set<Socket>()
 
   /** Whether the other end of a connection to this process is one of theirs. */
