@@ -78,7 +78,7 @@ test('one that the router does not follow to, with none before it, is said once 
   const services = await servicesOf(scene)
   const told: string[] = []
   const apply = () => Promise.resolve(void told.push('router'))
-  const router = Object.assign(new NoRouter(), { apply, confirms: () => Promise.resolve(false) })
+  const router = Object.assign(new NoRouter(), { apply, isRoutedTo: () => Promise.resolve(false) })
   const warn = (message: string) => void told.push(message)
   const stubborn = { ...services, router, settings: { ...services.settings, confirmMs: 0 } }
   const { database, secrets, logger } = dependenciesOf(scene, services)

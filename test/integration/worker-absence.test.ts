@@ -5,7 +5,7 @@ import { createLogger } from '../../src/logger.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
 
-/** Rounds are the test's own. */
+/** Runs are the test's own. */
 const NEVER_MS = 2 ** 30
 
 describe('while no worker lives', () => {
