@@ -6,7 +6,7 @@ export type { ChildProcess }
 
 /** Between SIGTERM and SIGKILL. */
 const KILL_MS = 2_000
-const LOOK_MS = 20
+const POLL_MS = 20
 
 /**
  * Starts a program with an argument list. The only place that starts child processes: there is no shell, so no
@@ -136,7 +136,7 @@ export function killWhenAborted(child: ChildProcess, signal: AbortSignal | undef
 /** A helper that has closed its outputs outlives the end of its program: what an aborted one left is killed. */
 async function killRest(child: ChildProcess): Promise<void> {
   // Not until the group is gone: a process that nobody has reaped yet is in it as well.
-  for (let look = 0; look < 5 && killTree(child, 'SIGKILL'); look++) await sleep(LOOK_MS)
+  for (let look = 0; look < 5 && killTree(child, 'SIGKILL'); look++) await sleep(POLL_MS)
 }
 
 class Head {

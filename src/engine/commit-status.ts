@@ -94,10 +94,10 @@ export class CommitStatuses implements AsyncDisposable {
   async #runOnce(): Promise<void> {
     await this.database.query(WANT)
     const due = await this.database.query<Due[]>(CLAIM)
-    await Promise.all(due.map((one) => this.#tell(one)))
+    await Promise.all(due.map((one) => this.#report(one)))
   }
 
-  async #tell(due: Due): Promise<void> {
+  async #report(due: Due): Promise<void> {
     try {
       await this.#post(due)
       await this.database.query(

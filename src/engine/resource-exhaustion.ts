@@ -7,14 +7,14 @@ const CODES = new Set([
   'OUT_OF_RESOURCES',
 ])
 /** The same in the words of programs that are started here, and of the engine. */
-const WORDS = new RegExp(
+const MESSAGES = new RegExp(
   [
     'Too many open files|Cannot allocate memory|Out of memory|Resource temporarily unavailable',
     'Cannot assign requested address|No buffer space available|No space left on device|Disk quota exceeded',
   ].join('|'),
   'i',
 )
-const LOOK_MS = 100
+const RETRY_MS = 100
 const WAIT_MS = 10_000
 
 /**
@@ -27,7 +27,7 @@ export function isResourceExhaustion(error: unknown): boolean {
 
 /** The same for what a program has written to stderr. */
 export function mentionsResourceExhaustion(text: string): boolean {
-  return WORDS.test(text)
+  return MESSAGES.test(text)
 }
 
 /**
@@ -42,7 +42,7 @@ export async function retryWhileExhausted<T>(work: () => Promise<T>, waitMs = WA
       return await work()
     } catch (error) {
       if (!isResourceExhaustion(error)) throw error
-      if (performance.now() <= until) await sleep(LOOK_MS)
+      if (performance.now() <= until) await sleep(RETRY_MS)
       else if (error instanceof InfrastructureError) throw error
       else throw outOfResources((error as Error).message, error)
     }

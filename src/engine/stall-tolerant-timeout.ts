@@ -1,4 +1,4 @@
-const LOOK_MS = 100
+const TICK_MS = 100
 
 /**
  * A timeout that tolerates stalls: calls `then` after about `ms` in which this process could run. What it was kept from
@@ -7,13 +7,13 @@ const LOOK_MS = 100
  * @returns ends it
  */
 export function stallTolerantTimeout(ms: number, then: () => void): () => void {
-  let left = Math.ceil(ms / LOOK_MS)
+  let left = Math.ceil(ms / TICK_MS)
   // One that is due several times fires once: each of them lets the process read what has come.
   const timer = setInterval(() => {
     left--
     if (left > 0) return
     clearInterval(timer)
     then()
-  }, LOOK_MS)
+  }, TICK_MS)
   return () => clearInterval(timer)
 }

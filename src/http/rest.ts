@@ -21,7 +21,7 @@ export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): 
 
   app.get<{ Querystring: ListQuery }>('/api/v1/apps', async (request, reply) => {
     const page = await queries.apps(limitOf(request.query, 50), request.query.after ?? null)
-    sayNextCursor(reply, page)
+    setNextCursor(reply, page)
     return page.rows.map((row) => appJson(row, address))
   })
 
@@ -46,7 +46,7 @@ export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): 
       const owner = await getApp(dependencies, request.params.id)
       const limit = limitOf(request.query, 20)
       const page = await queries.deployments(limit, request.query.after ?? null, { appId: owner.id })
-      sayNextCursor(reply, page)
+      setNextCursor(reply, page)
       return page.rows.map((row) => deploymentJson(row, owner, address))
     },
   )
@@ -73,7 +73,7 @@ function limitOf({ limit }: ListQuery, fallback: number): number {
 }
 
 /** The page behind this one: the list itself stays a plain array. */
-function sayNextCursor<T>(
+function setNextCursor<T>(
   reply: FastifyReply,
   page: { rows: T[]; hasNextPage: boolean; cursor: (row: T) => string },
 ) {

@@ -44,7 +44,7 @@ describe('a push is read', () => {
       ref: 'refs/heads/feature/a/b',
       sha: sha(2),
       before: sha(1),
-      saysBefore: true,
+      hasBefore: true,
       message: 'Change',
       changedPaths: ['apps/web/index.ts'],
       defaultBranch: 'main',

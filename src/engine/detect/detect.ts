@@ -1,7 +1,7 @@
 import type { BaseImages } from '../../config.js'
 import { detectGo } from './go.js'
 import { detectNode } from './node.js'
-import { saysStart } from './node-start.js'
+import { declaresStart } from './node-start.js'
 import { readPackage } from './package-json.js'
 import { detectPython } from './python.js'
 import { type Detector, present, type Problem, type DetectedBuild, type Tree } from './detected-build.js'
@@ -39,7 +39,7 @@ export function detect(tree: Tree, images: BaseImages): DetectedBuild | Problem 
 /** A package.json that starts nothing compiles a style sheet or a script: what has a manifest beside it is the program. */
 function inOrder(tree: Tree): readonly Detector[] {
   const found = readPackage(tree.texts.get('package.json') ?? '')
-  const isAside = !found || !saysStart(tree, found)
+  const isAside = !found || !declaresStart(tree, found)
   const before = isAside && present(tree, MANIFESTS).length > 0 ? PROGRAMS : []
   return [...new Set([...before, ...DETECTORS])]
 }

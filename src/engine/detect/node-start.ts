@@ -27,7 +27,7 @@ export function startOf(tree: Tree, found: Package, manager: Manager): Start | P
 }
 
 /** Whether it is Node.js that is started, by the Procfile, a script or a file that is there. */
-export function saysStart(tree: Tree, found: Package): boolean {
+export function declaresStart(tree: Tree, found: Package): boolean {
   const line = procfileCommand(tree) ?? ''
   if (/\b(?:python3?|gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/.test(line)) return false
   if (/\b(?:node|npm|npx|pnpm|yarn|bun|bunx) /.test(line)) return true

@@ -121,7 +121,7 @@ export interface LimitedBuild {
 /** Keeps builds from taking all of the machine. */
 export class BuildLimiter {
   readonly #cgroup: BuildkitCgroup
-  #saidUnlimited = false
+  #hasReported = false
 
   /** @param engineMemory bytes of the engine's machine */
   constructor(
@@ -152,8 +152,8 @@ export class BuildLimiter {
   }
 
   #reportUnlimited(): void {
-    if (this.#saidUnlimited) return
-    this.#saidUnlimited = true
+    if (this.#hasReported) return
+    this.#hasReported = true
     this.options.onUnlimited()
   }
 }

@@ -15,7 +15,7 @@ export class LogCap {
   readonly #tail = new LogTail(TAIL_BYTES)
   /** Whether the engine that builds has left lines out before they came here. */
   clipped = false
-  #saidAt = 0
+  #lastNoticeAt = 0
 
   /** Gives what of `line` is to be stored now: itself, or from time to time how much has been left out. */
   take(line: LogChunkInput): LogChunkInput[] {
@@ -27,8 +27,8 @@ export class LogCap {
     this.#isInHead = false
     this.#tail.push(line)
     const now = line.at.getTime()
-    if (now - this.#saidAt < PROGRESS_MS) return []
-    this.#saidAt = now
+    if (now - this.#lastNoticeAt < PROGRESS_MS) return []
+    this.#lastNoticeAt = now
     const text = `--- the log is over ${HEAD_BYTES} bytes: its last ${TAIL_BYTES} bytes follow at the end ---\n`
     return [{ ...line, stream: LogStream.SYSTEM, text }]
   }

@@ -62,7 +62,7 @@ export function dynamicFile(stage: StageRoutes, entries: TraefikEntries): string
   const filled = Object.fromEntries(Object.entries(maps).filter(([, map]) => Object.keys(map).length > 0))
   const body = JSON.stringify({ http: filled }, null, 1)
   if (body.includes('{{')) throw new Error('a template must not get into a file of Traefik')
-  return `# longshore route_epoch=${whole(stage.routeEpoch)}\n${body}\n`
+  return `# longshore route_epoch=${wholeNumber(stage.routeEpoch)}\n${body}\n`
 }
 
 /** The epoch of a file that {@link dynamicFile} made; null where it was made by something else, or is half a file. */
@@ -74,7 +74,7 @@ export function epochOf(file: string): number | null {
 
 /** A host that only a Traefik answers on that has taken over this epoch of the stage, by sending it to {@link epochUrl}. */
 export function epochHost(stage: StageRoutes): string {
-  return `epoch-${whole(stage.routeEpoch)}.${id(stage.stageId)}.longshore.invalid`
+  return `epoch-${wholeNumber(stage.routeEpoch)}.${id(stage.stageId)}.longshore.invalid`
 }
 
 /** Where {@link epochHost} sends. */
@@ -186,8 +186,8 @@ function serviceOf(target: Target): object {
 }
 
 function serverUrl(address: string, port: number): string {
-  if (isIPv4(address)) return `http://${address}:${whole(port)}`
-  if (isIPv6(address) && !address.includes('%')) return `http://[${address}]:${whole(port)}`
+  if (isIPv4(address)) return `http://${address}:${wholeNumber(port)}`
+  if (isIPv6(address) && !address.includes('%')) return `http://[${address}]:${wholeNumber(port)}`
   throw new Error(`${JSON.stringify(address)} is not the address of a container`)
 }
 
@@ -211,7 +211,7 @@ function named(text: string): string {
   throw new Error(`${JSON.stringify(text)} is not a name in Traefik's configuration`)
 }
 
-function whole(value: number): number {
+function wholeNumber(value: number): number {
   if (Number.isSafeInteger(value) && value >= 0) return value
   throw new Error(`${value} is not a whole number`)
 }

@@ -14,7 +14,7 @@ import type { ReadDeployment } from './stream-reading.js'
 import type { ClaimedViewer } from './store.js'
 
 /** How often is looked for another deployment, and for a container that runs again, without a wake-up. */
-const LOOK_MS = 2_000
+const POLL_MS = 2_000
 /** Deployments whose place is kept: traffic may go back to them. */
 const POSITIONS_KEPT = 4
 
@@ -37,7 +37,7 @@ export class ViewerFeed implements AsyncDisposable {
   #endReadings = new AbortController()
   #deployment: ReadDeployment | null = null
   readonly #changed = new ManualResetEvent()
-  #saidError = ''
+  #lastError = ''
   readonly #running: Promise<void>
 
   constructor(
@@ -56,7 +56,7 @@ export class ViewerFeed implements AsyncDisposable {
   }
 
   /** The stage's traffic may have moved. */
-  look(): void {
+  trafficMoved(): void {
     this.#changed.set()
   }
 
@@ -75,13 +75,13 @@ export class ViewerFeed implements AsyncDisposable {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       this.#changed.clear() // before the look: a change during it must not be slept through
-      await this.#lookOnce().catch((error: unknown) => this.#logError(error as Error))
-      if (!this.#stop.signal.aborted) await this.#changed.wait(LOOK_MS)
+      await this.#update().catch((error: unknown) => this.#logError(error as Error))
+      if (!this.#stop.signal.aborted) await this.#changed.wait(POLL_MS)
     }
     await Promise.all(this.#readings.values())
   }
 
-  async #lookOnce(): Promise<void> {
+  async #update(): Promise<void> {
     const { id, epoch } = this.viewer
     const [row] = await this.dependencies.database.query<{ current: string | null }[]>(
       `SELECT s.current_deployment_id AS current FROM runtime_log_viewer v JOIN stage s ON s.id = v.stage_id
@@ -156,8 +156,8 @@ export class ViewerFeed implements AsyncDisposable {
 
   /** Once, and not at each look. */
   #logError(error: Error): void {
-    if (this.#stop.signal.aborted || error.message === this.#saidError) return
-    this.#saidError = error.message
+    if (this.#stop.signal.aborted || error.message === this.#lastError) return
+    this.#lastError = error.message
     const { stageId } = this.viewer
     this.dependencies.logger.warn('could not read runtime logs; retrying', {
       stageId,

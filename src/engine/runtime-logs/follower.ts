@@ -30,7 +30,7 @@ export class RuntimeLogFollower implements AsyncDisposable {
     const { wakeups } = this.dependencies
     this.#stopListening = [
       wakeups.on('read', (id) => this.#feeds.get(id)?.hasRead()),
-      wakeups.on('route', (stageId) => this.#lookAt(stageId)),
+      wakeups.on('route', (stageId) => this.#notifyFeeds(stageId)),
     ]
     this.#task.start(wakeups, 'viewer')
   }
@@ -58,9 +58,9 @@ export class RuntimeLogFollower implements AsyncDisposable {
     }
   }
 
-  #lookAt(stageId: string): void {
+  #notifyFeeds(stageId: string): void {
     for (const feed of this.#feeds.values()) {
-      if (stageId === ANY || feed.viewer.stageId === stageId) feed.look()
+      if (stageId === ANY || feed.viewer.stageId === stageId) feed.trafficMoved()
     }
   }
 }

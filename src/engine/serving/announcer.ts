@@ -6,9 +6,9 @@ import { PeriodicTask } from '../wakeups/periodic-task.js'
 
 const EVERY_MS = 1_000
 /** While something waits to be announced. */
-const LOOK_MS = 100
+const POLL_MS = 100
 /** So many looks after which a router that does not follow is told again. */
-const TELL_EVERY = 20
+const APPLY_EVERY = 20
 
 /**
  * Announces what a switch of traffic has changed, when all routers of this installation have followed it or
@@ -42,11 +42,11 @@ export class Announcer implements AsyncDisposable {
     for (let looks = 0; !this.#stopping.signal.aborted; looks++) {
       const stages = await unannouncedStages(database)
       if (stages.length === 0) return
-      if (looks % TELL_EVERY === 0) await applyRoutes(this.services)
+      if (looks % APPLY_EVERY === 0) await applyRoutes(this.services)
       await recordConfirmations(this.services)
       let waits = false
       for (const stageId of stages) waits = !(await announceStage(stageId, this.services)) || waits
-      if (waits) await sleep(LOOK_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      if (waits) await sleep(POLL_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
     }
   }
 }

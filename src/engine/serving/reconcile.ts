@@ -85,7 +85,7 @@ export class Reconciler implements AsyncDisposable {
   /** One comparison, unless another process is at it; what has to be done is begun. */
   async reconcile(): Promise<void> {
     await tryWithAdvisoryLock(this.database, RECONCILE_LOCK, async () => {
-      const { rows, actions } = await this.#look()
+      const { rows, actions } = await this.#compare()
       this.#scheduleDrainEnd(rows)
       // Before anything is waited for: the address of what does not run is free, and may be another app's by now.
       if (actions.some(({ kind }) => kind === 'serve')) await this.#clearStaleAddresses()
@@ -106,7 +106,7 @@ export class Reconciler implements AsyncDisposable {
       this.#drainTimer = setTimeout(() => this.#task.runNow(), Math.min(...left))
   }
 
-  async #look(): Promise<{ rows: Row[]; actions: ReconcileAction[] }> {
+  async #compare(): Promise<{ rows: Row[]; actions: ReconcileAction[] }> {
     const label = `${INSTANCE_LABEL}=${this.services.settings.instanceId}`
     const containers = await this.services.docker.listContainers(label)
     const ids = containers.map(({ labels }) => labels['longshore.deployment'] ?? '')
@@ -141,7 +141,7 @@ export class Reconciler implements AsyncDisposable {
       return resumeServing(action.deploymentId, { database, services, secrets, logger }, signal)
     if (action.kind === 'retire') return retire({ deploymentId: action.deploymentId }, services, signal)
     // Right before something is destroyed the truth is read once more: between the look and here it may have changed.
-    const { actions } = await this.#look()
+    const { actions } = await this.#compare()
     if (!actions.some((one) => one.kind === 'remove' && one.container === action.container)) return
     logger.info('removing a container that nothing needs', { container: action.container })
     await services.docker.removeContainer(action.container, STOP_GRACE_SECONDS)

@@ -15,9 +15,9 @@ import type { Services } from '../steps/deployment-run.js'
 const EVERY_MS = 1_000
 /** An app that fails its probe this often in a row is unhealthy. */
 const UNHEALTHY_AFTER = 3
-/** When the time is over it is looked at once more. Where that cannot be done (Docker away) it is tried for so long. */
-const LAST_LOOK_MS = 600_000
-/** What fails and cannot be helped is looked at less and less, down to once in this time. */
+/** When the time is over it is checked once more. Where that cannot be done (Docker away) it is tried for so long. */
+const LAST_CHECK_MS = 600_000
+/** What fails and cannot be helped is checked less and less, down to once in this time. */
 const MAX_BACKOFF_MS = 60_000
 
 /** No container of it failed: its last lines would tell nothing. */
@@ -56,7 +56,7 @@ const WATCHED = `
 /**
  * Looks after new versions for a while after traffic has moved to them (WATCH_SECONDS). One that ends, restarts or
  * becomes unhealthy loses the traffic to the version before it; where none has served before it ends FAILED. The time ends
- * with a look that finds it healthy: also after nobody was there to watch. Then what was kept for a rollback goes. Every worker
+ * with a check that finds it healthy: also after nobody was there to watch. Then what was kept for a rollback goes. Every worker
  * watches; the database lets one act.
  */
 export class Watcher implements AsyncDisposable {
@@ -68,7 +68,7 @@ export class Watcher implements AsyncDisposable {
   readonly #endingSince = new Map<string, number>()
   readonly #failing = new Map<string, Failing>()
   readonly #stopping = new AbortController()
-  readonly #looking = new Map<string, Promise<void>>()
+  readonly #checks = new Map<string, Promise<void>>()
 
   constructor(
     private readonly database: DataSource,
@@ -90,12 +90,12 @@ export class Watcher implements AsyncDisposable {
     await this.settle()
   }
 
-  /** Resolves when the looks that were begun have ended. */
+  /** Resolves when the checks that were begun have ended. */
   async settle(): Promise<void> {
-    await Promise.all(this.#looking.values())
+    await Promise.all(this.#checks.values())
   }
 
-  /** Begins a look at all that is watched, except where one is still under way. */
+  /** Begins a check of all that is watched, except where one is still under way. */
   async runOnce(): Promise<void> {
     const watched = await this.database.query<Watched[]>(WATCHED)
     const ids = new Set(watched.map(({ id }) => id))
@@ -107,8 +107,8 @@ export class Watcher implements AsyncDisposable {
 
   /** In the background: a rollback that takes long must not keep the others from being looked after. */
   #begin(one: Watched): void {
-    if (this.#looking.has(one.id) || this.#isBackingOff(one)) return
-    const looking = this.#look(one)
+    if (this.#checks.has(one.id) || this.#isBackingOff(one)) return
+    const looking = this.#check(one)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
         this.logger.warn('could not watch a new version', {
@@ -116,11 +116,11 @@ export class Watcher implements AsyncDisposable {
           error: (error as Error).message,
         })
       })
-      .finally(() => this.#looking.delete(one.id))
-    this.#looking.set(one.id, looking)
+      .finally(() => this.#checks.delete(one.id))
+    this.#checks.set(one.id, looking)
   }
 
-  async #look(one: Watched): Promise<void> {
+  async #check(one: Watched): Promise<void> {
     const since = await this.#unconfirmedFor(one)
     // What is not confirmed is not over: what served before still may.
     const isOver = one.over && since === null
@@ -156,11 +156,11 @@ export class Watcher implements AsyncDisposable {
     return performance.now() < (this.#failing.get(id)?.until ?? 0)
   }
 
-  /** Where nothing is to be watched, or the last look could not be made for too long. */
+  /** Where nothing is to be watched, or the last check could not be made for too long. */
   #mayEndUnseen({ id }: Watched): boolean {
     const since = this.#endingSince.get(id) ?? performance.now()
     this.#endingSince.set(id, since)
-    return this.services.settings.watchMs === 0 || performance.now() - since > LAST_LOOK_MS
+    return this.services.settings.watchMs === 0 || performance.now() - since > LAST_CHECK_MS
   }
 
   /** Whether the last probes of one of its containers have failed, though not often enough yet. */

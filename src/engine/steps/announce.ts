@@ -6,7 +6,7 @@ import { WORKER_SECONDS } from '../claims/worker-absence.js'
 import { announceHeld } from '../states.js'
 import { step, type Services } from './deployment-run.js'
 
-const TELL_MS = 1_000
+const APPLY_MS = 1_000
 /** A version that the routers do not follow to loses its traffic first, where there is one to go back to. */
 const ROLLBACK_SECONDS = 5
 
@@ -45,7 +45,7 @@ export async function announceSwitch(stageId: string, services: Services): Promi
 
 /** Makes the router of this process follow the database now; one that takes longer than a second goes on by itself. */
 export async function applyRoutes({ router }: Services): Promise<void> {
-  if (router.name !== null) await withTimeout(() => router.apply(), TELL_MS).catch(() => undefined)
+  if (router.name !== null) await withTimeout(() => router.apply(), APPLY_MS).catch(() => undefined)
 }
 
 /** Writes down which of the switches that wait to be announced the router of this process has followed. */

@@ -5,7 +5,7 @@ import { DEPLOYMENT_LABEL } from '../routing/labels.js'
 import { step, type Services } from './deployment-run.js'
 import type { Replaced } from './route.js'
 
-const LOOK_MS = 50
+const POLL_MS = 50
 /** Between SIGTERM and SIGKILL. */
 export const STOP_GRACE_SECONDS = 10
 
@@ -46,7 +46,7 @@ export async function untilDrained(
   signal: AbortSignal,
 ): Promise<void> {
   while (router.inFlight(deploymentId) !== 0 && performance.now() < until)
-    await sleep(LOOK_MS, undefined, { signal })
+    await sleep(POLL_MS, undefined, { signal })
 }
 
 interface Drain {

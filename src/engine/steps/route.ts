@@ -23,7 +23,7 @@ export interface Replaced {
   readonly deploymentId: string
 }
 
-const ROUTER_LOOK_MS = 100
+const ROUTER_POLL_MS = 100
 /** An app that has not answered through the router after this is slow, but it was reached. */
 const PROBE_MS = 2_000
 
@@ -84,7 +84,7 @@ async function untilProbed(
       const message = `the router does not get through to ${host} although the container answers: ${advice(services)}`
       throw new DeployError('ROUTER_UNREACHABLE', message)
     }
-    await sleep(ROUTER_LOOK_MS, undefined, { signal })
+    await sleep(ROUTER_POLL_MS, undefined, { signal })
   }
 }
 

@@ -133,7 +133,7 @@ export interface Staleness {
  * somebody has set the branch back, and maybe a push between was lost.
  */
 export async function stalenessOf(manager: EntityManager, appId: string, push: Push): Promise<Staleness> {
-  if (push.sha === null || !push.saysBefore) return { isStale: false, passedIn: [] }
+  if (push.sha === null || !push.hasBefore) return { isStale: false, passedIn: [] }
   const { passed, follows, known, passedIn } = await pastOf(manager, appId, push)
   return { isStale: passed && !follows && !known, passedIn }
 }
@@ -148,7 +148,7 @@ export async function continuesHistory(
   pushes: readonly Push[],
 ): Promise<boolean> {
   for (const push of pushes) {
-    if (!push.saysBefore || !(await pastOf(manager, appId, push)).follows) return false
+    if (!push.hasBefore || !(await pastOf(manager, appId, push)).follows) return false
   }
   return pushes.length > 0
 }

@@ -10,7 +10,7 @@ export interface Push {
   /** What it pointed to before; null: it is new, or the forge does not say. */
   readonly before: string | null
   /** Whether the forge says what it pointed to before, if only that it is new. */
-  readonly saysBefore: boolean
+  readonly hasBefore: boolean
   /** Of the commit it points to now; null: the forge does not say. */
   readonly message: string | null
   /** Every path that the push changes; null: the forge does not list them all. */
