@@ -14,7 +14,15 @@ const FILES_AT_ONCE = 4
 const FILE_MS = 480_000
 /** So many processes the files of a folder share. Those of faults and the model have one each. */
 const GROUPS = { unit: 1, integration: 3, e2e: 12 }
-const LONG = ['faults-kill', 'model', 'unit', 'faults-return', 'faults-workers', 'integration', 'e2e']
+const LONG = [
+  'faults-kill',
+  'model',
+  'unit',
+  'faults-automatic-rollback',
+  'faults-workers',
+  'integration',
+  'e2e',
+]
 /** What the runner is given: a module for each process. */
 const RUN = join(ROOT, 'dist/run')
 

@@ -120,7 +120,7 @@ export class Exchange {
    * has got its address by then takes the connection. One that was idle ends with its container.
    */
   #hasMoved({ reusedSocket }: ClientRequest): boolean {
-    const target = this.way.targetNow()
+    const target = this.upstream.targetNow()
     const isSame = target?.deploymentId === this.#target.deploymentId
     return !reusedSocket && !(isSame && target?.addresses.includes(this.#host))
   }
