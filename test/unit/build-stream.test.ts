@@ -196,6 +196,13 @@ describe('a BuildKit build', () => {
     await brokenOff([vertex([1, 'a'], [3, 'RUN x'], [5, TIME], [6, TIME])])
   })
 
+  test('is tried again where the engine had no time for it', async () => {
+    await assert.rejects(
+      follow([log(1, 'x\n'), { error: 'flightcontrol: exceeded retry timeout' }]),
+      (error) => error instanceof InfrastructureError && error.code === 'DOCKER_FAILED',
+    )
+  })
+
   test('says once, and how to change it, that the engine clipped the output', async () => {
     const clipped = log(1, '[output clipped, log limit 2MiB reached]\n')
     const { written } = await follow([log(1, 'x\n'), clipped, clipped, IMAGE])

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode'
 import { randomUUID } from 'node:crypto'
+import type { ServerOptions } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js'
@@ -14,6 +15,8 @@ const GET_SECRET = '/moby.buildkit.secrets.v1.Secrets/GetSecret'
 const CHECK_HEALTH = '/grpc.health.v1.Health/Check'
 /** A HealthCheckResponse whose status is SERVING. */
 const SERVING = Buffer.from([8, 1])
+/** BuildKit sends each path that a Dockerfile copies in a header of its own; Node.js takes 128 without this. */
+const MAX_HEADERS = 10_000
 
 /** What BuildKit may have of a build. */
 export interface Offer {
@@ -88,6 +91,9 @@ function upgrade(docker: Docker, id: string): Promise<Duplex> {
 
 function serverOf({ context, secrets, failed }: Offer): Server {
   const server = new Server()
+  // The library has no option for it: of another version that keeps its own elsewhere a test of many paths fails.
+  const { commonServerOptions } = server as unknown as { commonServerOptions: ServerOptions }
+  commonServerOptions.maxHeaderListPairs = MAX_HEADERS
   serveFiles(server, context, failed)
   answer(server, CHECK_HEALTH, (_request, callback) => callback(null, SERVING))
   answer(server, GET_SECRET, (request, callback) => {

@@ -2,7 +2,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
-import { exitCodeOfStep, isClippedNotice } from './engine-messages.js'
+import { exitCodeOfStep, isOverloadError, isClippedNotice } from './engine-messages.js'
 import { readNdjson } from './ndjson.js'
 
 /** Lines of a failing step that its error carries. */
@@ -54,8 +54,9 @@ export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOu
   )
 }
 
-function buildError(message: BuildMessage, steps: Steps): DeployError {
+function buildError(message: BuildMessage, steps: Steps): DeployError | InfrastructureError {
   const text = message.errorDetail?.message ?? message.error ?? 'unknown error'
+  if (isOverloadError(text)) return new InfrastructureError('DOCKER_FAILED', `docker build failed: ${text}`)
   const exitCode = exitCodeOfStep(text) ?? message.errorDetail?.code ?? null
   const hint = exitCode === null ? '' : '; see the last lines'
   return new DeployError('BUILD_FAILED', `docker build failed: ${text}${hint}`, {

@@ -23,6 +23,10 @@ const NAMES_REFUSED: readonly RegExp[] = [
   /\bstring field contains invalid UTF-8/, // BuildKit in 29, of the name of a file
 ]
 
+const OVERLOADED: readonly RegExp[] = [
+  /\bflightcontrol: exceeded retry timeout/, // BuildKit in 20.10, of many sources on a busy machine: the next try goes well
+]
+
 /** Exit code of the step that a build failed at; null: the message is of something else. */
 export function exitCodeOfStep(message: string): number | null {
   const code = found(STEP_FAILED, message)
@@ -37,6 +41,11 @@ export function isPausedError(message: string): boolean {
 /** The network for want of which, or for two of which, a container was not started; null: it was something else. */
 export function missingNetwork(message: string): string | null {
   return found(NETWORK_MISSING, message)
+}
+
+/** Whether a build failed for want of time inside of the engine, and not for what is in it. */
+export function isOverloadError(message: string): boolean {
+  return OVERLOADED.some((form) => form.test(message))
 }
 
 /** Whether BuildKit takes a context for broken because a name in it is not UTF-8. */

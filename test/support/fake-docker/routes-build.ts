@@ -50,8 +50,15 @@ async function contextOf(engine: Engine, exchange: Exchange): Promise<Map<string
   if (exchange.query.get('remote') !== 'client-session') return readTar(await exchange.body())
   const session = engine.sessions.get(exchange.query.get('session') ?? '')
   if (!session) throw new Refused(500, 'no active sessions')
-  const [context, recipe] = [await filesOf(session, 'context'), await filesOf(session, 'dockerfile')]
+  const recipe = await filesOf(session, 'dockerfile')
+  const context = await filesOf(session, 'context', [...recipe.values()].flatMap(copiedPaths))
   return new Map([...context, ...recipe])
+}
+
+/** As BuildKit names them when it asks for files. */
+function copiedPaths(recipe: Buffer): string[] {
+  const copies = recipe.toString().match(/^COPY .*$/gm) ?? []
+  return copies.flatMap((line) => line.split(/\s+/).slice(1, -1))
 }
 
 /** BuildKit tells in its stream what the classic builder refuses before. */

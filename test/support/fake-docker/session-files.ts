@@ -13,14 +13,23 @@ export function openSession(socket: Socket): ClientHttp2Session {
   return session.on('error', () => undefined)
 }
 
-/** The regular files of a folder that the client serves, by path. Rejects with the client's words. */
-export async function filesOf(session: ClientHttp2Session, folder: string): Promise<Map<string, Buffer>> {
+/**
+ * The regular files of a folder that the client serves, by path. Rejects with the client's words.
+ *
+ * @param paths what a Dockerfile copies: each is a header, as BuildKit has it
+ */
+export async function filesOf(
+  session: ClientHttp2Session,
+  folder: string,
+  paths: readonly string[] = [],
+): Promise<Map<string, Buffer>> {
   const call = session.request({
     ':method': 'POST',
     ':path': '/moby.filesync.v1.FileSync/DiffCopy',
     'content-type': 'application/grpc',
     te: 'trailers',
     'dir-name': folder,
+    ...(paths.length > 0 && { followpaths: [...paths] }),
   })
   const failed = new Promise<never>((_resolve, reject) => {
     const refuse = (headers: Readonly<Record<string, unknown>>) => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
@@ -25,4 +26,19 @@ test('a build that is cancelled while what it wrote is stored ends, and nothing 
     await port.build(request, abort.signal).catch(() => undefined)
     await turn()
   }
+})
+
+test('a Dockerfile copies more paths than Node.js takes headers', async () => {
+  await using docker = await FakeDocker.start()
+  const options = { dockerHost: docker.host, buildSilenceMs: 10_000, dockerTimeoutMs: 10_000, ...UNLIMITED }
+  const port = new Dockerode({ ...options, builder: 'buildkit' })
+  const { Dockerfile = '', ...files } = webApp('page')
+  const paths = Array.from({ length: 1_000 }, (_, index) => `many/${index}`)
+  const context = filesContext({
+    ...files,
+    ...Object.fromEntries(paths.map((path) => [path, path])),
+    Dockerfile: `${Dockerfile}\nCOPY ${paths.join(' ')} /many/\n`,
+  })
+  const request = { context, dockerfile: 'Dockerfile', tag: 'shop:1', labels: {}, ...PLAIN, output: SILENT }
+  assert.match((await port.build(request, new AbortController().signal)).id, /^sha256:/)
 })
