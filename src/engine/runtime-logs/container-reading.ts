@@ -12,6 +12,8 @@ export type ReadingOutbox = Pick<Outbox, 'places' | 'add' | 'advance' | 'untilRo
 
 /** A log is opened anew no more often: the engine reads up to 30 MB each time. */
 const REOPEN_MS = 1_000
+/** Messages at the end of a log that are looked at where something may be missing. */
+const LOOKED_AT = 200
 const MISSING =
   '--- lines may be missing here: the Docker engine deleted its oldest file of this log before it was read ---\n'
 
@@ -101,21 +103,24 @@ class ContainerReading {
       () => stop.abort(),
     )
     let isFirst = true
+    let isFirstNew = true
     stall.begin()
-    let waitsFrom = performance.now()
     try {
       for await (const message of log) {
         stall.end()
         if (this.signal.aborted) return false
         if (isFirst) this.#announceGap(message, latest, log.createdAt)
         isFirst = false
-        if (message.at > latest && this.#skips.isBehindSkip(message, performance.now() - waitsFrom))
-          return false
+        if (message.at > latest) {
+          // The first one is read from the files, as they are.
+          if (!isFirstNew && this.#skips.isSuspect(message) && !(await this.#isNext(message))) return false
+          isFirstNew = false
+          this.#skips.add(message)
+        }
         const reading = this.#streams[message.stream]
         if (reading.goesBack(message) && (await this.#isOld(message))) reading.restart(reading.at)
         await this.#take(message)
         stall.begin()
-        waitsFrom = performance.now()
       }
     } catch (error) {
       if (!stop.signal.aborted) throw error
@@ -160,6 +165,13 @@ class ContainerReading {
     this.outbox.add({ ...line, text: MISSING }, null)
   }
 
+  /** Whether `message` is the one behind the last that was read, as far as the end of the log tells. */
+  async #isNext(message: ContainerOutput): Promise<boolean> {
+    const times = await this.#lastTimes(LOOKED_AT)
+    const place = times.lastIndexOf(message.at)
+    return place > 0 && times[place - 1] === this.#skips.beforeAt
+  }
+
   /** Whether the container has written what has not come. */
   async #isBehind(since: string): Promise<boolean> {
     const at = await this.#lastWrittenAt()
@@ -173,11 +185,16 @@ class ContainerReading {
 
   /** Empty: nothing is there. */
   async #lastWrittenAt(): Promise<string> {
-    const query = { tail: 1, since: null, follow: false }
-    let last = ''
+    return (await this.#lastTimes(1)).at(-1) ?? ''
+  }
+
+  /** When the last messages were written. */
+  async #lastTimes(count: number): Promise<string[]> {
+    const query = { tail: count, since: null, follow: false }
+    const times: string[] = []
     for await (const { at } of (await this.docker.containerLogs(this.name, query, this.signal)) ?? [])
-      last = at
-    return last
+      times.push(at)
+    return times
   }
 }
 

@@ -1,41 +1,55 @@
 import { LOG_FILE_BYTES } from '../docker/docker.js'
 import type { ContainerOutput } from '../docker/docker.js'
 
-/** Messages that come closer to each other than this are of one flow … */
-const PAUSE_MS = 100
-/** … which tells nothing before it is this long. */
-const FLOW_BYTES = 1024 ** 2
-/** A part of a file's time that is not there is noticed. */
+/** Less than this says nothing of how fast a container writes. */
+const MIN_BYTES = 1024 ** 2
+/** How fast it writes at its fastest is measured over so many bytes. */
+const STEP_BYTES = 64 * 1024
+/** More than this part of a file's time without a line is suspect. */
 const FILE_PART = 0.5
 
 /**
  * Notices where the engine may have left out a whole file of the log, as it does when a container writes more than one
- * file while it reads another: in a flow of messages without a pause, as much time is missing as a file takes at the
- * flow's rate. What a container writes in bursts looks so at the beginning, and later not.
+ * file while it reads another: no line for longer than half a file takes the container at its fastest. It goes by the times
+ * of the messages alone, since when they arrive says nothing on a busy machine. A container that rests looks the same,
+ * once for each length of its rests.
  */
 export class SkipDetector {
   readonly #openedAt = Date.now()
-  #flowBytes = 0
-  #rateBytes = 0
-  #rateMs = 0
+  #bytes = 0
+  #step = { ms: 0, bytes: 0 }
+  #fastestFileMs = Number.POSITIVE_INFINITY
   #before = { at: '', ms: 0 }
+  #suspect = { at: '', gapMs: 0 }
+  /** The longest rest behind which nothing was missing. */
+  #restMs = 0
 
-  /** Whether what lies before `message` has to be looked for. `waitedMs`: how long it was waited for. */
-  isBehindSkip({ at, bytes }: ContainerOutput, waitedMs: number): boolean {
-    const before = this.#before
+  /** When the message before was written; empty: there was none. */
+  get beforeAt(): string {
+    return this.#before.at
+  }
+
+  /** Whether something may be missing before `message`. */
+  isSuspect({ at }: ContainerOutput): boolean {
     const ms = Date.parse(at)
-    const missingMs = before.at === '' ? 0 : ms - before.ms - waitedMs
-    this.#flowBytes = waitedMs > PAUSE_MS ? 0 : this.#flowBytes + bytes.length
-    const fileMs = (this.#rateMs / Math.max(this.#rateBytes, 1)) * LOG_FILE_BYTES
-    const isSuspect =
-      this.#flowBytes >= FLOW_BYTES && missingMs > 0 && missingMs >= fileMs * FILE_PART && ms > this.#openedAt
-    if (isSuspect) {
-      this.#flowBytes = 0
-      return true
+    const isMeasured = this.#bytes >= MIN_BYTES && this.#before.at !== '' && ms > this.#openedAt
+    const gapMs = ms - this.#before.ms
+    if (!isMeasured || gapMs <= this.#restMs || gapMs < this.#fastestFileMs * FILE_PART) return false
+    this.#suspect = { at, gapMs }
+    return true
+  }
+
+  /** Nothing is missing before `message`. */
+  add({ at, bytes }: ContainerOutput): void {
+    const ms = Date.parse(at)
+    if (at === this.#suspect.at) this.#restMs = this.#suspect.gapMs
+    this.#bytes += bytes.length
+    this.#step.bytes += bytes.length
+    if (this.#step.bytes >= STEP_BYTES) {
+      const fileMs = (Math.max(ms - this.#step.ms, 1) / this.#step.bytes) * LOG_FILE_BYTES
+      this.#fastestFileMs = Math.min(this.#fastestFileMs, fileMs)
+      this.#step = { ms, bytes: 0 }
     }
-    this.#rateBytes += bytes.length
-    this.#rateMs += Math.max(0, missingMs)
     this.#before = { at, ms }
-    return false
   }
 }
