@@ -57,6 +57,7 @@ describe('a page of another origin', () => {
       }
       const answer = await asked(open, origin)
       assert.deepEqual([answer.status, allowed(answer)], [200, origin])
+      assert.equal(answer.headers.get('access-control-expose-headers'), 'retry-after, x-next-cursor')
       // Also what is wrong: a page has to be able to read why.
       const refused = await asked(open, origin, 'Bearer wrong')
       assert.deepEqual([refused.status, allowed(refused)], [401, origin])
