@@ -4,6 +4,22 @@ import type { Queryable } from './logs/store.js'
 /** As package.json has it; a test compares them. */
 export const VERSION = '0.1.0'
 
+/** What a worker last saw of its Docker engine: version, or why there is none. */
+export interface SeenDocker {
+  readonly version: string | null
+  readonly error: string | null
+}
+
+/** Of the worker that fares best; null: no worker lives. */
+export async function readDocker(database: Queryable): Promise<SeenDocker | null> {
+  const [seen] = await database.query<SeenDocker[]>(
+    `SELECT docker_version AS version, docker_error AS error FROM worker
+      WHERE seen_at > now() - make_interval(secs => $1) ORDER BY docker_error IS NOT NULL, seen_at DESC LIMIT 1`,
+    [WORKER_SECONDS],
+  )
+  return seen ?? null
+}
+
 /** What the database knows of the processes of an installation. */
 export interface Installation {
   /** Of the Docker engine that a worker has reached last; null: none reaches one. */
@@ -13,13 +29,13 @@ export interface Installation {
 }
 
 export async function readInstallation(database: Queryable): Promise<Installation> {
-  const [row] = await database.query<Installation[]>(
-    `WITH alive AS (SELECT * FROM worker WHERE seen_at > now() - make_interval(secs => $1))
-     SELECT (SELECT docker_version FROM alive WHERE docker_error IS NULL ORDER BY seen_at DESC LIMIT 1) AS "dockerVersion",
-            (SELECT count(*) FROM alive)::int AS workers,
+  const docker = await readDocker(database)
+  const [row] = await database.query<Pick<Installation, 'workers' | 'queueLength'>[]>(
+    `SELECT (SELECT count(*) FROM worker WHERE seen_at > now() - make_interval(secs => $1))::int AS workers,
             (SELECT count(*) FROM deployment d JOIN app a ON a.id = d.app_id
               WHERE d.status = 'PENDING' AND a.deleted_at IS NULL)::int AS "queueLength"`,
     [WORKER_SECONDS],
   )
-  return row ?? { dockerVersion: null, queueLength: 0, workers: 0 }
+  const dockerVersion = docker?.error === null ? docker.version : null
+  return { dockerVersion, workers: row?.workers ?? 0, queueLength: row?.queueLength ?? 0 }
 }

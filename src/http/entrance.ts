@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql'
+import type { GraphQLSchema } from 'graphql'
 import { VERSION } from '../engine/installation.js'
+import { textOf } from '../resolvers/build-schema.js'
 
 const EXPLORER = '/graphql'
 /** What there is, for a program that has nothing but the address. */
@@ -24,7 +25,7 @@ export function serveEntrance(app: FastifyInstance, schema: GraphQLSchema): void
   let text: string | null = null
   // Open: it is the same for every installation of the version, and code generators send no token.
   app.get('/graphql/schema', OPEN, async (_request, reply) => {
-    text ??= `${printSchema(lexicographicSortSchema(schema))}\n`
+    text ??= textOf(schema)
     return reply.type('text/plain; charset=utf-8').send(text)
   })
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { DataSource } from 'typeorm'
-import { WORKER_SECONDS } from '../engine/claims/worker-absence.js'
 import { ENGINE_PROBLEMS } from '../engine/docker/engine-error.js'
+import { readDocker } from '../engine/installation.js'
 import type { Logger } from '../logger.js'
 import type { ServerDependencies } from './server-dependencies.js'
 
@@ -82,18 +82,12 @@ async function dockerState(
   report: Report,
   absence: string | null,
 ): Promise<DockerState> {
-  const rows = await database.query<{ docker_error: string | null; docker_version: string | null }[]>(
-    `SELECT docker_error, docker_version FROM worker WHERE seen_at > now() - make_interval(secs => $1)
-      ORDER BY docker_error IS NOT NULL, seen_at DESC LIMIT 1`,
-    [WORKER_SECONDS],
-  )
-  const [worker] = rows
-  if (!worker)
+  const docker = await readDocker(database)
+  if (!docker)
     return { status: 'unknown', message: `${absence ?? 'no worker runs'}: deployments wait`, version: null }
-  report('the Docker engine', worker.docker_error)
-  if (worker.docker_error !== null)
-    return { status: 'down', message: dockerDown(worker.docker_error), version: null }
-  return { status: 'ok', message: null, version: worker.docker_version }
+  report('the Docker engine', docker.error)
+  if (docker.error !== null) return { status: 'down', message: dockerDown(docker.error), version: null }
+  return { status: 'ok', message: null, version: docker.version }
 }
 
 /** The kind of the problem: where the engine is, and who was refused, is for the log. */

@@ -48,6 +48,11 @@ export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
 export async function printedSchema(): Promise<string> {
   const schema = await buildSchema(createLogger('error'))
   assertValidSchema(schema)
+  return textOf(schema)
+}
+
+/** A schema as text, in the order of its names. */
+export function textOf(schema: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`
 }
 

@@ -6,12 +6,12 @@ import type { Deployment } from '../../src/entities/deployment.js'
 import { DeploymentChanges } from '../../src/engine/changes.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
 import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
-import { LogWriter } from '../../src/engine/logs/writer.js'
 import { claimNext } from '../../src/engine/claims/queue.js'
 import { settle, transition } from '../../src/engine/states.js'
 import { Wakeups } from '../../src/engine/wakeups/wakeups.js'
 import { createLogger } from '../../src/logger.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
+import { endLog, openLog, readLog } from '../support/logs.js'
 import { until } from '../support/server.js'
 
 const { BUILDING, CLONING, FAILED, PENDING, RETIRED, ROUTING, RUNNING, STARTING } = DeploymentStatus
@@ -20,7 +20,6 @@ describe('readers in the worker and in another process', () => {
   let opened: Awaited<ReturnType<typeof openProcesses>>
   let worker: TestProcess
   let api: TestProcess
-  let count = 0
 
   before(async () => {
     opened = await openProcesses(2)
@@ -28,57 +27,27 @@ describe('readers in the worker and in another process', () => {
   })
   after(() => opened[Symbol.asyncDispose]())
 
-  async function open(onStop: () => void = () => undefined) {
-    await worker.commands.apps.create({ name: `read-${count++}`, repoUrl: 'https://git.invalid/x.git' })
-    const deployment = await claimNext(worker.database, worker.wakeups, {
-      workerId: 'worker',
-      leaseMs: 60_000,
-      totalConcurrency: null,
-    })
-    assert.ok(deployment)
-    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const options = { ...claim, secrets: [], onStop }
-    return { deployment, claim, writer: new LogWriter(worker.database, worker.hub, options, CLONING) }
-  }
-
-  async function end(deployment: Deployment, writer: LogWriter): Promise<void> {
-    const overflowTail = await writer.overflowTail()
-    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    const words = { text: 'Failed.', overflowTail }
-    await worker.database.transaction((manager) => settle(manager, claim, FAILED, words))
-    worker.wakeups.logGrew(deployment.id)
-  }
-
-  async function read(hub: LogHub, id: string, after = 0, most = Infinity): Promise<LogEntry[]> {
-    const entries: LogEntry[] = []
-    for await (const entry of new LogReader(hub, id, after)) {
-      entries.push(entry)
-      if (entries.length >= most) break
-    }
-    return entries
-  }
-
   test('all of them get the same text whenever they start: before, amid, again and again, after the end', async () => {
-    const { deployment, writer } = await open()
+    const { deployment, writer } = await openLog(worker)
     const { id } = deployment
     const reconnecting = async (hub: LogHub) => {
       const entries: LogEntry[] = []
-      while (!entries.at(-1)?.end) entries.push(...(await read(hub, id, entries.at(-1)?.seq ?? 0, 40)))
+      while (!entries.at(-1)?.end) entries.push(...(await readLog({ hub }, id, entries.at(-1)?.seq ?? 0, 40)))
       return entries
     }
     const hubs = [worker.hub, api.hub]
-    const readings = hubs.flatMap((hub) => [read(hub, id), read(hub, id), reconnecting(hub)])
+    const readings = hubs.flatMap((hub) => [readLog({ hub }, id), readLog({ hub }, id), reconnecting(hub)])
     const output = writer.output(LogStream.STDOUT)
     const late: { from: number; reading: Promise<LogEntry[]> }[] = []
     for (let line = 0; line < 3_000; line++) {
       await output.write(Buffer.from(`${line} ${'é…'.repeat(line % 300)}\n`))
       if (line % 10 === 0) await writer.flush()
-      if (line === 1_500) for (const hub of hubs) readings.push(read(hub, id), reconnecting(hub))
-      if (line === 2_000) for (const hub of hubs) late.push({ from: 77, reading: read(hub, id, 77) })
+      if (line === 1_500) for (const hub of hubs) readings.push(readLog({ hub }, id), reconnecting(hub))
+      if (line === 2_000) for (const hub of hubs) late.push({ from: 77, reading: readLog({ hub }, id, 77) })
     }
     output.end()
-    await end(deployment, writer)
-    for (const hub of hubs) readings.push(read(hub, id), reconnecting(hub))
+    await endLog(worker, deployment, writer)
+    for (const hub of hubs) readings.push(readLog({ hub }, id), reconnecting(hub))
 
     const [stored] = await api.database.query<{ text: string; n: number }[]>(
       `SELECT string_agg(text, '' ORDER BY seq) AS text, count(*)::int AS n FROM log_chunk WHERE deployment_id = $1`,
@@ -112,13 +81,13 @@ describe('readers in the worker and in another process', () => {
         numbers.slice(from),
       )
     }
-    const [past] = await read(api.hub, id, stored.n)
+    const [past] = await readLog(api, id, stored.n)
     assert.deepEqual([past?.text, past?.end?.status], ['', FAILED])
     assert.equal(worker.hub.viewers() + api.hub.viewers(), 0)
   })
 
   test('one whose wake-ups never arrive gets every line by asking', async () => {
-    const { deployment, writer } = await open()
+    const { deployment, writer } = await openLog(worker)
     await using deaf = new Wakeups('postgres://127.0.0.1:1/nothing', createLogger('error'))
     using hub = new LogHub(api.database, deaf)
     const reader = new LogReader(hub, deployment.id, 0)
@@ -135,7 +104,7 @@ describe('readers in the worker and in another process', () => {
 
   test('a lost claim lets a source go that waits for room in the log', async () => {
     let lost = 0
-    const { deployment, writer } = await open(() => (lost += 1))
+    const { deployment, writer } = await openLog(worker, () => (lost += 1))
     const blocker = api.database.createQueryRunner()
     await blocker.startTransaction()
     await blocker.query('SELECT 1 FROM log_stream WHERE deployment_id = $1 FOR UPDATE', [deployment.id])
@@ -171,7 +140,8 @@ describe('readers in the worker and in another process', () => {
   })
 
   test('followers of a running deployment are told of its retirement, and only then complete', async () => {
-    const { deployment, claim } = await open()
+    const { deployment } = await openLog(worker)
+    const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
     const follow = await new DeploymentChanges(api.database, api.wakeups, {
       deploymentId: deployment.id,
     }).start()

@@ -39,7 +39,7 @@ export async function storedLog({ database }: TestProcess, id: string): Promise<
 
 /** To its end, or as many entries as `most` says. */
 export async function readLog(
-  { hub }: TestProcess,
+  { hub }: Pick<TestProcess, 'hub'>,
   id: string,
   from = 0,
   most = Infinity,

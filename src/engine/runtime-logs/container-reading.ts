@@ -167,7 +167,7 @@ class ContainerReading {
 
   /** Whether `message` is the one behind the last that was read, as far as the end of the log tells. */
   async #isNext(message: ContainerOutput): Promise<boolean> {
-    const times = await this.#lastTimes(LOOKED_AT)
+    const times = await lastTimes(this.docker, this.name, LOOKED_AT, this.signal)
     const place = times.lastIndexOf(message.at)
     return place > 0 && times[place - 1] === this.#skips.beforeAt
   }
@@ -185,16 +185,7 @@ class ContainerReading {
 
   /** Empty: nothing is there. */
   async #lastWrittenAt(): Promise<string> {
-    return (await this.#lastTimes(1)).at(-1) ?? ''
-  }
-
-  /** When the last messages were written. */
-  async #lastTimes(count: number): Promise<string[]> {
-    const query = { tail: count, since: null, follow: false }
-    const times: string[] = []
-    for await (const { at } of (await this.docker.containerLogs(this.name, query, this.signal)) ?? [])
-      times.push(at)
-    return times
+    return (await lastTimes(this.docker, this.name, 1, this.signal)).at(-1) ?? ''
   }
 }
 
@@ -209,9 +200,19 @@ export async function startOfTail(
   signal: AbortSignal,
 ): Promise<string | null> {
   const times: string[] = []
-  for (const name of containers) {
-    const output = await docker.containerLogs(name, { tail, since: null, follow: false }, signal)
-    for await (const { at } of output ?? []) times.push(at)
-  }
+  for (const name of containers) times.push(...(await lastTimes(docker, name, tail, signal)))
   return times.length < tail ? null : (times.sort().at(-tail) ?? null)
+}
+
+/** When the last `count` messages of a container were written. */
+async function lastTimes(
+  docker: Docker,
+  name: string,
+  count: number,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const times: string[] = []
+  const log = await docker.containerLogs(name, { tail: count, since: null, follow: false }, signal)
+  for await (const { at } of log ?? []) times.push(at)
+  return times
 }
