@@ -49,6 +49,7 @@ const input = fc.oneof(
 function everyInput(
   check: (text: string) => string,
   holds: (accepted: string, given: string) => void,
+  numRuns = 3_000,
 ): number {
   let accepted = 0
   fc.assert(
@@ -65,7 +66,7 @@ function everyInput(
       accepted += 1
       holds(result, text)
     }),
-    { numRuns: 3_000 },
+    { numRuns },
   )
   return accepted
 }
@@ -112,8 +113,9 @@ describe('whatever is given as', () => {
         assert.equal(`Host(\`${host}\`)`.split('`').length, 3)
         assert.equal(checkDomain('field', host, OWN), host)
       },
+      15_000, // few of them are domains
     )
-    assert.ok(accepted > 0)
+    assert.ok(accepted > 5)
     for (const host of ['Shop.Example.ORG', 'bücher.example', 'a.b.c.example.net.']) {
       assert.match(checkDomain('field', host, LOCAL), /^[a-z0-9.-]+$/)
     }
