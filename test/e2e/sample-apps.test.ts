@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { BaseImages, noPython } from '../support/base-images.js'
-import { createApp, followLog, readDeployment } from '../support/client.js'
+import { createApp, followLog, readDeployment, readEvents } from '../support/client.js'
 import { TestRepository } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
 
@@ -95,7 +95,12 @@ describe('a sample app with a Dockerfile of several stages', () => {
     await until(async () => (await readDeployment(installation.port, deploymentId)).status === 'FAILED')
     const { error } = await readDeployment(installation.port, deploymentId)
     assert.deepEqual([error?.code, error?.exitCode], ['EXITED', 1])
-    assert.ok([404, 503].includes((await installation.fetch(`${name}.localhost`)).status))
+    const hasServed = (await readEvents(installation.port, deploymentId)).some((event) =>
+      /> RUNNING/.test(event),
+    )
+    await until(
+      async () => (await installation.fetch(`${name}.localhost`)).status === (hasServed ? 503 : 404),
+    )
     return error?.lastLines.filter((line) => /Error|failed/.test(line)).at(-1) ?? ''
   }
 
