@@ -103,7 +103,7 @@ describe('stages', () => {
 
     const gone = 'mutation ($id: ID!) { deleteStage(id: $id) }'
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: true })
-    assert.equal((await installation.fetch('preview--staged.localhost')).status, 404)
+    await until(async () => (await installation.fetch('preview--staged.localhost')).status === 404)
     await until(async () => !(await installation.containers()).includes(`staged-${id}`))
     assert.deepEqual(await graphql(port, gone, { id: stage.id }), { deleteStage: false })
   })
