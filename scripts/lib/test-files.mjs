@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ROOT } from './dependencies.mjs'
 
 /**
- * The rest: what takes more than half of the time of all tests, and finds what the others rarely miss. `npm test` leaves
+ * The rest: what takes two thirds of the time of all tests, and finds what the others rarely miss. `npm test` leaves
  * it to `npm run test:all` and `.ci/run`.
  */
 const REST = [
@@ -20,11 +20,15 @@ const REST = [
   'e2e/load',
   'e2e/poisonous-repository',
   'e2e/reconcile',
+  'e2e/runtime-logs',
   'e2e/surroundings',
   'e2e/traefik',
   'e2e/traefik-labels-switch',
+  'e2e/traffic',
   'e2e/two-workers',
   'faults/automatic-rollback',
+  'faults/first-version',
+  'faults/kill',
   'faults/workers',
   'integration/git-leftovers',
 ].map((name) => `${name}.test.js`)
