@@ -5,10 +5,8 @@ import { startApi } from '../src/api.js'
 import { readConfig } from '../src/config.js'
 import { type OpenCore, openCore } from '../src/core.js'
 import { DeploymentStatus, LogStream } from '../src/entities/deployment-status.js'
-import type { LogAnnouncer } from '../src/engine/logs/writer.js'
-import { LogWriter } from '../src/engine/logs/writer.js'
-import { announceSettled } from '../src/engine/claims/queue.js'
-import { settle } from '../src/engine/states.js'
+import { type LogAnnouncer, LogWriter } from '../src/engine/logs/writer.js'
+import { settle } from '../src/engine/queue/states.js'
 import { createLogger } from '../src/logger.js'
 import { TOKEN } from '../test/support/server.js'
 import { unique } from './apps.js'
@@ -154,10 +152,9 @@ async function pour(log: LogWriter, rate: number): Promise<void> {
 }
 
 async function end({ database, wakeups }: OpenCore, log: LogWriter, deploymentId: string): Promise<void> {
-  const { chunks, omittedBytes } = await log.overflowTail()
-  const words = { text: 'Measured.', before: chunks, omittedBytes }
+  const words = { text: 'Measured.', overflowTail: await log.overflowTail() }
   await settle(database, { deploymentId, epoch: EPOCH }, DeploymentStatus.FAILED, words)
-  announceSettled(wakeups, deploymentId)
+  wakeups.deploymentSettled(deploymentId)
 }
 
 function forkViewer(port: number, deploymentId: string, viewers: number): ChildProcess {

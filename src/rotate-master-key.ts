@@ -1,7 +1,7 @@
 import { type Config, ConfigError, readConfig } from './config.js'
 import { openDatabaseOf } from './core.js'
 import { Disposal } from './disposal.js'
-import { tryWithAdvisoryLock } from './engine/advisory-lock.js'
+import { tryWithAdvisoryLock } from './engine/sql/advisory-lock.js'
 import { createFailpoint } from './engine/failpoints.js'
 import { openInstance, WrongKeyError } from './engine/secrets/instance.js'
 import { addKey, forgetPreviousKeys, keyFile } from './engine/secrets/master-key.js'

@@ -1,8 +1,8 @@
 import { dockerEnvironment } from './config.js'
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
-import { clearStaleAddresses } from './engine/serving/stale-addresses.js'
-import { CommitStatuses } from './engine/commit-status.js'
+import { clearStaleAddresses } from './engine/traffic/stale-addresses.js'
+import { CommitStatuses } from './engine/webhooks/commit-status.js'
 import type { Docker } from './engine/docker/docker.js'
 import { Dockerode } from './engine/docker/dockerode.js'
 import { findEngine } from './engine/docker/find-engine.js'
@@ -10,10 +10,10 @@ import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
-import { LeaseKeeper } from './engine/claims/lease.js'
-import { WorkerHeartbeat } from './engine/claims/worker-heartbeat.js'
-import { Announcer } from './engine/serving/announcer.js'
-import { Reconciler } from './engine/serving/reconcile.js'
+import { LeaseKeeper } from './engine/queue/lease.js'
+import { WorkerHeartbeat } from './engine/presence/worker-heartbeat.js'
+import { Announcer } from './engine/traffic/announcer.js'
+import { Reconciler } from './engine/traffic/reconcile.js'
 import { Recoverer } from './engine/upkeep/recover.js'
 import { BuiltinRouter } from './engine/routing/builtin-router.js'
 import { fitted } from './engine/routing/connection-limits.js'
@@ -21,8 +21,8 @@ import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
 import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
-import type { Services } from './engine/steps/deployment-run.js'
-import { Watcher } from './engine/serving/watch.js'
+import type { Services } from './engine/services.js'
+import { Watcher } from './engine/traffic/watch.js'
 
 /** A started worker. Disposing lets deployments end within the grace time; containers go on serving. */
 export interface StartedWorker extends AsyncDisposable {
@@ -41,7 +41,7 @@ export async function startWorker(
   core: Core,
   failpoint = createFailpoint(core.config.failpoint),
 ): Promise<StartedWorker> {
-  const { config, database, logger, hub, secrets } = core
+  const { config, logger, hub } = core
   const opened = new Disposal()
   try {
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
@@ -55,19 +55,19 @@ export async function startWorker(
     )
     await heartbeat.start()
     for (const repeated of [
-      new Recoverer(database, services, logger),
-      new Reconciler(database, services, secrets, logger),
-      new Announcer(services, logger),
-      new Watcher(database, services, secrets, logger),
-      new Housekeeper(database, services, logger),
-      new CommitStatuses(database, services, secrets, logger),
+      new Recoverer(services),
+      new Reconciler(services),
+      new Announcer(services),
+      new Watcher(services),
+      new Housekeeper(services),
+      new CommitStatuses(services),
     ]) {
       opened.use(repeated)
       repeated.start()
     }
     const follower = opened.use(new RuntimeLogFollower({ ...core, docker: services.docker }, config.workerId))
     follower.start()
-    const engine = new Engine({ database, services, hub, leases, secrets, logger }, config)
+    const engine = new Engine({ services, hub, leases }, config)
     opened.defer(() => engine.stop())
     engine.start()
     return {
@@ -133,10 +133,9 @@ function createServices(
   router: Router,
   failpoint: Services['failpoint'],
 ): Services {
-  const { config, database, wakeups, instanceId } = core
+  const { config, database, wakeups, secrets, logger, instanceId } = core
   return {
-    database,
-    wakeups,
+    ...{ database, wakeups, secrets, logger },
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker,
     router,

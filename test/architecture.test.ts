@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const SRC = join(ROOT, 'src')
 
 interface Module {
-  /** Below src/, as `engine/claims/queue.ts`. */
+  /** Below src/, as `engine/queue/claim.ts`. */
   readonly path: string
   readonly text: string
   /** Files of src/ that it imports, types included. */
@@ -110,7 +110,7 @@ describe('one owner for each outside thing', () => {
     [
       'the status of a deployment',
       ({ text }) => /UPDATE deployment( d)?\s+SET status/i.test(text),
-      ['engine/states.ts', 'engine/claims/queue.ts', 'engine/claims/rescue.ts', 'engine/steps/route.ts'],
+      ['engine/queue/', 'engine/traffic/switch.ts'],
     ],
   ]
   for (const [what, uses, allowed] of owners) {

@@ -1,74 +1,67 @@
 import { DeploymentStatus } from '../entities/deployment-status.js'
+import type { Image } from './docker/docker.js'
 import { DeployError, HandOverError } from './errors.js'
-import { EPOCH_LABEL, publicUrl, stageHost } from './names.js'
-import { isRetryable } from './claims/settle-failure.js'
-import { leaseMarginSeconds, transition } from './states.js'
+import { isRetryable } from './queue/settle-failure.js'
+import { leaseMarginSeconds, transition } from './queue/states.js'
+import { step, type Services } from './services.js'
 import { build } from './steps/build.js'
+import { check } from './steps/check.js'
 import { clone } from './steps/clone.js'
-import { containerNames } from './steps/containers.js'
-import { step, type Services, type DeploymentRun } from './steps/deployment-run.js'
-import { findBuilt, imageName, reuseImage } from './steps/image.js'
-import { type Replaced, route } from './steps/route.js'
-import { start } from './steps/start.js'
+import type { DeploymentRun } from './steps/deployment-run.js'
+import { findBuilt, removeImage, reuseImage } from './steps/image.js'
+import { route } from './steps/route.js'
+import { removeContainers, start } from './steps/start.js'
+import { announceSwitch } from './traffic/announce.js'
+import { retire } from './traffic/retire.js'
 import { UndoStack } from './undo-stack.js'
 
 /**
- * The recipe: clone → build → start → check → route → running, the undo beside each step. A deployment whose image is
- * there already (an earlier attempt's, or the one it was asked to run again) begins with the start; one whose commit was
- * built before in the same way goes from the clone to the start.
+ * The recipe: clone → build → start → check → route → retire, the undo beside each step. Resolves as soon as the
+ * deployment serves and that is announced; what served before is retired in the background.
  *
- * Rejects with what went wrong after everything that had been made is removed again; the version that serves is not
- * touched before the last step. Aborting `signal` makes the current step end, and this reject with the signal's reason.
- *
- * @returns the deployment that served before, to be retired
+ * Rejects with what went wrong after everything that had been made is removed again; until the traffic moves, the version
+ * that serves is not touched. Aborting the run's signal makes the current step end, and this reject with the signal's reason.
  */
-export async function deploy(
-  run: DeploymentRun,
-  services: Services,
-  signal: AbortSignal,
-  onUndoError: (error: unknown) => void,
-): Promise<Replaced | null> {
-  const { app, stage, deployment, configuration } = run
+export async function deploy(run: DeploymentRun, services: Services): Promise<void> {
   const undo = new UndoStack(() => mayUndo(run, services))
-  const { baseDomain, publicPort, imagePrefix } = services.settings
-  const url = publicUrl(stageHost(app.name, stage.name, baseDomain), publicPort)
   let willRetry = false
   try {
     // The next attempt uses the image again.
-    undo.push(async () => {
-      if (!willRetry) await services.docker.removeImage(imageName(imagePrefix, app.name, deployment.id))
-    })
-    let image = await step(services, 'reuse', () => reuseImage(run, services, signal))
-    if (!image) {
-      undo.push(() => services.git.release(app.repoUrl, deployment.id))
-      const source = await step(services, 'clone', () => clone(run, services, signal))
-      image = await step(services, 'find-built', () => findBuilt(run, source.commitSha, services, signal))
-      if (!image) {
-        await enter(run, DeploymentStatus.BUILDING, services)
-        image = await step(services, 'build', () => build(run, source, services, signal))
-      }
-    }
+    undo.push(() => (willRetry ? Promise.resolve() : removeImage(run, services)))
+    const image =
+      (await step(services, 'reuse', () => reuseImage(run, services))) ??
+      (await cloneAndBuild(run, services, undo))
+
     await enter(run, DeploymentStatus.STARTING, services)
-    for (const name of containerNames(app.name, deployment.id, configuration.replicas)) {
-      const own = { [EPOCH_LABEL]: String(run.claim.epoch) }
-      undo.push(() => services.docker.removeContainer(name, 0, own))
-    }
-    const started = await start(run, image, services, signal)
+    undo.push(() => removeContainers(run, services))
+    const started = await start(run, image, services)
+    const healthy = await check(run, started, services)
 
     await enter(run, DeploymentStatus.ROUTING, services)
-    signal.throwIfAborted()
-    const replaced = await step(services, 'route', () => route(run, started, services, url, signal))
-    await services.git.release(app.repoUrl, deployment.id).catch(onUndoError)
-    return replaced
+    const replaced = await route(run, healthy, services)
+    // It serves, whatever dies: from here on nothing may fail the deployment.
+    await announceSwitch(run.stage.id, services)
+    await services.git.release(run.app.repoUrl, run.deployment.id).catch(run.onUndoError)
+    if (replaced) run.inBackground((stopping) => retire(replaced, services, stopping))
   } catch (cause) {
     // Now, and not after the undo: what is asked meanwhile does not change why it failed.
-    const reason: unknown = signal.aborted ? signal.reason : cause
+    const reason: unknown = run.signal.aborted ? run.signal.reason : cause
     if (reason instanceof DeployError) reason.phase = run.log.phase
-    willRetry = isRetryable(reason, deployment)
+    willRetry = isRetryable(reason, run.deployment)
     // Handed over, it is for whoever goes on: the image is used again, containers are replaced.
-    if (!(reason instanceof HandOverError)) await undo.run(onUndoError)
+    if (!(reason instanceof HandOverError)) await undo.run(run.onUndoError)
     throw reason
   }
+}
+
+/** An image that an earlier attempt made, or that is to be run again, needs neither; one that was built alike no build. */
+async function cloneAndBuild(run: DeploymentRun, services: Services, undo: UndoStack): Promise<Image> {
+  undo.push(() => services.git.release(run.app.repoUrl, run.deployment.id))
+  const source = await step(services, 'clone', () => clone(run, services))
+  const built = await step(services, 'find-built', () => findBuilt(run, source.commitSha, services))
+  if (built) return built
+  await enter(run, DeploymentStatus.BUILDING, services)
+  return step(services, 'build', () => build(run, source, services))
 }
 
 async function enter(run: DeploymentRun, status: DeploymentStatus, services: Services): Promise<void> {
@@ -81,15 +74,17 @@ async function enter(run: DeploymentRun, status: DeploymentStatus, services: Ser
 
 /**
  * Reads the truth right before destroying: after a lost claim the names may be another worker's, also one that ends in a
- * moment is as good as lost, and a commit whose answer was lost has made the containers those that serve. What is left then is removed by reconcile.ts.
+ * moment is as good as lost, and a commit whose answer was lost has made the containers those that serve. What is left
+ * then is removed by traffic/reconcile.ts.
  */
 async function mayUndo(run: DeploymentRun, services: Services): Promise<boolean> {
   const sql = `SELECT status FROM deployment
     WHERE id = $1 AND epoch = $2 AND lease_until > now() + make_interval(secs => $3)`
+  const { deploymentId, epoch } = run.claim
   const rows = await services.database
     .query<{ status: DeploymentStatus }[]>(sql, [
-      run.claim.deploymentId,
-      run.claim.epoch,
+      deploymentId,
+      epoch,
       leaseMarginSeconds(services.settings.leaseMs),
     ])
     .catch(() => [])

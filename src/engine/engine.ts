@@ -1,24 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DataSource } from 'typeorm'
 import { App } from '../entities/app.js'
 import type { Configuration } from '../entities/configuration.js'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
-import type { Logger } from '../logger.js'
-import { asBuilt, readConfiguration } from './configuration.js'
+import { asBuilt, readConfiguration } from './configuration/configuration.js'
 import { deploy } from './deploy.js'
 import { HandOverError, LostClaimError } from './errors.js'
 import { lockKeyShared } from './secrets/instance.js'
-import type { LeaseKeeper } from './claims/lease.js'
+import type { LeaseKeeper } from './queue/lease.js'
 import type { LogHub } from './logs/hub.js'
 import { LogWriter } from './logs/writer.js'
-import { claimNext, hasClaimable, logWaiting } from './claims/queue.js'
-import type { SecretBox } from './secrets/secrets.js'
-import { settleFailure } from './claims/settle-failure.js'
-import type { Claim } from './states.js'
-import { step, type Services, type DeploymentRun } from './steps/deployment-run.js'
-import { retire } from './steps/retire.js'
+import { claimNext, hasClaimable, logWaiting } from './queue/claim.js'
+import { settleFailure } from './queue/settle-failure.js'
+import type { Claim } from './queue/states.js'
+import { step, type Services } from './services.js'
+import type { DeploymentRun } from './steps/deployment-run.js'
 import { openConfiguration } from './secrets/variables.js'
 import { ManualResetEvent } from './wakeups/manual-reset-event.js'
 
@@ -38,12 +35,9 @@ export interface EngineOptions {
 }
 
 export interface EngineDependencies {
-  readonly database: DataSource
   readonly services: Services
   readonly hub: LogHub
   readonly leases: LeaseKeeper
-  readonly secrets: SecretBox
-  readonly logger: Logger
 }
 
 /**
@@ -53,7 +47,7 @@ export interface EngineDependencies {
  */
 export class Engine {
   readonly #running = new Set<{ abort: AbortController; done: Promise<void> }>()
-  readonly #retiring = new Set<Promise<void>>()
+  readonly #inBackground = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   readonly #handingOver = new AbortController()
   readonly #changed = new ManualResetEvent()
@@ -101,7 +95,7 @@ export class Engine {
     this.#handingOver.abort()
     for (const { abort } of this.#running) abort.abort(new HandOverError('this worker is stopping'))
     await all
-    await Promise.allSettled(this.#retiring)
+    await Promise.allSettled(this.#inBackground)
   }
 
   async #run(): Promise<void> {
@@ -110,7 +104,7 @@ export class Engine {
       try {
         await this.#fillSlots()
       } catch (error) {
-        this.dependencies.logger.warn('could not read the queue; retrying', {
+        this.dependencies.services.logger.warn('could not read the queue; retrying', {
           error: (error as Error).message,
         })
       }
@@ -119,7 +113,8 @@ export class Engine {
   }
 
   async #fillSlots(): Promise<void> {
-    const { database, services } = this.dependencies
+    const { services } = this.dependencies
+    const { database } = services
     // The poll also sees who is to be cancelled, in case the announcement was lost.
     if (this.#running.size > 0) void this.dependencies.leases.renew()
     while (this.#running.size < this.options.concurrency && !this.#stopping.signal.aborted) {
@@ -143,7 +138,7 @@ export class Engine {
       return true
     } catch (error) {
       const reason = `${(error as Error).message}. The deployment starts by itself when the engine can be used.`
-      await logWaiting(this.dependencies.database, this.dependencies.services.wakeups, reason)
+      await logWaiting(this.dependencies.services, reason)
       return false
     }
   }
@@ -164,19 +159,17 @@ export class Engine {
 
   /** Never rejects: how a deployment ends is a result. */
   async #work(deployment: Deployment, claim: Claim, abort: AbortController): Promise<void> {
-    const { logger, services } = this.dependencies
+    const { services } = this.dependencies
+    const { logger } = services
     let log: LogWriter | null = null
     try {
       const run = await this.#prepare(deployment, claim, abort)
       log = run.log
-      const replaced = await deploy(run, services, abort.signal, (error) =>
-        logger.warn('could not undo a step', { deployment: deployment.id, error }),
-      )
+      await deploy(run, services)
       logger.info('deployment is running', { deployment: deployment.id, app: run.app.name })
-      if (replaced) this.#retire(replaced)
     } catch (reason) {
       const stopped = { deployment, claim, log, reason, handingOver: this.#handingOver.signal }
-      await settleFailure(this.dependencies, stopped).catch((failure: unknown) => {
+      await settleFailure(services, stopped).catch((failure: unknown) => {
         if (failure instanceof LostClaimError) logger.warn(failure.message)
         else logger.error('could not settle a deployment', { deployment: deployment.id, error: failure })
       })
@@ -186,7 +179,8 @@ export class Engine {
   }
 
   async #prepare(deployment: Deployment, claim: Claim, abort: AbortController): Promise<DeploymentRun> {
-    const { database, hub, secrets, logger } = this.dependencies
+    const { services, hub } = this.dependencies
+    const { database, secrets, logger } = services
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
     const configuration =
@@ -203,11 +197,16 @@ export class Engine {
     const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
     // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.
     const pinned = { ...app, branch: stage.branch ?? app.branch, ...configuration.source }
-    return { claim, deployment, app: pinned, stage, configuration, ...opened, log }
+    return {
+      ...{ claim, deployment, app: pinned, stage, configuration, ...opened, log },
+      signal: abort.signal,
+      onUndoError: (error) => logger.warn('could not undo a step', { deployment: deployment.id, error }),
+      inBackground: (work) => this.#continue(deployment.id, work),
+    }
   }
 
   #pinConfiguration(app: App, stage: Stage, { imageId }: Deployment, claim: Claim): Promise<Configuration> {
-    return this.dependencies.database.transaction(async (manager) => {
+    return this.dependencies.services.database.transaction(async (manager) => {
       await lockKeyShared(manager)
       const present = await readConfiguration(manager, app, stage)
       const configuration = imageId ? await asBuilt(manager, present, app.id, imageId) : present
@@ -218,13 +217,15 @@ export class Engine {
     })
   }
 
-  /** Off the critical path: the new version serves already. What it cannot remove, reconcile.ts does. */
-  #retire(replaced: Parameters<typeof retire>[0]): void {
-    const { logger, services } = this.dependencies
-    const retiring = retire(replaced, services, this.#stopping.signal).catch((error: unknown) => {
-      if (!this.#stopping.signal.aborted) logger.warn('could not retire a container', { ...replaced, error })
+  /** Off the critical path: the new version serves already. What it cannot retire, traffic/reconcile.ts does. */
+  #continue(deploymentId: string, work: (stopping: AbortSignal) => Promise<void>): void {
+    const { logger } = this.dependencies.services
+    const { signal } = this.#stopping
+    const continued = work(signal).catch((error: unknown) => {
+      if (!signal.aborted)
+        logger.warn('could not retire what served before', { deployment: deploymentId, error })
     })
-    this.#retiring.add(retiring)
-    void retiring.finally(() => this.#retiring.delete(retiring))
+    this.#inBackground.add(continued)
+    void continued.finally(() => this.#inBackground.delete(continued))
   }
 }

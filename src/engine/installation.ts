@@ -1,5 +1,5 @@
-import { WORKER_SECONDS } from './claims/worker-absence.js'
-import type { Queryable } from './logs/store.js'
+import { WORKER_SECONDS } from './presence/worker-absence.js'
+import type { Queryable } from './sql/queryable.js'
 
 /** As package.json has it; a test compares them. */
 export const VERSION = '0.1.0'

@@ -225,3 +225,16 @@ export function deploymentUrl(
 export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }
+
+/** `mvp-{app}:{deploymentId}`; the prefix is a setting. */
+export function imageName(prefix: string, appName: string, deploymentId: string): string {
+  return `${prefix}-${appName}:${deploymentId}`
+}
+
+/** Those of an image's names that Longshore gave it. A person may have given it others (`docker tag`), to keep. */
+export function ownImageNames(prefix: string, names: readonly string[]): string[] {
+  return names.filter(
+    (name) =>
+      name.startsWith(`${prefix}-`) && /^[a-z0-9-]+:[a-z][a-z0-9]{11}$/.test(name.slice(prefix.length + 1)),
+  )
+}

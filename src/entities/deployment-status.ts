@@ -1,5 +1,5 @@
 /**
- * The states of a deployment. `docs/states.md` draws how they follow each other; `engine/states.ts` is the only
+ * The states of a deployment. `docs/states.md` draws how they follow each other; `engine/queue/states.ts` is the only
  * code that moves a deployment from one to the next.
  */
 export enum DeploymentStatus {

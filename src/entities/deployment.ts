@@ -12,7 +12,7 @@ import {
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
 import type { Configuration } from './configuration.js'
-import { DeploymentStatus, DeploymentTrigger } from './deployment-status.js'
+import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from './deployment-status.js'
 import { Stage } from './stage.js'
 
 /** One attempt to bring a commit to a stage. The table is also the queue. */
@@ -25,7 +25,7 @@ import { Stage } from './stage.js'
 )
 @Index('deployment_one_in_flight', ['stageId'], {
   unique: true,
-  where: `"status" IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')`,
+  where: `"status" IN (${IN_FLIGHT_STATUSES.map((s) => `'${s}'`).join(', ')})`,
 })
 @Index('deployment_one_running', ['stageId'], { unique: true, where: `"status" = 'RUNNING'` })
 @Index('deployment_pending', ['stageId', 'generation'], { where: `"status" = 'PENDING'` })
@@ -93,7 +93,7 @@ export class Deployment {
   @Column({ type: 'text', name: 'image_id', nullable: true })
   imageId!: string | null
 
-  /** What its image was built of (engine/build-key.ts); null: it was not built, or is not yet. */
+  /** What its image was built of (engine/configuration/build-key.ts); null: it was not built, or is not yet. */
   @Column({ type: 'text', name: 'build_key', nullable: true })
   buildKey!: string | null
 

@@ -1,5 +1,4 @@
-import type { TestRepository } from '../support/repository.js'
-import { freshStep, slowStep, webApp } from '../support/repository.js'
+import { type TestRepository, freshStep, slowStep, webApp } from '../support/repository.js'
 import { SERVE, scripted } from '../support/serving.js'
 import { type BadEntry, blob, commitTree, entriesOf, tree } from '../support/trees.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clearStaleAddresses } from '../../src/engine/serving/stale-addresses.js'
+import { clearStaleAddresses } from '../../src/engine/traffic/stale-addresses.js'
 import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { readConfig } from '../../src/config.js'
 import { createLogger } from '../../src/logger.js'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { resumeServing } from '../../src/engine/serving/resume-serving.js'
-import { retire } from '../../src/engine/steps/retire.js'
-import { dependenciesOf, replaced, servicesOf } from '../support/replacement.js'
+import { resumeServing } from '../../src/engine/traffic/resume-serving.js'
+import { retire } from '../../src/engine/traffic/retire.js'
+import { replaced, servicesOf } from '../support/replacement.js'
 import { Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
 import { SERVE } from '../support/serving.js'
@@ -42,8 +42,7 @@ async function stopped(scene: Scene) {
   const { stages } = scene.own.commands
   await stages.stop(app.stageId)
   const services = await servicesOf(scene)
-  const dependencies = dependenciesOf(scene, services)
-  const serve = () => resumeServing(deploymentId, dependencies, new AbortController().signal)
+  const serve = () => resumeServing(deploymentId, services, new AbortController().signal)
   return {
     ...{ deploymentId, services, serve },
     start: () => stages.start(app.stageId),

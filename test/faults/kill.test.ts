@@ -23,7 +23,6 @@ const STEPS = [
   'check',
   'record',
   'enter-routing',
-  'route',
   'probe',
   'keep-running',
   'switch',
@@ -37,7 +36,7 @@ const ROLLBACK_STEPS = ['start-stopped', 'switch-back', 'drain-failed']
 const FAIL_STEPS = ['fail']
 /** From here on the new version serves already when the process dies. */
 const POINTS = STEPS.flatMap((name) => [`before:${name}`, `after:${name}`])
-const SERVES = POINTS.slice(POINTS.indexOf('after:switch')).concat('after:route')
+const SERVES = POINTS.slice(POINTS.indexOf('after:switch'))
 /** From here on it is this commit, whatever is pushed. */
 const PINNED = POINTS.slice(POINTS.indexOf('after:pin'))
 /** Where a real process is killed: a few in each room of the recipe. */

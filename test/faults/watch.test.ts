@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoRouter } from '../../src/engine/routing/router.js'
-import { Watcher } from '../../src/engine/serving/watch.js'
-import { dependenciesOf, replaced, servicesOf } from '../support/replacement.js'
+import { Watcher } from '../../src/engine/traffic/watch.js'
+import { replaced, servicesOf } from '../support/replacement.js'
 import { Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
 
@@ -80,9 +80,9 @@ test('one that the router does not follow to, with none before it, is said once 
   const apply = () => Promise.resolve(void told.push('router'))
   const router = Object.assign(new NoRouter(), { apply, isRoutedTo: () => Promise.resolve(false) })
   const warn = (message: string) => void told.push(message)
-  const stubborn = { ...services, router, settings: { ...services.settings, confirmMs: 0 } }
-  const { database, secrets, logger } = dependenciesOf(scene, services)
-  await using watcher = new Watcher(database, stubborn, secrets, { ...logger, warn }, 20)
+  const logger = { ...services.logger, warn }
+  const stubborn = { ...services, router, logger, settings: { ...services.settings, confirmMs: 0 } }
+  await using watcher = new Watcher(stubborn, 20)
   watcher.start()
   await until(() => told.length > 0)
   await sleep(1_000)

@@ -7,7 +7,8 @@ import { after, before, describe, test } from 'node:test'
 import type { BuildOutput } from '../../src/engine/docker/docker.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { contextOf } from '../../src/engine/steps/build-context.js'
-import type { Services, DeploymentRun } from '../../src/engine/steps/deployment-run.js'
+import type { Services } from '../../src/engine/services.js'
+import type { DeploymentRun } from '../../src/engine/steps/deployment-run.js'
 import { planBuild } from '../../src/engine/steps/plan-build.js'
 import { SILENT } from '../support/build-output.js'
 import { type Engines, openEngines } from '../support/docker-engines.js'
@@ -62,13 +63,14 @@ describe('what a build copies', () => {
     const run = {
       configuration: { build: { contextPath, dockerfilePath, args: {} } },
       log: { system: (text: string) => void said.push(text) },
+      signal: NEVER,
     } as unknown as DeploymentRun
     const settings = { maxContextBytes: 1024 ** 3, maxContextFiles: 1_000, ...options.limits }
     const services = { settings } as unknown as Services
     const deploymentId = `d${Math.random()}`
     const request = { repoUrl: repository.url, ref: null, deploymentId, onProgress: () => undefined }
     const source = await git.fetch(request, NEVER)
-    const context = contextOf(source, contextPath, await planBuild(run, source, services, NEVER))
+    const context = contextOf(source, contextPath, await planBuild(run, source, services))
     const engine = engines.real
     await engine.port(builder).build(
       {

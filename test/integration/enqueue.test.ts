@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Deployment } from '../../src/entities/deployment.js'
-import { enqueue, rebuildLost } from '../../src/engine/commands/enqueue.js'
+import { enqueue, rebuildLost } from '../../src/engine/queue/enqueue.js'
 import { CommandError } from '../../src/engine/errors.js'
 import { DeploymentTrigger } from '../../src/entities/deployment-status.js'
 import type { TestProcess } from '../support/engine.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { claimNext } from '../../src/engine/claims/queue.js'
-import { settle } from '../../src/engine/states.js'
+import { claimNext } from '../../src/engine/queue/claim.js'
+import { settle } from '../../src/engine/queue/states.js'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 

@@ -5,7 +5,7 @@ import { DeploymentStatus, LogStream } from '../../src/entities/deployment-statu
 import { LostClaimError } from '../../src/engine/errors.js'
 import { dropLogPartitions } from '../../src/engine/logs/partitions.js'
 import { type LogEntry, LogReader } from '../../src/engine/logs/reader.js'
-import { settle } from '../../src/engine/states.js'
+import { settle } from '../../src/engine/queue/states.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 import { endLog, openLog, readLog, storedLog, textOf } from '../support/logs.js'
 

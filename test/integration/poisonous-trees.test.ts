@@ -9,7 +9,8 @@ import { after, describe, test } from 'node:test'
 import { filterContext } from '../../src/engine/docker/build-context.js'
 import type { Source } from '../../src/engine/git/git.js'
 import { sourceOf } from '../../src/engine/git/mirror-source.js'
-import type { Services, DeploymentRun } from '../../src/engine/steps/deployment-run.js'
+import type { Services } from '../../src/engine/services.js'
+import type { DeploymentRun } from '../../src/engine/steps/deployment-run.js'
 import { planBuild } from '../../src/engine/steps/plan-build.js'
 import { TestRepository } from '../support/repository.js'
 import { type BadEntry, blob, commitTree, entriesOf, tree } from '../support/trees.js'
@@ -44,10 +45,11 @@ describe('a commit that nobody should be able to make', () => {
     const run = {
       configuration: { build: { contextPath: '.', dockerfilePath: 'Dockerfile', args: {} } },
       log: { system: (text: string) => void said.push(text) },
+      signal: NEVER,
     } as unknown as DeploymentRun
     const services = { settings: { maxContextBytes: 1024 * MIB, maxContextFiles: 1_000, ...limits } }
     const source = await sourceAt(commit)
-    const { sent } = await planBuild(run, source, services as unknown as Services, NEVER)
+    const { sent } = await planBuild(run, source, services as unknown as Services)
     return { sent, said, source }
   }
   const entry = (name: string, mode: BadEntry['mode'] = '100644', id = file): BadEntry => ({ mode, name, id })

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, FindOptionsWhere } from 'typeorm'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
-import { lockStage } from '../../src/engine/commands/stage-lock.js'
+import { lockStage } from '../../src/engine/sql/locks.js'
 import { CommandError, LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
 import { Queries } from '../../src/engine/queries.js'
-import { claimNext } from '../../src/engine/claims/queue.js'
-import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/claims/rescue.js'
-import { settle, transition } from '../../src/engine/states.js'
+import { claimNext } from '../../src/engine/queue/claim.js'
+import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/queue/rescue.js'
+import { settle, transition } from '../../src/engine/queue/states.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
 
@@ -151,7 +151,8 @@ describe('the queue', () => {
     const chunk = { at: new Date(), phase: BUILDING, stream: 'STDOUT' as never, text: 'late\n' }
     const options = { epoch: stale.epoch, expectedSeq: null }
     assert.equal(await appendChunks(process.database, stale.id, [chunk], options), null)
-    await process.database.transaction((manager) => giveBack(manager, claimOf(stale), BUILDING, 'late'))
+    const late = { from: BUILDING, reason: 'late' }
+    await process.database.transaction((manager) => giveBack(manager, claimOf(stale), late))
     assert.deepEqual(await statuses(), before)
     assert.equal((await claimed()).id, stale.id)
   })
@@ -239,9 +240,8 @@ describe('the queue', () => {
   test('does not count an attempt that was handed over', async () => {
     await createApp('handed')
     const deployment = await claimed()
-    await process.database.transaction((manager) =>
-      giveBack(manager, claimOf(deployment), BUILDING, 'stopping', { countsAsAttempt: false }),
-    )
+    const givenBack = { from: BUILDING, reason: 'stopping', countsAsAttempt: false }
+    await process.database.transaction((manager) => giveBack(manager, claimOf(deployment), givenBack))
     assert.equal((await claimed()).attempt, 1)
   })
 

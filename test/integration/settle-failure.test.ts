@@ -6,10 +6,10 @@ import type { Deployment } from '../../src/entities/deployment.js'
 import { DeployError, HandOverError, InfrastructureError, SupersededError } from '../../src/engine/errors.js'
 import { HEAD_BYTES, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
 import { LogWriter } from '../../src/engine/logs/writer.js'
-import { claimNext } from '../../src/engine/claims/queue.js'
-import { rescueExpired } from '../../src/engine/claims/rescue.js'
-import { settleFailure } from '../../src/engine/claims/settle-failure.js'
-import { transition } from '../../src/engine/states.js'
+import { claimNext } from '../../src/engine/queue/claim.js'
+import { rescueExpired } from '../../src/engine/queue/rescue.js'
+import { settleFailure } from '../../src/engine/queue/settle-failure.js'
+import { transition } from '../../src/engine/queue/states.js'
 import { createLogger } from '../../src/logger.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
@@ -35,13 +35,13 @@ describe('work that stopped', () => {
     return deployment
   }
   const claimOf = ({ id, epoch }: Deployment) => ({ deploymentId: id, epoch })
-  const partsOn = (database: DataSource) => {
-    const services = { wakeups: process.wakeups, settings: { leaseMs: LEASE_MS } }
-    return { database, services, logger: createLogger('error') }
-  }
+  const servicesOn = (database: DataSource) => ({
+    ...{ database, wakeups: process.wakeups },
+    ...{ logger: createLogger('error'), settings: { leaseMs: LEASE_MS } },
+  })
   const settled = (deployment: Deployment, reason: Error, log: LogWriter | null = null) => {
     const { signal: handingOver } = new AbortController()
-    return settleFailure(partsOn(process.database), {
+    return settleFailure(servicesOn(process.database), {
       deployment,
       claim: claimOf(deployment),
       log,
@@ -90,7 +90,7 @@ describe('work that stopped', () => {
         reason,
         handingOver: stopping.signal,
       }
-      const settling = settleFailure(partsOn(away), stopped)
+      const settling = settleFailure(servicesOn(away), stopped)
       stopping.abort()
       await assert.rejects(settling, /not (yet )?established|not connected|Driver/)
       assert.equal((await row(deployment)).status, 'CLONING')

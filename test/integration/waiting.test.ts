@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { logWaiting } from '../../src/engine/claims/queue.js'
+import { logWaiting } from '../../src/engine/queue/claim.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
 
@@ -10,7 +10,7 @@ describe('what deployments wait for', () => {
   useProcess((opened) => (process = opened))
   const createApp = (name: string) =>
     process.commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git' })
-  const say = () => logWaiting(process.database, process.wakeups, 'no engine')
+  const say = () => logWaiting(process, 'no engine')
 
   async function told(): Promise<string[]> {
     const sql = `SELECT a.name FROM deployment d JOIN app a ON a.id = d.app_id WHERE d.waiting_for IS NOT NULL ORDER BY 1`

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { WorkerAbsence } from '../../src/engine/claims/worker-absence.js'
+import { WorkerAbsence } from '../../src/engine/presence/worker-absence.js'
 import { createLogger } from '../../src/logger.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DataSource } from 'typeorm'
 import { readRoutes, type Target } from '../../src/engine/routing/table.js'
-import { NEXT_STATUSES } from '../../src/engine/states.js'
+import { NEXT_STATUSES } from '../../src/engine/queue/states.js'
 import { DeploymentStatus, IN_FLIGHT_STATUSES, isSettled } from '../../src/entities/deployment-status.js'
 import type { FakeDocker } from '../support/fake-docker/fake-docker.js'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { containerName } from '../../src/engine/names.js'
-import { RESERVED } from '../../src/engine/claims/reservation.js'
+import { RESERVED } from '../../src/engine/traffic/reservation.js'
 import { letTimePass } from './carry-out.js'
 import { KINDS, type World } from './world.js'
 

@@ -6,16 +6,16 @@ import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { Engine } from '../../src/engine/engine.js'
 import { LostClaimError } from '../../src/engine/errors.js'
 import { Housekeeper } from '../../src/engine/upkeep/housekeeping.js'
-import { LeaseKeeper } from '../../src/engine/claims/lease.js'
+import { LeaseKeeper } from '../../src/engine/queue/lease.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
-import { Announcer } from '../../src/engine/serving/announcer.js'
-import { Reconciler } from '../../src/engine/serving/reconcile.js'
+import { Announcer } from '../../src/engine/traffic/announcer.js'
+import { Reconciler } from '../../src/engine/traffic/reconcile.js'
 import { Recoverer } from '../../src/engine/upkeep/recover.js'
 import type { Router } from '../../src/engine/routing/router.js'
 import type { SecretBox } from '../../src/engine/secrets/secrets.js'
-import type { Services } from '../../src/engine/steps/deployment-run.js'
+import type { Services } from '../../src/engine/services.js'
 import type { Wakeups } from '../../src/engine/wakeups/wakeups.js'
-import { Watcher } from '../../src/engine/serving/watch.js'
+import { Watcher } from '../../src/engine/traffic/watch.js'
 import type { Logger } from '../../src/logger.js'
 import { UNLIMITED } from '../support/docker-engines.js'
 import type { FakeDocker } from '../support/fake-docker/fake-docker.js'
@@ -125,9 +125,7 @@ export class SimProcess {
       },
     })
     const services = {
-      database,
-      wakeups,
-      docker,
+      ...{ database, wakeups, secrets, logger, docker },
       git: git.portFor(() => this.#turn()),
       router: IDLE_ROUTER,
       failpoint: () => undefined,
@@ -138,11 +136,11 @@ export class SimProcess {
     const hub = new LogHub(database, wakeups)
     const options = { workerId: id, concurrency: 2, totalConcurrency: null, leaseMs: LEASE_MS }
     this.engine = new Engine(
-      { database, services, hub, leases: this.leases, secrets, logger },
+      { services, hub, leases: this.leases },
       { ...options, pollMs: NEVER_MS, stopGraceMs: 0 },
     )
-    this.reconciler = new Reconciler(database, services, secrets, logger, NEVER_MS)
-    this.watcher = new Watcher(database, services, secrets, logger, NEVER_MS)
+    this.reconciler = new Reconciler(services, NEVER_MS)
+    this.watcher = new Watcher(services, NEVER_MS)
   }
 
   static async start(id: string, kind: ProcessKind, surroundings: Surroundings): Promise<SimProcess> {
@@ -166,14 +164,14 @@ export class SimProcess {
 
   /** Takes back what dead processes hold, finishes deletions, and announces what they have not. */
   async recover(): Promise<void> {
-    const recoverer = new Recoverer(this.database, this.services, this.surroundings.logger(this.id), NEVER_MS)
+    const recoverer = new Recoverer(this.services, NEVER_MS)
     recoverer.start()
     await recoverer[Symbol.asyncDispose]()
-    await new Announcer(this.services, this.surroundings.logger(this.id), NEVER_MS).runOnce()
+    await new Announcer(this.services, NEVER_MS).runOnce()
   }
 
   async clean(): Promise<void> {
-    await new Housekeeper(this.database, this.services, this.surroundings.logger(this.id), NEVER_MS).clean()
+    await new Housekeeper(this.services, NEVER_MS).clean()
   }
 
   /** What it is asked to do. Ends with the process: whoever waits for a connection of a closed pool waits for ever. */

@@ -5,8 +5,8 @@ import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
-import { rollBackAutomatically } from '../../src/engine/serving/automatic-rollback.js'
-import type { Services } from '../../src/engine/steps/deployment-run.js'
+import { rollBackAutomatically } from '../../src/engine/traffic/automatic-rollback.js'
+import type { Services } from '../../src/engine/services.js'
 import { createLogger } from '../../src/logger.js'
 import { webApp } from './repository.js'
 import type { Scene } from './scene.js'
@@ -33,8 +33,7 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   await until(() => dying.child.signalCode === 'SIGKILL')
   const services = await servicesOf(scene)
   const failure = { code: 'EXITED' as const, why: 'it failed', container: `steady-${failed}`, exitCode: null }
-  const back = () =>
-    rollBackAutomatically(failed, failure, dependenciesOf(scene, services), new AbortController().signal)
+  const back = () => rollBackAutomatically({ id: failed, failure }, services, new AbortController().signal)
   return {
     ...{ before, failed, services, back },
     isBack: async () => {
@@ -48,16 +47,13 @@ export async function replaced(scene: Scene, more = ''): Promise<Replacement> {
   }
 }
 
-export function dependenciesOf({ own: { database } }: Scene, services: Services) {
-  return { database, services, secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') }
-}
-
 export async function servicesOf(scene: Scene): Promise<Services> {
   const { docker, installation, own } = scene
   const config = readConfig({ DOCKER_HOST: docker.host, DATA_DIR: installation.dataDir })
   const [instance] = await scene.rows<{ id: string }>('SELECT id FROM instance')
   return {
     ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
+    ...{ secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') },
     git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
     docker: new Dockerode({ ...config, dockerHost: docker.host, onUnlimited: () => undefined }),
     failpoint: () => undefined,

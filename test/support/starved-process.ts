@@ -16,9 +16,9 @@ import { NoRouter } from '../../src/engine/routing/router.js'
 import { probeThrough } from '../../src/engine/routing/traefik-gateway.js'
 import { RoundRobin } from '../../src/engine/routing/round-robin.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
-import { Watcher } from '../../src/engine/serving/watch.js'
-import type { Services } from '../../src/engine/steps/deployment-run.js'
-import { runProbe, type Probe } from '../../src/engine/steps/health.js'
+import { Watcher } from '../../src/engine/traffic/watch.js'
+import type { Services } from '../../src/engine/services.js'
+import { runProbe, type Probe } from '../../src/engine/traffic/health.js'
 import { createLogger } from '../../src/logger.js'
 import { openRawShop, RawClient } from './raw.js'
 import { openShop } from './routing.js'
@@ -36,8 +36,8 @@ const STATE = {
 const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = {
   async probes(port) {
     const probes: Probe[] = [{ kind: 'tcp' }, { kind: 'http', path: '/' }]
-    const askAll = () =>
-      Promise.all(probes.map((probe) => runProbe(probe, STATE, port, 5_000, new AbortController().signal)))
+    const asking = { port, timeoutMs: 5_000, signal: new AbortController().signal }
+    const askAll = () => Promise.all(probes.map((probe) => runProbe(probe, STATE, asking)))
     const feed = starve()
     const starved = await askAll()
     feed()
@@ -123,12 +123,12 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
       [id, JSON.stringify({ replicas: 1, health })],
     )
     const docker = { findContainer: () => Promise.resolve(STATE), lastLines: () => Promise.resolve([]) }
-    const services = { database, wakeups, router: new NoRouter(), docker } as unknown as Services
     const said: string[] = []
     const warn = (message: string, fields?: { error?: string }) =>
       said.push(`${message}: ${fields?.error ?? ''}`)
     const logger = { ...createLogger('error'), warn }
-    const watcher = new Watcher(database, services, new SecretBox(randomBytes(32)), logger)
+    const adapters = { router: new NoRouter(), docker, secrets: new SecretBox(randomBytes(32)) }
+    const watcher = new Watcher({ database, wakeups, logger, ...adapters } as unknown as Services)
     const look = async () => {
       await watcher.runOnce()
       await watcher.settle()

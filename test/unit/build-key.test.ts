@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readConfig } from '../../src/config.js'
-import { buildKey } from '../../src/engine/build-key.js'
+import { buildKey } from '../../src/engine/configuration/build-key.js'
 
 test('what Longshore writes where there is no Dockerfile is part of what an image is made of', () => {
   const keyOf = (dockerfilePath: string, recipes: number) => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { checkBuildArgs, checkPlatform, checkTarget, looksSecret } from '../../src/engine/build-options.js'
+import {
+  checkBuildArgs,
+  checkPlatform,
+  checkTarget,
+  looksSecret,
+} from '../../src/engine/configuration/build-options.js'
 import { CommandError } from '../../src/engine/errors.js'
 
 function refused(field: string) {

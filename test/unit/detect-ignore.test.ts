@@ -4,7 +4,7 @@ import { ignoredOf } from '../../src/engine/docker/ignore-file.js'
 import { has, json, recipe } from '../support/detected.js'
 
 async function sent(files: Record<string, string>, paths: readonly string[]): Promise<string[]> {
-  const ignored = await ignoredOf(paths, null, recipe(files).ignore)
+  const ignored = await ignoredOf(paths, null, { own: recipe(files).ignore })
   return paths.filter((path) => !ignored.has(path))
 }
 

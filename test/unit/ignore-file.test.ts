@@ -25,7 +25,7 @@ const pattern = fc
 const lines = fc.array(pattern, { minLength: 1, maxLength: 4 })
 
 const ignored = (text: string, paths: readonly string[], signal?: AbortSignal) =>
-  ignoredOf(paths, { path: 'web/.dockerignore', text }, [], signal)
+  ignoredOf(paths, { path: 'web/.dockerignore', text }, { signal })
 
 function take(count: number, length: number, letters: string): string[] {
   const texts = mixedTexts(length, letters)

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import type { Deployment } from '../../src/entities/deployment.js'
 import type { ContainerState, Docker } from '../../src/engine/docker/docker.js'
 import { describeExit } from '../../src/engine/docker/container-exit.js'
-import { readLastLines } from '../../src/engine/serving/last-lines.js'
+import { readLastLines } from '../../src/engine/traffic/last-lines.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
 import { variableAad } from '../../src/engine/secrets/variables.js'
 
@@ -50,7 +50,7 @@ describe('the last lines of a version that failed', () => {
   }
   const failure = { code: 'EXITED' as const, why: 'it ended', container: 'web', exitCode: 3 }
   const lines = (lastLines: Docker['lastLines'], box = secrets) =>
-    readLastLines(failure, deploymentOf(box), docker({ lastLines }), secrets)
+    readLastLines(failure, deploymentOf(box), { docker: docker({ lastLines }), secrets })
   const said = () => Promise.resolve([`key=${secret}`, '\x1b]0;title\x07good\x00bye'])
 
   test('are clean, with secrets masked', async () => {
@@ -67,7 +67,7 @@ describe('the last lines of a version that failed', () => {
     assert.deepEqual(await lines(said, new SecretBox(randomBytes(32))), [])
     const none = { ...failure, container: null }
     assert.deepEqual(
-      await readLastLines(none, deploymentOf(secrets), docker({ lastLines: said }), secrets),
+      await readLastLines(none, deploymentOf(secrets), { docker: docker({ lastLines: said }), secrets }),
       [],
     )
   })

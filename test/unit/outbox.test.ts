@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Queryable } from '../../src/engine/logs/store.js'
+import type { Queryable } from '../../src/engine/sql/queryable.js'
 import { Outbox } from '../../src/engine/runtime-logs/outbox.js'
 import type { ClaimedViewer, RuntimeLogInput } from '../../src/engine/runtime-logs/store.js'
 import { LogStream } from '../../src/entities/deployment-status.js'

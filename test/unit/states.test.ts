@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
-import { NEXT_STATUSES } from '../../src/engine/states.js'
+import { NEXT_STATUSES } from '../../src/engine/queue/states.js'
 
 const ROOT = new URL('../../../', import.meta.url)
 const DRAWN = readFileSync(new URL('docs/states.md', ROOT), 'utf8')

@@ -1,3 +1,4 @@
+import { IN_FLIGHT } from '../sql/predicates.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EntityManager, IsNull } from 'typeorm'
 import { App } from '../../entities/app.js'
@@ -5,7 +6,7 @@ import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
-import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../build-options.js'
+import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../configuration/build-options.js'
 import { CommandError } from '../errors.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import {
@@ -23,7 +24,7 @@ import { sealVariable } from '../secrets/variables.js'
 import { checkWatchPaths } from '../webhooks/globs.js'
 import { ANY } from '../wakeups/wakeups.js'
 import type { CommandDependencies } from './dependencies.js'
-import { announceQueued, enqueue } from './enqueue.js'
+import { announceQueued, enqueue } from '../queue/enqueue.js'
 
 export interface UpdateAppCommand {
   readonly repoUrl?: string | null
@@ -108,7 +109,7 @@ export class AppCommands {
       if (result.affected === 0) return false
       await manager.query(
         `WITH busy AS (
-           SELECT id FROM deployment WHERE app_id = $1 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')
+           SELECT id FROM deployment WHERE app_id = $1 AND status IN ${IN_FLIGHT}
             ORDER BY id FOR NO KEY UPDATE
          )
          UPDATE deployment d SET cancel_requested_at = coalesce(cancel_requested_at, now())

@@ -2,13 +2,12 @@ import { DeploymentStatus, DeploymentTrigger, isSettled } from '../../entities/d
 import { Deployment } from '../../entities/deployment.js'
 import { badInput, CommandError } from '../errors.js'
 import { checkRef } from '../names.js'
-import { announceSettled } from '../claims/queue.js'
 import { asShown } from '../shown.js'
-import { NOW, settle } from '../states.js'
+import { NOW, settle } from '../queue/states.js'
 import { getApp } from './apps.js'
 import type { CommandDependencies } from './dependencies.js'
-import { announceQueued, enqueue } from './enqueue.js'
-import { lockStageOf } from './stage-lock.js'
+import { announceQueued, enqueue } from '../queue/enqueue.js'
+import { lockStageOf } from '../sql/locks.js'
 
 export interface DeployCommand {
   readonly stage?: string | null
@@ -75,7 +74,7 @@ export class DeploymentCommands {
       }
       return manager.findOneByOrFail(Deployment, { id })
     })
-    announceSettled(this.dependencies.wakeups, id)
+    this.dependencies.wakeups.deploymentSettled(id)
     this.dependencies.wakeups.cancelRequested()
     return deployment
   }

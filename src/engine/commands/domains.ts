@@ -3,7 +3,7 @@ import type { Stage } from '../../entities/stage.js'
 import { badInput, CommandError } from '../errors.js'
 import { asciiDomain, checkDomain } from '../names.js'
 import type { CommandDependencies } from './dependencies.js'
-import { lockStage } from './stage-lock.js'
+import { lockStage } from '../sql/locks.js'
 
 const MAX_DOMAINS = 100
 

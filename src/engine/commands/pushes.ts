@@ -7,7 +7,7 @@ import { type StageDecision, type WebhookDelivery, WebhookVerdict } from '../../
 import { decide } from '../webhooks/decide.js'
 import { STALE, type Staleness, stalenessOf, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
-import { enqueue, supersedeOldest } from './enqueue.js'
+import { enqueue, supersedeOldest } from '../queue/enqueue.js'
 
 /** What a delivery meant, and the deployments that were queued for it. */
 export interface Outcome {

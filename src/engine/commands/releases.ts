@@ -5,9 +5,9 @@ import type { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { getApp } from './apps.js'
-import { announceQueued, enqueue } from './enqueue.js'
+import { announceQueued, enqueue } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
-import { lockStageOf } from './stage-lock.js'
+import { lockStageOf } from '../sql/locks.js'
 
 /** Deployments of images that are there already: nothing is built. */
 export class ReleaseCommands {

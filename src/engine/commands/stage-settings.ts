@@ -3,7 +3,7 @@ import { badInput } from '../errors.js'
 import { checkHealthPath, checkRef } from '../names.js'
 import { checkGlob } from '../webhooks/globs.js'
 import type { CommandDependencies } from './dependencies.js'
-import { lockStage } from './stage-lock.js'
+import { lockStage } from '../sql/locks.js'
 
 /** What is left out stays as it is; null, or an empty text, resets to the default. */
 export interface UpdateStageCommand {

@@ -1,3 +1,4 @@
+import { IN_FLIGHT } from '../sql/predicates.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EntityManager, In, IsNull } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
@@ -6,14 +7,13 @@ import { Stage } from '../../entities/stage.js'
 import { CommandError } from '../errors.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
-import { announceSettled } from '../claims/queue.js'
-import { NOW, settle } from '../states.js'
-import { retireServing } from '../steps/route.js'
+import { NOW, settle } from '../queue/states.js'
+import { switchToNothing } from '../traffic/switch.js'
 import { getApp } from './apps.js'
-import { announceQueued, enqueue } from './enqueue.js'
+import { announceQueued, enqueue } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
 import { sameAs } from './releases.js'
-import { lockStage } from './stage-lock.js'
+import { lockStage } from '../sql/locks.js'
 
 /** How long `delete` waits for a deployment under way to end. */
 const DELETE_WAIT_MS = 30_000
@@ -96,13 +96,11 @@ export class StageCommands {
       const found = await lockStage(manager, id)
       const cancelled = await cancelAll(manager, id)
       if (found.stopped) return { stage: found, changed: cancelled }
-      const retired = await retireServing(manager, id, 'the stage was stopped', settings.drainMs)
-      const sql = 'UPDATE stage SET stopped = true, route_epoch = route_epoch + 1 WHERE id = $1'
-      await manager.query(sql, [id])
+      const retired = await switchToNothing(manager, id, settings)
       const ids = retired ? [...cancelled, retired.deploymentId] : cancelled
       return { stage: await manager.findOneByOrFail(Stage, { id }), changed: ids }
     })
-    for (const deploymentId of changed) announceSettled(wakeups, deploymentId)
+    for (const deploymentId of changed) wakeups.deploymentSettled(deploymentId)
     wakeups.cancelRequested()
     this.#announce(id)
     return stage
@@ -180,7 +178,7 @@ async function cancelAll(manager: EntityManager, stageId: string): Promise<strin
   }
   await manager.query(
     `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())
-      WHERE stage_id = $1 AND status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING')`,
+      WHERE stage_id = $1 AND status IN ${IN_FLIGHT}`,
     [stageId],
   )
   return pending.map(({ id }) => id)

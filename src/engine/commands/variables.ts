@@ -8,7 +8,7 @@ import { checkVariables, type GivenVariable } from '../names.js'
 import { sealedBytes } from '../secrets/secrets.js'
 import { sealVariable } from '../secrets/variables.js'
 import type { CommandDependencies } from './dependencies.js'
-import { lockStage } from './stage-lock.js'
+import { lockStage } from '../sql/locks.js'
 
 export class VariableCommands {
   constructor(private readonly dependencies: CommandDependencies) {}

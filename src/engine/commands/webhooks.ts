@@ -5,7 +5,6 @@ import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../errors.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
-import { announceSettled } from '../claims/queue.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
   findDuplicate,
@@ -23,7 +22,7 @@ import { readEvent } from '../webhooks/payloads.js'
 import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
-import { announceQueued } from './enqueue.js'
+import { announceQueued } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
 import { handleEvent, NONE, type Outcome } from './pushes.js'
 
@@ -172,7 +171,7 @@ export class WebhookCommands {
 
   #announce({ queued, superseded }: Deployed): void {
     for (const deployment of queued) announceQueued(this.dependencies.wakeups, deployment)
-    for (const id of superseded) announceSettled(this.dependencies.wakeups, id)
+    for (const id of superseded) this.dependencies.wakeups.deploymentSettled(id)
   }
 }
 

@@ -35,8 +35,7 @@ const MAX_STEPS = 50_000_000
 export async function ignoredOf(
   paths: readonly string[],
   file: IgnoreFile | null,
-  own: readonly string[] = [],
-  signal?: AbortSignal,
+  { own = [], signal }: { readonly own?: readonly string[]; readonly signal?: AbortSignal } = {},
 ): Promise<Set<string>> {
   const lines = file?.text.split('\n') ?? []
   const rules = [

@@ -1,5 +1,6 @@
 import type { Wakeups } from '../wakeups/wakeups.js'
-import { type LogEnd, type LogPage, type Queryable, readPage, type StoredChunk } from './store.js'
+import type { Queryable } from '../sql/queryable.js'
+import { type LogEnd, type LogPage, readPage, type StoredChunk } from './store.js'
 import type { LogAnnouncer } from './writer.js'
 
 /** Newest chunks kept per followed log, in UTF-16 units: enough for every viewer that keeps up. */

@@ -1,4 +1,4 @@
-import type { Queryable } from './store.js'
+import type { Queryable } from '../sql/queryable.js'
 
 /** Weeks for which there is a partition ahead of time: a process makes them at its start and then every ten minutes. */
 const WEEKS_AHEAD = 8

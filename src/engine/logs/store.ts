@@ -1,9 +1,5 @@
+import type { Queryable } from '../sql/queryable.js'
 import type { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
-
-/** Runs SQL: a data source, or the manager of a transaction. */
-export interface Queryable {
-  query<T>(sql: string, parameters?: unknown[]): Promise<T>
-}
 
 /** Lines are joined to chunks up to this. */
 export const CHUNK_BYTES = 16 * 1024

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
-import { isRefused } from '../database-errors.js'
+import { isRefused } from '../sql/errors.js'
 import { DeployError, LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
 import { LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
+import type { Queryable } from '../sql/queryable.js'
 import {
   appendChunks,
   CHUNK_BYTES,
   lastSeqOf,
   type LogChunkInput,
   type OverflowTail,
-  type Queryable,
   type StoredChunk,
 } from './store.js'
 

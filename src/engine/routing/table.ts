@@ -1,4 +1,4 @@
-import type { Queryable } from '../logs/store.js'
+import type { Queryable } from '../sql/queryable.js'
 import { containerName, counterpart, stageHost } from '../names.js'
 
 /** Where requests for a host go. */

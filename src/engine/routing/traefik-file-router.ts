@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { DataSource } from 'typeorm'
 import type { Logger } from '../../logger.js'
-import type { Queryable } from '../logs/store.js'
+import type { Queryable } from '../sql/queryable.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { RouteFiles } from './route-files.js'
 import type { Router, Switch, ProbeRequest } from './router.js'

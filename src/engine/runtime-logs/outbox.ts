@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeploymentPosition, StreamPosition } from '../../entities/runtime-log-viewer.js'
 import { CHUNK_BYTES } from '../logs/store.js'
-import type { Queryable } from '../logs/store.js'
+import type { Queryable } from '../sql/queryable.js'
 import { appendChunks, type ClaimedViewer, readCounts, type RuntimeLogInput, UNREAD_CHUNKS } from './store.js'
 
 /** Lines gather in a chunk no longer than this: it has one time. */

@@ -1,5 +1,4 @@
-import { LOG_FILE_BYTES } from '../docker/docker.js'
-import type { ContainerOutput } from '../docker/docker.js'
+import { LOG_FILE_BYTES, type ContainerOutput } from '../docker/docker.js'
 
 /** Less than this says nothing of how fast a container writes. */
 const MIN_BYTES = 1024 ** 2

@@ -1,6 +1,6 @@
 import type { LogStream } from '../../entities/deployment-status.js'
 import type { DeploymentPosition } from '../../entities/runtime-log-viewer.js'
-import type { Queryable } from '../logs/store.js'
+import type { Queryable } from '../sql/queryable.js'
 
 /** Chunks that wait for one viewer at most; what is beyond waits in the Docker engine. */
 export const UNREAD_CHUNKS = 64

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import { CommandError } from '../errors.js'
-import type { Queryable } from '../logs/store.js'
+import type { Queryable } from '../sql/queryable.js'
 import { keyFile, type KeySettings, makeKeyFile, readKeys } from './master-key.js'
 import { createId } from '../names.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'

@@ -1,41 +1,31 @@
 import type { BuildConfiguration } from '../../entities/configuration.js'
 import { LogStream } from '../../entities/deployment-status.js'
-import { looksSecret } from '../build-options.js'
+import { looksSecret } from '../configuration/build-options.js'
 import type { BuildOutput, Image } from '../docker/docker.js'
 import { contextOf } from './build-context.js'
 import { checkDisk } from './disk.js'
 import { DeployError } from '../errors.js'
 import type { Source } from '../git/git.js'
 import { ownLabels } from '../routing/labels.js'
-import { step, type Services, type DeploymentRun } from './deployment-run.js'
-import { accept, imageName } from './image.js'
+import { step, type Services } from '../services.js'
+import type { DeploymentRun } from './deployment-run.js'
+import { accept, tagOf } from './image.js'
 import { planBuild } from './plan-build.js'
 
 /** An image of the commit, built from the repository's files as they were committed. */
-export async function build(
-  run: DeploymentRun,
-  source: Source,
-  services: Services,
-  signal: AbortSignal,
-): Promise<Image> {
-  await checkDisk(services, (line) => run.log.system(line), signal)
-  const tag = imageName(services.settings.imagePrefix, run.app.name, run.deployment.id)
-  const image = await buildNew(run, source, tag, services, signal)
-  await step(services, 'accept', () => accept(run, image, tag, services, source.commitSha))
-  run.log.system(`Built ${tag}`)
+export async function build(run: DeploymentRun, source: Source, services: Services): Promise<Image> {
+  await checkDisk(run, services)
+  const image = await buildNew(run, source, services)
+  const { commitSha } = source
+  await step(services, 'accept', () => accept(run, { image, commitSha }, services))
+  run.log.system(`Built ${tagOf(run, services)}`)
   return image
 }
 
-async function buildNew(
-  run: DeploymentRun,
-  source: Source,
-  tag: string,
-  services: Services,
-  signal: AbortSignal,
-): Promise<Image> {
-  const { app, deployment, log } = run
+async function buildNew(run: DeploymentRun, source: Source, services: Services): Promise<Image> {
+  const { app, deployment, log, signal } = run
   const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
-  const plan = await planBuild(run, source, services, signal)
+  const plan = await planBuild(run, source, services)
   logBuildOptions(run.configuration.build, log)
   const timeout = AbortSignal.timeout(services.settings.buildTimeoutMs)
   const either = AbortSignal.any([signal, timeout])
@@ -48,7 +38,7 @@ async function buildNew(
         target,
         args,
         platform,
-        tag,
+        tag: tagOf(run, services),
         labels: ownLabels(services.settings.instanceId, app.id, deployment.id),
         secrets: run.buildSecrets,
         noCache: deployment.noCache,

@@ -1,11 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DeploymentStatus } from '../../entities/deployment-status.js'
+import { Deployment } from '../../entities/deployment.js'
 import type { ContainerState } from '../docker/docker.js'
 import { describeExit } from '../docker/container-exit.js'
-import { DeployError, InfrastructureError } from '../errors.js'
-import { outOfResources } from '../resource-exhaustion.js'
-import { runProbe, chooseProbe, type ProbeResult, type Probe } from './health.js'
+import { DeployError, InfrastructureError, LostClaimError } from '../errors.js'
 import { cleanLines } from '../logs/lines.js'
-import type { Services, DeploymentRun } from './deployment-run.js'
+import { outOfResources } from '../resource-exhaustion.js'
+import { step, type Services } from '../services.js'
+import { runProbe, chooseProbe, type ProbeResult, type Probe } from '../traffic/health.js'
+import type { DeploymentRun } from './deployment-run.js'
+import { mapAbortingOthers, type Started } from './start.js'
+
+/** Containers that answer. */
+export interface Healthy extends Started {
+  readonly addresses: readonly string[]
+}
 
 /** A container of the deployment and the port that it is to answer on. */
 export interface Candidate {
@@ -20,6 +29,38 @@ const SLOWEST_PROBE_MS = 250
 /** Whether the container still runs is asked of the engine this often: it costs more than a probe. */
 const INSPECT_MS = 100
 const LAST_LINES = 100
+const STABLE_MS = 3_000
+
+/**
+ * Waits until all containers are healthy, and writes down where they answer.
+ *
+ * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY with the container's last lines
+ */
+export async function check(run: DeploymentRun, started: Started, services: Services): Promise<Healthy> {
+  const { containers, port } = started
+  const stableMs = await stableFor(run, services)
+  const addresses = await step(services, 'check', () =>
+    mapAbortingOthers(containers, run.signal, (container, signal) =>
+      untilHealthy({ ...run, signal }, { container, port, stableMs }, services),
+    ),
+  )
+  await step(services, 'record', async () => {
+    const { deploymentId: id, epoch } = run.claim
+    const result = await services.database
+      .getRepository(Deployment)
+      .update({ id, epoch }, { container: containers[0], addresses, port })
+    if (result.affected === 0) throw new LostClaimError(id)
+  })
+  return { ...started, addresses }
+}
+
+/** How long it has to stay healthy: while nothing serves yet, nothing can be made worse by going on. */
+async function stableFor({ configuration, stage }: DeploymentRun, services: Services): Promise<number> {
+  const { stableSeconds } = configuration.health
+  if (stableSeconds !== null) return stableSeconds * 1000
+  const serving = { stageId: stage.id, status: DeploymentStatus.RUNNING }
+  return (await services.database.getRepository(Deployment).existsBy(serving)) ? STABLE_MS : 0
+}
 
 /**
  * Waits until the container is healthy, and has been for as long as the stage asks (`stableSeconds`). Gives its address.
@@ -28,42 +69,41 @@ const LAST_LINES = 100
  * check gave up; else at the deadline. Carries its last lines, and the log what it listens on instead.
  * @throws InfrastructureError OUT_OF_RESOURCES at the deadline, when this process could not always ask
  */
-export async function untilHealthy(
+async function untilHealthy(
   run: DeploymentRun,
-  candidate: Candidate,
-  stableMs: number,
+  candidate: Candidate & { readonly stableMs: number },
   services: Services,
-  signal: AbortSignal,
 ): Promise<string> {
+  const { signal } = run
+  const { stableMs } = candidate
   const { health } = run.configuration
   const deadline = performance.now() + health.deadlineSeconds * 1000
-  let state = await ensureAlive(run, candidate, services, signal)
+  let state = await ensureAlive(run, candidate, services)
   let inspectedAt = performance.now()
   const probe = chooseProbe(health, state)
   let healthySince: number | null = null
   let lacking: string | null = null
   for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, SLOWEST_PROBE_MS)) {
-    const result = await runProbe(probe, state, candidate.port, health.timeoutSeconds * 1000, signal)
+    const result = await runProbe(probe, state, {
+      port: candidate.port,
+      timeoutMs: health.timeoutSeconds * 1000,
+      signal,
+    })
     if (!result.hasRun) lacking = result.why
     const now = performance.now()
     healthySince = result.isHealthy ? (healthySince ?? now) : null
     if (healthySince !== null && now - healthySince >= stableMs && state.address !== null)
       return state.address
-    if (result.hasGivenUp) throw await unhealthyError(run, candidate, probe, result, services)
+    if (result.hasGivenUp) throw await unhealthyError(run, { ...candidate, probe, result }, services)
     if (now > deadline + (healthySince === null ? 0 : stableMs)) {
-      await ensureAlive(run, candidate, services, signal) // one that has just ended is told as that
+      await ensureAlive(run, candidate, services) // one that has just ended is told as that
       if (lacking !== null) throw outOfResources(`the container could not be asked: ${lacking}`)
-      throw await unhealthyError(run, candidate, probe, result, services)
+      throw await unhealthyError(run, { ...candidate, probe, result }, services)
     }
-    await sleep(
-      healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs),
-      undefined,
-      {
-        signal,
-      },
-    )
+    const pauseMs = healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs)
+    await sleep(pauseMs, undefined, { signal })
     if (healthySince !== null || performance.now() - inspectedAt > INSPECT_MS) {
-      state = await ensureAlive(run, candidate, services, signal)
+      state = await ensureAlive(run, candidate, services)
       inspectedAt = performance.now()
     }
   }
@@ -74,21 +114,20 @@ export async function ensureAlive(
   run: DeploymentRun,
   candidate: Candidate,
   services: Services,
-  signal: AbortSignal,
 ): Promise<ContainerState> {
-  const state = await services.docker.findContainer(candidate.container, signal)
+  const state = await services.docker.findContainer(candidate.container, run.signal)
   if (!state)
     throw new InfrastructureError('CONTAINER_GONE', `the container ${candidate.container} was removed`)
   if (state.running && state.restarts === 0) return state
-  throw await exitError(run, candidate, state, services)
+  throw await exitError(run, { ...candidate, state }, services)
 }
 
 async function exitError(
   run: DeploymentRun,
-  candidate: Candidate,
-  state: ContainerState,
+  candidate: Candidate & { readonly state: ContainerState },
   services: Services,
 ): Promise<DeployError> {
+  const { state } = candidate
   const lastLines = await readLastLines(run, candidate, services)
   const { code, exitCode } = await describeExit(candidate.container, state, services.docker)
   if (code === 'OUT_OF_MEMORY') {
@@ -102,12 +141,10 @@ async function exitError(
 
 async function unhealthyError(
   run: DeploymentRun,
-  candidate: Candidate,
-  probe: Probe,
-  result: ProbeResult,
+  candidate: Candidate & { readonly probe: Probe; readonly result: ProbeResult },
   services: Services,
 ): Promise<DeployError> {
-  const { port } = candidate
+  const { port, probe, result } = candidate
   const hint = probe.kind === 'image' ? '' : await listeningHint(candidate, services)
   const until = result.hasGivenUp ? '' : ` after ${run.configuration.health.deadlineSeconds} s`
   const message = `the container is not healthy${until}: ${result.why || `port ${port} did not stay open`}${hint}`

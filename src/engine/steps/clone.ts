@@ -3,13 +3,14 @@ import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { Source } from '../git/git.js'
 import { checkRepoUrl } from '../names.js'
-import { step, type Services, type DeploymentRun } from './deployment-run.js'
+import { step, type Services } from '../services.js'
+import type { DeploymentRun } from './deployment-run.js'
 
 /**
  * The commit that was asked for, fetched into the repository's mirror. It is pinned: after a crash the next attempt
  * takes the same commit, although the branch may have moved.
  */
-export async function clone(run: DeploymentRun, services: Services, signal: AbortSignal): Promise<Source> {
+export async function clone(run: DeploymentRun, services: Services): Promise<Source> {
   const { app, deployment, log } = run
   const ref = deployment.commitSha ?? deployment.ref ?? app.branch
   log.system(`Fetching ${app.repoUrl} at ${ref ?? 'its default branch'}`)
@@ -21,7 +22,7 @@ export async function clone(run: DeploymentRun, services: Services, signal: Abor
       deploymentId: deployment.id,
       onProgress: (bytes) => void progress.write(bytes),
     },
-    signal,
+    run.signal,
   )
   progress.end()
   const { commitSha } = source

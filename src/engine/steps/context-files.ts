@@ -1,6 +1,6 @@
 import { DeployError } from '../errors.js'
 import { MAX_PATH, type Source, type TreeEntry } from '../git/git.js'
-import type { Services } from './deployment-run.js'
+import type { Services } from '../services.js'
 
 /** Bytes that file systems take for a name. */
 const MAX_NAME = 255
@@ -21,8 +21,7 @@ type Limits = Pick<Services['settings'], 'maxContextFiles'>
  */
 export async function listContext(
   source: Source,
-  folder: string,
-  { maxContextFiles }: Limits,
+  { folder, maxContextFiles }: Limits & { readonly folder: string },
   signal: AbortSignal,
 ): Promise<ContextFiles> {
   const found = new Map<string, TreeEntry>()
@@ -77,8 +76,7 @@ export function checkSize(sent: ContextFiles, maxBytes: number): void {
  * @returns null when there is none inside the context
  */
 export async function follow(
-  source: Source,
-  files: ContextFiles,
+  { source, files }: { readonly source: Source; readonly files: ContextFiles },
   path: string,
   signal: AbortSignal,
 ): Promise<TreeEntry | null> {

@@ -1,48 +1,9 @@
-import type { DataSource } from 'typeorm'
-import type { BaseImages, BuilderChoice, RouterChoice } from '../../config.js'
 import type { App } from '../../entities/app.js'
 import type { Configuration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
-import type { Docker } from '../docker/docker.js'
-import type { Git } from '../git/git.js'
 import type { LogWriter } from '../logs/writer.js'
-import type { Router } from '../routing/router.js'
-import type { Claim } from '../states.js'
-import type { Wakeups } from '../wakeups/wakeups.js'
-
-/** What the engine works with: adapters, settings and the hook of the fault suite. */
-export interface Services {
-  readonly database: DataSource
-  readonly wakeups: Wakeups
-  readonly git: Git
-  readonly docker: Docker
-  readonly router: Router
-  /** Called before and after each step; the fault suite makes a process die there. */
-  readonly failpoint: (point: string) => void
-  readonly settings: {
-    readonly dataDir: string
-    readonly baseDomain: string
-    readonly router: RouterChoice
-    readonly publicPort: number
-    readonly imagePrefix: string
-    readonly instanceId: string
-    readonly builder: BuilderChoice
-    readonly baseImages: BaseImages
-    readonly buildTimeoutMs: number
-    readonly buildCacheBytes: number
-    readonly drainMs: number
-    readonly watchMs: number
-    readonly confirmMs: number
-    readonly leaseMs: number
-    readonly maxContextBytes: number
-    readonly maxContextFiles: number
-    readonly minFreeDiskBytes: number
-    readonly keepReleases: number
-    readonly logRetentionDays: number
-    readonly allowFileRepos: boolean
-  }
-}
+import type { Claim } from '../queue/states.js'
 
 /** One run of a claimed deployment, with all that belongs to it. */
 export interface DeploymentRun {
@@ -57,16 +18,10 @@ export interface DeploymentRun {
   /** What only its build may know, by key. */
   readonly buildSecrets: ReadonlyMap<string, string>
   readonly log: LogWriter
-}
-
-/** Does a step between its two failpoints: `before:name` and `after:name`. */
-export async function step<T>(
-  services: Pick<Services, 'failpoint'>,
-  name: string,
-  work: () => Promise<T>,
-): Promise<T> {
-  services.failpoint(`before:${name}`)
-  const result = await work()
-  services.failpoint(`after:${name}`)
-  return result
+  /** Aborts when it has to end: cancelled, superseded, its claim lost, or the process stops. The reason says which. */
+  readonly signal: AbortSignal
+  /** An undo has failed. What it was to remove is removed later. */
+  readonly onUndoError: (error: unknown) => void
+  /** Goes on with `work` when the run has ended; its signal aborts when the process stops. */
+  readonly inBackground: (work: (stopping: AbortSignal) => Promise<void>) => void
 }

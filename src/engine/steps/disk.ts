@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { DeployError } from '../errors.js'
-import type { Services } from './deployment-run.js'
+import type { DeploymentRun } from './deployment-run.js'
+import type { Services } from '../services.js'
 
 const MIB = 1024 * 1024
 
@@ -11,13 +12,9 @@ const MIB = 1024 * 1024
  *
  * @throws DeployError DISK_LOW that says which disk and what to free
  */
-export async function checkDisk(
-  services: Services,
-  say: (line: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export async function checkDisk({ log, signal }: DeploymentRun, services: Services): Promise<void> {
   if (!(await findLow(services, signal))) return
-  say('A disk is nearly full: freeing the build cache')
+  log.system('A disk is nearly full: freeing the build cache')
   await services.docker.pruneBuildCache(0, signal)
   const low = await findLow(services, signal)
   if (!low) return

@@ -14,11 +14,9 @@ const NAMED = 5
  * Says what a checkout would have and the build does not: the app may run all the same, and serve a pointer for a picture.
  */
 export async function logPlaceholders(
-  log: DeploymentRun['log'],
+  { log, signal }: DeploymentRun,
   source: Source,
-  sent: ContextFiles,
-  hasModules: boolean,
-  signal: AbortSignal,
+  { sent, hasModules }: { readonly sent: ContextFiles; readonly hasModules: boolean },
 ): Promise<void> {
   const submodules = [...sent.values()].filter(({ kind }) => kind === 'submodule')
   if (submodules.length > 0) {

@@ -4,9 +4,16 @@ import { readTree } from '../detect/tree.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source, TreeEntry } from '../git/git.js'
-import type { Services, DeploymentRun } from './deployment-run.js'
+import type { Services } from '../services.js'
+import type { DeploymentRun } from './deployment-run.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
 import { logPlaceholders } from './placeholders.js'
+
+/** The files of a commit below the context's path. */
+interface Context {
+  readonly source: Source
+  readonly files: ContextFiles
+}
 
 /** In the root of the repository only, wherever the context is. */
 const SUBMODULES = '.gitmodules'
@@ -28,12 +35,8 @@ export interface BuildPlan extends BuildInputs {
 }
 
 /** Looks before anything is sent: what is missing is said in the user's words, and a Dockerfile is written if need be. */
-export async function planBuild(
-  run: DeploymentRun,
-  source: Source,
-  services: Services,
-  signal: AbortSignal,
-): Promise<BuildPlan> {
+export async function planBuild(run: DeploymentRun, source: Source, services: Services): Promise<BuildPlan> {
+  const { signal } = run
   const { contextPath, dockerfilePath } = run.configuration.build
   const kinds = await source.kindsOf([contextPath, SUBMODULES], signal)
   const context = kinds.get(contextPath)
@@ -41,32 +44,29 @@ export async function planBuild(
     const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
     throw new DeployError('CONTEXT_NOT_FOUND', message)
   }
-  const files = await listContext(source, contextPath, services.settings, signal)
-  const at = (path: string) => (contextPath === '.' ? path : `${contextPath}/${path}`)
+  const files = await listContext(source, { folder: contextPath, ...services.settings }, signal)
   const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => files.has(path))
-  const ignored = ignoreFile === undefined ? null : await readIgnore(source, files, ignoreFile, at, signal)
-  const { ignore, ...inputs } = await readInputs(run, source, files, services, signal)
-  const left = await ignoredOf([...files.keys()], ignored, ignore, signal)
+  const ignored = ignoreFile === undefined ? null : await readIgnore(run, { source, files }, ignoreFile)
+  const { ignore, ...inputs } = await readInputs(run, { source, files }, services)
+  const left = await ignoredOf([...files.keys()], ignored, { own: ignore, signal })
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
   if (inputs.written.size > 0) logIgnored([...left], files, run.log)
   checkSize(sent, services.settings.maxContextBytes)
-  await logPlaceholders(run.log, source, sent, kinds.get(SUBMODULES) === 'file', signal)
+  await logPlaceholders(run, source, { sent, hasModules: kinds.get(SUBMODULES) === 'file' })
   return { sent, ignoreFile, ...inputs }
 }
 
 /** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
 async function readInputs(
   run: DeploymentRun,
-  source: Source,
-  files: ContextFiles,
+  { source, files }: Context,
   services: Services,
-  signal: AbortSignal,
 ): Promise<BuildInputs & { ignore: readonly string[] }> {
   const { contextPath, dockerfilePath } = run.configuration.build
   const dockerfile = files.get(dockerfilePath)
   if (dockerfile?.kind === 'file') return { ignore: [], dockerfile, written: new Map() }
   if (!dockerfile && dockerfilePath === DEFAULT_DOCKERFILE) {
-    return { ...(await detected(run, source, services, signal)), dockerfile: null }
+    return { ...(await detected(run, source, services)), dockerfile: null }
   }
   const path = contextPath === '.' ? dockerfilePath : `${contextPath}/${dockerfilePath}`
   const message = `"${path}" is ${describe(dockerfile?.kind)} in the repository; add a Dockerfile or set dockerfilePath`
@@ -75,30 +75,30 @@ async function readInputs(
 
 /** Through links, as Docker reads it, and never without a word: what it names is not to be in an image. */
 async function readIgnore(
-  source: Source,
-  files: ContextFiles,
+  { configuration, signal }: DeploymentRun,
+  context: Context,
   path: string,
-  at: (path: string) => string,
-  signal: AbortSignal,
 ): Promise<IgnoreFile> {
+  const { source, files } = context
+  const { contextPath } = configuration.build
+  const shown = contextPath === '.' ? path : `${contextPath}/${path}`
   const entry = files.get(path)
-  const file = entry?.kind === 'link' ? await follow(source, files, path, signal) : entry
+  const file = entry?.kind === 'link' ? await follow(context, path, signal) : entry
   if (file?.kind !== 'file') {
     const what = entry?.kind === 'link' ? 'a symbolic link to no file of the context' : describe(entry?.kind)
-    throw new DeployError('DOCKERIGNORE_INVALID', `${at(path)} is ${what}: make it a file`)
+    throw new DeployError('DOCKERIGNORE_INVALID', `${shown} is ${what}: make it a file`)
   }
-  checkIgnoreSize(file.size, at(path))
+  checkIgnoreSize(file.size, shown)
   using contents = source.contents(signal)
   const text = await textOf(contents.read(file.id))
-  checkIgnoreFile(text, at(path))
-  return { path: at(path), text }
+  checkIgnoreFile(text, shown)
+  return { path: shown, text }
 }
 
 async function detected(
-  { configuration, buildSecrets, log }: DeploymentRun,
+  { configuration, buildSecrets, log, signal }: DeploymentRun,
   source: Source,
   services: Services,
-  signal: AbortSignal,
 ): Promise<Pick<BuildInputs, 'written'> & { ignore: readonly string[] }> {
   const tree = await readTree(source, configuration.build.contextPath, signal)
   const found = detect(tree, services.settings.baseImages)

@@ -1,13 +1,10 @@
-import type { DataSource } from 'typeorm'
-import type { Logger } from '../../logger.js'
-import { tryWithAdvisoryLock } from '../advisory-lock.js'
+import { UNSETTLED, KEPT_FOR_ROLLBACK } from '../sql/predicates.js'
+import { tryWithAdvisoryLock } from '../sql/advisory-lock.js'
 import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
-import { INSTANCE_LABEL } from '../names.js'
+import { INSTANCE_LABEL, ownImageNames } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
-import { KEPT_FOR_ROLLBACK } from '../states.js'
-import type { Services } from '../steps/deployment-run.js'
-import { ownNames } from '../steps/image.js'
+import type { Services } from '../services.js'
 import { cleanDeliveries } from '../webhooks/delivery-log.js'
 
 /** Looking at a large build cache costs the engine seconds. */
@@ -29,7 +26,7 @@ const KEPT = `
   SELECT d.id, d.image, d.image_id AS "imageId"
     FROM deployment d JOIN stage s ON s.id = d.stage_id LEFT JOIN placed p ON p.id = d.id
    WHERE s.current_deployment_id = d.id OR ${KEPT_FOR_ROLLBACK} OR p.place <= $1 + 1
-      OR d.status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING', 'RUNNING')`
+      OR d.status IN ${UNSETTLED} OR d.status = 'RUNNING'`
 
 interface Kept {
   readonly id: string
@@ -47,12 +44,10 @@ export class Housekeeper implements AsyncDisposable {
   readonly #stopping = new AbortController()
 
   constructor(
-    private readonly database: DataSource,
     private readonly services: Services,
-    private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('housekeeping', everyMs, () => this.clean(), logger)
+    this.#task = new PeriodicTask('housekeeping', everyMs, () => this.clean(), services.logger)
   }
 
   start(): void {
@@ -66,19 +61,19 @@ export class Housekeeper implements AsyncDisposable {
 
   /** All of it once, unless another process is at it. */
   async clean(): Promise<void> {
-    await tryWithAdvisoryLock(this.database, HOUSEKEEPING_LOCK, async () => {
+    await tryWithAdvisoryLock(this.services.database, HOUSEKEEPING_LOCK, async () => {
       const parts: [string, () => Promise<void>][] = [
         ['logs', () => this.#cleanLogs()],
         ['images', () => this.#cleanImages()],
         ['commits', () => this.#cleanCommits()],
-        ['webhook deliveries', () => cleanDeliveries(this.database)],
+        ['webhook deliveries', () => cleanDeliveries(this.services.database)],
         ['build cache', () => this.#cleanBuildCache()],
       ]
       for (const [what, clean] of parts) {
         if (this.#stopping.signal.aborted) return
         await clean().catch((error: unknown) => {
           if (this.#stopping.signal.aborted) return
-          this.logger.warn('could not clean up', { what, error: (error as Error).message })
+          this.services.logger.warn('could not clean up', { what, error: (error as Error).message })
         })
       }
     })
@@ -88,7 +83,7 @@ export class Housekeeper implements AsyncDisposable {
     const { docker, settings } = this.services
     const images = await docker.listImages(`${INSTANCE_LABEL}=${settings.instanceId}`)
     // Read after the list: an image that was built in between is not in it.
-    const kept = await this.database.query<Kept[]>(KEPT, [settings.keepReleases])
+    const kept = await this.services.database.query<Kept[]>(KEPT, [settings.keepReleases])
     const ids = new Set(kept.map(({ id }) => id))
     // One that a container is still made of would stay behind without a name.
     const containers = await docker.listContainers(`${INSTANCE_LABEL}=${settings.instanceId}`)
@@ -98,26 +93,26 @@ export class Housekeeper implements AsyncDisposable {
       // The build of a worker that had lost its claim has taken the name.
       for (const name of wanted) if (!names.includes(name)) await docker.tagImage(id, name)
       const isNameless = names.length === 0 && wanted.length === 0
-      const own = ownNames(settings.imagePrefix, names)
+      const own = ownImageNames(settings.imagePrefix, names)
       const unneeded = own.filter((name) => !ids.has(name.slice(name.lastIndexOf(':') + 1)))
       for (const name of isNameless ? [id] : unneeded) {
         await docker.removeImage(name)
-        this.logger.info('removed an image that no release needs', { image: name })
+        this.services.logger.info('removed an image that no release needs', { image: name })
       }
     }
   }
 
   async #cleanLogs(): Promise<void> {
-    await this.database.transaction(async (manager) => {
+    await this.services.database.transaction(async (manager) => {
       await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`)
       await createLogPartitions(manager)
       const dropped = await dropLogPartitions(manager, this.services.settings.logRetentionDays)
-      if (dropped > 0) this.logger.info('dropped old logs', { weeks: dropped })
+      if (dropped > 0) this.services.logger.info('dropped old logs', { weeks: dropped })
     })
   }
 
   async #cleanCommits(): Promise<void> {
-    const sql = `SELECT id FROM deployment WHERE status IN ('PENDING', 'CLONING', 'BUILDING', 'STARTING', 'ROUTING')`
+    const sql = `SELECT id FROM deployment WHERE status IN ${UNSETTLED}`
     await this.services.git.sweep(() => this.#ids(sql))
   }
 
@@ -128,6 +123,6 @@ export class Housekeeper implements AsyncDisposable {
   }
 
   async #ids(sql: string, values: unknown[] = []): Promise<ReadonlySet<string>> {
-    return new Set((await this.database.query<{ id: string }[]>(sql, values)).map(({ id }) => id))
+    return new Set((await this.services.database.query<{ id: string }[]>(sql, values)).map(({ id }) => id))
   }
 }

@@ -1,11 +1,10 @@
-import type { DataSource } from 'typeorm'
-import type { Logger } from '../../logger.js'
+import { IN_FLIGHT } from '../sql/predicates.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
-import { rescueExpired } from '../claims/rescue.js'
+import { rescueExpired } from '../queue/rescue.js'
 import { APP_LABEL } from '../routing/labels.js'
-import type { Services } from '../steps/deployment-run.js'
-import { ownNames } from '../steps/image.js'
-import { STOP_GRACE_SECONDS } from '../steps/retire.js'
+import type { Services } from '../services.js'
+import { ownImageNames } from '../names.js'
+import { STOP_GRACE_SECONDS } from '../traffic/retire.js'
 
 const EVERY_MS = 5_000
 /** Two workers never remove an app's rows at once: any number, the same in all versions. */
@@ -19,14 +18,12 @@ export class Recoverer implements AsyncDisposable {
   readonly #task: readonly PeriodicTask[]
 
   constructor(
-    private readonly database: DataSource,
     private readonly services: Services,
-    private readonly logger: Logger,
     everyMs = EVERY_MS,
   ) {
     this.#task = [
-      new PeriodicTask('rescuing deployments', everyMs, () => this.#rescue(), logger),
-      new PeriodicTask('removing deleted apps', everyMs, () => this.#purgeDeletedApps(), logger),
+      new PeriodicTask('rescuing deployments', everyMs, () => this.#rescue(), services.logger),
+      new PeriodicTask('removing deleted apps', everyMs, () => this.#purgeDeletedApps(), services.logger),
     ]
   }
 
@@ -40,14 +37,14 @@ export class Recoverer implements AsyncDisposable {
   }
 
   async #rescue(): Promise<void> {
-    const rescued = await rescueExpired(this.database, this.services.wakeups)
-    if (rescued > 0) this.logger.warn('requeued deployments of a dead worker', { count: rescued })
+    const rescued = await rescueExpired(this.services.database, this.services.wakeups)
+    if (rescued > 0) this.services.logger.warn('requeued deployments of a dead worker', { count: rescued })
   }
 
   async #purgeDeletedApps(): Promise<void> {
-    const apps = await this.database.query<{ id: string; repo_url: string }[]>(
+    const apps = await this.services.database.query<{ id: string; repo_url: string }[]>(
       `SELECT id, repo_url FROM app a WHERE deleted_at IS NOT NULL AND NOT EXISTS
-         (SELECT 1 FROM deployment d WHERE d.app_id = a.id AND d.status IN ('CLONING', 'BUILDING', 'STARTING', 'ROUTING'))`,
+         (SELECT 1 FROM deployment d WHERE d.app_id = a.id AND d.status IN ${IN_FLIGHT})`,
     )
     for (const app of apps) {
       try {
@@ -55,7 +52,10 @@ export class Recoverer implements AsyncDisposable {
         this.services.wakeups.appRemoved(app.id)
       } catch (error) {
         // The others go all the same; the next run tries this one again.
-        this.logger.warn('could not remove a deleted app', { app: app.id, error: (error as Error).message })
+        this.services.logger.warn('could not remove a deleted app', {
+          app: app.id,
+          error: (error as Error).message,
+        })
       }
     }
   }
@@ -67,16 +67,16 @@ export class Recoverer implements AsyncDisposable {
     await Promise.all(containers.map(({ name }) => docker.removeContainer(name, STOP_GRACE_SECONDS)))
     const images = await docker.listImages(label)
     for (const { id, names } of images)
-      for (const name of names.length > 0 ? ownNames(settings.imagePrefix, names) : [id])
+      for (const name of names.length > 0 ? ownImageNames(settings.imagePrefix, names) : [id])
         await docker.removeImage(name)
     const sharing = 'SELECT 1 FROM app WHERE repo_url = $1 AND deleted_at IS NULL LIMIT 1'
-    const sharers = await this.database.query<unknown[]>(sharing, [app.repo_url])
+    const sharers = await this.services.database.query<unknown[]>(sharing, [app.repo_url])
     if (sharers.length === 0) await git.forget(app.repo_url)
     // Last: as long as there is a row, somebody goes on with what is left.
-    await this.database.transaction(async (manager) => {
+    await this.services.database.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])
     })
-    this.logger.info('removed a deleted app', { app: app.id })
+    this.services.logger.info('removed a deleted app', { app: app.id })
   }
 }

@@ -80,6 +80,12 @@ export class Wakeups implements AsyncDisposable {
     this.notify('deployment', deploymentId)
   }
 
+  /** It has ended or serves, and its log has ended. */
+  deploymentSettled(deploymentId: string): void {
+    this.deploymentChanged(deploymentId)
+    this.logGrew(deploymentId)
+  }
+
   /** Its log has new chunks, or an end. */
   logGrew(deploymentId: string): void {
     this.notify('log', deploymentId)

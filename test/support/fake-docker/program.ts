@@ -1,5 +1,4 @@
-import type { FakeContainer, FakeImage, Health } from './model.js'
-import { variable } from './model.js'
+import { type FakeContainer, type FakeImage, type Health, variable } from './model.js'
 
 /** What an image's containers do, said by a test. Whatever is left out is as with a web app that is well. */
 export interface Behaviour {

@@ -1,6 +1,13 @@
 import { type Dialect, without } from './generations.js'
-import type { EngineState, FakeContainer, FakeImage, FakeNetwork, Json } from './model.js'
-import { isRunning, statusOf } from './model.js'
+import {
+  type EngineState,
+  type FakeContainer,
+  type FakeImage,
+  type FakeNetwork,
+  type Json,
+  isRunning,
+  statusOf,
+} from './model.js'
 
 const NEVER = '0001-01-01T00:00:00Z'
 

@@ -1,0 +1,158 @@
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { HealthConfiguration } from '../../entities/configuration.js'
+import type { Deployment } from '../../entities/deployment.js'
+import type { ContainerState, Docker } from '../docker/docker.js'
+import { isResourceExhaustion } from '../resource-exhaustion.js'
+import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
+
+/** How an app is asked whether it is healthy, from outside its container. */
+export type Probe =
+  /** The image's own HEALTHCHECK, which the Docker engine runs. */
+  | { readonly kind: 'image' }
+  /** GET a path: 200 to 399 is healthy. */
+  | { readonly kind: 'http'; readonly path: string }
+  /** It accepts connections. */
+  | { readonly kind: 'tcp' }
+
+/** A container beside us accepts at once or not at all; one that has ended is silent. */
+const CONNECT_MS = 1_000
+/** A version that ran before comes up soon. */
+const WAIT_MS = 50
+const CANCELLED = 'nobody waits for the answer any more'
+
+/** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
+export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
+  if (health.path !== null) return { kind: 'http', path: health.path }
+  return state.health === null ? { kind: 'tcp' } : { kind: 'image' }
+}
+
+/** What a probe found: healthy, not (yet), or given up by the image's own check. `why` is for the error. */
+export interface ProbeResult {
+  readonly isHealthy: boolean
+  readonly hasGivenUp: boolean
+  /** False: this process lacked what it takes to ask, so nothing is known of the app. */
+  readonly hasRun: boolean
+  readonly why: string
+}
+
+/** Asks once. Rejects with the reason of `signal` when that aborts, and else never. */
+export async function runProbe(
+  probe: Probe,
+  state: ContainerState,
+  options: { readonly port: number; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<ProbeResult> {
+  if (probe.kind === 'image') {
+    const isHealthy = state.health === 'healthy'
+    return {
+      isHealthy,
+      hasGivenUp: state.health === 'unhealthy',
+      hasRun: true,
+      why: `its HEALTHCHECK says ${state.health}`,
+    }
+  }
+  if (state.address === null)
+    return { isHealthy: false, hasGivenUp: false, hasRun: true, why: 'it has no address' }
+  options.signal.throwIfAborted()
+  const target = { ...options, host: state.address }
+  const why =
+    probe.kind === 'tcp'
+      ? await probeTcp({ ...target, timeoutMs: Math.min(target.timeoutMs, CONNECT_MS) })
+      : await probeHttp(target, probe.path)
+  options.signal.throwIfAborted()
+  if (why instanceof Error) return { isHealthy: false, hasGivenUp: false, hasRun: false, why: why.message }
+  return { isHealthy: why === null, hasGivenUp: false, hasRun: true, why: why ?? '' }
+}
+
+/** What is asked, how long its answer is waited for, and what ends the wait. */
+interface ProbeTarget {
+  readonly host: string
+  readonly port: number
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** Of a probe: null is healthy, a text says what is wrong with the app, an error what this process lacks. */
+type Answer = string | null | Error
+
+/** Null: something accepts connections there. */
+function probeTcp({ host, port, timeoutMs, signal }: ProbeTarget): Promise<Answer> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    const finish = (answer: Answer) => {
+      stopWaiting()
+      signal.removeEventListener('abort', leave)
+      socket.destroy()
+      resolve(answer)
+    }
+    const leave = () => finish(CANCELLED)
+    signal.addEventListener('abort', leave)
+    const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
+    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
+    socket.once('connect', () => finish(null))
+    socket.once('error', (error) =>
+      finish(isResourceExhaustion(error) ? error : `nothing listens on port ${port}`),
+    )
+  })
+}
+
+/** Null: the answer's status is 200 to 399. The whole answer has to begin within the time. */
+function probeHttp({ host, port, timeoutMs, signal }: ProbeTarget, path: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
+    const asked = request({ host, port, path, headers, agent: false })
+    const finish = (answer: Answer) => {
+      stopWaiting()
+      signal.removeEventListener('abort', leave)
+      asked.destroy()
+      resolve(answer)
+    }
+    const leave = () => finish(CANCELLED)
+    signal.addEventListener('abort', leave)
+    const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
+    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
+    asked.once('response', ({ statusCode = 0 }) =>
+      finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
+    )
+    asked.once('error', (error) =>
+      finish(isResourceExhaustion(error) ? error : `nothing answers GET ${path} on port ${port}`),
+    )
+    asked.end()
+  })
+}
+
+/** How a version that ran before is waited for. */
+export interface Patience {
+  readonly seconds: number
+  /** Whether the image's own HEALTHCHECK counts. Its first finding comes after an interval. */
+  readonly ownCheck: boolean
+  /** Ends the wait. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Waits until a container of a version that ran before is healthy again; gives its address.
+ *
+ * @throws Error when it does not run, or is not healthy in time
+ */
+export async function untilHealthyAgain(
+  { name, deployment }: { readonly name: string; readonly deployment: Deployment },
+  { seconds, ownCheck, signal }: Patience,
+  docker: Docker,
+): Promise<string> {
+  const { configuration, port } = deployment
+  if (!configuration || port === null) throw new Error('it never ran')
+  const { health } = configuration
+  const probing = { port, timeoutMs: health.timeoutSeconds * 1000, signal }
+  const until = performance.now() + seconds * 1000
+  for (;;) {
+    const state = await docker.findContainer(name, signal)
+    if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
+    const probe = chooseProbe(health, ownCheck ? state : { ...state, health: null })
+    const { isHealthy, why } = await runProbe(probe, state, probing)
+    if (isHealthy) return state.address
+    if (performance.now() > until) throw new Error(`${name} is not healthy: ${why}`)
+    await sleep(WAIT_MS, undefined, { signal })
+  }
+}
