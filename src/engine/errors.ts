@@ -1,3 +1,4 @@
+import type { DeploymentErrorCode } from '../entities/deployment-error-code.js'
 import type { DeploymentStatus } from '../entities/deployment-status.js'
 
 /** Why a deployment failed, in words for whoever asked for it. */
@@ -16,11 +17,10 @@ export class DeployError extends Error {
   phase: DeploymentStatus | null = null
 
   /**
-   * @param code stable, upper snake case, part of the API
    * @param message what was tried, on what, and what to do next
    */
   constructor(
-    readonly code: string,
+    readonly code: DeploymentErrorCode,
     message: string,
     details: DeployErrorDetails = {},
   ) {
@@ -35,7 +35,7 @@ export class InfrastructureError extends Error {
   override name = 'InfrastructureError'
 
   constructor(
-    readonly code: string,
+    readonly code: DeploymentErrorCode,
     message: string,
     cause?: unknown,
   ) {

@@ -12,6 +12,7 @@ import {
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
 import type { Configuration } from './configuration.js'
+import type { DeploymentErrorCode } from './deployment-error-code.js'
 import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from './deployment-status.js'
 import { Stage } from './stage.js'
 
@@ -154,7 +155,7 @@ export class Deployment {
   waitingFor!: string | null
 
   @Column({ type: 'text', name: 'error_code', nullable: true })
-  errorCode!: string | null
+  errorCode!: DeploymentErrorCode | null
 
   @Column({ type: 'text', name: 'error_phase', nullable: true })
   errorPhase!: DeploymentStatus | null

@@ -4,6 +4,7 @@ import { badInput } from '../engine/errors.js'
 import { storedEntries } from '../engine/logs/reader.js'
 import { readPage } from '../engine/logs/store.js'
 import { MAX_PAGE } from '../engine/queries.js'
+import { DEPLOYMENT_ERROR_CODES } from '../entities/deployment-error-code.js'
 import { IN_FLIGHT_STATUSES } from '../entities/deployment-status.js'
 import type { Deployment } from '../entities/deployment.js'
 import { AppType } from '../schema/app.js'
@@ -128,7 +129,8 @@ export class DeploymentResolver {
   error(@Root() deployment: Deployment): DeploymentErrorType | null {
     if (deployment.errorCode === null) return null
     return {
-      code: deployment.errorCode,
+      // One that an older version has stored, and that is not given any more.
+      code: deployment.errorCode in DEPLOYMENT_ERROR_CODES ? deployment.errorCode : 'INTERNAL',
       phase: deployment.errorPhase ?? deployment.status,
       message: deployment.errorMessage ?? '',
       exitCode: deployment.errorExitCode,

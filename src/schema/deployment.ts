@@ -1,5 +1,6 @@
 import { Field, ID, Int, ObjectType } from 'type-graphql'
-import { DeploymentStatus, DeploymentTrigger } from './enums.js'
+import type { DeploymentErrorCode } from '../entities/deployment-error-code.js'
+import { DeploymentErrorCodeEnum, DeploymentStatus, DeploymentTrigger } from './enums.js'
 import { NodeType } from './node.js'
 import { DateTime } from './scalars.js'
 
@@ -70,11 +71,8 @@ export class DeploymentType implements NodeType {
 
 @ObjectType('DeploymentError', { description: 'Why a deployment failed.' })
 export class DeploymentErrorType {
-  @Field(() => String, {
-    description:
-      'Stable, upper snake case: CLONE_FAILED, DOCKERFILE_NOT_FOUND, BUILD_FAILED, BUILD_TIMEOUT, UNHEALTHY, EXITED, OUT_OF_MEMORY, …',
-  })
-  code!: string
+  @Field(() => DeploymentErrorCodeEnum, { description: 'Why, for a program.' })
+  code!: DeploymentErrorCode
 
   @Field(() => DeploymentStatus, { description: 'In which status it failed.' })
   phase!: DeploymentStatus

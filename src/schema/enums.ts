@@ -1,4 +1,5 @@
 import { registerEnumType } from 'type-graphql'
+import { DEPLOYMENT_ERROR_CODES, type DeploymentErrorCode } from '../entities/deployment-error-code.js'
 import { DeploymentStatus, DeploymentTrigger, LogStream } from '../entities/deployment-status.js'
 import { Forge, WebhookVerdict } from '../entities/webhook-delivery.js'
 
@@ -39,6 +40,14 @@ registerEnumType(DeploymentTrigger, {
     PROMOTE: { description: 'A promotion from another stage.' },
   },
 })
+const CODES = Object.keys(DEPLOYMENT_ERROR_CODES) as DeploymentErrorCode[]
+/** The codes as an enum's values: each is its own name. */
+export const DeploymentErrorCodeEnum = byName(CODES, (code) => code)
+registerEnumType(DeploymentErrorCodeEnum, {
+  name: 'DeploymentErrorCode',
+  description: 'Why a deployment failed.',
+  valuesConfig: byName(CODES, (code) => ({ description: DEPLOYMENT_ERROR_CODES[code] })),
+})
 registerEnumType(LogStream, {
   name: 'LogStream',
   description: 'Who wrote a piece of a log.',
@@ -73,3 +82,10 @@ registerEnumType(WebhookVerdict, {
 })
 
 export { DeploymentStatus, DeploymentTrigger, Forge, LogStream, WebhookVerdict }
+
+function byName<Name extends string, Value>(
+  names: readonly Name[],
+  valueOf: (name: Name) => Value,
+): Record<Name, Value> {
+  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Record<Name, Value>
+}

@@ -173,4 +173,16 @@ describe('what the API reads', () => {
       workers: 1,
     })
   })
+
+  test('the code of an error by its name; one that is not given any more as INTERNAL', async () => {
+    const { first } = await create('failed')
+    const sql = `UPDATE deployment SET error_code = $2, error_phase = 'BUILDING' WHERE id = $1`
+    const code = async (stored: string) => {
+      await process.database.query(sql, [first, stored])
+      const query = 'query ($id: ID!) { deployment(id: $id) { error { code phase } } }'
+      return (await read<{ deployment: { error: object } }>(query, { id: first })).deployment.error
+    }
+    assert.deepEqual(await code('BUILD_FAILED'), { code: 'BUILD_FAILED', phase: 'BUILDING' })
+    assert.deepEqual(await code('OF_LONG_AGO'), { code: 'INTERNAL', phase: 'BUILDING' })
+  })
 })

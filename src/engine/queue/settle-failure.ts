@@ -152,11 +152,13 @@ function endingOf(
   return { status: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
 }
 
+const INTERNAL = { code: 'INTERNAL', cause: null } as const
+
 function describe(reason: unknown, logger: Logger): DeployError {
   if (reason instanceof DeployError) return reason
   logger.error('a deployment failed with an internal error', { error: reason })
   const message = reason instanceof Error ? reason.message : String(reason)
-  const { code, cause } = reason instanceof InfrastructureError ? reason : { code: 'INTERNAL', cause: null }
+  const { code, cause } = reason instanceof InfrastructureError ? reason : INTERNAL
   // A program's own words, where it was one that failed.
   const said = cause instanceof DeployError ? { exitCode: cause.exitCode, lastLines: cause.lastLines } : {}
   return new DeployError(

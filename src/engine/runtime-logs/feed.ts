@@ -126,7 +126,7 @@ export class ViewerFeed implements AsyncDisposable {
     return startOfTail(this.dependencies.docker, this.#deployment?.containers ?? [], tail, this.#stop.signal)
   }
 
-  /** @throws DeployError VARIABLES_UNREADABLE: nothing is shown that could not be masked */
+  /** @throws DeployError SECRET_UNREADABLE: nothing is shown that could not be masked */
   async #open(id: string): Promise<void> {
     if (this.#deployment?.id === id) return
     const [row] = await this.dependencies.database.query<
