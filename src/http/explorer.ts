@@ -25,14 +25,17 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** GET /graphql in a browser: GraphiQL, subscriptions included. Its files are open, what it asks needs the token. */
-export async function serveExplorer(app: FastifyInstance): Promise<void> {
+/** Sends GraphiQL's page. */
+export type SendExplorer = (reply: FastifyReply) => FastifyReply
+
+/**
+ * Serves what GraphiQL's page loads, subscriptions included. The files are open, what the page asks needs the token.
+ *
+ * @returns what sends the page itself
+ */
+export async function serveExplorer(app: FastifyInstance): Promise<SendExplorer> {
   const root = join(dirname(require.resolve('../../../package.json')), 'web/explorer')
   const page = await readFile(join(root, 'index.html'), 'utf8')
-  app.get('/graphql', { config: { open: true } }, async (_request, reply) => {
-    const headers = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'referrer-policy': 'no-referrer' }
-    return reply.headers(headers).type('text/html; charset=utf-8').send(page)
-  })
   app.get<{ Params: { name: string } }>(
     '/graphql/assets/:name',
     { config: { open: true } },
@@ -47,6 +50,8 @@ export async function serveExplorer(app: FastifyInstance): Promise<void> {
         .send({ error: { code: 'NOT_FOUND', message: `there is no ${name}`, field: null } })
     },
   )
+  const headers = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'referrer-policy': 'no-referrer' }
+  return (reply) => reply.headers(headers).type('text/html; charset=utf-8').send(page)
 }
 
 /** Loaded at the first file that is asked for: @fastify/static around it brings glob along, a sixth of a server's start. */

@@ -1,22 +1,25 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { GraphQLError, OperationTypeNode } from 'graphql'
 import { createContext, type RequestContext } from '../resolvers/request-context.js'
 import { listable, nameField } from '../resolvers/errors.js'
+import type { SendExplorer } from './explorer.js'
 import { PARSE_OPTIONS, refusalOf, withinLimits } from './query-limits.js'
 import type { ServerDependencies } from './server-dependencies.js'
 
-/** POST /graphql: queries and mutations. */
+/** Queries and mutations at POST /graphql, queries at GET too; a GET that asks for nothing gets the explorer's page. */
 export async function serveGraphQL(
   app: FastifyInstance,
   { api, schema }: ServerDependencies,
+  sendExplorer: SendExplorer,
 ): Promise<ApolloServer<RequestContext>> {
   const apollo = new ApolloServer<RequestContext>({
     schema,
     introspection: true,
-    csrfPrevention: true,
+    // No page of another origin can send the token without having asked whether it may (CORS).
+    csrfPrevention: { requestHeaders: ['authorization', 'apollo-require-preflight'] },
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     formatError: nameField,
@@ -27,8 +30,18 @@ export async function serveGraphQL(
     plugins: [ApolloServerPluginCacheControlDisabled(), refuseSubscriptions, keepToLimits],
   })
   await apollo.start()
-  app.post('/graphql', fastifyApolloHandler(apollo, { context: () => Promise.resolve(createContext(api)) }))
+  const execute = fastifyApolloHandler(apollo, { context: () => Promise.resolve(createContext(api)) })
+  app.post('/graphql', execute)
+  app.get('/graphql', { config: { open: wantsPage } }, function (request, reply) {
+    return wantsPage(request) ? sendExplorer(reply) : execute.call(this, request, reply)
+  })
   return apollo
+}
+
+/** A program names its query, or the kind of answer that it reads. */
+function wantsPage({ query, headers: { accept = '' } }: FastifyRequest): boolean {
+  const asks = Object.hasOwn(query as object, 'query') || accept.includes('json')
+  return !asks || accept.includes('text/html')
 }
 
 const refuseSubscriptions: ApolloServerPlugin<RequestContext> = {

@@ -1,5 +1,5 @@
 import { createServer as createHttpServer } from 'node:http'
-import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerFactory } from 'fastify'
 import { ConnectionLimiter, refusalAnswer } from '../engine/routing/connection-limits.js'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
 import { allowOrigins } from './cors.js'
@@ -20,8 +20,8 @@ export interface Server extends AsyncDisposable {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Answered without a token. */
-    open?: boolean
+    /** Answered without a token: always, or those requests that it says. */
+    open?: boolean | ((request: FastifyRequest) => boolean)
   }
 }
 
@@ -45,8 +45,7 @@ export async function createServer(server: ServerDependencies): Promise<Server> 
   answerErrors(app, server.logger)
   serveHealth(app, server)
   serveEntrance(app, server.schema)
-  await serveExplorer(app)
-  const apollo = await serveGraphQL(app, server)
+  const apollo = await serveGraphQL(app, server, await serveExplorer(app))
   serveRest(app, server.api)
   await serveWebhooks(app, server.api)
   const subscriptions = serveSubscriptions(app.server, server)
@@ -75,7 +74,9 @@ function limitedServers({ connections, logger }: ServerDependencies): FastifySer
 /** Denied unless a route says that it is open: a route that is forgotten is closed. */
 function requireToken(app: FastifyInstance, isToken: TokenCheck): void {
   app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.config.open === true || isToken(request.headers.authorization)) return
+    const { open } = request.routeOptions.config
+    if (open === true || (typeof open === 'function' && open(request))) return
+    if (isToken(request.headers.authorization)) return
     const body = errorBody(request, 'UNAUTHENTICATED', MISSING_TOKEN)
     await reply.code(401).header('www-authenticate', 'Bearer').send(body)
   })
