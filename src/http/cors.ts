@@ -14,6 +14,6 @@ export async function allowOrigins(app: FastifyInstance, origins: readonly strin
     origin: [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     maxAge: PREFLIGHT_SECONDS,
-    exposedHeaders: ['retry-after', 'x-next-cursor'],
+    exposedHeaders: ['retry-after', 'x-next-cursor', 'x-longshore-status', 'etag'],
   })
 }

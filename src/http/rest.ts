@@ -5,6 +5,7 @@ import { MAX_PAGE } from '../engine/queries.js'
 import { refuseNul } from '../resolvers/errors.js'
 import type { ApiDependencies } from '../resolvers/request-context.js'
 import { appJson, deploymentJson } from './rest-json.js'
+import { serveRestLogs } from './rest-logs.js'
 
 interface ListQuery {
   readonly limit?: string
@@ -50,6 +51,8 @@ export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): 
       return page.rows.map((row) => deploymentJson(row, owner, address))
     },
   )
+
+  serveRestLogs(app, dependencies)
 
   app.get<{ Params: { id: string } }>('/api/v1/deployments/:id', async (request) => {
     const { id } = request.params
