@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { App } from '../entities/app.js'
 import type { Configuration } from '../entities/configuration.js'
-import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 import { asBuilt, readConfiguration } from './configuration/configuration.js'
@@ -194,7 +193,7 @@ export class Engine {
       onWait: (error: unknown) =>
         logger.warn('could not store a deployment log; retrying', { deployment: deployment.id, error }),
     }
-    const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
+    const log = new LogWriter(database, hub, options)
     // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.
     const pinned = { ...app, branch: stage.branch ?? app.branch, ...configuration.source }
     return {

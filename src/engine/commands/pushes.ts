@@ -104,13 +104,13 @@ async function queue(
   if (newest?.commitSha === push.sha && newest.cancelRequestedAt === null && newest.supersededBy === null) {
     return { deployment: newest, isNew: false, reason: 'a deployment of this commit is under way' }
   }
-  const options = {
+  const deployment = await enqueue(manager, stage, {
+    trigger: DeploymentTrigger.WEBHOOK,
     ref: push.name,
     commitSha: push.sha,
     commitMessage: push.message && printable(push.message.split('\n', 1)[0] ?? '').slice(0, 200),
-  }
-  const reason = `push of the ${push.kind} ${push.name}`
-  const deployment = await enqueue(manager, stage, DeploymentTrigger.WEBHOOK, options, reason)
+    reason: `push of the ${push.kind} ${push.name}`,
+  })
   return { deployment, isNew: true, reason: `deploys ${push.sha}${note && `: ${note}`}` }
 }
 
