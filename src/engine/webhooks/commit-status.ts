@@ -131,7 +131,8 @@ export class CommitStatuses implements AsyncDisposable {
       description: DESCRIPTIONS[due.status],
       targetUrl: publicUrl(stageHost(due.appName, due.stage, baseDomain), publicPort),
     }
-    await postStatus({ ...due, token: this.#tokenOf(due) }, status, this.#stopping.signal)
+    const target = { ...due, token: this.#tokenOf(due) }
+    await postStatus(target, status, { signal: this.#stopping.signal })
   }
 
   #tokenOf({ appId, tokenEncrypted }: Due): string {
