@@ -74,11 +74,11 @@ export class CommitStatuses implements AsyncDisposable {
     private readonly services: Pick<Services, 'database' | 'wakeups' | 'secrets' | 'logger' | 'settings'>,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('commit statuses', everyMs, () => this.#runOnce(), services.logger)
+    this.#task = new PeriodicTask({ title: 'commit statuses', everyMs, run: () => this.#runOnce() }, services)
   }
 
   start(): void {
-    this.#task.start(this.services.wakeups, 'deployment')
+    this.#task.start('deployment')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
