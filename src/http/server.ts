@@ -76,7 +76,7 @@ function limitedServers({ connections, logger }: ServerDependencies): FastifySer
 function requireToken(app: FastifyInstance, isToken: TokenCheck): void {
   app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.open === true || isToken(request.headers.authorization)) return
-    const body = errorBody(request, 'UNAUTHENTICATED', MISSING_TOKEN)
+    const body = errorBody(request, { code: 'UNAUTHENTICATED', message: MISSING_TOKEN })
     await reply.code(401).header('www-authenticate', 'Bearer').send(body)
   })
 }
