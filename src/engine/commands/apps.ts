@@ -61,7 +61,7 @@ export class AppCommands {
       name: checkAppName('name', command.name),
       ...this.#source(command),
     }
-    checkStageHost('name', app.name, 'production', this.dependencies.settings)
+    checkStageHost(app.name, 'production', this.dependencies.settings)
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
       if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)

@@ -32,7 +32,7 @@ export class StageCommands {
     }
     return this.dependencies.database.transaction(async (manager) => {
       const app = await getApp(manager, appId, 'appId')
-      checkStageHost('name', app.name, values.name, this.dependencies.settings)
+      checkStageHost(app.name, values.name, this.dependencies.settings)
       const result = await manager
         .createQueryBuilder()
         .insert()
