@@ -96,12 +96,8 @@ async function measure(state: Place, rate: number, viewers: number): Promise<Mea
   const { core, longshore } = state
   const id = await insertDeployment(longshore)
   const stored: number[] = []
-  const log = new LogWriter(
-    core.database,
-    recording(core.hub, stored),
-    writerOptions(id),
-    DeploymentStatus.BUILDING,
-  )
+  const log = new LogWriter(core.database, recording(core.hub, stored), writerOptions(id))
+  log.phase = DeploymentStatus.BUILDING
   log.system('ready')
   const viewer = forkViewer(longshore.port, id, viewers)
   try {
@@ -152,8 +148,9 @@ async function pour(log: LogWriter, rate: number): Promise<void> {
 }
 
 async function end({ database, wakeups }: OpenCore, log: LogWriter, deploymentId: string): Promise<void> {
-  const words = { text: 'Measured.', overflowTail: await log.overflowTail() }
-  await settle(database, { deploymentId, epoch: EPOCH }, DeploymentStatus.FAILED, words)
+  const overflowTail = await log.overflowTail()
+  const settlement = { to: DeploymentStatus.FAILED, text: 'Measured.', overflowTail }
+  await settle(database, { deploymentId, epoch: EPOCH }, settlement)
   wakeups.deploymentSettled(deploymentId)
 }
 

@@ -71,11 +71,9 @@ export class Staller implements AsyncDisposable {
     await sleep(this.leaseMs)
     const values = [claim.deploymentId, claim.epoch]
     await until(async () => (await database.query<unknown[]>(sql, values)).length > 0)
-    const words = { text: 'Running although it is another’s' }
-    await this.#try(() => transition(database, claim, DeploymentStatus.BUILDING))
-    await this.#try(() =>
-      database.transaction((manager) => settle(manager, claim, DeploymentStatus.FAILED, words)),
-    )
+    const settlement = { to: DeploymentStatus.FAILED, text: 'Running although it is another’s' }
+    await this.#try(() => transition(database, claim, { to: DeploymentStatus.BUILDING }))
+    await this.#try(() => database.transaction((manager) => settle(manager, claim, settlement)))
     await this.#try(async () => {
       const chunk = {
         at: new Date(),
@@ -83,8 +81,7 @@ export class Staller implements AsyncDisposable {
         stream: LogStream.SYSTEM,
         text: 'stale\n',
       }
-      const options = { epoch: claim.epoch, expectedSeq: null }
-      const seq = await appendChunks(database, claim.deploymentId, [chunk], options)
+      const seq = await appendChunks(database, [chunk], { ...claim, expectedSeq: null })
       if (seq === null) throw new LostClaimError(claim.deploymentId)
     })
   }

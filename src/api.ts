@@ -30,9 +30,9 @@ export async function startApi(core: Core): Promise<StartedApi> {
   const opened = new Disposal()
   try {
     const isToken = createTokenCheck(await adminToken(core))
-    const absence = opened.use(new WorkerAbsence(database, wakeups, logger))
+    const absence = opened.use(new WorkerAbsence({ database, wakeups, logger }))
     absence.start()
-    const connections = fitted(config.connections, 'API', logger)
+    const connections = fitted(config.connections, { name: 'API' }, logger)
     const schema = await buildSchema(logger)
     const server = await createServer({
       ...{ api, schema, isToken, logger, connections, absence },

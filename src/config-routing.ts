@@ -19,7 +19,7 @@ export interface TraefikConfig {
 /** What carries requests to containers, and on which ports. */
 export function readRouting(read: SettingReader) {
   const router = read.oneOf('ROUTER', ['builtin', 'traefik', 'traefik-labels', 'off'], 'builtin')
-  const routerPort = read.integer('ROUTER_PORT', 8000, 1, 65_535)
+  const routerPort = read.integer('ROUTER_PORT', 8000, { min: 1, max: 65_535 })
   const traefik = readTraefik(read, router)
   const behindTls = router === 'traefik' && traefik.certResolver !== null
   return {
@@ -27,7 +27,7 @@ export function readRouting(read: SettingReader) {
     routerHost: read.text('ROUTER_HOST', '0.0.0.0'),
     routerPort,
     tlsDir: read.folder('TLS_DIR'),
-    routerTlsPort: read.integer('ROUTER_TLS_PORT', 8443, 1, 65_535),
+    routerTlsPort: read.integer('ROUTER_TLS_PORT', 8443, { min: 1, max: 65_535 }),
     routerConnections: read.connections('ROUTER_MAX_CONNECTIONS', 8192, 2048),
     traefik,
     publicPort: router === 'builtin' ? routerPort : behindTls ? 443 : 80,

@@ -142,7 +142,7 @@ export function readConfig(env: Env = process.env): Config {
 
 function readAddresses(read: SettingReader) {
   const host = read.text('HOST', '127.0.0.1')
-  const port = read.integer('PORT', 8080, 0, 65_535)
+  const port = read.integer('PORT', 8080, { min: 0, max: 65_535 })
   const local = ['0.0.0.0', '::'].includes(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
   return {
     baseDomain: read.domain('BASE_DOMAIN', 'localhost'),
@@ -156,14 +156,14 @@ function readAddresses(read: SettingReader) {
 
 function readEngine(read: SettingReader) {
   return {
-    concurrency: read.integer('ENGINE_CONCURRENCY', 2, 1, 64),
-    totalConcurrency: read.integer('ENGINE_TOTAL_CONCURRENCY', 0, 0, 1024) || null,
-    leaseMs: read.integer('LEASE_SECONDS', 30, 1, 600) * SECOND,
-    pollMs: read.integer('POLL_SECONDS', 2, 1, 60) * SECOND,
-    stopGraceMs: read.integer('STOP_GRACE_SECONDS', 25, 0, 600) * SECOND,
-    drainMs: read.integer('DRAIN_SECONDS', 10, 0, 600) * SECOND,
-    watchMs: read.integer('WATCH_SECONDS', 30, 0, 3600) * SECOND,
-    confirmMs: read.integer('ROUTER_CONFIRM_SECONDS', 15, 1, 600) * SECOND,
+    concurrency: read.integer('ENGINE_CONCURRENCY', 2, { min: 1, max: 64 }),
+    totalConcurrency: read.integer('ENGINE_TOTAL_CONCURRENCY', 0, { min: 0, max: 1024 }) || null,
+    leaseMs: read.integer('LEASE_SECONDS', 30, { min: 1, max: 600 }) * SECOND,
+    pollMs: read.integer('POLL_SECONDS', 2, { min: 1, max: 60 }) * SECOND,
+    stopGraceMs: read.integer('STOP_GRACE_SECONDS', 25, { min: 0, max: 600 }) * SECOND,
+    drainMs: read.integer('DRAIN_SECONDS', 10, { min: 0, max: 600 }) * SECOND,
+    watchMs: read.integer('WATCH_SECONDS', 30, { min: 0, max: 3600 }) * SECOND,
+    confirmMs: read.integer('ROUTER_CONFIRM_SECONDS', 15, { min: 1, max: 600 }) * SECOND,
     failpoint: read.optional('FAILPOINT'),
   }
 }
@@ -171,7 +171,7 @@ function readEngine(read: SettingReader) {
 function readDocker(read: SettingReader) {
   return {
     dockerHost: read.dockerHost('DOCKER_HOST'),
-    dockerTimeoutMs: read.integer('DOCKER_TIMEOUT', 60, 1, 600) * SECOND,
+    dockerTimeoutMs: read.integer('DOCKER_TIMEOUT', 60, { min: 1, max: 600 }) * SECOND,
     imagePrefix: read.imagePrefix('IMAGE_PREFIX', 'mvp'),
   }
 }
@@ -179,10 +179,10 @@ function readDocker(read: SettingReader) {
 function readBuilds(read: SettingReader) {
   return {
     builder: read.oneOf('BUILDER', ['auto', 'buildkit', 'classic'], 'auto'),
-    buildTimeoutMs: read.integer('BUILD_TIMEOUT', 1800, 1, 86_400) * SECOND,
-    buildSilenceMs: read.integer('BUILD_SILENCE_TIMEOUT', 600, 1, 86_400) * SECOND,
-    buildMemoryBytes: read.integer('BUILD_MEMORY_MIB', 0, 0, 1024 * 1024) * MIB || null,
-    buildCpus: read.decimal('BUILD_CPUS', 0, 0, 1024) || null,
+    buildTimeoutMs: read.integer('BUILD_TIMEOUT', 1800, { min: 1, max: 86_400 }) * SECOND,
+    buildSilenceMs: read.integer('BUILD_SILENCE_TIMEOUT', 600, { min: 1, max: 86_400 }) * SECOND,
+    buildMemoryBytes: read.integer('BUILD_MEMORY_MIB', 0, { min: 0, max: 1024 * 1024 }) * MIB || null,
+    buildCpus: read.decimal('BUILD_CPUS', 0, { min: 0, max: 1024 }) || null,
     buildCgroup: read.innerPath('BUILD_CGROUP', 'docker/buildkit'),
     baseImages: {
       node: read.image('DETECT_NODE_IMAGE', 'node:{version}-slim'),
@@ -200,19 +200,19 @@ function readGit(read: SettingReader) {
     gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
-    cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, 1, 86_400) * SECOND,
-    maxRepoBytes: read.integer('MAX_REPO_MIB', 500, 1, 1024 * 1024) * MIB,
-    maxContextBytes: read.integer('MAX_CONTEXT_MIB', 1024, 1, 1024 * 1024) * MIB,
-    maxContextFiles: read.integer('MAX_CONTEXT_FILES', 200_000, 1, 10_000_000),
+    cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, { min: 1, max: 86_400 }) * SECOND,
+    maxRepoBytes: read.integer('MAX_REPO_MIB', 500, { min: 1, max: 1024 * 1024 }) * MIB,
+    maxContextBytes: read.integer('MAX_CONTEXT_MIB', 1024, { min: 1, max: 1024 * 1024 }) * MIB,
+    maxContextFiles: read.integer('MAX_CONTEXT_FILES', 200_000, { min: 1, max: 10_000_000 }),
   }
 }
 
 function readDisk(read: SettingReader) {
   return {
-    buildCacheBytes: read.integer('BUILD_CACHE_MIB', 5 * 1024, 64, 1024 * 1024) * MIB,
-    minFreeDiskBytes: read.integer('MIN_FREE_DISK_MIB', 512, 0, 1024 * 1024) * MIB,
-    keepReleases: read.integer('KEEP_RELEASES', 5, 0, 100),
-    logRetentionDays: read.integer('LOG_RETENTION_DAYS', 30, 1, 3650),
+    buildCacheBytes: read.integer('BUILD_CACHE_MIB', 5 * 1024, { min: 64, max: 1024 * 1024 }) * MIB,
+    minFreeDiskBytes: read.integer('MIN_FREE_DISK_MIB', 512, { min: 0, max: 1024 * 1024 }) * MIB,
+    keepReleases: read.integer('KEEP_RELEASES', 5, { min: 0, max: 100 }),
+    logRetentionDays: read.integer('LOG_RETENTION_DAYS', 30, { min: 1, max: 3650 }),
   }
 }
 

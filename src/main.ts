@@ -28,7 +28,8 @@ export async function main(): Promise<void> {
   const stopped = firstSignal(logger)
   const opened = new Disposal()
   try {
-    const core = await start(config, logger, opened, stopped)
+    const core = opened.use(await openCore(config, logger))
+    await startRoles(core, opened, stopped)
     await Promise.race([stopped, core.failed])
   } catch (error) {
     const isSetting = error instanceof WrongKeyError || error instanceof ConfigError
@@ -39,13 +40,8 @@ export async function main(): Promise<void> {
   await close(opened, logger, Math.max(STOP_MS, config.stopGraceMs + HAND_OVER_MS))
 }
 
-async function start(
-  config: Config,
-  logger: Logger,
-  opened: Disposal,
-  stopped: Promise<void>,
-): Promise<OpenCore> {
-  const core = opened.use(await openCore(config, logger))
+async function startRoles(core: OpenCore, opened: Disposal, stopped: Promise<void>): Promise<void> {
+  const { config, logger } = core
   // Each role is loaded only where it runs: an API process has no Docker client and no git in it.
   if (config.roles.includes('worker')) {
     const { startWorker } = await import('./worker.js')
@@ -59,7 +55,6 @@ async function start(
     const { url } = opened.use(await startApi(core))
     logger.info('API started', { graphql: `${url}/graphql`, rest: `${url}/api/v1` })
   }
-  return core
 }
 
 /**

@@ -69,6 +69,7 @@ export interface RunOptions {
   /** Which bytes of `stdout` are kept, where there are more than `keepBytes`. */
   readonly keep?: 'first' | 'last'
   readonly deathSignal?: 'KILL' | 'INT'
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -81,8 +82,8 @@ export async function runProgram(
   file: string,
   args: readonly string[],
   options: RunOptions,
-  signal?: AbortSignal,
 ): Promise<ProgramResult> {
+  const { signal } = options
   signal?.throwIfAborted()
   const child = startProgram(file, args, {
     ...(options.cwd ? { cwd: options.cwd } : {}),

@@ -9,6 +9,12 @@ export class ConfigError extends Error {
   readonly code = 'BAD_CONFIG'
 }
 
+/** Both ends count. */
+export interface Range {
+  readonly min: number
+  readonly max: number
+}
+
 /** How many connections may be open at once, in all and from one address (one /64 of IPv6). */
 export interface ConnectionLimits {
   readonly total: number
@@ -44,7 +50,7 @@ export class SettingReader {
     return this.optional(name) ?? fallback
   }
 
-  integer(name: string, fallback: number, min: number, max: number): number {
+  integer(name: string, fallback: number, { min, max }: Range): number {
     const text = this.optional(name)
     if (text === null) return fallback
     const value = Number(text)
@@ -55,13 +61,14 @@ export class SettingReader {
 
   /** In all by `name`, from one address by `name` and `_PER_ADDRESS`. */
   connections(name: string, total: number, perAddress: number): ConnectionLimits {
+    const range = { min: 1, max: 1_000_000 }
     return {
-      total: this.integer(name, total, 1, 1_000_000),
-      perAddress: this.integer(`${name}_PER_ADDRESS`, perAddress, 1, 1_000_000),
+      total: this.integer(name, total, range),
+      perAddress: this.integer(`${name}_PER_ADDRESS`, perAddress, range),
     }
   }
 
-  decimal(name: string, fallback: number, min: number, max: number): number {
+  decimal(name: string, fallback: number, { min, max }: Range): number {
     const text = this.optional(name)
     if (text === null) return fallback
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN

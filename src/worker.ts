@@ -49,7 +49,7 @@ export async function startWorker(
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await clearStaleAddresses({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
-    const services = createServices(core, docker, router, failpoint)
+    const services = createServices(core, { docker, router, failpoint })
     const heartbeat = opened.use(
       new WorkerHeartbeat({ ...core, docker: services.docker }, config.workerId, router.name),
     )
@@ -110,9 +110,9 @@ async function startRouter(core: Core, opened: Disposal): Promise<{ router: Rout
   if (config.router === 'traefik') return { router: await startTraefik(core, opened), port: null }
   const { routerHost: host, routerPort: port, baseDomain, tlsDir, routerTlsPort } = config
   const tls = tlsDir === null ? null : { dir: tlsDir, port: routerTlsPort }
-  const connections = fitted(config.routerConnections, 'router', logger)
+  const connections = fitted(config.routerConnections, { name: 'router' }, logger)
   const options = { host, port, baseDomain, tls, connections }
-  const router = opened.use(new BuiltinRouter(database, wakeups, logger, options))
+  const router = opened.use(new BuiltinRouter({ database, wakeups, logger }, options))
   await router.start()
   return { router, port: router.port() }
 }
@@ -122,16 +122,14 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
   const { dir, url } = config.traefik
   if (dir === null || url === null) throw new Error('ROUTER=traefik needs TRAEFIK_DIR')
   const options = { ...config.traefik, dir, url, baseDomain: config.baseDomain, instanceId }
-  const router = opened.use(new TraefikFileRouter(database, wakeups, logger, options))
+  const router = opened.use(new TraefikFileRouter({ database, wakeups, logger }, options))
   await router.start()
   return router
 }
 
 function createServices(
   core: Core,
-  docker: Docker,
-  router: Router,
-  failpoint: Services['failpoint'],
+  { docker, router, failpoint }: Pick<Services, 'docker' | 'router' | 'failpoint'>,
 ): Services {
   const { config, database, wakeups, secrets, logger, instanceId } = core
   return {

@@ -66,7 +66,7 @@ async function cloneAndBuild(run: DeploymentRun, services: Services, undo: UndoS
 
 async function enter(run: DeploymentRun, status: DeploymentStatus, services: Services): Promise<void> {
   await step(services, `enter-${status.toLowerCase()}`, () =>
-    transition(services.database, run.claim, status),
+    transition(services.database, run.claim, { to: status }),
   )
   run.log.phase = status
   services.wakeups.deploymentChanged(run.deployment.id)

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { App } from '../entities/app.js'
 import type { Configuration } from '../entities/configuration.js'
-import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 import { asBuilt, readConfiguration } from './configuration/configuration.js'
@@ -183,8 +182,7 @@ export class Engine {
     const { database, secrets, logger } = services
     const app = await database.getRepository(App).findOneByOrFail({ id: deployment.appId })
     const stage = await database.getRepository(Stage).findOneByOrFail({ id: deployment.stageId })
-    const configuration =
-      deployment.configuration ?? (await this.#pinConfiguration(app, stage, deployment, claim))
+    const configuration = deployment.configuration ?? (await this.#pinConfiguration(app, stage, deployment))
     const opened = openConfiguration(secrets, stage.id, configuration)
     const options = {
       deploymentId: deployment.id,
@@ -194,7 +192,7 @@ export class Engine {
       onWait: (error: unknown) =>
         logger.warn('could not store a deployment log; retrying', { deployment: deployment.id, error }),
     }
-    const log = new LogWriter(database, hub, options, DeploymentStatus.CLONING)
+    const log = new LogWriter(database, hub, options)
     // What is tried again, or built again, is fetched from where it was, also where the app has been changed since.
     const pinned = { ...app, branch: stage.branch ?? app.branch, ...configuration.source }
     return {
@@ -205,14 +203,13 @@ export class Engine {
     }
   }
 
-  #pinConfiguration(app: App, stage: Stage, { imageId }: Deployment, claim: Claim): Promise<Configuration> {
+  #pinConfiguration(app: App, stage: Stage, { id, epoch, imageId }: Deployment): Promise<Configuration> {
     return this.dependencies.services.database.transaction(async (manager) => {
       await lockKeyShared(manager)
       const present = await readConfiguration(manager, app, stage)
-      const configuration = imageId ? await asBuilt(manager, present, app.id, imageId) : present
-      const pinned = { id: claim.deploymentId, epoch: claim.epoch }
-      const result = await manager.update(Deployment, pinned, { configuration })
-      if (result.affected === 0) throw new LostClaimError(claim.deploymentId)
+      const configuration = imageId ? await asBuilt(manager, present, { appId: app.id, imageId }) : present
+      const result = await manager.update(Deployment, { id, epoch }, { configuration })
+      if (result.affected === 0) throw new LostClaimError(id)
       return configuration
     })
   }

@@ -94,10 +94,10 @@ export function asciiDomain(field: string, host: string): string {
 }
 
 /** Refuses the name of an app or a stage whose host would be that of Longshore's API. */
-export function checkStageHost(field: string, appName: string, stageName: string, own: OwnHosts): void {
+export function checkStageHost(appName: string, stageName: string, own: OwnHosts): void {
   const host = stageHost(appName, stageName, own.baseDomain)
   if (host !== apiHost(own)) return
-  throw badInput(field, `${quote(host)} is the host of Longshore's API (PUBLIC_URL); choose another name`)
+  throw badInput('name', `${quote(host)} is the host of Longshore's API (PUBLIC_URL); choose another name`)
 }
 
 /** PUBLIC_URL may write it with a last dot; it is the same host. */

@@ -48,7 +48,7 @@ export class Queries {
       .orderBy('app.name')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, after, all, (app) => APPS.encode(app.name))
+    return pageOf({ rows, limit, after }, all, (app) => APPS.encode(app.name))
   }
 
   app(by: { id?: string | null; name?: string | null }): Promise<App | null> {
@@ -83,7 +83,7 @@ export class Queries {
       .orderBy('deployment.generation', 'DESC')
       .limit(limit + 1)
       .getMany()
-    return pageOf(rows.map(asShown), limit, after, all, (deployment) =>
+    return pageOf({ rows: rows.map(asShown), limit, after }, all, (deployment) =>
       DEPLOYMENTS.encode(deployment.generation),
     )
   }
@@ -110,7 +110,7 @@ export class Queries {
       .orderBy('delivery.number', 'DESC')
       .take(limit + 1)
       .getMany()
-    return pageOf(rows, limit, after, all, (delivery) => DELIVERIES.encode(delivery.number))
+    return pageOf({ rows, limit, after }, all, (delivery) => DELIVERIES.encode(delivery.number))
   }
 
   /** Of all stages of each app, the one that was asked for last. */
@@ -217,10 +217,15 @@ function checkFirst(first: number): number {
   return first
 }
 
+/** What was read for a page: one row more than its limit where others follow. */
+interface Slice<T> {
+  readonly rows: T[]
+  readonly limit: number
+  readonly after: string | null
+}
+
 function pageOf<T extends ObjectLiteral>(
-  rows: T[],
-  limit: number,
-  after: string | null,
+  { rows, limit, after }: Slice<T>,
   all: SelectQueryBuilder<T>,
   cursor: (row: T) => string,
 ): Page<T> {

@@ -9,13 +9,16 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   QUEUE_FULL: 429,
 }
 
+/** What an answer says of an error. */
+export interface ErrorDetails {
+  readonly code: string
+  readonly message: string
+  /** Of what was sent. */
+  readonly field?: string | null
+}
+
 /** An error in the form of whoever asked: a GraphQL response at /graphql, `{error: …}` everywhere else. */
-export function errorBody(
-  request: FastifyRequest,
-  code: string,
-  message: string,
-  field: string | null = null,
-) {
+export function errorBody(request: FastifyRequest, { code, message, field = null }: ErrorDetails) {
   if (request.url.split('?')[0] !== '/graphql') return { error: { code, message, field } }
   return { errors: [{ message, extensions: field === null ? { code } : { code, field } }] }
 }
@@ -24,20 +27,22 @@ export function errorBody(
 export function answerErrors(app: FastifyInstance, logger: Logger): void {
   app.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url}`
-    return reply.code(404).send(errorBody(request, 'NOT_FOUND', message))
+    return reply.code(404).send(errorBody(request, { code: 'NOT_FOUND', message }))
   })
   app.setErrorHandler<FastifyError | CommandError>((error, request, reply) => {
     if (error instanceof CommandError) {
       const field = error.field === null ? null : snakeCase(error.field)
       const message = error.field === null ? error.message : error.message.replace(error.field, field ?? '')
-      return reply.code(STATUS[error.code]).send(errorBody(request, error.code, message, field))
+      return reply.code(STATUS[error.code]).send(errorBody(request, { code: error.code, message, field }))
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return reply.code(error.statusCode).send(errorBody(request, 'BAD_USER_INPUT', error.message))
+      return reply
+        .code(error.statusCode)
+        .send(errorBody(request, { code: 'BAD_USER_INPUT', message: error.message }))
     }
     logger.error('internal error', { url: request.url, error })
     const message = 'internal error: see the server log'
-    return reply.code(500).send(errorBody(request, 'INTERNAL_SERVER_ERROR', message))
+    return reply.code(500).send(errorBody(request, { code: 'INTERNAL_SERVER_ERROR', message }))
   })
 }
 

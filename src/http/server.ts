@@ -77,7 +77,7 @@ function requireToken(app: FastifyInstance, isToken: TokenCheck): void {
     const { open } = request.routeOptions.config
     if (open === true || (typeof open === 'function' && open(request))) return
     if (isToken(request.headers.authorization)) return
-    const body = errorBody(request, 'UNAUTHENTICATED', MISSING_TOKEN)
+    const body = errorBody(request, { code: 'UNAUTHENTICATED', message: MISSING_TOKEN })
     await reply.code(401).header('www-authenticate', 'Bearer').send(body)
   })
 }

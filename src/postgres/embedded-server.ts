@@ -35,11 +35,12 @@ export async function startEmbeddedServer(folder: string): Promise<EmbeddedServe
   const binaries = await findBinaries()
   const libraries = await linkLibraries(binaries, join(folder, 'lib'))
   const data = join(folder, 'data')
-  const password = await passwordOf(join(folder, 'password'))
+  const passwordFile = join(folder, 'password')
+  const password = await passwordOf(passwordFile)
   const user = await asPlainUser(folder)
   await waitForPredecessor(data)
   const env = { PATH: programPath(), LC_ALL: 'C', TZ: 'UTC', ...libraries }
-  if (!(await isInitialised(data))) await initialise(binaries, data, join(folder, 'password'), user, env)
+  if (!(await isInitialised(data))) await initialise({ data, passwordFile }, { binaries, user, env })
   const port = await freePort()
   const [file, args] = user.command(binaries.postgres, serverArguments(data, port))
   const child = startProgram(file, args, { env, stdio: ['ignore', 'ignore', 'pipe'], deathSignal: 'INT' })
@@ -118,12 +119,16 @@ async function isInitialised(data: string): Promise<boolean> {
   return (await readFile(join(dirname(data), 'initialised'), 'utf8').catch(() => '')) !== ''
 }
 
+/** PostgreSQL's programs, and how they are run. */
+interface Programs {
+  readonly binaries: Binaries
+  readonly user: Awaited<ReturnType<typeof asPlainUser>>
+  readonly env: NodeJS.ProcessEnv
+}
+
 async function initialise(
-  binaries: Binaries,
-  data: string,
-  passwordFile: string,
-  user: Awaited<ReturnType<typeof asPlainUser>>,
-  env: NodeJS.ProcessEnv,
+  { data, passwordFile }: { readonly data: string; readonly passwordFile: string },
+  { binaries, user, env }: Programs,
 ): Promise<void> {
   await rm(data, { recursive: true, force: true }) // what a killed initdb left
   await mkdir(data, { mode: 0o700 })

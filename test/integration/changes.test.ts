@@ -47,9 +47,9 @@ describe('the changes of deployments', () => {
 
   async function runToFailure(): Promise<void> {
     const { deployment, claim } = await claimed()
-    await transition(worker.database, claim, BUILDING)
-    await transition(worker.database, claim, STARTING)
-    await worker.database.transaction((manager) => settle(manager, claim, FAILED, { text: 'Failed.' }))
+    await transition(worker.database, claim, { to: BUILDING })
+    await transition(worker.database, claim, { to: STARTING })
+    await worker.database.transaction((manager) => settle(manager, claim, { to: FAILED, text: 'Failed.' }))
     worker.wakeups.deploymentChanged(deployment.id)
   }
 
@@ -57,7 +57,7 @@ describe('the changes of deployments', () => {
     await worker.commands.deployments.deploy(appId, {})
     const { deployment, claim } = await claimed()
     for (const status of [BUILDING, STARTING, ROUTING, RUNNING]) {
-      await transition(worker.database, claim, status)
+      await transition(worker.database, claim, { to: status })
     }
     const sql = 'UPDATE stage SET current_deployment_id = $2 WHERE id = $1'
     await worker.database.query(sql, [deployment.stageId, deployment.id])
@@ -101,7 +101,7 @@ describe('the changes of deployments', () => {
   test('of one that is replaced end when its successor is not watched any more, and not before', async () => {
     const app = await createApp()
     const old = await serve(app.id)
-    await transition(worker.database, old.claim, RETIRED)
+    await transition(worker.database, old.claim, { to: RETIRED })
     const successor = await serve(app.id)
     const watched = 'UPDATE deployment SET replaced_id = $2, watch_until = now() WHERE id = $1'
     await worker.database.query(watched, [successor.id, old.id])
@@ -110,12 +110,12 @@ describe('the changes of deployments', () => {
     // Its time is over, and still it may fail: nobody has ended the watch.
     const again = nextOf(changes)
     await worker.database.transaction(async (manager) => {
-      await transition(manager, successor.claim, ROLLED_BACK, null, { error_code: 'ROLLED_BACK' })
-      await transition(manager, old.claim, RUNNING)
+      await transition(manager, successor.claim, { to: ROLLED_BACK, patch: { error_code: 'ROLLED_BACK' } })
+      await transition(manager, old.claim, { to: RUNNING })
     })
     worker.wakeups.deploymentChanged(old.id)
     assert.equal((await again)?.status, RUNNING)
-    await transition(worker.database, old.claim, RETIRED)
+    await transition(worker.database, old.claim, { to: RETIRED })
     const third = await serve(app.id)
     await worker.database.query(watched, [third.id, old.id])
     worker.wakeups.deploymentChanged(old.id)
@@ -130,8 +130,8 @@ describe('the changes of deployments', () => {
     const app = await createApp()
     const changes = await follow({ appId: app.id })
     const { claim } = await serve(app.id)
-    const gone = { error_code: 'ROLLED_BACK', finished_at: new Date() }
-    await transition(worker.database, claim, ROLLED_BACK, null, gone)
+    const patch = { error_code: 'ROLLED_BACK', finished_at: new Date() }
+    await transition(worker.database, claim, { to: ROLLED_BACK, patch })
     for (let status = ''; status !== (ROLLED_BACK as string);) {
       const change = await nextOf(changes)
       status = change?.status ?? ''
@@ -146,7 +146,7 @@ describe('the changes of deployments', () => {
     const stage = await worker.commands.stages.create(app.id, 'slow', null)
     let changes: DeploymentChanges | null = null
     const slow = await worker.database.transaction(async (manager) => {
-      const queued = await enqueue(manager, stage, DeploymentTrigger.MANUAL, {})
+      const queued = await enqueue(manager, stage, { trigger: DeploymentTrigger.MANUAL })
       const early = await worker.commands.deployments.deploy(app.id, {})
       changes = await follow({ appId: app.id })
       assert.equal((await nextOf(changes))?.id, early.id)

@@ -37,7 +37,8 @@ describe('a deployment is asked for', () => {
     const next = await process.commands.stages.create(id, 'next', null)
     let second: Promise<Deployment> | null = null
     const first = await process.database.transaction(async (manager) => {
-      const queued = await enqueue(manager, next, DeploymentTrigger.MANUAL, { idempotencyKey: 'raced' })
+      const trigger = DeploymentTrigger.MANUAL
+      const queued = await enqueue(manager, next, { trigger, idempotencyKey: 'raced' })
       second = process.commands.deployments.deploy(id, { idempotencyKey: 'raced' })
       const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
       await until(async () => (await process.database.query<unknown[]>(sql)).length > 0)

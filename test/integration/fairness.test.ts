@@ -26,7 +26,7 @@ test('stages of an app take turns, however often one of them is pushed to', asyn
       const deployment = await claimNext(database, wakeups, options)
       claimed.push(deployment?.id ?? '')
       const claim = { deploymentId: deployment?.id ?? '', epoch: deployment?.epoch ?? 0 }
-      await settle(database, claim, DeploymentStatus.FAILED, { text: 'Failed.' })
+      await settle(database, claim, { to: DeploymentStatus.FAILED, text: 'Failed.' })
     }
     assert.ok(claimed.includes(waiting.id), `${second} waits for ${first}`)
     await database.query(`UPDATE deployment SET status = 'CANCELLED' WHERE status = 'PENDING'`)

@@ -41,14 +41,14 @@ describe('a worker whose claim another one has by now', () => {
     )
 
   const WRITES: Readonly<Record<string, (claim: Claim) => Promise<unknown>>> = {
-    'changes its status': (stale) => transition(process.database, stale, BUILDING),
+    'changes its status': (stale) => transition(process.database, stale, { to: BUILDING }),
     'moves its traffic': (stale) =>
       process.database.transaction(async (manager) => {
         await manager.query(`UPDATE deployment SET status = 'ROUTING' WHERE id = $1`, [stale.deploymentId])
-        await transitionUnannounced(manager, stale, RUNNING, 'Running')
+        await transitionUnannounced(manager, stale, { to: RUNNING, message: 'Running' })
       }),
     'settles it': (stale) =>
-      process.database.transaction((manager) => settle(manager, stale, FAILED, { text: 'Failed.' })),
+      process.database.transaction((manager) => settle(manager, stale, { to: FAILED, text: 'Failed.' })),
   }
 
   for (const [what, write] of Object.entries(WRITES)) {
@@ -64,8 +64,7 @@ describe('a worker whose claim another one has by now', () => {
     const stale = await overtaken('log')
     const before = await everything(stale)
     const chunk = { at: new Date(), phase: CLONING, stream: LogStream.STDOUT, text: 'of the first\n' }
-    const options = { epoch: stale.epoch, expectedSeq: null }
-    assert.equal(await appendChunks(process.database, stale.deploymentId, [chunk], options), null)
+    assert.equal(await appendChunks(process.database, [chunk], { ...stale, expectedSeq: null }), null)
     assert.deepEqual(await everything(stale), before)
   })
 })

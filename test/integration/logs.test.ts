@@ -138,11 +138,10 @@ describe('a log', () => {
     const { deployment, writer } = await openLog(worker)
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
     await writer.overflowTail()
-    const words = { text: 'Running.' }
     await assert.rejects(
       worker.database.transaction(async (manager) => {
         await manager.query(`UPDATE deployment SET status = 'ROUTING' WHERE id = $1`, [deployment.id])
-        await settle(manager, claim, RUNNING, words)
+        await settle(manager, claim, { to: RUNNING, text: 'Running.' })
         throw new Error('the commit fails')
       }),
       /the commit fails/,

@@ -37,16 +37,10 @@ async function openEngine() {
       commands.apps.create({ name, repoUrl: `file:///srv/${name}`, deploy }),
     claim: (worker = 'worker-1') =>
       claimNext(database, wakeups, { workerId: worker, leaseMs: 60_000, totalConcurrency: null }),
-    end: (claimed: Deployment, status = FAILED) =>
-      database.transaction((manager) =>
-        settle(
-          manager,
-          { deploymentId: claimed.id, epoch: claimed.epoch },
-          status,
-          { text: `Ended: ${status}.` },
-          { finished_at: new Date() },
-        ),
-      ),
+    end: ({ id, epoch }: Deployment, to = FAILED) => {
+      const settlement = { to, text: `Ended: ${to}.`, patch: { finished_at: new Date() } }
+      return database.transaction((manager) => settle(manager, { deploymentId: id, epoch }, settlement))
+    },
     rows: <T>(sql: string, parameters: unknown[] = []) => database.query<T[]>(sql, parameters),
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   }
@@ -83,7 +77,7 @@ async function work(engine: Engine, worker: string, isDone: () => boolean, claim
     )
     assert.deepEqual(crowded, [])
     const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-    if (randomInt(2) === 0) await transition(engine.database, claim, BUILDING)
+    if (randomInt(2) === 0) await transition(engine.database, claim, { to: BUILDING })
     await engine.end(deployment)
   }
 }

@@ -24,10 +24,10 @@ describe('the queue', () => {
   const claim = (worker = 'worker', totalConcurrency: number | null = null) =>
     claimNext(process.database, process.wakeups, { workerId: worker, leaseMs: 30_000, totalConcurrency })
   const claimOf = (deployment: Deployment) => ({ deploymentId: deployment.id, epoch: deployment.epoch })
-  const fail = (deployment: Deployment) =>
-    process.database.transaction((manager) =>
-      settle(manager, claimOf(deployment), FAILED, { text: 'Failed.' }, { finished_at: new Date() }),
-    )
+  const fail = (deployment: Deployment) => {
+    const failed = { to: FAILED, text: 'Failed.', patch: { finished_at: new Date() } }
+    return process.database.transaction((manager) => settle(manager, claimOf(deployment), failed))
+  }
   const statuses = async () => {
     const rows = await process.database.query<{ id: string; status: DeploymentStatus }[]>(
       'SELECT id, status FROM deployment',
@@ -146,11 +146,11 @@ describe('the queue', () => {
     await process.database.query(`UPDATE deployment SET lease_until = now() - interval '1 second'`)
     assert.equal(await rescueExpired(process.database, process.wakeups), 1)
     const before = await statuses()
-    await assert.rejects(transition(process.database, claimOf(stale), BUILDING), LostClaimError)
+    await assert.rejects(transition(process.database, claimOf(stale), { to: BUILDING }), LostClaimError)
     await assert.rejects(fail(stale), LostClaimError)
     const chunk = { at: new Date(), phase: BUILDING, stream: 'STDOUT' as never, text: 'late\n' }
-    const options = { epoch: stale.epoch, expectedSeq: null }
-    assert.equal(await appendChunks(process.database, stale.id, [chunk], options), null)
+    const place = { ...claimOf(stale), expectedSeq: null }
+    assert.equal(await appendChunks(process.database, [chunk], place), null)
     const late = { from: BUILDING, reason: 'late' }
     await process.database.transaction((manager) => giveBack(manager, claimOf(stale), late))
     assert.deepEqual(await statuses(), before)
@@ -184,7 +184,7 @@ describe('the queue', () => {
     const far = await claimed()
     await process.commands.deployments.deploy(id, {})
     for (const status of [BUILDING, STARTING, ROUTING]) {
-      await transition(process.database, claimOf(far), status)
+      await transition(process.database, claimOf(far), { to: status })
     }
     await createApp('other')
     const other = await claimed()

@@ -147,7 +147,7 @@ describe('readers in the worker and in another process', () => {
     }).start()
     const byApp = await new DeploymentChanges(api.database, api.wakeups, { appId: deployment.appId }).start()
     const later = [BUILDING, STARTING, ROUTING, RUNNING, RETIRED]
-    for (const status of later) await transition(worker.database, claim, status)
+    for (const status of later) await transition(worker.database, claim, { to: status })
     worker.wakeups.deploymentChanged(deployment.id)
     const seen: string[] = []
     for await (const change of follow) seen.push(change.status)
@@ -189,7 +189,7 @@ describe('readers in the worker and in another process', () => {
     const changes = await new DeploymentChanges(between, api.wakeups, { deploymentId: row.id }).start()
     assert.ok(claimed, 'nothing came in between')
     const claim = { deploymentId: row.id, epoch: 1 }
-    await worker.database.transaction((manager) => settle(manager, claim, FAILED, { text: 'Failed.' }))
+    await worker.database.transaction((manager) => settle(manager, claim, { to: FAILED, text: 'Failed.' }))
     worker.wakeups.deploymentChanged(row.id)
     const seen: string[] = []
     for await (const change of changes) seen.push(change.status)

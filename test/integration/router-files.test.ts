@@ -35,7 +35,7 @@ describe('the files of an installation', () => {
   const NAME = 'longshore-inst-stage1.yml'
 
   test('never go back to an earlier switch, and change within one', async () => {
-    const files = new RouteFiles(folder, 'inst', epochOf)
+    const files = new RouteFiles(folder, 'inst')
     assert.equal(await files.write('stage1', text(7)), 'written')
     assert.equal(await files.write('stage1', text(6)), 'older')
     assert.equal(read(NAME), text(7))
@@ -45,7 +45,7 @@ describe('the files of an installation', () => {
   })
 
   test('are not written again when nothing has changed', async () => {
-    const files = new RouteFiles(folder, 'inst', epochOf)
+    const files = new RouteFiles(folder, 'inst')
     await files.write('stage1', text(7))
     const before = statSync(join(folder, NAME))
     let events = 0
@@ -57,7 +57,7 @@ describe('the files of an installation', () => {
   })
 
   test('replace what is half a file, or nobody’s', async () => {
-    const files = new RouteFiles(folder, 'inst', epochOf)
+    const files = new RouteFiles(folder, 'inst')
     for (const broken of ['', text(9).slice(0, 60), 'http: {}\n']) {
       writeFileSync(join(folder, NAME), broken)
       assert.equal(await files.write('stage1', text(7)), 'written', broken)
@@ -66,7 +66,7 @@ describe('the files of an installation', () => {
   })
 
   test('are the only ones that are removed', async () => {
-    const files = new RouteFiles(folder, 'inst', epochOf)
+    const files = new RouteFiles(folder, 'inst')
     const foreign = [
       ...['dashboard.yml', 'longshore-other-stage2.yml', 'longshore-inst-.yml', 'longshore-inst-a-b.yml'],
       ...['longshore-inst2-stage2.yml', '.longshore-other-stage1.tmp', 'longshore-inst-stage2.yml.bak'],
@@ -80,27 +80,26 @@ describe('the files of an installation', () => {
   })
 
   test('are the old ones, whole, when the process dies between writing and renaming', async () => {
-    await new RouteFiles(folder, 'inst', epochOf).write('stage1', text(7))
+    await new RouteFiles(folder, 'inst').write('stage1', text(7))
     const module = (path: string) =>
       JSON.stringify(new URL(`../../src/engine/routing/${path}`, import.meta.url).href)
     const script = `
       import { RouteFiles } from ${module('route-files.js')}
-      import { epochOf } from ${module('traefik-dynamic.js')}
       const die = () => process.kill(process.pid, 'SIGKILL')
-      await new RouteFiles(${JSON.stringify(folder)}, 'inst', epochOf, die).write('stage1', ${JSON.stringify(text(8))})`
+      await new RouteFiles(${JSON.stringify(folder)}, 'inst', die).write('stage1', ${JSON.stringify(text(8))})`
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'inherit' })
     const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
     assert.equal(signal, 'SIGKILL')
     assert.deepEqual(names(), ['.longshore-inst-stage1.tmp', NAME])
     assert.equal(read(NAME), text(7))
-    const files = new RouteFiles(folder, 'inst', epochOf)
+    const files = new RouteFiles(folder, 'inst')
     assert.equal(await files.write('stage1', text(8)), 'written')
     await files.keepOnly(new Set(['stage1']))
     assert.deepEqual(names(), [NAME])
   })
 
   test('are whole at each look while they are replaced 200 times', async () => {
-    const files = new RouteFiles(folder, 'inst', epochOf)
+    const files = new RouteFiles(folder, 'inst')
     await files.write('stage1', text(1))
     const seen = new Set<number | null>()
     let over = false
@@ -120,10 +119,13 @@ describe('the files of an installation', () => {
 
 describe('the router that writes them', () => {
   const routerFor = ({ process }: Shop, logger: Logger = createLogger('error')) =>
-    new TraefikFileRouter(process.database, process.wakeups, logger, {
-      ...{ dir: folder, api: null, url: 'http://127.0.0.1:1', baseDomain: 'test.example' },
-      ...{ instanceId: 'inst', ...PLAIN },
-    })
+    new TraefikFileRouter(
+      { database: process.database, wakeups: process.wakeups, logger },
+      {
+        ...{ dir: folder, api: null, url: 'http://127.0.0.1:1', baseDomain: 'test.example' },
+        ...{ instanceId: 'inst', ...PLAIN },
+      },
+    )
 
   test('follows the table, removes what was stopped, and leaves other people’s files', async () => {
     await using shop = await openShop()

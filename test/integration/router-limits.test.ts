@@ -26,7 +26,7 @@ describe('a router with as many connections as it takes', () => {
     const options = { host: '127.0.0.1', port: 0, baseDomain: BASE, tls: null }
     const logger = { ...createLogger('error'), warn: (message: string) => said.push(message) }
     const connections = { total: 100, perAddress: MOST }
-    router = opened.use(new BuiltinRouter(database, wakeups, logger, { ...options, connections }))
+    router = opened.use(new BuiltinRouter({ database, wakeups, logger }, { ...options, connections }))
     await router.start()
     probe = { host: `shop-${id}.${BASE}`, path: '/', timeoutMs: 5_000, addresses: [], port: app.port }
     for (let open = 0; open < MOST; open++) {

@@ -33,13 +33,12 @@ describe('TLS of the built-in router', () => {
     shop = opened.use(await openShop())
     id = await shop.add((incoming, response) => response.end(JSON.stringify(incoming.headers)))
     await shop.switchTo(id)
-    const { database } = shop.process
+    const { database, wakeups } = shop.process
     for (const host of ['a.wild.example', 'plain.example', 'www.here.example']) {
       await database.query('INSERT INTO domain (host, stage_id) VALUES ($1, $2)', [host, shop.stageId])
     }
-    router = new BuiltinRouter(database, shop.process.wakeups, createLogger('error'), {
-      ...{ host: '127.0.0.1', port: 0, baseDomain: 'test.example', tls: { dir: folder, port: 0 } },
-    })
+    const options = { host: '127.0.0.1', port: 0, baseDomain: 'test.example', tls: { dir: folder, port: 0 } }
+    router = new BuiltinRouter({ database, wakeups, logger: createLogger('error') }, options)
     await router.start()
     opened.use(router)
   })

@@ -14,7 +14,7 @@ import { createLogger } from '../../src/logger.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
 
-const { BUILDING, CLONING, ROUTING, STARTING } = DeploymentStatus
+const { BUILDING, ROUTING, STARTING } = DeploymentStatus
 const LEASE_MS = 30_000
 
 interface Row {
@@ -100,7 +100,7 @@ describe('work that stopped', () => {
   test('for a newer one, but too far to make way, goes back at once and does not count', async () => {
     const deployment = await claimed('far')
     for (const status of [BUILDING, STARTING, ROUTING]) {
-      await transition(process.database, claimOf(deployment), status)
+      await transition(process.database, claimOf(deployment), { to: status })
     }
     await settled(deployment, new SupersededError('newer'))
     assert.deepEqual(await row(deployment), { status: 'PENDING', attempt: 0, error_code: null })
@@ -109,7 +109,7 @@ describe('work that stopped', () => {
   test('by a fault of the surroundings has the end of its long log stored, and counted what is not', async () => {
     const deployment = await claimed('long')
     const options = { ...claimOf(deployment), secrets: [], onStop: () => assert.fail('lost') }
-    const log = new LogWriter(process.database, process.hub, options, CLONING)
+    const log = new LogWriter(process.database, process.hub, options)
     const output = log.output(LogStream.STDOUT)
     const line = Buffer.from(`${'x'.repeat(1023)}\n`.repeat(1024))
     for (let mebibyte = 0; mebibyte < 12; mebibyte++) await output.write(line)

@@ -29,7 +29,7 @@ test('a forge that never answers is given up in time, whatever is collected as g
   const collecting = setInterval(collect, 20)
   try {
     await assert.rejects(
-      postStatus(target, STATUS, never.signal, 500),
+      postStatus(target, STATUS, { signal: never.signal, timeoutMs: 500 }),
       /^StatusError: no answer within 0.5 s$/,
     )
   } finally {

@@ -11,7 +11,10 @@ const NEVER_MS = 2 ** 30
 describe('while no worker lives', () => {
   let process: TestProcess
   useProcess((opened) => (process = opened))
-  const look = () => new WorkerAbsence(process.database, process.wakeups, createLogger('error'), NEVER_MS)
+  const look = () => {
+    const { database, wakeups } = process
+    return new WorkerAbsence({ database, wakeups, logger: createLogger('error') }, NEVER_MS)
+  }
   const createApp = (name: string) =>
     process.commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git' })
   /** A worker that was seen so long ago; gives the time. */

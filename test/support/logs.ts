@@ -19,16 +19,16 @@ export async function openLog(worker: TestProcess, onStop: () => void = () => un
   })
   assert.ok(deployment)
   const options = { deploymentId: deployment.id, epoch: deployment.epoch, secrets: [], onStop }
-  const writer = new LogWriter(worker.database, worker.hub, options, DeploymentStatus.CLONING)
+  const writer = new LogWriter(worker.database, worker.hub, options)
   return { deployment, writer }
 }
 
 /** As of a deployment that failed. */
 export async function endLog(worker: TestProcess, deployment: Deployment, writer: LogWriter): Promise<void> {
-  const overflowTail = await writer.overflowTail()
   const claim = { deploymentId: deployment.id, epoch: deployment.epoch }
-  const words = { text: 'Failed.', overflowTail }
-  await worker.database.transaction((manager) => settle(manager, claim, DeploymentStatus.FAILED, words))
+  const overflowTail = await writer.overflowTail()
+  const failed = { to: DeploymentStatus.FAILED, text: 'Failed.', overflowTail }
+  await worker.database.transaction((manager) => settle(manager, claim, failed))
   worker.wakeups.logGrew(deployment.id)
 }
 

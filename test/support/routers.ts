@@ -38,7 +38,7 @@ export async function startBuiltin(
   opened: Disposal,
 ): Promise<BuiltinRouter> {
   const options = { host: '127.0.0.1', port: 0, baseDomain: BASE, tls: null }
-  const router = new BuiltinRouter(database, wakeups, logger, options)
+  const router = new BuiltinRouter({ database, wakeups, logger }, options)
   await router.start()
   return opened.use(router)
 }
@@ -77,10 +77,13 @@ export function openTraefik(start: (folder: string) => Promise<Gateway>): Open {
     const dir = mkdtempSync(join(tmpdir(), 'longshore-traefik-'))
     opened.defer(() => rmSync(dir, { recursive: true, force: true }))
     const { port, api } = opened.use(await start(dir))
-    const router = new TraefikFileRouter(process.database, process.wakeups, logger, {
-      ...{ dir, api, url: `http://127.0.0.1:${port}`, baseDomain: BASE, instanceId: 'inst' },
-      ...{ entryPoint: 'web', tlsEntryPoint: 'websecure', certResolver: null },
-    })
+    const router = new TraefikFileRouter(
+      { database: process.database, wakeups: process.wakeups, logger },
+      {
+        ...{ dir, api, url: `http://127.0.0.1:${port}`, baseDomain: BASE, instanceId: 'inst' },
+        ...{ entryPoint: 'web', tlsEntryPoint: 'websecure', certResolver: null },
+      },
+    )
     await router.start()
     opened.use(router)
     return { router, port }

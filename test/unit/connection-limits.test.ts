@@ -169,7 +169,7 @@ test('limits are lowered to a quarter of the files that the process may have ope
   const said: string[] = []
   const logger = { ...createLogger('error'), info: (message: string) => void said.push(message) }
   const limits = { total: 1024, perAddress: 256 }
-  const at = (openFiles: number) => fitted(limits, 'API', logger, openFiles)
+  const at = (openFiles: number) => fitted(limits, { name: 'API', openFiles }, logger)
   assert.deepEqual([at(Number.POSITIVE_INFINITY), at(4096), said], [limits, limits, []])
   assert.deepEqual(
     [at(4095), at(256)],

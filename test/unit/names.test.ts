@@ -167,13 +167,13 @@ describe('what Longshore names itself', () => {
 
   test('no app or stage takes the host of the API', () => {
     const own = { baseDomain: 'paas.test', publicUrl: 'https://deploy.paas.test:8443/' }
-    checkStageHost('name', 'blog', 'production', own)
-    checkStageHost('name', 'deploy', 'preview', own)
-    refuses(() => checkStageHost('field', 'deploy', 'production', own), 'deploy')
+    checkStageHost('blog', 'production', own)
+    checkStageHost('deploy', 'preview', own)
+    refuses(() => checkStageHost('deploy', 'production', own), 'deploy', 'name')
     const dotted = { ...own, publicUrl: 'https://deploy.paas.test.' }
-    refuses(() => checkStageHost('field', 'deploy', 'production', dotted), 'deploy')
+    refuses(() => checkStageHost('deploy', 'production', dotted), 'deploy', 'name')
     const preview = { ...own, publicUrl: 'https://preview--blog.paas.test' }
-    refuses(() => checkStageHost('field', 'blog', 'preview', preview), 'preview')
+    refuses(() => checkStageHost('blog', 'preview', preview), 'preview', 'name')
   })
 
   test('a deployment has its own address while its container runs', () => {

@@ -11,7 +11,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'process-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
 
 const shell = (script: string, options: RunOptions = {}, signal?: AbortSignal) =>
-  runProgram('sh', ['-c', script], options, signal)
+  runProgram('sh', ['-c', script], { ...options, signal })
 
 /** Runs, too: a zombie that nobody has waited for yet does not. */
 function alive(pid: number): boolean {

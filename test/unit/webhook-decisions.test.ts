@@ -21,7 +21,7 @@ const STAGE: StageRules = {
 }
 
 function read(forge: Forge, body: string, event = 'push'): Push {
-  const found = readEvent(forge, event, 'application/json', Buffer.from(body))
+  const found = readEvent({ forge, event, contentType: 'application/json', body: Buffer.from(body) })
   assert.ok(found.kind === 'push' && found.pushes[0])
   return found.pushes[0]
 }
@@ -97,7 +97,7 @@ describe('a push is read', () => {
       for (const forge of Object.values(Forge)) {
         const event = forge === Forge.BITBUCKET ? 'repo:push' : 'push'
         const bytes = Buffer.from(forge === Forge.GITLAB ? body.replace('{', '{"object_kind":"push",') : body)
-        const asked = () => readEvent(forge, event, 'application/json', bytes)
+        const asked = () => readEvent({ forge, event, contentType: 'application/json', body: bytes })
         if (forge === Forge.GITLAB && bytes.includes(',}')) continue
         assert.throws(asked, UnreadableError, forge)
       }

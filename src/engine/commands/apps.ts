@@ -61,7 +61,7 @@ export class AppCommands {
       name: checkAppName('name', command.name),
       ...this.#source(command),
     }
-    checkStageHost('name', app.name, 'production', this.dependencies.settings)
+    checkStageHost(app.name, 'production', this.dependencies.settings)
     checkVariables('variables', variables)
     const [created, deployment] = await database.transaction(async (manager) => {
       if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)
@@ -71,7 +71,7 @@ export class AppCommands {
       for (const variable of variables)
         await manager.insert(Variable, sealVariable(secrets, stage.id, variable))
       const first =
-        command.deploy === false ? null : await enqueue(manager, stage, DeploymentTrigger.CREATE, {})
+        command.deploy === false ? null : await enqueue(manager, stage, { trigger: DeploymentTrigger.CREATE })
       return [await manager.findOneByOrFail(App, { id: app.id }), first] as const
     })
     if (deployment) announceQueued(wakeups, deployment)

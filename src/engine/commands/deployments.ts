@@ -54,8 +54,7 @@ export class DeploymentCommands {
       const stage = await lockStageOf(manager, appId, name)
       const earlier = key && (await manager.findOneBy(Deployment, { appId, idempotencyKey: key }))
       if (earlier) return earlier
-      const options = { ref, noCache, idempotencyKey: key }
-      return enqueue(manager, stage, DeploymentTrigger.MANUAL, options)
+      return enqueue(manager, stage, { trigger: DeploymentTrigger.MANUAL, ref, noCache, idempotencyKey: key })
     })
   }
 
@@ -66,9 +65,10 @@ export class DeploymentCommands {
       if (!found) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
       refuseSettled(found.status)
       if (found.status === DeploymentStatus.PENDING) {
-        const closing = { text: 'Cancelled before it started.' }
         const claim = { deploymentId: id, epoch: found.epoch }
-        await settle(manager, claim, DeploymentStatus.CANCELLED, closing, { finished_at: NOW })
+        const text = 'Cancelled before it started.'
+        const patch = { finished_at: NOW }
+        await settle(manager, claim, { to: DeploymentStatus.CANCELLED, text, patch })
       } else {
         await manager.update(Deployment, { id }, { cancelRequestedAt: new Date() })
       }

@@ -25,16 +25,18 @@ export const NONE = { queued: [], superseded: [] }
 const FRESH: Staleness = { isStale: false, passedIn: [] }
 const NOTHING = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
 
-/**
- * Queues what a forge's event asks for, in the caller's transaction.
- *
- * @param isRedelivery somebody asked for it: it is deployed although later ones came before it
- */
+/** A delivery that could be read. */
+export interface ReadDelivery {
+  readonly event: ForgeEvent
+  /** Somebody asked for it: it is deployed although later ones came before it. */
+  readonly isRedelivery: boolean
+}
+
+/** Queues what a forge's event asks for, in the caller's transaction. */
 export async function handleEvent(
   manager: EntityManager,
   app: App,
-  event: ForgeEvent,
-  isRedelivery: boolean,
+  { event, isRedelivery }: ReadDelivery,
 ): Promise<Outcome> {
   if (event.kind === 'ping') {
     return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
@@ -54,7 +56,7 @@ export async function handleEvent(
       const isPassed = isStale && passedIn.includes(stage)
       const answer =
         deploys && !isPassed
-          ? await queue(manager, stages.get(stageId), push, reason)
+          ? await queue(manager, stages.get(stageId), { push, note: reason })
           : { deployment: null, reason: deploys ? STALE : reason, isNew: false }
       if (answer.deployment && answer.isNew) {
         queued.push(answer.deployment)
@@ -93,8 +95,7 @@ interface Answer {
 async function queue(
   manager: EntityManager,
   stage: Stage | undefined,
-  push: Push,
-  note: string,
+  { push, note }: { readonly push: Push; readonly note: string },
 ): Promise<Answer> {
   if (!stage || push.sha === null) return { deployment: null, isNew: false, reason: 'it is gone' }
   const newest = await manager.findOne(Deployment, {
@@ -104,13 +105,13 @@ async function queue(
   if (newest?.commitSha === push.sha && newest.cancelRequestedAt === null && newest.supersededBy === null) {
     return { deployment: newest, isNew: false, reason: 'a deployment of this commit is under way' }
   }
-  const options = {
+  const deployment = await enqueue(manager, stage, {
+    trigger: DeploymentTrigger.WEBHOOK,
     ref: push.name,
     commitSha: push.sha,
     commitMessage: push.message && printable(push.message.split('\n', 1)[0] ?? '').slice(0, 200),
-  }
-  const reason = `push of the ${push.kind} ${push.name}`
-  const deployment = await enqueue(manager, stage, DeploymentTrigger.WEBHOOK, options, reason)
+    reason: `push of the ${push.kind} ${push.name}`,
+  })
   return { deployment, isNew: true, reason: `deploys ${push.sha}${note && `: ${note}`}` }
 }
 

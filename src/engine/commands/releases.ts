@@ -25,7 +25,8 @@ export class ReleaseCommands {
       const target = toDeploymentId
         ? await releaseOf(manager, stage, toDeploymentId)
         : await releaseBefore(manager, stage)
-      return enqueue(manager, stage, DeploymentTrigger.ROLLBACK, sameAs(target), `rollback to ${target.id}`)
+      const reason = `rollback to ${target.id}`
+      return enqueue(manager, stage, { trigger: DeploymentTrigger.ROLLBACK, ...sameAs(target), reason })
     })
     announceQueued(this.dependencies.wakeups, queued)
     return queued
@@ -47,8 +48,9 @@ export class ReleaseCommands {
         throw new CommandError('CONFLICT', message, 'stage')
       }
       // Not its configuration: variables, limits and checks are the stage's that it is promoted to.
-      const options = { ...sameAs(found), configuration: null }
-      return enqueue(manager, stage, DeploymentTrigger.PROMOTE, options, `promotion of ${found.id}`)
+      const release = { ...sameAs(found), configuration: null }
+      const reason = `promotion of ${found.id}`
+      return enqueue(manager, stage, { trigger: DeploymentTrigger.PROMOTE, ...release, reason })
     })
     announceQueued(this.dependencies.wakeups, queued)
     return queued

@@ -32,7 +32,7 @@ export class StageCommands {
     }
     return this.dependencies.database.transaction(async (manager) => {
       const app = await getApp(manager, appId, 'appId')
-      checkStageHost('name', app.name, values.name, this.dependencies.settings)
+      checkStageHost(app.name, values.name, this.dependencies.settings)
       const result = await manager
         .createQueryBuilder()
         .insert()
@@ -134,13 +134,11 @@ export class StageCommands {
         const failed = await isFailed(manager, found)
         throw new CommandError('CONFLICT', failed ? HAS_FAILED : found.stopped ? STOPPED : NEVER_RAN, 'id')
       }
-      const deployment = await enqueue(
-        manager,
-        found,
-        DeploymentTrigger.MANUAL,
-        sameAs(serving),
-        `restart of ${serving.id}`,
-      )
+      const deployment = await enqueue(manager, found, {
+        trigger: DeploymentTrigger.MANUAL,
+        ...sameAs(serving),
+        reason: `restart of ${serving.id}`,
+      })
       return { stage: found, queued: deployment }
     })
     announceQueued(this.dependencies.wakeups, queued)
@@ -172,9 +170,9 @@ async function cancelAll(manager: EntityManager, stageId: string): Promise<strin
     order: { id: 'ASC' },
   })
   for (const { id, epoch } of pending) {
-    const closing = { text: 'Cancelled: the stage was stopped.' }
-    const claim = { deploymentId: id, epoch }
-    await settle(manager, claim, DeploymentStatus.CANCELLED, closing, { finished_at: NOW })
+    const text = 'Cancelled: the stage was stopped.'
+    const cancelled = { to: DeploymentStatus.CANCELLED, text, patch: { finished_at: NOW } }
+    await settle(manager, { deploymentId: id, epoch }, cancelled)
   }
   await manager.query(
     `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())

@@ -28,7 +28,8 @@ export class VariableCommands {
     return this.dependencies.database.transaction(async (manager) => {
       await lockKeySharedToEncrypt(manager, this.dependencies.secrets)
       const stage = await lockStage(manager, stageId, 'stageId')
-      await checkTogether(manager, stageId, field, variables)
+      // With those that are kept: all of a stage together are bounded.
+      checkVariables(field, variables, await keptBytes(manager, stageId, variables))
       for (const variable of variables) {
         const sealed = {
           ...sealVariable(this.dependencies.secrets, stageId, variable),
@@ -59,19 +60,14 @@ function readText(field: string, text: string): GivenVariable[] {
   }
 }
 
-/** The bound of all together counts those that are kept as well: by their size, so that none has to be opened. */
-async function checkTogether(
+/** Of the stage's variables that are not given anew. By their size as it is stored, so that none has to be opened. */
+async function keptBytes(
   manager: EntityManager,
   stageId: string,
-  field: string,
   variables: readonly GivenVariable[],
-): Promise<void> {
+): Promise<number> {
   const stored = await manager.findBy(Variable, { stageId })
   const given = new Set(variables.map(({ key }) => key))
   const kept = stored.filter(({ key }) => !given.has(key))
-  const keptBytes = kept.reduce(
-    (sum, { key, valueEncrypted }) => sum + key.length + sealedBytes(valueEncrypted),
-    0,
-  )
-  checkVariables(field, variables, keptBytes)
+  return kept.reduce((sum, { key, valueEncrypted }) => sum + key.length + sealedBytes(valueEncrypted), 0)
 }

@@ -18,7 +18,7 @@ import {
 } from '../webhooks/delivery-log.js'
 import { type DeliveryKeys, identify } from '../webhooks/forges.js'
 import { webhookSecretAad } from '../secrets/aad.js'
-import { readEvent } from '../webhooks/payloads.js'
+import { type DeliveryContent, readEvent } from '../webhooks/payloads.js'
 import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
 import { header, type Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
@@ -80,7 +80,7 @@ export class WebhookCommands {
       return REFUSED
     }
     const handled = await this.dependencies.database.transaction((manager) =>
-      this.#handle(manager, received, request.keys(body), body),
+      this.#handle(manager, received, { keys: request.keys(body), body }),
     )
     this.#announce(handled)
     return handled.receipt
@@ -93,7 +93,7 @@ export class WebhookCommands {
       const app = await lockWebhook(manager, earlier.appId)
       if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
       const { appId, forge, event, contentType, body } = earlier
-      const outcome = await outcomeOf(manager, app, earlier, earlier.body, true)
+      const outcome = await outcomeOf(manager, app, { ...earlier, isRedelivery: true })
       const { found } = outcome
       const row = newDelivery({ appId, forge, event, contentType }, found.verdict, found.reason)
       const delivery = await record(manager, { ...row, ...found, body, redeliveryOf: deliveryId })
@@ -106,24 +106,25 @@ export class WebhookCommands {
   async #handle(
     manager: EntityManager,
     received: Received,
-    keys: DeliveryKeys,
-    body: Buffer,
+    { keys, body }: { readonly keys: DeliveryKeys; readonly body: Buffer },
   ): Promise<{ receipt: Receipt } & Deployed> {
     const app = await lockWebhook(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const byKey = await findDuplicate(manager, app.id, keys, 'deliveryKey')
-    const duplicate = byKey ?? (await findDuplicate(manager, app.id, keys, 'bodyHash'))
-    if (duplicate && !(byKey === null && (await isAnotherPush(manager, received, body)))) {
+    const content = { ...received, body }
+    const known = { appId: app.id, ...keys }
+    const byKey = await findDuplicate(manager, known, 'deliveryKey')
+    const duplicate = byKey ?? (await findDuplicate(manager, known, 'bodyHash'))
+    if (duplicate && !(byKey === null && (await isAnotherPush(manager, app.id, content)))) {
       return { receipt: { kind: 'duplicate', delivery: duplicate }, ...NONE }
     }
     if (await isOverLimit(manager, app.id)) {
       const reason = 'more than 30 deliveries in a minute: let the forge send it again later'
-      await recordUnhandled(manager, received, WebhookVerdict.RATE_LIMITED, reason)
+      await recordUnhandled(manager, newDelivery(received, WebhookVerdict.RATE_LIMITED, reason))
       return { receipt: { kind: 'limited' }, ...NONE }
     }
     if (duplicate) await manager.update(WebhookDelivery, { id: duplicate.id }, { bodyHash: null })
-    const outcome = await outcomeOf(manager, app, received, body, false)
+    const outcome = await outcomeOf(manager, app, { ...content, isRedelivery: false })
     const { found } = outcome
     const kept = found.verdict === WebhookVerdict.PONG ? null : body
     const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, body: kept }
@@ -166,7 +167,7 @@ export class WebhookCommands {
   async #writeRefusals(): Promise<void> {
     const { manager } = this.dependencies.database
     for (const { received, reason } of this.#refusals.splice(0))
-      await recordUnhandled(manager, received, WebhookVerdict.REFUSED, reason)
+      await recordUnhandled(manager, newDelivery(received, WebhookVerdict.REFUSED, reason))
   }
 
   #announce({ queued, superseded }: Deployed): void {
@@ -178,29 +179,28 @@ export class WebhookCommands {
 async function outcomeOf(
   manager: EntityManager,
   app: App,
-  received: Omit<Received, 'appId'>,
-  body: Buffer,
-  isRedelivery: boolean,
+  { isRedelivery, ...content }: DeliveryContent & { readonly isRedelivery: boolean },
 ): Promise<Outcome> {
-  const event = eventOf(received, body)
-  if (!(event instanceof UnreadableError)) return handleEvent(manager, app, event, isRedelivery)
+  const event = eventOf(content)
+  if (!(event instanceof UnreadableError)) return handleEvent(manager, app, { event, isRedelivery })
   const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
   return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
 }
 
 /** Of a body that came before, under another id or without one. */
-async function isAnotherPush(manager: EntityManager, received: Received, body: Buffer): Promise<boolean> {
-  const found = eventOf(received, body)
+async function isAnotherPush(
+  manager: EntityManager,
+  appId: string,
+  content: DeliveryContent,
+): Promise<boolean> {
+  const found = eventOf(content)
   if (found instanceof UnreadableError || found.kind !== 'push') return false
-  return continuesHistory(manager, received.appId, found.pushes)
+  return continuesHistory(manager, appId, found.pushes)
 }
 
-function eventOf(
-  { forge, event, contentType }: Omit<Received, 'appId'>,
-  body: Buffer,
-): ForgeEvent | UnreadableError {
+function eventOf(content: DeliveryContent): ForgeEvent | UnreadableError {
   try {
-    return readEvent(forge, event, contentType, body)
+    return readEvent(content)
   } catch (error) {
     if (error instanceof UnreadableError) return error
     throw error

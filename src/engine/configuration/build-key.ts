@@ -6,12 +6,18 @@ import { DEFAULT_DOCKERFILE, DETECTION_VERSION } from '../detect/detected-build.
 /** Changes when the same commit is sent to the build in another way: 2: modes as in a checkout, nothing that is ignored. */
 const CONTEXT_VERSION = 2
 
+/** What of Longshore's own goes into an image. */
+export interface BuildSettings {
+  readonly builder: BuilderChoice
+  readonly baseImages: BaseImages
+  readonly detectionVersion?: number
+}
+
 /** What an image is made of: two builds of an app with the same key give the same image, as far as anybody can say. */
 export function buildKey(
   commitSha: string,
   { build, variables }: Pick<Configuration, 'build' | 'variables'>,
-  settings: { readonly builder: BuilderChoice; readonly baseImages: BaseImages },
-  detectionVersion = DETECTION_VERSION,
+  { builder, baseImages, detectionVersion = DETECTION_VERSION }: BuildSettings,
 ): string {
   const { contextPath, dockerfilePath, target, args, platform } = build
   const secrets = variables.filter(({ buildSecret }) => buildSecret)
@@ -19,7 +25,7 @@ export function buildKey(
     [CONTEXT_VERSION, commitSha, contextPath, dockerfilePath, target, platform],
     Object.entries(args).sort(byName),
     secrets.map(({ key, fingerprint }) => [key, fingerprint] as const).sort(byName),
-    [settings.builder, ...Object.entries(settings.baseImages).sort(byName)],
+    [builder, ...Object.entries(baseImages).sort(byName)],
     // Whether there is a Dockerfile at this path is not known here.
     dockerfilePath === DEFAULT_DOCKERFILE ? [detectionVersion] : [],
   ]

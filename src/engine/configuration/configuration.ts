@@ -34,8 +34,7 @@ export async function readConfiguration(database: Queryable, app: App, stage: St
 export async function asBuilt(
   database: Queryable,
   present: Configuration,
-  appId: string,
-  imageId: string,
+  { appId, imageId }: { readonly appId: string; readonly imageId: string },
 ): Promise<Configuration> {
   const [found] = await database.query<{ repoUrl: string; build: Configuration['build'] }[]>(
     `SELECT configuration -> 'source' ->> 'repoUrl' AS "repoUrl", configuration -> 'build' AS build FROM deployment

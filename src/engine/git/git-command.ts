@@ -52,6 +52,6 @@ export function runGit(
   signal?: AbortSignal,
   onProgress?: (bytes: Buffer) => void,
 ): Promise<ProgramResult> {
-  const options = { env: gitEnvironment(settings), ...(onProgress ? { onStderr: onProgress } : {}) }
-  return runProgram('git', gitArguments(args), options, signal)
+  const options = { env: gitEnvironment(settings), signal, ...(onProgress ? { onStderr: onProgress } : {}) }
+  return runProgram('git', gitArguments(args), options)
 }

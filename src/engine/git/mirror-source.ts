@@ -31,8 +31,8 @@ export async function sourceOf(
   }
   const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
   const output = async (args: readonly string[], keepBytes: number, stop: AbortSignal) => {
-    const options = { env: gitEnvironment(settings), keepBytes, keep: 'first' } as const
-    return ofEnded(await runProgram('git', gitArguments(['-C', mirror, ...args]), options, stop)).stdout
+    const options = { env: gitEnvironment(settings), keepBytes, keep: 'first', signal: stop } as const
+    return ofEnded(await runProgram('git', gitArguments(['-C', mirror, ...args]), options)).stdout
   }
   return {
     commitSha,

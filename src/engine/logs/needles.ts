@@ -3,6 +3,13 @@ const HEAD = 6
 /** Bits of that hash: for few texts a small table will do, and more than all characters have are of no use. */
 const HASH_BITS = { least: 10, most: HEAD * 3 }
 
+/** One text that is looked through. */
+interface Search {
+  readonly text: string
+  /** Where those are next that were not where their beginning was: a log may be full of it. */
+  readonly nextOf: Map<number, number>
+}
+
 /**
  * Many texts to be found in others, of Latin-1 and {@link HEAD} characters at least. To look for one after the other would
  * take the product of both: here a place costs little where none begins, and elsewhere the logarithm of their number.
@@ -39,9 +46,9 @@ export class Needles {
   /** Start and end of the longest one at each place before `limit` at which one begins. */
   *findIn(text: string, limit: number): Generator<[start: number, end: number]> {
     const end = Math.min(limit, text.length)
-    const nextOf = new Map<number, number>()
+    const search = { text, nextOf: new Map<number, number>() }
     for (let start = this.#next(text, 0); start < end; start = this.#next(text, start + 1)) {
-      const length = this.#lengthAt(text, start, nextOf)
+      const length = this.#lengthAt(search, start)
       if (length > 0) yield [start, start + length]
     }
   }
@@ -75,10 +82,11 @@ export class Needles {
     return hash
   }
 
-  #lengthAt(text: string, start: number, nextOf: Map<number, number>): number {
+  #lengthAt(search: Search, start: number): number {
+    const { text } = search
     const hash = this.#hashAt(text, start)
     const [from = 0, to = 0] = [this.#from[hash], this.#to[hash]]
-    if (to - from === 1) return this.#lengthOf(from, text, start, nextOf)
+    if (to - from === 1) return this.#lengthOf(from, search, start)
     // What the text begins with is the one before it in the order, or one that this begins with.
     let index = this.#firstAfter(text.slice(start, start + this.#longest), from, to) - 1
     for (;;) {
@@ -89,8 +97,7 @@ export class Needles {
     }
   }
 
-  /** @param nextOf where those are next that were not where their beginning was: a log may be full of it */
-  #lengthOf(index: number, text: string, start: number, nextOf: Map<number, number>): number {
+  #lengthOf(index: number, { text, nextOf }: Search, start: number): number {
     const wanted = this.#sorted[index] ?? ''
     if (start < (nextOf.get(index) ?? 0)) return 0
     if (text.slice(start, start + wanted.length) === wanted) return wanted.length

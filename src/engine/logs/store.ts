@@ -39,6 +39,7 @@ export interface LogPage {
 }
 
 export interface AppendOptions {
+  readonly deploymentId: string
   /** The epoch of the claim under which is written. */
   readonly epoch: number
   /** The seq before the first new chunk, as the writer knows it. Null: whatever it is. */
@@ -75,13 +76,12 @@ const APPEND = `
  */
 export async function appendChunks(
   database: Queryable,
-  deploymentId: string,
   chunks: readonly LogChunkInput[],
   options: AppendOptions,
 ): Promise<number | null> {
   const bytes = chunks.reduce((sum, chunk) => sum + Buffer.byteLength(chunk.text), 0)
   const rows = await database.query<{ base: number }[]>(APPEND, [
-    deploymentId,
+    options.deploymentId,
     options.epoch,
     chunks.length,
     bytes,

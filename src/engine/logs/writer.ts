@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
+import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { isRefused } from '../sql/errors.js'
 import { DeployError, LostClaimError } from '../errors.js'
 import { boundedLine, LineShaper } from './lines.js'
@@ -47,7 +47,8 @@ export interface LogWriterOptions {
  * wait; nothing is lost.
  */
 export class LogWriter {
-  phase: DeploymentStatus
+  /** The status under which lines are written. */
+  phase = DeploymentStatus.CLONING
   readonly #cap = new LogCap()
   readonly #redactor: Redactor
   readonly #closing = new AbortController()
@@ -64,9 +65,7 @@ export class LogWriter {
     private readonly database: Queryable,
     private readonly announcer: LogAnnouncer,
     private readonly options: LogWriterOptions,
-    phase: DeploymentStatus,
   ) {
-    this.phase = phase
     this.#redactor = new Redactor(options.secrets)
   }
 
@@ -172,7 +171,8 @@ export class LogWriter {
       try {
         const expectedSeq = this.#lastSeq ?? (await this.#readLastSeq())
         this.#lastSeq = expectedSeq
-        const base = await appendChunks(this.database, deploymentId, batch, { epoch, expectedSeq, clipped })
+        const place = { deploymentId, epoch, expectedSeq, clipped }
+        const base = await appendChunks(this.database, batch, place)
         if (base === null && !(await this.#wasStored(expectedSeq + batch.length))) {
           throw new LostClaimError(deploymentId)
         }

@@ -10,6 +10,12 @@ export const WORKER_SECONDS = 15
 /** By this a reason is known, whichever process gave it, and whenever that saw the last worker. */
 const NO_WORKER = 'no worker has been seen since '
 
+interface Dependencies {
+  readonly database: DataSource
+  readonly wakeups: Wakeups
+  readonly logger: Logger
+}
+
 interface Sighting {
   readonly seen: Date | null
   readonly now: Date
@@ -26,16 +32,15 @@ export class WorkerAbsence implements AsyncDisposable {
   #isAway = false
 
   constructor(
-    readonly database: DataSource,
-    readonly wakeups: Wakeups,
-    logger: Logger,
+    private readonly dependencies: Dependencies,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('the check for workers', everyMs, () => this.runOnce(), logger)
+    const work = { title: 'the check for workers', everyMs, run: () => this.runOnce() }
+    this.#task = new PeriodicTask(work, dependencies)
   }
 
   start(): void {
-    this.#task.start(this.wakeups, 'queue')
+    this.#task.start('queue')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -48,7 +53,7 @@ export class WorkerAbsence implements AsyncDisposable {
   }
 
   async runOnce(): Promise<void> {
-    const [look] = await this.database.query<Sighting[]>(
+    const [look] = await this.dependencies.database.query<Sighting[]>(
       'SELECT max(seen_at) AS seen, now() AS now FROM worker',
     )
     if (!look) return
@@ -60,7 +65,7 @@ export class WorkerAbsence implements AsyncDisposable {
     const { message } = this
     if (message === null) return
     const advice = `${message}. Start one (ROLES=worker), or see why it has ended; the deployment starts by itself then.`
-    await logWaiting(this, advice, NO_WORKER)
+    await logWaiting(this.dependencies, advice, NO_WORKER)
   }
 }
 

@@ -149,10 +149,14 @@ export async function logWaiting(
     )
     for (const { id, epoch } of rows) {
       const claim = { deploymentId: id, epoch }
-      await recordEvent(manager, claim, DeploymentStatus.PENDING, DeploymentStatus.PENDING, reason)
+      await recordEvent(manager, claim, {
+        from: DeploymentStatus.PENDING,
+        to: DeploymentStatus.PENDING,
+        reason,
+      })
       const text = `Waiting: ${reason}\n`
       const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogStream.SYSTEM, text }
-      await appendChunks(manager, id, [chunk], { epoch, expectedSeq: null })
+      await appendChunks(manager, [chunk], { ...claim, expectedSeq: null })
     }
     return rows.map((row) => row.id)
   })

@@ -18,32 +18,30 @@ const REBUILD_BACKOFF_SECONDS = 300
 /** … and at least this often. */
 const MAX_REBUILD_BACKOFF_SECONDS = 3_600
 
-export type EnqueueOptions = Partial<
+/** A deployment that is put into the queue. */
+export interface NewDeployment extends Partial<
   Pick<
     Deployment,
     'ref' | 'noCache' | 'idempotencyKey' | 'imageId' | 'commitSha' | 'commitMessage' | 'configuration'
   >
->
+> {
+  readonly trigger: DeploymentTrigger
+  /** What its first event says. */
+  readonly reason?: string
+}
 
 /** Puts a deployment into the queue, in the caller's transaction, which holds the stage's row. */
 export async function enqueue(
   manager: EntityManager,
   stage: Stage,
-  trigger: DeploymentTrigger,
-  options: EnqueueOptions,
-  reason: string | null = null,
+  { reason, ...deployment }: NewDeployment,
 ): Promise<Deployment> {
-  if (trigger !== DeploymentTrigger.WEBHOOK) await refuseBeyond(manager, stage.id)
+  if (deployment.trigger !== DeploymentTrigger.WEBHOOK) await refuseBeyond(manager, stage.id)
   const id = createId()
-  await manager.insert(Deployment, {
-    id,
-    appId: stage.appId,
-    stageId: stage.id,
-    trigger,
-    ...options,
-  })
+  await manager.insert(Deployment, { id, appId: stage.appId, stageId: stage.id, ...deployment })
   await manager.insert(DeploymentLog, { deploymentId: id })
-  await recordEvent(manager, { deploymentId: id, epoch: 0 }, null, DeploymentStatus.PENDING, reason)
+  const first = { from: null, to: DeploymentStatus.PENDING, reason: reason ?? null }
+  await recordEvent(manager, { deploymentId: id, epoch: 0 }, first)
   await preempt(manager, stage.id, id)
   return manager.findOneByOrFail(Deployment, { id })
 }
@@ -81,9 +79,9 @@ export async function supersedeOldest(
   })
   for (const older of oldest) {
     const claim = { deploymentId: older.id, epoch: older.epoch }
-    const words = { text: `Superseded by the newer deployment ${id}.` }
+    const text = `Superseded by the newer deployment ${id}.`
     const patch = { superseded_by: id, finished_at: NOW }
-    await settle(manager, claim, DeploymentStatus.SUPERSEDED, words, patch)
+    await settle(manager, claim, { to: DeploymentStatus.SUPERSEDED, text, patch })
   }
   return oldest.map((older) => older.id)
 }
@@ -134,9 +132,9 @@ export async function rebuildLost(
     const idempotencyKey = await nextRebuild(manager, lost)
     if (idempotencyKey === null) return null
     const { configuration } = await manager.findOneByOrFail(Deployment, { id: lost.id })
-    const options = { ref: lost.commitSha, idempotencyKey, configuration }
     const reason = `the image of ${lost.id} is gone`
-    return enqueue(manager, stage, DeploymentTrigger.MANUAL, options, reason)
+    const trigger = DeploymentTrigger.MANUAL
+    return enqueue(manager, stage, { trigger, ref: lost.commitSha, idempotencyKey, configuration, reason })
   })
   if (queued) announceQueued(wakeups, queued)
   return queued

@@ -61,11 +61,11 @@ async function rescue(manager: EntityManager, row: ExpiredRow): Promise<void> {
   await manager.query('UPDATE deployment SET epoch = $2 WHERE id = $1', [row.id, claim.epoch])
   await manager.query('UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1', [row.id, claim.epoch])
   if (row.cancel_requested_at) {
-    await settle(manager, claim, DeploymentStatus.CANCELLED, { text: 'Cancelled.' }, FINISHED)
+    await settle(manager, claim, { to: DeploymentStatus.CANCELLED, text: 'Cancelled.', patch: FINISHED })
   } else if (row.superseded_by && NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)) {
     // Past STARTING it is too late to make way: it goes back, and the newer one supersedes it at its claim.
     const text = supersededBy(row.superseded_by)
-    await settle(manager, claim, DeploymentStatus.SUPERSEDED, { text }, FINISHED)
+    await settle(manager, claim, { to: DeploymentStatus.SUPERSEDED, text, patch: FINISHED })
   } else if (row.attempt >= MAX_ATTEMPTS) await failCrashLoop(manager, claim, row)
   else await giveBack(manager, claim, { from: row.status, reason: 'the worker that held it stopped' })
 }
@@ -80,8 +80,8 @@ export function supersededBy(newerId: string): string {
 async function failCrashLoop(manager: EntityManager, claim: Claim, row: ExpiredRow): Promise<void> {
   const message = `The worker stopped ${row.attempt} times in the middle of this deployment; see the server's own log, then deploy again.`
   const error = { error_code: 'ENGINE_CRASH_LOOP', error_phase: row.status, error_message: message }
-  const closing = { text: `Failed: ${message}` }
-  await settle(manager, claim, DeploymentStatus.FAILED, closing, { ...FINISHED, ...error })
+  const patch = { ...FINISHED, ...error }
+  await settle(manager, claim, { to: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch })
 }
 
 interface GivenBack {
@@ -106,11 +106,11 @@ export async function giveBack(
     [claim.deploymentId, claim.epoch, countsAsAttempt ? 0 : 1, delayMs / 1000],
   )
   if (result[1] === 0) return
-  const epoch = claim.epoch + 1
+  const next = { ...claim, epoch: claim.epoch + 1 }
   const stream = 'UPDATE log_stream SET epoch = $2 WHERE deployment_id = $1'
-  await manager.query(stream, [claim.deploymentId, epoch])
-  await recordEvent(manager, { ...claim, epoch }, from, DeploymentStatus.PENDING, reason)
+  await manager.query(stream, [next.deploymentId, next.epoch])
+  await recordEvent(manager, next, { from, to: DeploymentStatus.PENDING, reason })
   const text = `Back in the queue: ${reason}.\n`
   const chunk = { at: new Date(), phase: DeploymentStatus.PENDING, stream: LogStream.SYSTEM, text }
-  await appendChunks(manager, claim.deploymentId, [chunk], { epoch, expectedSeq: null })
+  await appendChunks(manager, [chunk], { ...next, expectedSeq: null })
 }

@@ -15,7 +15,7 @@ import { cleanLine, cleanLines } from '../logs/lines.js'
 import type { Queryable } from '../sql/queryable.js'
 import type { LogWriter } from '../logs/writer.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
-import { appendOverflowTail, type Claim, NEXT_STATUSES, NOW, settle, type StatusPatch } from './states.js'
+import { appendOverflowTail, type Claim, NEXT_STATUSES, NOW, settle, type Settlement } from './states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
 interface Dependencies {
@@ -87,9 +87,9 @@ async function settleOnce(dependencies: Dependencies, stopped: StoppedRun): Prom
       const why = cleanLine(masked(log, (outcome as Error).message))
       return giveBack(manager, claim, { from: phase, reason: why, ...backOff(outcome, deployment) })
     }
-    const { status, text, patch } = endingOf(outcome, { phase, log }, dependencies.logger)
-    const closing = { text, ...(overflowTail && { overflowTail }) }
-    await settle(manager, claim, status, closing, { finished_at: NOW, addresses: null, ...patch })
+    const { patch, ...ending } = endingOf(outcome, { phase, log }, dependencies.logger)
+    const finished = { finished_at: NOW, addresses: null, ...patch }
+    await settle(manager, claim, { ...ending, overflowTail, patch: finished })
   })
 }
 
@@ -122,23 +122,17 @@ function masked(log: LogWriter | null, text: string): string {
   return log ? log.mask(text) : text
 }
 
-interface Ending {
-  readonly status: DeploymentStatus
-  readonly text: string
-  readonly patch: StatusPatch
-}
-
 function endingOf(
   reason: unknown,
   { phase, log }: { readonly phase: DeploymentStatus; readonly log: LogWriter | null },
   logger: Logger,
-): Ending {
+): Settlement {
   const mask = (said: string) => masked(log, said)
   if (reason instanceof CancelledError) {
-    return { status: DeploymentStatus.CANCELLED, text: 'Cancelled.', patch: {} }
+    return { to: DeploymentStatus.CANCELLED, text: 'Cancelled.' }
   }
   if (reason instanceof SupersededError) {
-    return { status: DeploymentStatus.SUPERSEDED, text: supersededBy(reason.newerId), patch: {} }
+    return { to: DeploymentStatus.SUPERSEDED, text: supersededBy(reason.newerId) }
   }
   const error = describe(reason, logger)
   const message = cleanLine(mask(error.message))
@@ -149,7 +143,7 @@ function endingOf(
     error_exit_code: error.exitCode,
     error_last_lines: cleanLines(error.lastLines, mask),
   }
-  return { status: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
+  return { to: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
 }
 
 const INTERNAL = { code: 'INTERNAL', cause: null } as const

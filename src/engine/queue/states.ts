@@ -38,17 +38,23 @@ export type StatusPatch = Readonly<Record<string, unknown>>
 /** In a patch: the present, by the database's clock. The workers' own may be hours apart. */
 export const NOW = Symbol('now')
 
+/** The status that a deployment gets, and what changes with it. */
+export interface StatusChange {
+  readonly to: DeploymentStatus
+  /** What its event says. */
+  readonly reason?: string | null
+  readonly patch?: StatusPatch
+}
+
 /**
- * Moves a claimed deployment to `to` and records it, in the caller's transaction.
+ * Changes a claimed deployment's status and records it, in the caller's transaction.
  *
  * @throws LostClaimError when the claim is no longer the deployment's: nothing was changed.
  */
 export async function transition(
   manager: Queryable,
   claim: Claim,
-  to: DeploymentStatus,
-  reason: string | null = null,
-  patch: StatusPatch = {},
+  { to, reason = null, patch = {} }: StatusChange,
 ): Promise<void> {
   const { sets, values } = assignments(to, patch, 6)
   const rows = await manager.query<unknown[]>(
@@ -60,6 +66,14 @@ export async function transition(
   if (rows.length === 0) throw new LostClaimError(claim.deploymentId)
 }
 
+/** A change whose event is recorded later. */
+export interface UnannouncedChange {
+  readonly to: DeploymentStatus
+  /** What the event and the log will say. */
+  readonly message: string
+  readonly patch?: StatusPatch
+}
+
 /**
  * Does the same without a word: the deployment is shown as what it was, without an event, and its log stays open, until
  * {@link announceHeld} says `message`. For the transaction that moves a stage's traffic and holds the stage's row.
@@ -69,9 +83,7 @@ export async function transition(
 export async function transitionUnannounced(
   manager: Queryable,
   claim: Claim,
-  to: DeploymentStatus,
-  message: string,
-  patch: StatusPatch = {},
+  { to, message, patch = {} }: UnannouncedChange,
 ): Promise<void> {
   const { sets, values } = assignments(to, patch, 6)
   const rows = await manager.query<unknown[]>(
@@ -105,10 +117,13 @@ function assignments(to: DeploymentStatus, patch: StatusPatch, first: number) {
   return { sets: sets.join(''), values: given.map((name) => columns[name]) }
 }
 
-/** What closes a log, in the transaction that settles its deployment. */
-export interface LogClosing {
+/** How a deployment is settled, and its log closed. */
+export interface Settlement {
+  readonly to: DeploymentStatus
+  /** The reason of the event, and the last line of the log. */
   readonly text: string
-  readonly overflowTail?: OverflowTail
+  readonly overflowTail?: OverflowTail | undefined
+  readonly patch?: StatusPatch
 }
 
 /**
@@ -119,14 +134,12 @@ export interface LogClosing {
 export async function settle(
   manager: Queryable,
   claim: Claim,
-  to: DeploymentStatus,
-  { text, overflowTail }: LogClosing,
-  patch: StatusPatch = {},
+  { to, text, overflowTail, patch = {} }: Settlement,
 ): Promise<void> {
-  await transition(manager, claim, to, text, patch)
+  await transition(manager, claim, { to, reason: text, patch })
   const last = { at: new Date(), phase: to, stream: LogStream.SYSTEM, text: `${text}\n` }
-  const base = await appendChunks(manager, claim.deploymentId, [...(overflowTail?.chunks ?? []), last], {
-    epoch: claim.epoch,
+  const base = await appendChunks(manager, [...(overflowTail?.chunks ?? []), last], {
+    ...claim,
     expectedSeq: null,
     omittedBytes: overflowTail?.omittedBytes ?? 0,
     clipped: overflowTail?.clipped ?? false,
@@ -143,18 +156,22 @@ export async function appendOverflowTail(
 ): Promise<void> {
   const { chunks, omittedBytes, clipped } = overflowTail
   if (chunks.length === 0) return
-  const options = { epoch: claim.epoch, expectedSeq: null, omittedBytes, clipped }
-  const base = await appendChunks(manager, claim.deploymentId, chunks, options)
+  const base = await appendChunks(manager, chunks, { ...claim, expectedSeq: null, omittedBytes, clipped })
   if (base === null) throw new LostClaimError(claim.deploymentId)
+}
+
+/** What an event says; `from` is null for a deployment's first one. */
+export interface EventRecord {
+  readonly from: DeploymentStatus | null
+  readonly to: DeploymentStatus
+  readonly reason: string | null
 }
 
 /** Records a status that was changed by a statement of its own (the claim, the rescue). */
 export async function recordEvent(
   manager: Queryable,
   claim: Claim,
-  from: DeploymentStatus | null,
-  to: DeploymentStatus,
-  reason: string | null,
+  { from, to, reason }: EventRecord,
 ): Promise<void> {
   await manager.query(
     'INSERT INTO deployment_event (deployment_id, epoch, from_status, to_status, reason) VALUES ($1, $2, $3, $4, $5)',
@@ -209,10 +226,10 @@ async function announceOne(
   const text = warning === null ? announcement : `${announcement}. ${warning}`
   // It served, and failed before anybody was told.
   const isAtOnce = NEXT_STATUSES[shownAs].includes(status)
-  if (!isAtOnce) await recordEvent(manager, claim, shownAs, RUNNING, null)
-  await recordEvent(manager, claim, isAtOnce ? shownAs : RUNNING, status, text)
+  if (!isAtOnce) await recordEvent(manager, claim, { from: shownAs, to: RUNNING, reason: null })
+  await recordEvent(manager, claim, { from: isAtOnce ? shownAs : RUNNING, to: status, reason: text })
   await manager.query('UPDATE deployment SET shown_as = NULL, announcement = NULL WHERE id = $1', [id])
   const last = { at: new Date(), phase: status, stream: LogStream.SYSTEM, text: `${text}\n` }
   // Not where the log has ended before: it serves again, or does not any more.
-  await appendChunks(manager, id, [last], { epoch, expectedSeq: null, end: status })
+  await appendChunks(manager, [last], { ...claim, expectedSeq: null, end: status })
 }

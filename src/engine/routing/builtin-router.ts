@@ -3,10 +3,7 @@ import { request as secureRequest } from 'node:https'
 import { hostname } from 'node:os'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { DataSource } from 'typeorm'
 import type { ConnectionLimits } from '../../config.js'
-import type { Logger } from '../../logger.js'
-import type { Wakeups } from '../wakeups/wakeups.js'
 import { retryWhileExhausted } from '../resource-exhaustion.js'
 import { ThrottledLog } from '../throttled-log.js'
 import { AppAgent } from './app-agent.js'
@@ -20,7 +17,7 @@ import { hostsOf, NOTHING } from './hosts.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
 import { SelfProbes } from './self-probes.js'
-import type { Router, Switch, ProbeRequest } from './router.js'
+import type { ProbeRequest, Router, RouterDependencies, Switch } from './router.js'
 import { readRoutes } from './table.js'
 import { RoundRobin } from './round-robin.js'
 import { type Handshake, upgrade } from './upgrade.js'
@@ -59,11 +56,10 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   #unsubscribe: () => void = () => undefined
 
   constructor(
-    private readonly database: DataSource,
-    private readonly wakeups: Wakeups,
-    private readonly logger: Logger,
+    private readonly dependencies: RouterDependencies,
     private readonly options: BuiltinRouterOptions,
   ) {
+    const { logger } = dependencies
     const handlers: Handlers = {
       request: (incoming, response) => this.#request(incoming, response),
       upgrade: (handshake) => this.#upgrade(handshake),
@@ -87,9 +83,9 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     await this.apply()
     await listen(this.#server, this.options.host, this.options.port)
     if (this.#tlsServer) await listen(this.#tlsServer, this.options.host, this.options.tls?.port ?? 0)
-    const warn = (what: string) => (error: unknown) => this.logger.warn(what, { error })
+    const warn = (what: string) => (error: unknown) => this.dependencies.logger.warn(what, { error })
     const follow = () => void this.apply().catch(warn('could not read the routing table'))
-    this.#unsubscribe = this.wakeups.on('route', follow)
+    this.#unsubscribe = this.dependencies.wakeups.on('route', follow)
     this.#poll = setInterval(() => {
       follow()
       this.#certificates?.refresh().catch(warn('could not read certificates'))
@@ -114,7 +110,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   /** Reads run one after another: a slow one must not put an older table over a newer one. */
   apply(): Promise<void> {
     const reading = this.#reading.then(async () => {
-      this.#hosts = hostsOf(await readRoutes(this.database, this.options.baseDomain))
+      this.#hosts = hostsOf(await readRoutes(this.dependencies.database, this.options.baseDomain))
       this.#roundRobin.keepOnly(
         new Set([...this.#hosts.targets.values()].map(({ deploymentId }) => deploymentId)),
       )
@@ -160,7 +156,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
 
   #limitConnections(): void {
     const { connections = { total: Infinity, perAddress: Infinity } } = this.options
-    const limiter = new ConnectionLimiter('router', connections, this.logger)
+    const limiter = new ConnectionLimiter('router', connections, this.dependencies.logger)
     const isOwn = (socket: Socket) => this.#selfProbes.has(socket)
     const answer = (why: string) => refusalAnswer(why, [`${MARK}: busy`])
     limiter.guard(this.#server, { answer, isOwn })

@@ -119,9 +119,8 @@ export function networkOf(address: string): string {
  */
 export function fitted(
   limits: ConnectionLimits,
-  name: ServerName,
+  { name, openFiles = maxOpenFiles() }: { readonly name: ServerName; readonly openFiles?: number },
   logger: Logger,
-  openFiles = maxOpenFiles(),
 ): ConnectionLimits {
   const total = Math.min(limits.total, Math.floor(openFiles / 4))
   if (total < limits.total) {

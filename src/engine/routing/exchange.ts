@@ -29,8 +29,9 @@ export interface Upstream {
   readonly shortages: ThrottledLog
 }
 
-/** How a request is sent. */
-export interface RequestPlan {
+/** A request, and how it is sent. */
+export interface Forwarding {
+  readonly incoming: IncomingMessage
   readonly headers: OutgoingHttpHeaders
   readonly hasBody: boolean
   /** Sent again although an app may have got it. */
@@ -65,21 +66,20 @@ export class Exchange {
   readonly #tried = new Set<string>()
 
   constructor(
-    private readonly incoming: IncomingMessage,
+    private readonly forwarding: Forwarding,
     private readonly upstream: Upstream,
-    private readonly plan: RequestPlan,
     private readonly outcome: Outcome,
   ) {
     this.#target = upstream.target
     this.#leave = upstream.inFlight.enter(upstream.target.deploymentId)
     // One may be closed by the app in the moment it is used: only what may be sent again uses one.
-    this.#mayUseIdle = plan.repeatable && !plan.hasBody
+    this.#mayUseIdle = forwarding.repeatable && !forwarding.hasBody
   }
 
   /** A body is waited for first: a connection that nothing is sent on is an idle one, which apps may close. */
   send(): void {
-    if (!this.plan.hasBody) return this.#send()
-    this.incoming.once('readable', () => {
+    if (!this.forwarding.hasBody) return this.#send()
+    this.forwarding.incoming.once('readable', () => {
       if (this.#isOver) return
       this.#follow(this.upstream.targetNow() ?? this.#target)
       this.#send()
@@ -103,7 +103,7 @@ export class Exchange {
         if (this.#hasMoved(outgoing))
           return void outgoing.destroy(new Error('the host leads elsewhere by now'))
         isConnected = true
-        if (this.plan.hasBody) this.incoming.pipe(outgoing)
+        if (this.forwarding.hasBody) this.forwarding.incoming.pipe(outgoing)
       }),
     )
     outgoing.once('response', (answer) => this.#answered(answer, outgoing))
@@ -112,7 +112,7 @@ export class Exchange {
     )
     // Of an answer that has begun its own error says that it broke off.
     outgoing.on('error', (error) => this.#fail(outgoing, isConnected, error))
-    if (!this.plan.hasBody) outgoing.end()
+    if (!this.forwarding.hasBody) outgoing.end()
   }
 
   /**
@@ -143,7 +143,8 @@ export class Exchange {
     if (this.#isOver || outgoing !== this.#outgoing) return
     if (!isConnected && isResourceExhaustion(error)) return this.#wait(error)
     const target = this.upstream.targetNow()
-    if (!target || (isConnected && !this.plan.repeatable)) return this.#end(() => this.outcome.failed(502))
+    if (!target || (isConnected && !this.forwarding.repeatable))
+      return this.#end(() => this.outcome.failed(502))
     if (outgoing.reusedSocket) {
       this.#mayUseIdle = false
       this.#follow(target)
@@ -189,9 +190,9 @@ export class Exchange {
     try {
       return request({
         ...this.#connection(),
-        method: this.incoming.method,
-        path: this.incoming.url,
-        headers: this.plan.headers,
+        method: this.forwarding.incoming.method,
+        path: this.forwarding.incoming.url,
+        headers: this.forwarding.headers,
         setHost: false,
       })
     } catch {
@@ -202,7 +203,7 @@ export class Exchange {
   #connection() {
     const { port } = this.#target
     const host = this.#host
-    if (this.plan.hasBody) return { createConnection: () => new AppSocket().connect(port, host) }
+    if (this.forwarding.hasBody) return { createConnection: () => new AppSocket().connect(port, host) }
     return { host, port, agent: this.#mayUseIdle ? this.upstream.agent : false }
   }
 }

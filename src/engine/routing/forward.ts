@@ -15,12 +15,13 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
  */
 export function forward(incoming: IncomingMessage, response: ServerResponse, upstream: Upstream): void {
   const withBody = hasBody(incoming)
-  const plan = {
+  const forwarding = {
+    incoming,
     headers: forwardedHeaders(incoming),
     hasBody: withBody,
     repeatable: !withBody && SAFE.has(incoming.method ?? ''),
   }
-  const exchange = new Exchange(incoming, upstream, plan, {
+  const exchange = new Exchange(forwarding, upstream, {
     answered: (answer) => relay(answer, incoming, response),
     upgraded(_answer, socket) {
       socket.destroy() // nobody asked it to

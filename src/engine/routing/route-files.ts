@@ -1,5 +1,6 @@
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { epochOf } from './traefik-dynamic.js'
 
 /** `older`: the file on disk is of a later epoch, and stays. */
 export type Written = 'written' | 'same' | 'older'
@@ -12,8 +13,6 @@ export class RouteFiles {
   constructor(
     private readonly folder: string,
     private readonly instanceId: string,
-    /** The number of switches that a file's text stands for; null: the file says nothing. */
-    private readonly epochOf: (text: string) => number | null,
     private readonly failpoint: (point: string) => void = () => undefined,
   ) {}
 
@@ -26,7 +25,7 @@ export class RouteFiles {
     const path = join(this.folder, `longshore-${this.instanceId}-${stageId}.yml`)
     const found = await textOf(path)
     if (found === text) return 'same'
-    if (found !== null && (this.epochOf(found) ?? -1) > (this.epochOf(text) ?? -1)) return 'older'
+    if (found !== null && (epochOf(found) ?? -1) > (epochOf(text) ?? -1)) return 'older'
     // Traefik reads *.yml, *.yaml and *.toml and leaves this one alone.
     const half = join(this.folder, `.longshore-${this.instanceId}-${stageId}.tmp`)
     const file = await open(half, 'w', 0o644)

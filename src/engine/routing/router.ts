@@ -1,3 +1,14 @@
+import type { DataSource } from 'typeorm'
+import type { Logger } from '../../logger.js'
+import type { Wakeups } from '../wakeups/wakeups.js'
+
+/** What a router follows the database with. */
+export interface RouterDependencies {
+  readonly database: DataSource
+  readonly wakeups: Wakeups
+  readonly logger: Logger
+}
+
 /** A request that tells whether the router gets through to a container. */
 export interface ProbeRequest {
   readonly host: string

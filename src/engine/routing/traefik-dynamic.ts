@@ -32,6 +32,13 @@ interface Http {
   middlewares: Record<string, object>
 }
 
+/** A stage's file in the making. */
+interface Draft {
+  readonly http: Http
+  readonly stage: StageRoutes
+  readonly entries: TraefikEntries
+}
+
 /**
  * On every answer of a deployment's own host: tells an app's "404 page not found" from Traefik's, which look alike when
  * the app is written in Go.
@@ -50,13 +57,14 @@ const NO_SERVICE = 'noop@internal'
  */
 export function dynamicFile(stage: StageRoutes, entries: TraefikEntries): string | null {
   const http: Http = { routers: {}, services: {}, middlewares: {} }
-  for (const { host, target } of stage.deployments) addDeployment(http, stage, host, target, entries)
+  const draft = { http, stage, entries }
+  for (const { host, target } of stage.deployments) addDeployment(draft, host, target)
   if (stage.current) {
     http.services[serviceName(stage.current)] = serviceOf(stage.current)
-    for (const host of stage.hosts) addHost(http, stage, host, serviceName(stage.current), entries)
-    addEpoch(http, stage, entries)
+    for (const host of stage.hosts) addHost(draft, host, serviceName(stage.current))
+    addEpoch(draft)
   }
-  for (const [host, to] of stage.redirects) addRedirect(http, stage, host, to, entries)
+  for (const [host, to] of stage.redirects) addRedirect(draft, host, to)
   if (Object.keys(http.routers).length === 0) return null
   const maps: Record<string, object> = { ...http }
   const filled = Object.fromEntries(Object.entries(maps).filter(([, map]) => Object.keys(map).length > 0))
@@ -99,13 +107,7 @@ export function expectedOf(stage: StageRoutes, entries: TraefikEntries): Expecte
  * is asked whether it is reached. Over TLS it gets a certificate that Traefik has (a wildcard), never one of its own:
  * one for each deployment would use up what certificate authorities grant in a week.
  */
-function addDeployment(
-  http: Http,
-  stage: StageRoutes,
-  host: string,
-  target: Target,
-  entries: TraefikEntries,
-): void {
+function addDeployment({ http, stage, entries }: Draft, host: string, target: Target): void {
   const mark = `${serviceName(target)}-mark`
   const router = { rule: hostRule(host), service: serviceName(target), middlewares: [mark] }
   http.middlewares[mark] = { headers: { customResponseHeaders: { [MARK]: id(target.deploymentId) } } }
@@ -116,13 +118,7 @@ function addDeployment(
   http.routers[`${name}-tls`] = { ...router, entryPoints: [named(entries.tlsEntryPoint)], tls: {} }
 }
 
-function addHost(
-  http: Http,
-  stage: StageRoutes,
-  host: string,
-  service: string,
-  entries: TraefikEntries,
-): void {
+function addHost({ http, stage, entries }: Draft, host: string, service: string): void {
   const router = { rule: hostRule(host), service }
   const plain = { ...router, entryPoints: [named(entries.entryPoint)] }
   const name = routerName(stage, host)
@@ -137,13 +133,7 @@ function addHost(
 }
 
 /** The host is known, so the expression takes it as it is and puts only the other one in; the rest of the URL stays. */
-function addRedirect(
-  http: Http,
-  stage: StageRoutes,
-  host: string,
-  to: string,
-  entries: TraefikEntries,
-): void {
+function addRedirect({ http, stage, entries }: Draft, host: string, to: string): void {
   const name = routerName(stage, host)
   const router = { rule: hostRule(host), service: NO_SERVICE, middlewares: [`${name}-to`] }
   hostRule(to) // asserts its grammar
@@ -162,7 +152,7 @@ function addRedirect(
 }
 
 /** Traefik takes over a file as a whole: with this host all the others are as the file says. */
-function addEpoch(http: Http, stage: StageRoutes, entries: TraefikEntries): void {
+function addEpoch({ http, stage, entries }: Draft): void {
   const host = epochHost(stage)
   const name = routerName(stage, host)
   http.middlewares[`${name}-to`] = { redirectRegex: { regex: '^.*$', replacement: epochUrl(host) } }

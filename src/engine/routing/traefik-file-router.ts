@@ -1,12 +1,9 @@
 import { mkdir } from 'node:fs/promises'
-import type { DataSource } from 'typeorm'
-import type { Logger } from '../../logger.js'
 import type { Queryable } from '../sql/queryable.js'
-import type { Wakeups } from '../wakeups/wakeups.js'
 import { RouteFiles } from './route-files.js'
-import type { Router, Switch, ProbeRequest } from './router.js'
+import type { ProbeRequest, Router, RouterDependencies, Switch } from './router.js'
 import { readRoutes, type StageRoutes } from './table.js'
-import { dynamicFile, epochHost, epochOf, expectedOf, type TraefikEntries } from './traefik-dynamic.js'
+import { dynamicFile, epochHost, expectedOf, type TraefikEntries } from './traefik-dynamic.js'
 import { servesHost, hasApplied, probeThrough } from './traefik-gateway.js'
 
 export interface TraefikFileOptions extends TraefikEntries {
@@ -42,12 +39,10 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
   #unsubscribe: () => void = () => undefined
 
   constructor(
-    private readonly database: DataSource,
-    private readonly wakeups: Wakeups,
-    private readonly logger: Logger,
+    private readonly dependencies: RouterDependencies,
     private readonly options: TraefikFileOptions,
   ) {
-    this.#files = new RouteFiles(options.dir, options.instanceId, epochOf)
+    this.#files = new RouteFiles(options.dir, options.instanceId)
   }
 
   get name(): string {
@@ -60,9 +55,9 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     await this.apply()
     const follow = () =>
       void this.apply().catch((error: unknown) =>
-        this.logger.warn("could not write Traefik's files", { error }),
+        this.dependencies.logger.warn("could not write Traefik's files", { error }),
       )
-    this.#unsubscribe = this.wakeups.on('route', follow)
+    this.#unsubscribe = this.dependencies.wakeups.on('route', follow)
     this.#poll = setInterval(follow, POLL_MS)
   }
 
@@ -115,7 +110,7 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
    * The epoch on disk is the second guard, for a worker that slept so long that its connection and lock were gone.
    */
   async #project(): Promise<void> {
-    await this.database.transaction(async (manager) => {
+    await this.dependencies.database.transaction(async (manager) => {
       await manager.query(`SET LOCAL lock_timeout = '5s'`)
       await manager.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
       await this.#write(manager)
@@ -148,7 +143,7 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     const words = isOlder ? `route_epoch ${stage.routeEpoch}` : ''
     if (isOlder && this.#said.get(stage.stageId) !== words) {
       const advice = 'if the database was restored from a backup, remove the file'
-      this.logger.warn('kept a Traefik file: it is of a later switch', {
+      this.dependencies.logger.warn('kept a Traefik file: it is of a later switch', {
         stage: stage.stageId,
         words,
         advice,

@@ -33,10 +33,7 @@ interface Answer {
  * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes to ask, for 10 s
  */
 export async function probeThrough(url: string, probe: ProbeRequest): Promise<boolean> {
-  const { host, path, timeoutMs } = probe
-  const answer = await retryWhileExhausted(() => ask(new URL(url), path, { host }, timeoutMs)).catch(
-    unlessExhausted(null),
-  )
+  const answer = await retryWhileExhausted(() => ask(new URL(url), probe)).catch(unlessExhausted(null))
   if (answer === null) return false
   if (answer === 'late') return !(await containersAnswer(probe))
   if (answer.status === 404 && answer.marked) return true
@@ -45,7 +42,7 @@ export async function probeThrough(url: string, probe: ProbeRequest): Promise<bo
 
 /** Whether Traefik knows the host that stands for an epoch. No when it is away, or when something else answers for it. */
 export async function servesHost(url: string, host: string): Promise<boolean> {
-  const answer = await ask(new URL(url), '/', { host }, API_MS).catch(() => 'late' as const)
+  const answer = await ask(new URL(url), { host, path: '/', timeoutMs: API_MS }).catch(() => 'late' as const)
   return answer !== 'late' && answer.location === epochUrl(host)
 }
 
@@ -58,12 +55,13 @@ function unlessExhausted<T>(meaning: T): (error: unknown) => T {
 }
 
 /** A Traefik that is on another network than the apps is not refused: bridges drop what it sends, and it waits. */
-async function containersAnswer({ host, path, timeoutMs, addresses, port }: ProbeRequest): Promise<boolean> {
+async function containersAnswer(probe: ProbeRequest): Promise<boolean> {
+  const { addresses, port } = probe
   const urls = addresses.map(
     (address) => new URL(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`),
   )
   const asked = urls.map((url) =>
-    retryWhileExhausted(() => ask(url, path, { host }, timeoutMs)).catch(unlessExhausted('late' as const)),
+    retryWhileExhausted(() => ask(url, probe)).catch(unlessExhausted('late' as const)),
   )
   const answers = await Promise.all(asked)
   return answers.length > 0 && !answers.includes('late')
@@ -97,7 +95,7 @@ interface Found {
 
 async function find(api: string, path: string): Promise<Found | 'none' | 'away'> {
   try {
-    const answer = await ask(new URL(api), path, {}, API_MS)
+    const answer = await ask(new URL(api), { path, timeoutMs: API_MS })
     if (answer === 'late') return 'away'
     if (answer.status === 404) return 'none'
     return answer.status === 200 ? (JSON.parse(answer.body) as Found) : 'away'
@@ -106,16 +104,19 @@ async function find(api: string, path: string): Promise<Found | 'none' | 'away'>
   }
 }
 
+interface Question {
+  readonly path: string
+  readonly timeoutMs: number
+  /** Where it is not the one of the URL. */
+  readonly host?: string
+}
+
 /** `late`: connected, and no whole answer within the time. @throws when there is no connection, or it breaks */
-function ask(
-  url: URL,
-  path: string,
-  headers: Record<string, string>,
-  timeoutMs: number,
-): Promise<Answer | 'late'> {
+function ask(url: URL, { path, timeoutMs, host }: Question): Promise<Answer | 'late'> {
   return new Promise((resolve, reject) => {
-    const host = url.hostname.replace(/^\[|\]$/g, '')
-    const asked = request({ host, port: url.port || 80, path, headers, agent: false })
+    const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || 80 }
+    const headers = host === undefined ? {} : { host }
+    const asked = request({ ...address, path, headers, agent: false })
     const stopWaiting = stallTolerantTimeout(timeoutMs, () => {
       const connected = asked.socket?.connecting === false
       asked.destroy()

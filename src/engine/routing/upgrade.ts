@@ -21,8 +21,8 @@ export interface Handshake {
  */
 export function upgrade({ incoming, response, socket, head }: Handshake, upstream: Upstream): void {
   const headers = { ...forwardedHeaders(incoming), connection: 'Upgrade', upgrade: 'websocket' }
-  const plan = { headers, hasBody: false, repeatable: false }
-  const exchange = new Exchange(incoming, upstream, plan, {
+  const forwarding = { incoming, headers, hasBody: false, repeatable: false }
+  const exchange = new Exchange(forwarding, upstream, {
     answered(answer) {
       socket.resume()
       relay(answer, incoming, response)

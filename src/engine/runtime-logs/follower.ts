@@ -18,12 +18,8 @@ export class RuntimeLogFollower implements AsyncDisposable {
     private readonly dependencies: FeedDependencies,
     private readonly workerId: string,
   ) {
-    this.#task = new PeriodicTask(
-      'following runtime logs',
-      EVERY_MS,
-      () => this.#runOnce(),
-      dependencies.logger,
-    )
+    const work = { title: 'following runtime logs', everyMs: EVERY_MS, run: () => this.#runOnce() }
+    this.#task = new PeriodicTask(work, dependencies)
   }
 
   start(): void {
@@ -32,7 +28,7 @@ export class RuntimeLogFollower implements AsyncDisposable {
       wakeups.on('read', (id) => this.#feeds.get(id)?.hasRead()),
       wakeups.on('route', (stageId) => this.#notifyFeeds(stageId)),
     ]
-    this.#task.start(wakeups, 'viewer')
+    this.#task.start('viewer')
   }
 
   /** Others may take its viewers at once. */

@@ -13,6 +13,21 @@ export interface Rotation {
   readonly unreadable: readonly string[]
 }
 
+/** One pass over everything that is encrypted, and what it has found so far. */
+interface Round {
+  readonly secrets: SecretBox
+  /** Called after each batch. */
+  readonly failpoint: (point: string) => void
+  count: number
+  readonly unreadable: string[]
+}
+
+/** Where a batch begins: behind a row of a column. */
+interface Place {
+  readonly column: SealedColumn
+  readonly after: string
+}
+
 /**
  * Encrypts everything again that another key than the box's newest one has encrypted, in short transactions, while others
  * go on working. Can be broken off at any time and run again: it goes on with what is left.
@@ -26,42 +41,34 @@ export async function rotateKey(
 ): Promise<Rotation> {
   let count = 0
   for (;;) {
-    const round = { count: 0, unreadable: [] as string[] }
-    for (const column of SEALED_COLUMNS) await rotateColumn(database, column, secrets, round, failpoint)
+    const round: Round = { secrets, failpoint, count: 0, unreadable: [] }
+    for (const column of SEALED_COLUMNS) await rotateColumn(database, column, round)
     count += round.count
     // A row that was copied meanwhile may stand before the place that the round had reached.
     if (round.count === 0) return { count, unreadable: round.unreadable }
   }
 }
 
-async function rotateColumn(
-  database: DataSource,
-  column: SealedColumn,
-  secrets: SecretBox,
-  round: { count: number; unreadable: string[] },
-  failpoint: (point: string) => void,
-): Promise<void> {
+async function rotateColumn(database: DataSource, column: SealedColumn, round: Round): Promise<void> {
   let at: string | null = ''
   while (at !== null) {
     const after: string = at
-    at = await database.transaction((manager) => rotateBatch(manager, column, secrets, round, after))
-    failpoint('rotated-batch')
+    at = await database.transaction((manager) => rotateBatch(manager, { column, after }, round))
+    round.failpoint('rotated-batch')
   }
 }
 
 /** Gives where the next batch begins; null: there is none. */
 async function rotateBatch(
   manager: EntityManager,
-  column: SealedColumn,
-  secrets: SecretBox,
-  round: { count: number; unreadable: string[] },
-  after: string,
+  { column, after }: Place,
+  round: Round,
 ): Promise<string | null> {
   await lockKeyExclusive(manager)
   const sql = `${column.find} ORDER BY at LIMIT ${BATCH} FOR NO KEY UPDATE`
-  const rows = await manager.query<{ at: string }[]>(sql, [secrets.keyId, after])
+  const rows = await manager.query<{ at: string }[]>(sql, [round.secrets.keyId, after])
   for (const row of rows) {
-    const { parameters, count, unreadable } = column.reseal(row as never, secrets)
+    const { parameters, count, unreadable } = column.reseal(row as never, round.secrets)
     round.unreadable.push(...unreadable)
     if (count > 0) await manager.query(column.replace, [...parameters])
     round.count += count

@@ -70,12 +70,8 @@ const WEBHOOKS: SealedColumn = {
   find: `SELECT w.app_id AS at, w.app_id AS "appId", w.secret_encrypted AS sealed FROM webhook w
           WHERE w.app_id > $2 AND split_part(w.secret_encrypted, ':', 2) <> $1`,
   reseal: (row: AppRow, secrets) => {
-    const { parameters, ...rest } = resealOfApp(
-      row,
-      webhookSecretAad(row.appId),
-      'the webhook secret',
-      secrets,
-    )
+    const value = { aad: webhookSecretAad(row.appId), what: 'the webhook secret' }
+    const { parameters, ...rest } = resealOfApp(row, value, secrets)
     return { parameters: parameters.slice(0, 2), ...rest } // it has no fingerprint
   },
   replace: 'UPDATE webhook SET secret_encrypted = $2 WHERE app_id = $1',
@@ -84,7 +80,8 @@ const WEBHOOKS: SealedColumn = {
 const STATUS_TOKENS: SealedColumn = {
   find: `SELECT t.app_id AS at, t.app_id AS "appId", t.token_encrypted AS sealed FROM commit_status_target t
           WHERE t.app_id > $2 AND split_part(t.token_encrypted, ':', 2) <> $1`,
-  reseal: (row: AppRow, secrets) => resealOfApp(row, statusTokenAad(row.appId), 'the status token', secrets),
+  reseal: (row: AppRow, secrets) =>
+    resealOfApp(row, { aad: statusTokenAad(row.appId), what: 'the status token' }, secrets),
   replace: 'UPDATE commit_status_target SET token_encrypted = $2, fingerprint = $3 WHERE app_id = $1',
 }
 
@@ -109,7 +106,11 @@ function resealVariable(variable: StoredVariable, stageId: string, secrets: Secr
 }
 
 /** Parameters: the app, the value under the box's key, its fingerprint. */
-function resealOfApp({ appId, sealed }: AppRow, aad: string, what: string, secrets: SecretBox): Resealed {
+function resealOfApp(
+  { appId, sealed }: AppRow,
+  { aad, what }: { readonly aad: string; readonly what: string },
+  secrets: SecretBox,
+): Resealed {
   try {
     const value = secrets.decrypt(sealed, aad)
     const parameters = [appId, secrets.encrypt(value, aad), secrets.fingerprint(value)]

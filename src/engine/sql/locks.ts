@@ -16,14 +16,9 @@ export async function lockStage(manager: EntityManager, id: string, field = 'id'
 }
 
 /** The same by its app and name. */
-export async function lockStageOf(
-  manager: EntityManager,
-  appId: string,
-  name: string,
-  field = 'stage',
-): Promise<Stage> {
+export async function lockStageOf(manager: EntityManager, appId: string, name: string): Promise<Stage> {
   const stage = await manager.findOne(Stage, { where: { appId, name }, lock: { mode: 'for_no_key_update' } })
-  if (!stage) throw new CommandError('NOT_FOUND', `the app has no stage "${name}"`, field)
+  if (!stage) throw new CommandError('NOT_FOUND', `the app has no stage "${name}"`, 'stage')
   return stage
 }
 

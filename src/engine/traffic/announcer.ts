@@ -22,11 +22,11 @@ export class Announcer implements AsyncDisposable {
     private readonly services: Services,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('announcement', everyMs, () => this.runOnce(), services.logger)
+    this.#task = new PeriodicTask({ title: 'announcement', everyMs, run: () => this.runOnce() }, services)
   }
 
   start(): void {
-    this.#task.start(this.services.wakeups, 'route', 'routed')
+    this.#task.start('route', 'routed')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

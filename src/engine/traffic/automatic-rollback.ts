@@ -102,7 +102,7 @@ async function startAndSwitchBack(
   }
   const isBack = await step(services, 'switch-back', () =>
     database.transaction((manager) =>
-      switchBack(manager, { failed, before, addresses }, error, timingOf(services)),
+      switchBack(manager, { failed, error, before, addresses }, timingOf(services)),
     ),
   )
   return isBack ? 'rolled back' : 'overtaken'

@@ -61,11 +61,11 @@ export class Reconciler implements AsyncDisposable {
     private readonly services: Services,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('reconciliation', everyMs, () => this.reconcile(), services.logger)
+    this.#task = new PeriodicTask({ title: 'reconciliation', everyMs, run: () => this.reconcile() }, services)
   }
 
   start(): void {
-    this.#task.start(this.services.wakeups, 'stage')
+    this.#task.start('stage')
     this.#following = this.#followEvents()
   }
 

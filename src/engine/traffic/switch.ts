@@ -53,21 +53,28 @@ export async function switchToNext(
   await pointStageTo(manager, { stageId, id }, timing.confirmMs)
   await appendOverflowTail(manager, claim, overflowTail)
   const patch = { live_at: NOW, replaced_id: old?.deploymentId ?? null }
-  await transitionUnannounced(manager, claim, DeploymentStatus.RUNNING, `Running at ${url}`, patch)
+  const message = `Running at ${url}`
+  await transitionUnannounced(manager, claim, { to: DeploymentStatus.RUNNING, message, patch })
   await watchFromNow(manager, id, timing.watchMs)
   return old
 }
 
+/** A version that fails while it is watched, and the one before it, which runs again at `addresses`. */
+export interface Fallback {
+  readonly failed: Deployment
+  readonly error: ServingError
+  readonly before: Deployment
+  readonly addresses: readonly string[]
+}
+
 /**
- * Back to the version before one that fails while it is watched: that is ROLLED_BACK with `error`, the other RUNNING.
+ * Back to the version before: what fails is ROLLED_BACK with its error, the other RUNNING.
  *
- * @param before runs at `addresses`
  * @returns false where it is not so any more: something newer, a stop or another worker was first
  */
 export async function switchBack(
   manager: Queryable,
-  { failed, before, addresses }: { failed: Deployment; before: Deployment; addresses: readonly string[] },
-  error: ServingError,
+  { failed, error, before, addresses }: Fallback,
   timing: Pick<Timing, 'drainMs' | 'confirmMs'>,
 ): Promise<boolean> {
   await lockStageRow(manager, failed.stageId)
@@ -81,14 +88,16 @@ export async function switchBack(
   if (rows.length === 0) return false
   const { ROLLED_BACK, RUNNING } = DeploymentStatus
   const gone = { finished_at: NOW, watch_until: null, addresses: null, ...error }
-  await transitionUnannounced(manager, claimOf(failed), ROLLED_BACK, error.error_message, gone)
+  const failure = { to: ROLLED_BACK, message: error.error_message, patch: gone }
+  await transitionUnannounced(manager, claimOf(failed), failure)
   // By the database's clock, as everything that other processes go by.
   await manager.query('UPDATE deployment SET drain_until = now() + make_interval(secs => $2) WHERE id = $1', [
     failed.id,
     timing.drainMs / 1000,
   ])
   const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: NOW }
-  await transitionUnannounced(manager, claimOf(before), RUNNING, `${failed.id} failed; serving again`, back)
+  const message = `${failed.id} failed; serving again`
+  await transitionUnannounced(manager, claimOf(before), { to: RUNNING, message, patch: back })
   await pointStageTo(manager, before, timing.confirmMs)
   return true
 }
@@ -117,7 +126,8 @@ export async function switchOff(
   if (rows.length === 0) return false
   const gone = { finished_at: NOW, watch_until: null, addresses: null, ...error }
   const message = `Failed: ${error.error_message}`
-  await transitionUnannounced(manager, claimOf(failed), DeploymentStatus.FAILED, message, gone)
+  const failure = { to: DeploymentStatus.FAILED, message, patch: gone }
+  await transitionUnannounced(manager, claimOf(failed), failure)
   // At once, and before RUNNING where that was not said yet: nobody has to be sent to it.
   await announceHeld(manager, stageId)
   await manager.query('UPDATE stage SET route_epoch = route_epoch + 1 WHERE id = $1', [stageId])
@@ -130,8 +140,8 @@ export async function switchOff(
  */
 export async function switchOn(manager: Queryable, stopped: Deployment, timing: Timing): Promise<void> {
   const patch = { finished_at: null, drain_until: null, live_at: NOW, replaced_id: null }
-  const { RUNNING } = DeploymentStatus
-  await transitionUnannounced(manager, claimOf(stopped), RUNNING, 'the stage was started', patch)
+  const start = { to: DeploymentStatus.RUNNING, message: 'the stage was started', patch }
+  await transitionUnannounced(manager, claimOf(stopped), start)
   await pointStageTo(manager, stopped, timing.confirmMs)
   await watchFromNow(manager, stopped.id, timing.watchMs)
 }
@@ -197,7 +207,8 @@ async function retireServing(
   )
   const old = rows[0]
   if (!old) return null
-  await recordEvent(manager, claimOf(old), DeploymentStatus.RUNNING, DeploymentStatus.RETIRED, reason)
+  const { RUNNING, RETIRED } = DeploymentStatus
+  await recordEvent(manager, claimOf(old), { from: RUNNING, to: RETIRED, reason })
   return { deploymentId: old.id }
 }
 

@@ -71,11 +71,11 @@ export class Watcher implements AsyncDisposable {
     private readonly services: Services,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('watch', everyMs, () => this.runOnce(), services.logger)
+    this.#task = new PeriodicTask({ title: 'watch', everyMs, run: () => this.runOnce() }, services)
   }
 
   start(): void {
-    this.#task.start(this.services.wakeups, 'watch')
+    this.#task.start('watch')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -47,7 +47,7 @@ export class Housekeeper implements AsyncDisposable {
     private readonly services: Services,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('housekeeping', everyMs, () => this.clean(), services.logger)
+    this.#task = new PeriodicTask({ title: 'housekeeping', everyMs, run: () => this.clean() }, services)
   }
 
   start(): void {

@@ -22,14 +22,17 @@ export class Recoverer implements AsyncDisposable {
     everyMs = EVERY_MS,
   ) {
     this.#task = [
-      new PeriodicTask('rescuing deployments', everyMs, () => this.#rescue(), services.logger),
-      new PeriodicTask('removing deleted apps', everyMs, () => this.#purgeDeletedApps(), services.logger),
+      new PeriodicTask({ title: 'rescuing deployments', everyMs, run: () => this.#rescue() }, services),
+      new PeriodicTask(
+        { title: 'removing deleted apps', everyMs, run: () => this.#purgeDeletedApps() },
+        services,
+      ),
     ]
   }
 
   start(): void {
     // A deletion is announced on the queue; it is not to wait for the next run.
-    for (const one of this.#task) one.start(this.services.wakeups, 'queue')
+    for (const one of this.#task) one.start('queue')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,19 @@
 import type { Logger } from '../../logger.js'
 import type { Topic, Wakeups } from './wakeups.js'
 
+/** What is run, and how often without being asked for. */
+export interface PeriodicWork {
+  /** As the log names it. */
+  readonly title: string
+  readonly everyMs: number
+  readonly run: () => Promise<void>
+}
+
+interface Dependencies {
+  readonly wakeups: Wakeups
+  readonly logger: Logger
+}
+
 /**
  * A task that runs every so often, after a wake-up, and when asked to; never twice at the same time. A run that fails is
  * logged, and the next one tries again.
@@ -13,16 +26,15 @@ export class PeriodicTask implements AsyncDisposable {
   #unsubscribes: (() => void)[] = []
 
   constructor(
-    private readonly title: string,
-    private readonly everyMs: number,
-    private readonly run: () => Promise<void>,
-    private readonly logger: Logger,
+    private readonly work: PeriodicWork,
+    private readonly dependencies: Dependencies,
   ) {}
 
   /** The first run begins at once. Wake-ups about one of `topics` ask for another. */
-  start(wakeups: Wakeups | null = null, ...topics: readonly Topic[]): void {
-    this.#unsubscribes = topics.map((topic) => wakeups?.on(topic, () => this.runNow()) ?? (() => undefined))
-    this.#timer = setInterval(() => this.runNow(), this.everyMs)
+  start(...topics: readonly Topic[]): void {
+    const { wakeups } = this.dependencies
+    this.#unsubscribes = topics.map((topic) => wakeups.on(topic, () => this.runNow()))
+    this.#timer = setInterval(() => this.runNow(), this.work.everyMs)
     this.runNow()
   }
 
@@ -45,9 +57,10 @@ export class PeriodicTask implements AsyncDisposable {
     do {
       this.#again = false
       try {
-        await this.run()
+        await this.work.run()
       } catch (error) {
-        this.logger.warn(`${this.title} failed; retrying`, { error: (error as Error).message })
+        const { message } = error as Error
+        this.dependencies.logger.warn(`${this.work.title} failed; retrying`, { error: message })
       }
     } while (this.#again && !this.#stopped)
     this.#running = null

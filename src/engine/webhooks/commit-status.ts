@@ -74,11 +74,11 @@ export class CommitStatuses implements AsyncDisposable {
     private readonly services: Pick<Services, 'database' | 'wakeups' | 'secrets' | 'logger' | 'settings'>,
     everyMs = EVERY_MS,
   ) {
-    this.#task = new PeriodicTask('commit statuses', everyMs, () => this.#runOnce(), services.logger)
+    this.#task = new PeriodicTask({ title: 'commit statuses', everyMs, run: () => this.#runOnce() }, services)
   }
 
   start(): void {
-    this.#task.start(this.services.wakeups, 'deployment')
+    this.#task.start('deployment')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -131,7 +131,8 @@ export class CommitStatuses implements AsyncDisposable {
       description: DESCRIPTIONS[due.status],
       targetUrl: publicUrl(stageHost(due.appName, due.stage, baseDomain), publicPort),
     }
-    await postStatus({ ...due, token: this.#tokenOf(due) }, status, this.#stopping.signal)
+    const target = { ...due, token: this.#tokenOf(due) }
+    await postStatus(target, status, { signal: this.#stopping.signal })
   }
 
   #tokenOf({ appId, tokenEncrypted }: Due): string {

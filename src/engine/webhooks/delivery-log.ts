@@ -81,14 +81,19 @@ export async function cleanDeliveries(database: DataSource): Promise<void> {
   )
 }
 
+/** What tells a delivery from the others of its app. */
+export interface DeliveryIdentity extends DeliveryKeys {
+  readonly appId: string
+}
+
 /** The delivery of which this is another copy: by the forge's own id, or by the same body where that tells two apart. */
 export async function findDuplicate(
   manager: EntityManager,
-  appId: string,
-  keys: DeliveryKeys,
+  known: DeliveryIdentity,
   by: keyof DeliveryKeys,
 ): Promise<WebhookDelivery | null> {
-  return keys[by] === null ? null : manager.findOneBy(WebhookDelivery, { appId, [by]: keys[by] })
+  const { appId, [by]: key } = known
+  return key === null ? null : manager.findOneBy(WebhookDelivery, { appId, [by]: key })
 }
 
 /** Whether the app has had so many in the last minute that no more are looked at. */
@@ -102,19 +107,14 @@ export async function isOverLimit(manager: EntityManager, appId: string): Promis
 }
 
 /** Records a delivery that was refused or over the limit, unless there were enough of them in the last minute. */
-export async function recordUnhandled(
-  manager: EntityManager,
-  received: Received,
-  verdict: WebhookVerdict,
-  reason: string,
-): Promise<void> {
+export async function recordUnhandled(manager: EntityManager, delivery: Row): Promise<void> {
   const [row] = await manager.query<{ count: number }[]>(
     `SELECT count(*)::int AS count FROM webhook_delivery
       WHERE app_id = $1 AND received_at > now() - interval '1 minute' AND verdict = $2`,
-    [received.appId, verdict],
+    [delivery.appId, delivery.verdict],
   )
   if ((row?.count ?? 0) >= NOTED_PER_MINUTE) return
-  await manager.insert(WebhookDelivery, newDelivery(received, verdict, reason))
+  await manager.insert(WebhookDelivery, delivery)
 }
 
 /** The reason of a push that comes too late. */

@@ -8,6 +8,7 @@ import {
   isPrefixedHmac,
   constantTimeEquals,
   isStandardSignature,
+  type SignedRequest,
 } from './signatures.js'
 
 /** What tells one delivery from another; two with the same are one. */
@@ -23,7 +24,7 @@ interface ForgeRules {
   readonly forge: Forge
   /** The headers that name the event, and tell this forge from the others. */
   readonly events: readonly string[]
-  readonly isGenuine: (headers: Headers, secret: string, body: Buffer, now: Date) => boolean
+  readonly isGenuine: (request: SignedRequest, secret: string) => boolean
   readonly keys: (headers: Headers, body: Buffer) => DeliveryKeys
 }
 
@@ -35,7 +36,7 @@ const RULES: readonly ForgeRules[] = [
   {
     forge: Forge.GITEA,
     events: ['x-gitea-event', 'x-forgejo-event'],
-    isGenuine: (headers, secret, body) => {
+    isGenuine: ({ headers, body }, secret) => {
       const own = header(headers, 'x-forgejo-signature') ?? header(headers, 'x-gitea-signature')
       const signed = payloadIn(headers, body)
       if (own !== null) return isHmac(own, secret, signed)
@@ -47,7 +48,7 @@ const RULES: readonly ForgeRules[] = [
   {
     forge: Forge.GITHUB,
     events: ['x-github-event'],
-    isGenuine: (headers, secret, body) =>
+    isGenuine: ({ headers, body }, secret) =>
       isPrefixedHmac(header(headers, 'x-hub-signature-256'), secret, body),
     keys: signedBody('x-github-delivery'),
   },
@@ -55,16 +56,17 @@ const RULES: readonly ForgeRules[] = [
     forge: Forge.GITLAB,
     events: ['x-gitlab-event'],
     // GitLab sends an id with every delivery, and a signature where a signing token is set: then that alone counts.
-    isGenuine: (headers, secret, body, now) =>
-      header(headers, 'webhook-signature') === null
-        ? constantTimeEquals(header(headers, 'x-gitlab-token'), secret)
-        : isStandardSignature(headers, secret, body, now),
+    isGenuine: (request, secret) =>
+      header(request.headers, 'webhook-signature') === null
+        ? constantTimeEquals(header(request.headers, 'x-gitlab-token'), secret)
+        : isStandardSignature(request, secret),
     keys: ownId('webhook-id', 'idempotency-key'),
   },
   {
     forge: Forge.BITBUCKET,
     events: ['x-event-key'],
-    isGenuine: (headers, secret, body) => isPrefixedHmac(header(headers, 'x-hub-signature'), secret, body),
+    isGenuine: ({ headers, body }, secret) =>
+      isPrefixedHmac(header(headers, 'x-hub-signature'), secret, body),
     keys: signedBody('x-request-uuid', 'x-request-id'),
   },
 ]
@@ -72,8 +74,9 @@ const RULES: readonly ForgeRules[] = [
 const GENERIC: ForgeRules = {
   forge: Forge.GENERIC,
   events: [],
-  isGenuine: (headers, secret, body, now) => {
-    if (header(headers, 'webhook-signature') !== null) return isStandardSignature(headers, secret, body, now)
+  isGenuine: (request, secret) => {
+    const { headers, body } = request
+    if (header(headers, 'webhook-signature') !== null) return isStandardSignature(request, secret)
     const signature = header(headers, 'x-hub-signature-256')
     if (signature !== null) return isPrefixedHmac(signature, secret, body)
     return constantTimeEquals(header(headers, 'x-longshore-token'), secret)
@@ -90,7 +93,7 @@ export interface IdentifiedRequest {
   /** As the forge names it; empty for the generic form. */
   readonly event: string
   /** Whether it was made with the secret; takes the same time for every wrong one. */
-  isGenuine(secret: string, body: Buffer, now: Date): boolean
+  isGenuine(secret: string, body: Buffer, receivedAt: Date): boolean
   keys(body: Buffer): DeliveryKeys
 }
 
@@ -100,7 +103,7 @@ export function identify(headers: Headers): IdentifiedRequest {
   return {
     forge: rules.forge,
     event: (firstOf(headers, rules.events) ?? '').slice(0, MAX_EVENT_LENGTH),
-    isGenuine: (secret, body, now) => rules.isGenuine(headers, secret, body, now),
+    isGenuine: (secret, body, receivedAt) => rules.isGenuine({ headers, body, receivedAt }, secret),
     keys: (body) => rules.keys(headers, body),
   }
 }

@@ -17,13 +17,21 @@ const CUT_FILES = 3000
 /** Changes of one delivery of Bitbucket that are looked at. */
 const MAX_CHANGES = 50
 
+/** What a forge has sent. */
+export interface DeliveryContent {
+  readonly forge: Forge
+  /** As {@link identify} found it. */
+  readonly event: string
+  readonly contentType: string
+  readonly body: Buffer
+}
+
 /**
  * Reads a genuine delivery. Nothing in it is believed to have the type that the forge documents.
  *
- * @param event as {@link recognise} found it
  * @throws UnreadableError
  */
-export function readEvent(forge: Forge, event: string, contentType: string, body: Buffer): ForgeEvent {
+export function readEvent({ forge, event, contentType, body }: DeliveryContent): ForgeEvent {
   const payload = readJson(contentType, body)
   switch (forge) {
     case Forge.GITHUB:

@@ -3,6 +3,13 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 /** Of an HTTP request, by lower-case name. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
+/** A request that claims to be signed. */
+export interface SignedRequest {
+  readonly headers: Headers
+  readonly body: Buffer
+  readonly receivedAt: Date
+}
+
 /** How far the time of a signed delivery may be from this server's. */
 const TOLERANCE_SECONDS = 5 * 60
 const STANDARD_PREFIX = 'whsec_'
@@ -35,7 +42,7 @@ export function isPrefixedHmac(given: string | null, secret: string, body: Buffe
  * Standard Webhooks: `webhook-signature` holds `v1,` and the base64 HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}`,
  * or several of them, for instance while a secret is exchanged. The key is what follows `whsec_`, decoded.
  */
-export function isStandardSignature(headers: Headers, secret: string, body: Buffer, now: Date): boolean {
+export function isStandardSignature({ headers, body, receivedAt }: SignedRequest, secret: string): boolean {
   const id = header(headers, 'webhook-id') ?? ''
   const at = header(headers, 'webhook-timestamp') ?? ''
   const key = secret.startsWith(STANDARD_PREFIX)
@@ -44,7 +51,8 @@ export function isStandardSignature(headers: Headers, secret: string, body: Buff
   const expected = createHmac('sha256', key).update(`${id}.${at}.`).update(body).digest('base64')
   const given = (header(headers, 'webhook-signature') ?? '').split(' ').slice(0, 10)
   const signed = given.filter((one) => constantTimeEquals(one, `v1,${expected}`)).length > 0
-  const isNow = /^\d{1,12}$/.test(at) && Math.abs(now.getTime() / 1000 - Number(at)) <= TOLERANCE_SECONDS
+  const isNow =
+    /^\d{1,12}$/.test(at) && Math.abs(receivedAt.getTime() / 1000 - Number(at)) <= TOLERANCE_SECONDS
   return signed && isNow && id !== ''
 }
 

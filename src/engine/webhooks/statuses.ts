@@ -52,8 +52,7 @@ const GITLAB_STATES = {
 export async function postStatus(
   target: StatusTarget,
   status: CommitStatus,
-  signal: AbortSignal,
-  timeoutMs = TIMEOUT_MS,
+  { signal, timeoutMs = TIMEOUT_MS }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
 ): Promise<void> {
   const { url, headers, body } = requestOf(target, status)
   const timeout = AbortSignal.timeout(timeoutMs)
