@@ -9,6 +9,7 @@ import { Secrets1700000000006 } from '../migrations/1700000000006-secrets.js'
 import { RuntimeLogs1700000000007 } from '../migrations/1700000000007-runtime-logs.js'
 import { Announcements1700000000008 } from '../migrations/1700000000008-announcements.js'
 import { ClippedLogs1700000000009 } from '../migrations/1700000000009-clipped-logs.js'
+import { Provenance1700000000010 } from '../migrations/1700000000010-provenance.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
 
@@ -34,6 +35,7 @@ export function createDataSource(url: string): DataSource {
       RuntimeLogs1700000000007,
       Announcements1700000000008,
       ClippedLogs1700000000009,
+      Provenance1700000000010,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

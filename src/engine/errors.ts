@@ -74,24 +74,3 @@ export class HandOverError extends Error {
   override name = 'HandOverError'
   readonly code = 'HAND_OVER'
 }
-
-export type CommandErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'QUEUE_FULL'
-
-/** A command that cannot be carried out as it was given. The message is for the caller. */
-export class CommandError extends Error {
-  override name = 'CommandError'
-
-  constructor(
-    readonly code: CommandErrorCode,
-    message: string,
-    /** The field of the input that is wrong, as the API names it. */
-    readonly field: string | null = null,
-  ) {
-    super(message)
-  }
-}
-
-/** Input that does not fit its grammar; `field` is the API's name for it. */
-export function badInput(field: string, message: string): CommandError {
-  return new CommandError('BAD_USER_INPUT', `${field}: ${message}`, field)
-}

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { domainToASCII } from 'node:url'
-import { badInput } from './errors.js'
+import { badFields, badInput, type FieldError } from './command-error.js'
 
 /** Grammars of everything a user names. Each check throws `BAD_USER_INPUT` with the field and what to do. */
 
@@ -157,6 +157,8 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
   throw badInput(field, `${quote(url)} is not https://host/path, ssh://host/path or git@host:path`)
 }
 
+/** So many of the variables that are wrong are named at once. */
+const MAX_LISTED = 50
 const MAX_VALUE_BYTES = 32 * 1024
 const MAX_VARIABLES_BYTES = 128 * 1024
 
@@ -173,23 +175,26 @@ export interface GivenVariable {
 /** Keys of variables, and their sizes: 32 KiB each, 128 KiB together with the `otherBytes` that stay beside them. */
 export function checkVariables(field: string, variables: readonly GivenVariable[], otherBytes = 0): void {
   const seen = new Set<string>()
+  const refused: FieldError[] = []
   let bytes = otherBytes
   for (const [index, { key, value, line }] of variables.entries()) {
-    const refuse = (part: 'key' | 'value', why: string) =>
-      line === undefined
-        ? badInput(`${field}[${index}].${part}`, why)
-        : badInput(field, `line ${line}: ${why}`)
-    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(key)) {
-      throw refuse('key', `${quote(key)} is not a name of letters, digits and _, first no digit`)
-    }
-    if (seen.has(key)) throw refuse('key', `"${key}" is given twice`)
+    const refuse = (part: 'key' | 'value', message: string) =>
+      refused.push(
+        line === undefined
+          ? { field: `${field}[${index}].${part}`, message }
+          : { field, message: `line ${line}: ${message}` },
+      )
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(key))
+      refuse('key', `${quote(key)} is not a name of letters, digits and _, first no digit`)
+    if (seen.has(key)) refuse('key', `${quote(key)} is given twice`)
     seen.add(key)
-    if (value.includes('\0')) throw refuse('value', `the value of ${key} contains a NUL character`)
+    if (value.includes('\0')) refuse('value', `the value of ${quote(key)} contains a NUL character`)
     const size = Buffer.byteLength(value)
-    if (size > MAX_VALUE_BYTES) throw refuse('value', `the value of ${key} is over 32 KiB`)
+    if (size > MAX_VALUE_BYTES) refuse('value', `the value of ${quote(key)} is over 32 KiB`)
     bytes += key.length + size
   }
-  if (bytes > MAX_VARIABLES_BYTES) throw badInput(field, 'are over 128 KiB together')
+  if (bytes > MAX_VARIABLES_BYTES) refused.push({ field, message: 'are over 128 KiB together' })
+  if (refused.length > 0) throw badFields(refused.slice(0, MAX_LISTED))
 }
 
 /** What a stage of an app is called by browsers. */

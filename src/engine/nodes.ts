@@ -2,7 +2,7 @@ import { type DataSource, In, IsNull } from 'typeorm'
 import { App } from '../entities/app.js'
 import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
-import { badInput } from './errors.js'
+import { badInput } from './command-error.js'
 import { asShown } from './shown.js'
 
 export type Node = App | Stage | Deployment

@@ -11,7 +11,7 @@ import { WebhookDelivery } from '../entities/webhook-delivery.js'
 import { Webhook } from '../entities/webhook.js'
 import { Cursors } from './sql/cursors.js'
 import { type DeploymentFilter, filtered } from './deployment-filter.js'
-import { badInput } from './errors.js'
+import { badInput } from './command-error.js'
 import { asShown } from './shown.js'
 
 /** Rows of one page, and whether others follow. `cursor` gives what to pass as `after` for the page behind a row. */

@@ -3,6 +3,10 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
 /** A Git repository that is deployed under a name. */
 @Entity({ name: 'app' })
 @Index('app_name_unique', ['name'], { unique: true, where: '"deleted_at" IS NULL' })
+@Index('app_idempotency_key', ['idempotencyKey'], {
+  unique: true,
+  where: '"idempotency_key" IS NOT NULL AND "deleted_at" IS NULL',
+})
 export class App {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'app_pkey' })
   id!: string
@@ -41,6 +45,10 @@ export class App {
   /** Globs: a push that changes none of these paths deploys nothing. Empty: every push counts. */
   @Column({ type: 'text', name: 'watch_paths', array: true, default: '{}' })
   watchPaths!: string[]
+
+  /** What the call that created it gave, so that the same call once more creates nothing. */
+  @Column({ type: 'text', name: 'idempotency_key', nullable: true })
+  idempotencyKey!: string | null
 
   /** When one of its deployments was last claimed: the least recent app goes first. */
   @Column({ type: 'timestamptz', name: 'last_claim_at', default: () => `'1970-01-01 00:00:00+00'` })

@@ -143,6 +143,14 @@ export class Deployment {
   configuration!: Configuration | null
 
   /** What served the stage before it; what an automatic rollback goes back to if it fails while it is watched. */
+  /** Who asked for it. Null: nobody did, as for the rebuild of an image that was lost. */
+  @Column({ type: 'text', nullable: true })
+  actor!: string | null
+
+  /** What it is a rollback to or a promotion of. */
+  @Column({ type: 'text', name: 'source_id', nullable: true })
+  sourceId!: string | null
+
   @Column({ type: 'text', name: 'replaced_id', nullable: true })
   replacedId!: string | null
 

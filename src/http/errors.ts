@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
-import { CommandError, type CommandErrorCode } from '../engine/errors.js'
+import { CommandError, type CommandErrorCode, type FieldError } from '../engine/command-error.js'
 import type { Logger } from '../logger.js'
 
 const STATUS: Readonly<Record<CommandErrorCode, number>> = {
@@ -13,14 +13,15 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
 export interface ErrorDetails {
   readonly code: string
   readonly message: string
-  /** Of what was sent. */
-  readonly field?: string | null
+  /** Of what was sent: those that are wrong. */
+  readonly fields?: readonly FieldError[]
 }
 
 /** An error in the form of whoever asked: a GraphQL response at /graphql, `{error: …}` everywhere else. */
-export function errorBody(request: FastifyRequest, { code, message, field = null }: ErrorDetails) {
-  if (request.url.split('?')[0] !== '/graphql') return { error: { code, message, field } }
-  return { errors: [{ message, extensions: field === null ? { code } : { code, field } }] }
+export function errorBody(request: FastifyRequest, { code, message, fields = [] }: ErrorDetails) {
+  const field = fields[0]?.field ?? null
+  if (request.url.split('?')[0] !== '/graphql') return { error: { code, message, field, fields } }
+  return { errors: [{ message, extensions: field === null ? { code } : { code, field, fields } }] }
 }
 
 /** Answers what fails outside GraphQL. Call it before the routes, which take the handler that there is. */
@@ -31,9 +32,7 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
   })
   app.setErrorHandler<FastifyError | CommandError>((error, request, reply) => {
     if (error instanceof CommandError) {
-      const field = error.field === null ? null : snakeCase(error.field)
-      const message = error.field === null ? error.message : error.message.replace(error.field, field ?? '')
-      return reply.code(STATUS[error.code]).send(errorBody(request, { code: error.code, message, field }))
+      return reply.code(STATUS[error.code]).send(errorBody(request, inSnakeCase(error)))
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return reply
@@ -44,6 +43,16 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
     const message = 'internal error: see the server log'
     return reply.code(500).send(errorBody(request, { code: 'INTERNAL_SERVER_ERROR', message }))
   })
+}
+
+function inSnakeCase({ code, message, fields }: CommandError): ErrorDetails {
+  let text = message
+  const named = fields.map((one) => {
+    const field = snakeCase(one.field)
+    text = text.replace(`${one.field}: `, `${field}: `)
+    return { ...one, field }
+  })
+  return { code, message: text, fields: named }
 }
 
 /** REST speaks snake case, in what it names as well; what comes after the first name, such as a key, is the user's. */

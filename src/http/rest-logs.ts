@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { badInput, CommandError } from '../engine/errors.js'
+import { badInput, CommandError } from '../engine/command-error.js'
 import { LogReader } from '../engine/logs/reader.js'
 import { type LogEnd, readPage } from '../engine/logs/store.js'
 import { type LogTail, readTail } from '../engine/logs/tail.js'

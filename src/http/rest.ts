@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { CreateAppCommand } from '../engine/commands/apps.js'
-import { badInput, CommandError } from '../engine/errors.js'
+import type { CreateAppCommand } from '../engine/commands/new-app.js'
+import { badInput, CommandError } from '../engine/command-error.js'
 import { MAX_PAGE } from '../engine/queries.js'
 import { refuseNul } from '../resolvers/errors.js'
 import type { ApiDependencies } from '../resolvers/request-context.js'

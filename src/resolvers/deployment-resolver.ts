@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { deploymentUrl } from '../engine/names.js'
-import { badInput } from '../engine/errors.js'
+import { badInput } from '../engine/command-error.js'
 import { storedEntries } from '../engine/logs/reader.js'
 import { readPage } from '../engine/logs/store.js'
 import { MAX_PAGE } from '../engine/queries.js'
@@ -12,7 +12,7 @@ import { DeploymentConnectionType } from '../schema/connection.js'
 import { DeploymentErrorType, DeploymentEventType, DeploymentType } from '../schema/deployment.js'
 import { DeploymentStatus } from '../schema/enums.js'
 import { DeploymentFilter } from '../schema/filters.js'
-import { DeployInput } from '../schema/inputs.js'
+import { DeployInput, IDEMPOTENCY_KEY } from '../schema/inputs.js'
 import { LogPageType } from '../schema/log.js'
 import { StageType } from '../schema/stage.js'
 import { checkAfter } from './log-resolver.js'
@@ -87,8 +87,10 @@ export class DeploymentResolver {
       description: 'The deployment to return to. Default: the last one whose image differs from the current.',
     })
     toDeploymentId: string | null,
+    @Arg('idempotencyKey', () => String, { nullable: true, description: IDEMPOTENCY_KEY })
+    idempotencyKey: string | null,
   ) {
-    return commands.releases.rollback(appId, stage, toDeploymentId ?? null)
+    return commands.releases.rollback(appId, { stage, toDeploymentId, idempotencyKey })
   }
 
   @Mutation(() => DeploymentType, {
@@ -99,8 +101,10 @@ export class DeploymentResolver {
     @Arg('deploymentId', () => ID, { description: 'The deployment whose image is taken.' })
     deploymentId: string,
     @Arg('stage', () => String, { description: 'Name of the stage to deploy it in.' }) stage: string,
+    @Arg('idempotencyKey', () => String, { nullable: true, description: IDEMPOTENCY_KEY })
+    idempotencyKey: string | null,
   ) {
-    return commands.releases.promote(deploymentId, stage)
+    return commands.releases.promote(deploymentId, { stage, idempotencyKey })
   }
 
   @FieldResolver(() => AppType, { description: 'The app that is deployed.' })
@@ -111,6 +115,14 @@ export class DeploymentResolver {
   @FieldResolver(() => StageType, { description: 'The stage that it is deployed in.' })
   stage(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.stage.load(deployment.stageId)
+  }
+
+  @FieldResolver(() => DeploymentType, {
+    nullable: true,
+    description: 'What it is a rollback to or a promotion of. Null: neither, or it is gone with its stage.',
+  })
+  source(@Root() { sourceId }: Deployment, @Ctx() { loaders }: RequestContext) {
+    return sourceId === null ? null : loaders.deployment.load(sourceId)
   }
 
   @FieldResolver(() => String, {

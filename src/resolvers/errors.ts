@@ -1,14 +1,14 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import type { MiddlewareFn } from 'type-graphql'
-import { badInput, CommandError } from '../engine/errors.js'
+import { badInput, CommandError } from '../engine/command-error.js'
 import type { Logger } from '../logger.js'
 import { countItems, isFirstFailure } from './execution.js'
 import { LIMITS, overLimit } from './limits.js'
 
-/** A command's error as the API promises it: `extensions.code`, and `field` for input that is wrong. */
-export function toGraphQLError(error: CommandError): GraphQLError {
-  const field = error.field === null ? {} : { field: error.field }
-  return new GraphQLError(error.message, { extensions: { code: error.code, ...field } })
+/** A command's error as the API promises it: `extensions.code`, and `field` and `fields` for input that is wrong. */
+export function toGraphQLError({ message, code, field, fields }: CommandError): GraphQLError {
+  const about = field === null ? {} : { field, fields: [...fields] }
+  return new GraphQLError(message, { extensions: { code, ...about } })
 }
 
 /**
@@ -86,21 +86,10 @@ function hasNul(value: unknown): boolean {
   return typeof value === 'string' && value.includes('\0')
 }
 
-/** What GraphQL itself calls input that it refuses; without a code it is of the library below. */
-const REFUSED_INPUT = new Set<unknown>([
-  'GRAPHQL_PARSE_FAILED',
-  'GRAPHQL_VALIDATION_FAILED',
-  'OPERATION_RESOLUTION_FAILURE',
-  'PERSISTED_QUERY_NOT_FOUND',
-  'PERSISTED_QUERY_NOT_SUPPORTED',
-  'BAD_REQUEST',
-  undefined,
-])
-
 /** The parser's words. */
 const TOO_MANY_TOKENS = /^Syntax Error: Document contains more that \d+ tokens/
 
-/** Gives input that GraphQL itself refused the code and the field of input that a command refused. */
+/** Names the field where GraphQL itself refuses input; where its library gives no code, by what it says, as for a POST. */
 export function nameField(error: GraphQLFormattedError): GraphQLFormattedError {
   const { message, extensions } = error
   if (TOO_MANY_TOKENS.test(message)) {
@@ -110,10 +99,17 @@ export function nameField(error: GraphQLFormattedError): GraphQLFormattedError {
       'send what is known by variables, or in parts',
     ).toJSON()
   }
-  const code = REFUSED_INPUT.has(extensions?.code) ? 'BAD_USER_INPUT' : extensions?.code
-  if (code !== 'BAD_USER_INPUT') return error
-  const field = extensions?.field ?? fieldIn(message)
-  return { ...error, extensions: { ...extensions, code, ...(field === undefined ? {} : { field }) } }
+  // A rule of ours has refused the document: the request asks for too much.
+  const code = extensions?.limit ? 'BAD_USER_INPUT' : (extensions?.code ?? codeOf(message))
+  const isOfInput = code === 'BAD_USER_INPUT' || code === 'GRAPHQL_VALIDATION_FAILED'
+  const field = isOfInput && extensions?.field === undefined ? fieldIn(message) : undefined
+  const about = field === undefined ? {} : { field, fields: [{ field, message }] }
+  return { ...error, extensions: { ...extensions, code, ...about } }
+}
+
+function codeOf(message: string): string {
+  if (message.startsWith('Syntax Error')) return 'GRAPHQL_PARSE_FAILED'
+  return message.startsWith('Variable "$') ? 'BAD_USER_INPUT' : 'GRAPHQL_VALIDATION_FAILED'
 }
 
 /** A field as GraphQL's messages name it, in a query's text with its type. */

@@ -1,6 +1,6 @@
 import { Arg, ID, Int, Resolver, Root, Subscription } from 'type-graphql'
 import { DeploymentChanges } from '../engine/changes.js'
-import { badInput, CommandError } from '../engine/errors.js'
+import { badInput, CommandError } from '../engine/command-error.js'
 import { type LogEntry, LogReader } from '../engine/logs/reader.js'
 import { openRuntimeLog } from '../engine/runtime-logs/reader.js'
 import type { RuntimeLogEntry } from '../engine/runtime-logs/store.js'

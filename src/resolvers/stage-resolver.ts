@@ -4,9 +4,19 @@ import { readNodes } from '../engine/nodes.js'
 import { Stage } from '../entities/stage.js'
 import { AppType } from '../schema/app.js'
 import { DeploymentType } from '../schema/deployment.js'
-import { UpdateStageInput, VariableInput } from '../schema/inputs.js'
-import { DomainType, HealthCheckType, LimitsType, StageType, VariableType } from '../schema/stage.js'
+import { UpdateStageInput } from '../schema/stage-inputs.js'
+import { IDEMPOTENCY_KEY, VariableInput } from '../schema/inputs.js'
+import {
+  DomainType,
+  HealthCheckType,
+  LimitsType,
+  StageType,
+  VariableType,
+  VariablesPreviewType,
+} from '../schema/stage.js'
 import type { RequestContext } from './request-context.js'
+
+const REPLACE = 'Whether variables that are not given are removed. Default: they are left.'
 
 @Resolver(() => StageType)
 export class StageResolver {
@@ -45,8 +55,10 @@ export class StageResolver {
   restartStage(
     @Ctx() { commands }: RequestContext,
     @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
+    @Arg('idempotencyKey', () => String, { nullable: true, description: IDEMPOTENCY_KEY })
+    idempotencyKey: string | null,
   ) {
-    return commands.stages.restart(id)
+    return commands.stages.restart(id, idempotencyKey)
   }
 
   @Mutation(() => StageType, {
@@ -77,16 +89,16 @@ export class StageResolver {
   }
 
   @Mutation(() => StageType, {
-    description:
-      "Sets those that are given and leaves the others. Takes effect with the stage's next deployment.",
+    description: "Sets those that are given. Takes effect with the stage's next deployment.",
   })
   setVariables(
     @Ctx() { commands }: RequestContext,
     @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
     @Arg('variables', () => [VariableInput], { description: 'The variables to set.' })
     variables: VariableInput[],
+    @Arg('replace', () => Boolean, { defaultValue: false, description: REPLACE }) replaces: boolean,
   ) {
-    return commands.variables.set(stageId, variables)
+    return commands.variables.set(stageId, variables, replaces)
   }
 
   @Mutation(() => StageType, {
@@ -97,8 +109,21 @@ export class StageResolver {
     @Ctx() { commands }: RequestContext,
     @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
     @Arg('text', () => String, { description: 'The text of a .env file.' }) text: string,
+    @Arg('replace', () => Boolean, { defaultValue: false, description: REPLACE }) replaces: boolean,
   ) {
-    return commands.variables.import(stageId, text)
+    return commands.variables.import(stageId, text, replaces)
+  }
+
+  @Query(() => VariablesPreviewType, {
+    description: 'What importVariables with the same arguments would change. Changes nothing.',
+  })
+  importPreview(
+    @Ctx() { commands }: RequestContext,
+    @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
+    @Arg('text', () => String, { description: 'The text of a .env file.' }) text: string,
+    @Arg('replace', () => Boolean, { defaultValue: false, description: REPLACE }) replaces: boolean,
+  ): Promise<VariablesPreviewType> {
+    return commands.variables.preview(stageId, text, replaces)
   }
 
   @Mutation(() => StageType, {

@@ -21,6 +21,13 @@ export class DeploymentType implements NodeType {
   @Field(() => DeploymentTrigger, { description: 'What asked for it.' })
   trigger!: DeploymentTrigger
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Who asked for it: "admin", or the forge whose push it was. Null: nobody, as when an image that was lost is built again.',
+  })
+  actor!: string | null
+
   @Field(() => String, { nullable: true, description: "What was asked for; null: the stage's branch." })
   ref!: string | null
 

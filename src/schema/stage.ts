@@ -99,3 +99,18 @@ export class HealthCheckType {
   })
   stableSeconds!: number | null
 }
+
+@ObjectType('VariablesPreview', { description: 'What an import of variables would change, by key.' })
+export class VariablesPreviewType {
+  @Field(() => [String], { description: 'Those that are new.' })
+  added!: string[]
+
+  @Field(() => [String], { description: 'Those that get another value.' })
+  changed!: string[]
+
+  @Field(() => [String], { description: 'Those that have the value already.' })
+  unchanged!: string[]
+
+  @Field(() => [String], { description: 'Those that would go, with `replace`.' })
+  removed!: string[]
+}

@@ -28,9 +28,14 @@ describe('errors of the API', () => {
   after(() => installation[Symbol.asyncDispose]())
 
   async function posted(query: string, variables: object = {}): Promise<Extensions | undefined> {
-    return (await tryGraphql(port, query, variables)).errors?.[0]?.extensions
+    return shown((await tryGraphql(port, query, variables)).errors?.[0]?.extensions)
   }
 
+  /** All fields are in integration/bad-fields. */
+  const shown = (extensions: Extensions | undefined): Extensions | undefined => {
+    const { code, field } = extensions ?? {}
+    return extensions && (field === undefined ? { code } : { code, field })
+  }
   const rest = (method: string, path: string, body: string | null = null) =>
     fetch(`http://127.0.0.1:${port}/api/v1/${path}`, {
       method,
@@ -43,46 +48,42 @@ describe('errors of the API', () => {
     const answers = client.iterate({ query, variables })
     try {
       const answer = (await answers.next()) as { value?: { errors?: { extensions?: Extensions }[] } }
-      return answer.value?.errors?.[0]?.extensions
+      return shown(answer.value?.errors?.[0]?.extensions)
     } catch (errors) {
-      return (errors as { extensions?: Extensions }[])[0]?.extensions
+      return shown((errors as { extensions?: Extensions }[])[0]?.extensions)
     } finally {
       await answers.return?.()
     }
   }
 
-  test('what GraphQL itself refuses is BAD_USER_INPUT, with the field where it says one', async () => {
-    const wrong: [query: string, field?: string][] = [
+  test('what GraphQL itself refuses keeps its code, with the field where it says one', async () => {
+    const wrong: [query: string, field?: string, code?: string][] = [
       ['mutation { createApp(input: { name: "x" }) { id } }', 'repoUrl'],
       [`mutation { createApp(input: { name: "x", repoUrl: "${REPO}", color: 1 }) { id } }`, 'color'],
       ['{ deployment { id } }', 'id'],
       ['{ deployment(id: "x", color: 1) { id } }', 'color'],
       ['{ nothing }'],
-      ['{'],
-      [''],
-      ['query A { apps { totalCount } } query B { apps { totalCount } }'],
+      ['{', undefined, 'GRAPHQL_PARSE_FAILED'],
+      ['', undefined, 'BAD_REQUEST'],
+      ['query A { nodes: __typename } query B { __typename }', undefined, 'OPERATION_RESOLUTION_FAILURE'],
     ]
-    for (const [query, field] of wrong) {
-      const expected = { code: 'BAD_USER_INPUT', ...(field === undefined ? {} : { field }) }
+    for (const [query, field, code = 'GRAPHQL_VALIDATION_FAILED'] of wrong) {
+      const expected = { code, ...(field === undefined ? {} : { field }) }
       assert.deepEqual(await posted(query), expected, query)
     }
   })
 
   test('and so it is over the WebSocket', async () => {
     const client = wsClient(port)
-    const wrong: [query: string, field?: string, variables?: object][] = [
-      ['subscription {'],
-      ['subscription { nothing }'],
-      ['subscription { deploymentUpdated { id } }', 'id'],
-      ['subscription ($id: ID!) { deploymentUpdated(id: $id) { id } }', 'id'],
-      [
-        'subscription ($n: Int!) { deploymentLogs(deploymentId: "x", after: $n) { seq } }',
-        'n',
-        { n: 'many' },
-      ],
+    const wrong: [query: string, code: string, field?: string, variables?: object][] = [
+      ['subscription {', 'GRAPHQL_PARSE_FAILED'],
+      ['subscription { nothing }', 'GRAPHQL_VALIDATION_FAILED'],
+      ['subscription { deploymentUpdated { id } }', 'GRAPHQL_VALIDATION_FAILED', 'id'],
+      ['subscription ($id: ID!) { deploymentUpdated(id: $id) { id } }', 'BAD_USER_INPUT', 'id'],
+      ['subscription ($n: ID!) { deploymentUpdated(id: $n) { id } }', 'BAD_USER_INPUT', 'n', { n: [] }],
     ]
-    for (const [query, field, variables] of wrong) {
-      const expected = { code: 'BAD_USER_INPUT', ...(field === undefined ? {} : { field }) }
+    for (const [query, code, field, variables] of wrong) {
+      const expected = { code, ...(field === undefined ? {} : { field }) }
       assert.deepEqual(await subscribed(client, query, variables), expected, query)
     }
     const unknown = await subscribed(client, 'subscription { deploymentUpdated(id: "x") { id } }')
@@ -126,7 +127,7 @@ describe('errors of the API', () => {
       assert.equal(answer.status, status, body.slice(0, 20))
       const { errors } = (await answer.json()) as { errors: { message: string; extensions: Extensions }[] }
       assert.ok(errors[0]?.message)
-      assert.equal(errors[0].extensions.code, 'BAD_USER_INPUT', body.slice(0, 20))
+      assert.equal(errors[0].extensions.code, body === '[]' ? 'BAD_REQUEST' : 'BAD_USER_INPUT')
     }
   })
 

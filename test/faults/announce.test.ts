@@ -110,7 +110,7 @@ async function announces(scene: Scene, late: Late, rounds: number): Promise<void
     const promoted = {
       what: `promote ${round}`,
       host: 'staging--steady.localhost',
-      ask: async () => (await commands.releases.promote(id, 'staging')).id,
+      ask: async () => (await commands.releases.promote(id, { stage: 'staging' })).id,
     }
     await client.tries({ ...promoted, page })
     const restarted = async () => {
@@ -119,7 +119,7 @@ async function announces(scene: Scene, late: Late, rounds: number): Promise<void
     }
     await client.tries({ what: `restart ${round}`, host, page, ask: restarted })
     const before = `page ${round - 1}`
-    const rolledBack = async () => (await commands.releases.rollback(app.id, 'production', null)).id
+    const rolledBack = async () => (await commands.releases.rollback(app.id)).id
     const back = await client.tries({ what: `rollback ${round}`, host, page: before, ask: rolledBack })
     await stopped(scene, late, app, host)
     const started = async () => {

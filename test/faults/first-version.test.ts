@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
 import { type AppUnderTest, Scene } from '../support/scene.js'
@@ -64,7 +64,7 @@ test('so has the first version after the stage was stopped, and what was started
   await scene.reaches(second, 'RUNNING')
   await crash(scene, `steady-${second}`)
   await hasFailed(scene, app, second)
-  const back = (await releases.rollback(app.id, 'production', before)).id
+  const back = (await releases.rollback(app.id, { toDeploymentId: before })).id
   await scene.reaches(back, 'RUNNING')
   await stop()
   await stages.start(app.stageId)

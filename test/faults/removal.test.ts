@@ -65,7 +65,7 @@ describe('what is removed', () => {
     assert.equal(scene.docker.image('registry.example/kept:1.0'), first)
     assert.equal(scene.docker.images.has(third.id), false)
 
-    const back = await scene.own.commands.releases.rollback(app.id, 'production', null)
+    const back = await scene.own.commands.releases.rollback(app.id)
     assert.equal(back.imageId, scene.docker.image(tagged(1))?.id, 'not to what the restart replaced')
     await scene.reaches(back.id, 'RUNNING')
     await scene.own.commands.apps.delete(app.id)

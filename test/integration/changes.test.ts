@@ -146,7 +146,7 @@ describe('the changes of deployments', () => {
     const stage = await worker.commands.stages.create(app.id, 'slow', null)
     let changes: DeploymentChanges | null = null
     const slow = await worker.database.transaction(async (manager) => {
-      const queued = await enqueue(manager, stage, { trigger: DeploymentTrigger.MANUAL })
+      const queued = await enqueue(manager, stage, { trigger: DeploymentTrigger.MANUAL, actor: null })
       const early = await worker.commands.deployments.deploy(app.id, {})
       changes = await follow({ appId: app.id })
       assert.equal((await nextOf(changes))?.id, early.id)

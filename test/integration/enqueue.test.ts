@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Deployment } from '../../src/entities/deployment.js'
 import { enqueue, rebuildLost } from '../../src/engine/queue/enqueue.js'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import { DeploymentTrigger } from '../../src/entities/deployment-status.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
@@ -38,7 +38,7 @@ describe('a deployment is asked for', () => {
     let second: Promise<Deployment> | null = null
     const first = await process.database.transaction(async (manager) => {
       const trigger = DeploymentTrigger.MANUAL
-      const queued = await enqueue(manager, next, { trigger, idempotencyKey: 'raced' })
+      const queued = await enqueue(manager, next, { trigger, actor: null, idempotencyKey: 'raced' })
       second = process.commands.deployments.deploy(id, { idempotencyKey: 'raced' })
       const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
       await until(async () => (await process.database.query<unknown[]>(sql)).length > 0)

@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/database.js'
 import { Disposal } from '../../src/disposal.js'
 import { Commands } from '../../src/engine/commands.js'
 import { readConfiguration } from '../../src/engine/configuration/configuration.js'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import { openInstance, type OpenInstance } from '../../src/engine/secrets/instance.js'
 import { rotateKey } from '../../src/engine/secrets/rotate-key.js'
 import { keyIdOf, SecretBox } from '../../src/engine/secrets/secrets.js'
@@ -235,7 +235,7 @@ describe('a change of the key', () => {
       for (let round = 0; working; round++) {
         await commands.variables.set(stage.id, [{ key: `KEY_${round % 20}`, value: `value ${round % 20}` }])
         const target = `d${String(round % 150).padStart(11, '0')}`
-        const { id } = await commands.releases.rollback(app.id, 'production', target)
+        const { id } = await commands.releases.rollback(app.id, { toDeploymentId: target })
         await scene.database.getRepository(Deployment).update({ id }, { status: 'CANCELLED' as never })
       }
     }

@@ -5,7 +5,8 @@ import type { DataSource, FindOptionsWhere } from 'typeorm'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
 import { lockStage } from '../../src/engine/sql/locks.js'
-import { CommandError, LostClaimError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
+import { LostClaimError } from '../../src/engine/errors.js'
 import { appendChunks } from '../../src/engine/logs/store.js'
 import { Queries } from '../../src/engine/queries.js'
 import { claimNext } from '../../src/engine/queue/claim.js'
@@ -151,8 +152,7 @@ describe('the queue', () => {
     const chunk = { at: new Date(), phase: BUILDING, stream: 'STDOUT' as never, text: 'late\n' }
     const place = { ...claimOf(stale), expectedSeq: null }
     assert.equal(await appendChunks(process.database, [chunk], place), null)
-    const late = { from: BUILDING, reason: 'late' }
-    await process.database.transaction((manager) => giveBack(manager, claimOf(stale), late))
+    await giveBack(process.database.manager, claimOf(stale), { from: BUILDING, reason: 'late' })
     assert.deepEqual(await statuses(), before)
     assert.equal((await claimed()).id, stale.id)
   })

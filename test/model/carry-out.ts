@@ -1,4 +1,4 @@
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import type { FakeContainer } from '../support/fake-docker/fake-docker.js'
 import { type App, type Held, type Place, PLACES, type Process, type Step } from './steps.js'
 import type { ModelApp, World } from './world.js'
@@ -107,7 +107,7 @@ async function ask(
     case 'restart stage':
       return void (await stages.restart(stageId))
     case 'roll back':
-      return void (await releases.rollback(id, 'production', null))
+      return void (await releases.rollback(id))
     case 'delete':
       return world.inBackground(step.do, apps.delete(id)) // it waits until a keeper has seen to it
   }

@@ -7,7 +7,7 @@ import {
   checkTarget,
   looksSecret,
 } from '../../src/engine/configuration/build-options.js'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 
 function refused(field: string) {
   return (error: unknown) =>

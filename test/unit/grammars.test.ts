@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import {
   checkAppName,
   checkDomain,

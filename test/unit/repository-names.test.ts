@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import { checkRef, checkRepoUrl } from '../../src/engine/names.js'
 
 /** The check must refuse, as bad input of this field, and say so with the field's name. */

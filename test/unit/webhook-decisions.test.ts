@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { CommandError } from '../../src/engine/errors.js'
+import { CommandError } from '../../src/engine/command-error.js'
 import { StepBudget } from '../../src/engine/paths/step-budget.js'
 import { decide, type StageRules } from '../../src/engine/webhooks/decide.js'
 import { checkGlob, checkWatchPaths, watchesAny } from '../../src/engine/webhooks/globs.js'

@@ -3,47 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type EntityManager, IsNull } from 'typeorm'
 import { App } from '../../entities/app.js'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
-import { Deployment } from '../../entities/deployment.js'
-import { Stage } from '../../entities/stage.js'
-import { Variable } from '../../entities/variable.js'
-import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../configuration/build-options.js'
-import { CommandError } from '../errors.js'
-import { lockKeySharedToEncrypt } from '../secrets/instance.js'
-import {
-  checkAppName,
-  checkPath,
-  checkPort,
-  checkRef,
-  checkRepoUrl,
-  checkStageHost,
-  checkVariables,
-  createId,
-  type GivenVariable,
-} from '../names.js'
-import { sealVariable } from '../secrets/variables.js'
-import { checkWatchPaths } from '../webhooks/globs.js'
+import { CommandError } from '../command-error.js'
 import { ANY } from '../wakeups/wakeups.js'
 import type { CommandDependencies } from './dependencies.js'
-import { announceQueued, enqueue } from '../queue/enqueue.js'
+import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
+import { type AppSource, checkSource } from './app-source.js'
+import { checkNewApp, type CreateAppCommand, insertNewApp } from './new-app.js'
 
-export interface UpdateAppCommand {
-  readonly repoUrl?: string | null
-  readonly branch?: string | null
-  readonly dockerfilePath?: string | null
-  readonly contextPath?: string | null
-  readonly target?: string | null
-  readonly buildArgs?: readonly BuildArg[] | null
-  readonly platform?: string | null
-  readonly port?: number | null
-  readonly watchPaths?: readonly string[] | null
-}
-
-export interface CreateAppCommand extends UpdateAppCommand {
-  readonly name: string
-  readonly repoUrl: string
-  readonly variables?: readonly GivenVariable[] | null
-  readonly deploy?: boolean | null
-}
+/** What is left out stays as it is; null resets to the default. */
+export type UpdateAppCommand = Partial<{ [Key in keyof AppSource]: AppSource[Key] | null }>
 
 /** How long `delete` waits for a worker to have removed what runs. */
 const DELETE_WAIT_MS = 30_000
@@ -54,27 +22,15 @@ export class AppCommands {
 
   /** Creates the app, its production stage and, unless `deploy` is false, its first deployment. */
   async create(command: CreateAppCommand): Promise<App> {
-    const { database, wakeups, secrets } = this.dependencies
-    const variables = command.variables ?? []
-    const app = {
-      id: createId(),
-      name: checkAppName('name', command.name),
-      ...this.#source(command),
-    }
-    checkStageHost(app.name, 'production', this.dependencies.settings)
-    checkVariables('variables', variables)
-    const [created, deployment] = await database.transaction(async (manager) => {
-      if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)
-      await refuseOwnName(manager, app.name)
-      await insertUnique(manager, app)
-      const stage = await manager.save(Stage, { id: createId(), appId: app.id, name: 'production' })
-      for (const variable of variables)
-        await manager.insert(Variable, sealVariable(secrets, stage.id, variable))
-      const first =
-        command.deploy === false ? null : await enqueue(manager, stage, { trigger: DeploymentTrigger.CREATE })
-      return [await manager.findOneByOrFail(App, { id: app.id }), first] as const
+    const { database, wakeups, settings } = this.dependencies
+    const checked = checkNewApp(command, settings)
+    const { created, queued } = await database.transaction(async (manager) => {
+      const { app, stage } = await insertNewApp(manager, checked, this.dependencies)
+      const first = { trigger: DeploymentTrigger.CREATE, actor: ADMIN }
+      const deploys = stage !== null && command.deploy !== false
+      return { created: app, queued: deploys ? await enqueue(manager, stage, first) : null }
     })
-    if (deployment) announceQueued(wakeups, deployment)
+    if (queued) announceQueued(wakeups, queued)
     return created
   }
 
@@ -82,17 +38,20 @@ export class AppCommands {
     return this.dependencies.database.transaction(async (manager) => {
       const app = await lockApp(manager, id)
       const buildArgs = Object.entries(app.buildArgs).map(([key, value]) => ({ key, value }))
-      const source = this.#source({
-        repoUrl: command.repoUrl ?? app.repoUrl,
-        branch: command.branch === undefined ? app.branch : command.branch,
-        dockerfilePath: command.dockerfilePath === undefined ? app.dockerfilePath : command.dockerfilePath,
-        contextPath: command.contextPath === undefined ? app.contextPath : command.contextPath,
-        target: command.target === undefined ? app.target : command.target,
-        buildArgs: command.buildArgs === undefined ? buildArgs : command.buildArgs,
-        platform: command.platform === undefined ? app.platform : command.platform,
-        port: command.port === undefined ? app.port : command.port,
-        watchPaths: command.watchPaths === undefined ? app.watchPaths : command.watchPaths,
-      })
+      const source = checkSource(
+        {
+          repoUrl: command.repoUrl ?? app.repoUrl,
+          branch: command.branch === undefined ? app.branch : command.branch,
+          dockerfilePath: command.dockerfilePath === undefined ? app.dockerfilePath : command.dockerfilePath,
+          contextPath: command.contextPath === undefined ? app.contextPath : command.contextPath,
+          target: command.target === undefined ? app.target : command.target,
+          buildArgs: command.buildArgs === undefined ? buildArgs : command.buildArgs,
+          platform: command.platform === undefined ? app.platform : command.platform,
+          port: command.port === undefined ? app.port : command.port,
+          watchPaths: command.watchPaths === undefined ? app.watchPaths : command.watchPaths,
+        },
+        this.dependencies.settings,
+      )
       await manager.update(App, { id }, { ...source, updatedAt: new Date() })
       return manager.findOneByOrFail(App, { id })
     })
@@ -126,21 +85,6 @@ export class AppCommands {
     return true
   }
 
-  #source(command: Omit<CreateAppCommand, 'name'>) {
-    checkRepoUrl('repoUrl', command.repoUrl, this.dependencies.settings.allowFileRepos)
-    return {
-      repoUrl: command.repoUrl,
-      branch: command.branch ? checkRef('branch', command.branch) : null,
-      dockerfilePath: checkPath('dockerfilePath', command.dockerfilePath ?? 'Dockerfile'),
-      contextPath: checkPath('contextPath', command.contextPath ?? '.'),
-      target: checkTarget('target', command.target ?? null),
-      buildArgs: checkBuildArgs('buildArgs', command.buildArgs ?? []),
-      platform: checkPlatform('platform', command.platform ?? null),
-      port: checkPort('port', command.port ?? null),
-      watchPaths: checkWatchPaths('watchPaths', command.watchPaths ?? []),
-    }
-  }
-
   async #untilGone(appId: string): Promise<void> {
     const { database, wakeups } = this.dependencies
     const until = performance.now() + DELETE_WAIT_MS
@@ -164,23 +108,4 @@ export async function getApp(manager: EntityManager, id: string, field = 'id'): 
 async function lockApp(manager: EntityManager, id: string): Promise<App> {
   await manager.query('SELECT id FROM app WHERE id = $1 FOR NO KEY UPDATE', [id])
   return getApp(manager, id)
-}
-
-/** Containers and own hosts of deployments are named `{app}-{id}`: an app of such a name would take both. */
-async function refuseOwnName(manager: EntityManager, name: string): Promise<void> {
-  const at = name.lastIndexOf('-')
-  const found = await manager.findOneBy(Deployment, {
-    id: name.slice(at + 1),
-    app: { name: name.slice(0, at) },
-  })
-  if (!found) return
-  const message = `name: "${name}" is what the containers of a deployment are called; choose another`
-  throw new CommandError('CONFLICT', message, 'name')
-}
-
-async function insertUnique(manager: EntityManager, app: Partial<App> & { name: string }): Promise<void> {
-  const result = await manager.createQueryBuilder().insert().into(App).values(app).orIgnore().execute()
-  if ((result.raw as unknown[]).length === 0) {
-    throw new CommandError('CONFLICT', `name: there is an app "${app.name}" already; choose another`, 'name')
-  }
 }

@@ -1,12 +1,13 @@
 import { DeploymentStatus, DeploymentTrigger, isSettled } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
-import { badInput, CommandError } from '../errors.js'
+import { CommandError } from '../command-error.js'
 import { checkRef } from '../names.js'
 import { asShown } from '../shown.js'
 import { NOW, settle } from '../queue/states.js'
 import { getApp } from './apps.js'
+import { checkIdempotencyKey, findEarlier, onceMore } from './idempotency.js'
 import type { CommandDependencies } from './dependencies.js'
-import { announceQueued, enqueue } from '../queue/enqueue.js'
+import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
 import { lockStageOf } from '../sql/locks.js'
 
 export interface DeployCommand {
@@ -23,38 +24,27 @@ interface DeployRequest {
   readonly noCache: boolean
 }
 
-const MAX_KEY_LENGTH = 200
-
 export class DeploymentCommands {
   constructor(private readonly dependencies: CommandDependencies) {}
 
   /** A second call with the same idempotency key answers with the first call's deployment. */
   async deploy(appId: string, command: DeployCommand): Promise<Deployment> {
     const ref = command.ref ? checkRef('ref', command.ref) : null
-    const key = checkKey(command.idempotencyKey ?? null)
+    const key = checkIdempotencyKey(command.idempotencyKey)
     const request = { stage: command.stage ?? 'production', ref, key, noCache: command.noCache ?? false }
-    const deployment = await this.#queueOnce(appId, request)
+    const deployment = await onceMore(() => this.#queue(appId, request))
     announceQueued(this.dependencies.wakeups, deployment)
     return asShown(deployment)
-  }
-
-  async #queueOnce(appId: string, request: DeployRequest): Promise<Deployment> {
-    try {
-      return await this.#queue(appId, request)
-    } catch (error) {
-      // A call with the same key for another stage, which no lock of this stage's holds up, has just been committed.
-      if ((error as { constraint?: string }).constraint !== 'deployment_idempotency_key') throw error
-      return this.#queue(appId, request)
-    }
   }
 
   #queue(appId: string, { stage: name, ref, key, noCache }: DeployRequest): Promise<Deployment> {
     return this.dependencies.database.transaction(async (manager) => {
       await getApp(manager, appId, 'appId')
       const stage = await lockStageOf(manager, appId, name)
-      const earlier = key && (await manager.findOneBy(Deployment, { appId, idempotencyKey: key }))
+      const earlier = await findEarlier(manager, appId, key)
       if (earlier) return earlier
-      return enqueue(manager, stage, { trigger: DeploymentTrigger.MANUAL, ref, noCache, idempotencyKey: key })
+      const asked = { trigger: DeploymentTrigger.MANUAL, actor: ADMIN }
+      return enqueue(manager, stage, { ...asked, ref, noCache, idempotencyKey: key })
     })
   }
 
@@ -78,11 +68,6 @@ export class DeploymentCommands {
     this.dependencies.wakeups.cancelRequested()
     return deployment
   }
-}
-
-function checkKey(key: string | null): string | null {
-  if (key === null || (key.length >= 1 && key.length <= MAX_KEY_LENGTH)) return key
-  throw badInput('idempotencyKey', `must have 1 to ${MAX_KEY_LENGTH} characters`)
 }
 
 function refuseSettled(status: DeploymentStatus): void {

@@ -1,6 +1,7 @@
 import { Domain } from '../../entities/domain.js'
 import type { Stage } from '../../entities/stage.js'
-import { badInput, CommandError } from '../errors.js'
+import type { EntityManager } from 'typeorm'
+import { badInput, checkAll, CommandError } from '../command-error.js'
 import { asciiDomain, checkDomain } from '../names.js'
 import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from '../sql/locks.js'
@@ -18,20 +19,7 @@ export class DomainCommands {
       if ((await manager.countBy(Domain, { stageId })) >= MAX_DOMAINS) {
         throw badInput('host', `a stage has at most ${MAX_DOMAINS} domains`)
       }
-      const values = { host: name, stageId }
-      const result = await manager
-        .createQueryBuilder()
-        .insert()
-        .into(Domain)
-        .values(values)
-        .orIgnore()
-        .execute()
-      if ((result.raw as unknown[]).length === 0) {
-        const owner = await manager.findOneByOrFail(Domain, { host: name })
-        if (owner.stageId !== stageId) {
-          throw new CommandError('CONFLICT', `host: ${name} belongs to another stage already`, 'host')
-        }
-      }
+      await insertDomain(manager, { host: name, stageId }, 'host')
       return found
     })
     this.dependencies.wakeups.trafficMoved(stageId)
@@ -49,4 +37,32 @@ export class DomainCommands {
     this.dependencies.wakeups.trafficMoved(stageId)
     return stage
   }
+}
+
+/** Those of a new stage. @throws CommandError that names each host that is wrong, by its place in `field` */
+export function checkDomains(
+  field: string,
+  hosts: readonly string[],
+  settings: CommandDependencies['settings'],
+): string[] {
+  if (hosts.length > MAX_DOMAINS) throw badInput(field, `a stage has at most ${MAX_DOMAINS} domains`)
+  const checks = hosts.map((host, index) => [
+    String(index),
+    () => checkDomain(`${field}[${index}]`, host, settings),
+  ])
+  const checked = checkAll(Object.fromEntries(checks) as Record<string, () => string>)
+  return [...new Set(Object.values(checked))]
+}
+
+/** A host that is the stage's already stays so. @throws CommandError CONFLICT when it is another's */
+export async function insertDomain(
+  manager: EntityManager,
+  domain: Pick<Domain, 'host' | 'stageId'>,
+  field: string,
+): Promise<void> {
+  const result = await manager.createQueryBuilder().insert().into(Domain).values(domain).orIgnore().execute()
+  if ((result.raw as unknown[]).length > 0) return
+  const { stageId } = await manager.findOneByOrFail(Domain, { host: domain.host })
+  if (stageId === domain.stageId) return
+  throw new CommandError('CONFLICT', `${field}: ${domain.host} belongs to another stage already`, field)
 }

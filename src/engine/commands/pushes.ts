@@ -3,7 +3,12 @@ import type { App } from '../../entities/app.js'
 import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
-import { type StageDecision, type WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
+import {
+  Forge,
+  type StageDecision,
+  type WebhookDelivery,
+  WebhookVerdict,
+} from '../../entities/webhook-delivery.js'
 import { decide } from '../webhooks/decide.js'
 import { STALE, type Staleness, stalenessOf, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
@@ -20,6 +25,14 @@ export interface Outcome {
   readonly superseded: readonly string[]
 }
 
+/** What a forge is called as the one who asked for a deployment. */
+const ACTORS: Readonly<Record<Forge, string>> = {
+  [Forge.GITHUB]: 'GitHub',
+  [Forge.GITLAB]: 'GitLab',
+  [Forge.GITEA]: 'Gitea',
+  [Forge.BITBUCKET]: 'Bitbucket',
+  [Forge.GENERIC]: 'webhook',
+}
 /** Nothing is deployed. */
 export const NONE = { queued: [], superseded: [] }
 const FRESH: Staleness = { isStale: false, passedIn: [] }
@@ -30,13 +43,15 @@ export interface ReadDelivery {
   readonly event: ForgeEvent
   /** Somebody asked for it: it is deployed although later ones came before it. */
   readonly isRedelivery: boolean
+  /** Who sent it. */
+  readonly forge: Forge
 }
 
 /** Queues what a forge's event asks for, in the caller's transaction. */
 export async function handleEvent(
   manager: EntityManager,
   app: App,
-  { event, isRedelivery }: ReadDelivery,
+  { event, isRedelivery, forge }: ReadDelivery,
 ): Promise<Outcome> {
   if (event.kind === 'ping') {
     return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
@@ -56,7 +71,7 @@ export async function handleEvent(
       const isPassed = isStale && passedIn.includes(stage)
       const answer =
         deploys && !isPassed
-          ? await queue(manager, stages.get(stageId), { push, note: reason })
+          ? await queue(manager, stages.get(stageId), { push, note: reason, forge })
           : { deployment: null, reason: deploys ? STALE : reason, isNew: false }
       if (answer.deployment && answer.isNew) {
         queued.push(answer.deployment)
@@ -95,7 +110,7 @@ interface Answer {
 async function queue(
   manager: EntityManager,
   stage: Stage | undefined,
-  { push, note }: { readonly push: Push; readonly note: string },
+  { push, note, forge }: { readonly push: Push; readonly note: string; readonly forge: Forge },
 ): Promise<Answer> {
   if (!stage || push.sha === null) return { deployment: null, isNew: false, reason: 'it is gone' }
   const newest = await manager.findOne(Deployment, {
@@ -106,7 +121,7 @@ async function queue(
     return { deployment: newest, isNew: false, reason: 'a deployment of this commit is under way' }
   }
   const deployment = await enqueue(manager, stage, {
-    trigger: DeploymentTrigger.WEBHOOK,
+    ...{ trigger: DeploymentTrigger.WEBHOOK, actor: ACTORS[forge] },
     ref: push.name,
     commitSha: push.sha,
     commitMessage: push.message && printable(push.message.split('\n', 1)[0] ?? '').slice(0, 200),

@@ -2,12 +2,25 @@ import { type EntityManager, IsNull } from 'typeorm'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import type { Stage } from '../../entities/stage.js'
-import { CommandError } from '../errors.js'
+import { CommandError } from '../command-error.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { getApp } from './apps.js'
-import { announceQueued, enqueue } from '../queue/enqueue.js'
+import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
+import { asShown } from '../shown.js'
+import { checkIdempotencyKey, findEarlier, onceMore } from './idempotency.js'
 import type { CommandDependencies } from './dependencies.js'
 import { lockStageOf } from '../sql/locks.js'
+
+export interface RollbackCommand {
+  readonly stage?: string | null
+  readonly toDeploymentId?: string | null
+  readonly idempotencyKey?: string | null
+}
+
+export interface PromoteCommand {
+  readonly stage: string
+  readonly idempotencyKey?: string | null
+}
 
 /** Deployments of images that are there already: nothing is built. */
 export class ReleaseCommands {
@@ -17,24 +30,28 @@ export class ReleaseCommands {
    * A new deployment of an earlier image with that deployment's configuration. Default: the last one that served before
    * the current and ran another image, or with another configuration.
    */
-  async rollback(appId: string, stageName: string, toDeploymentId: string | null): Promise<Deployment> {
-    const queued = await this.dependencies.database.transaction(async (manager) => {
+  rollback(appId: string, command: RollbackCommand = {}): Promise<Deployment> {
+    const { toDeploymentId } = command
+    const idempotencyKey = checkIdempotencyKey(command.idempotencyKey)
+    return this.#queue(async (manager) => {
       await lockKeyShared(manager)
       await getApp(manager, appId, 'appId')
-      const stage = await lockStageOf(manager, appId, stageName)
+      const stage = await lockStageOf(manager, appId, command.stage ?? 'production')
+      const earlier = await findEarlier(manager, appId, idempotencyKey)
+      if (earlier) return earlier
       const target = toDeploymentId
         ? await releaseOf(manager, stage, toDeploymentId)
         : await releaseBefore(manager, stage)
+      const asked = { trigger: DeploymentTrigger.ROLLBACK, actor: ADMIN, idempotencyKey }
       const reason = `rollback to ${target.id}`
-      return enqueue(manager, stage, { trigger: DeploymentTrigger.ROLLBACK, ...sameAs(target), reason })
+      return enqueue(manager, stage, { ...asked, ...sameAs(target), sourceId: target.id, reason })
     })
-    announceQueued(this.dependencies.wakeups, queued)
-    return queued
   }
 
   /** A new deployment of the same image in another stage of its app, with that stage's configuration. */
-  async promote(deploymentId: string, stageName: string): Promise<Deployment> {
-    const queued = await this.dependencies.database.transaction(async (manager) => {
+  promote(deploymentId: string, command: PromoteCommand): Promise<Deployment> {
+    const idempotencyKey = checkIdempotencyKey(command.idempotencyKey)
+    return this.#queue(async (manager) => {
       const found = await manager.findOneBy(Deployment, { id: deploymentId, app: { deletedAt: IsNull() } })
       if (!found) {
         throw new CommandError('NOT_FOUND', `there is no deployment ${deploymentId}`, 'deploymentId')
@@ -42,18 +59,25 @@ export class ReleaseCommands {
       if (found.imageId === null) {
         throw new CommandError('CONFLICT', `deployment ${deploymentId} has no image (yet)`, 'deploymentId')
       }
-      const stage = await lockStageOf(manager, found.appId, stageName)
+      const stage = await lockStageOf(manager, found.appId, command.stage)
+      const earlier = await findEarlier(manager, found.appId, idempotencyKey)
+      if (earlier) return earlier
       if (stage.id === found.stageId) {
         const message = `deployment ${deploymentId} is of this stage already: deploy or roll back`
         throw new CommandError('CONFLICT', message, 'stage')
       }
       // Not its configuration: variables, limits and checks are the stage's that it is promoted to.
       const release = { ...sameAs(found), configuration: null }
+      const asked = { trigger: DeploymentTrigger.PROMOTE, actor: ADMIN, idempotencyKey }
       const reason = `promotion of ${found.id}`
-      return enqueue(manager, stage, { trigger: DeploymentTrigger.PROMOTE, ...release, reason })
+      return enqueue(manager, stage, { ...asked, ...release, sourceId: found.id, reason })
     })
+  }
+
+  async #queue(work: (manager: EntityManager) => Promise<Deployment>): Promise<Deployment> {
+    const queued = await onceMore(() => this.dependencies.database.transaction(work))
     announceQueued(this.dependencies.wakeups, queued)
-    return queued
+    return asShown(queued)
   }
 }
 

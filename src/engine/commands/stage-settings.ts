@@ -1,5 +1,5 @@
 import { Stage } from '../../entities/stage.js'
-import { badInput } from '../errors.js'
+import { badInput, checkAll } from '../command-error.js'
 import { checkHealthPath, checkRef } from '../names.js'
 import { checkGlob } from '../webhooks/globs.js'
 import type { CommandDependencies } from './dependencies.js'
@@ -72,7 +72,7 @@ export class StageSettings {
 
   /** Takes effect with the stage's next deployment. */
   async update(id: string, command: UpdateStageCommand): Promise<Stage> {
-    const patch = patchOf(command)
+    const patch = stagePatch(command)
     return this.dependencies.database.transaction(async (manager) => {
       await lockStage(manager, id)
       if (Object.keys(patch).length > 0) await manager.update(Stage, { id }, patch)
@@ -81,19 +81,21 @@ export class StageSettings {
   }
 }
 
-function patchOf(command: UpdateStageCommand): Partial<Stage> {
-  const patch: Record<string, unknown> = {}
+/** The columns that a command sets. @throws CommandError that names each field that is wrong */
+export function stagePatch(command: UpdateStageCommand): Partial<Stage> {
+  const { branch, tags, autoDeploy } = command
+  const checks: Record<string, () => unknown> = {}
   for (const [field, { column, fallback, ...bounds }] of Object.entries(STAGE_NUMBERS)) {
     const value = valueAt(command, field)
     if (value === undefined) continue
-    patch[column] = value === null ? fallback : checkNumber(field, value, bounds)
+    checks[column] = () => (value === null ? fallback : checkNumber(field, value, bounds))
   }
-  if (command.branch !== undefined) patch.branch = command.branch ? checkRef('branch', command.branch) : null
-  if (command.tags !== undefined) patch.tags = command.tags ? checkGlob('tags', command.tags) : null
-  if (command.autoDeploy !== undefined) patch.autoDeploy = command.autoDeploy ?? true
+  if (branch !== undefined) checks.branch = () => (branch ? checkRef('branch', branch) : null)
+  if (tags !== undefined) checks.tags = () => (tags ? checkGlob('tags', tags) : null)
+  if (autoDeploy !== undefined) checks.autoDeploy = () => autoDeploy ?? true
   const path = command.healthCheck === null ? null : command.healthCheck?.path
-  if (path !== undefined) patch.healthPath = path ? checkHealthPath('healthCheck.path', path) : null
-  return patch
+  if (path !== undefined) checks.healthPath = () => (path ? checkHealthPath('healthCheck.path', path) : null)
+  return checkAll(checks)
 }
 
 /** Undefined: left out. A group that is null resets all that is in it. */

@@ -4,14 +4,15 @@ import { type EntityManager, In, IsNull } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
-import { CommandError } from '../errors.js'
+import { checkAll, CommandError } from '../command-error.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
 import { NOW, settle } from '../queue/states.js'
 import { switchToNothing } from '../traffic/switch.js'
 import { getApp } from './apps.js'
-import { announceQueued, enqueue } from '../queue/enqueue.js'
+import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
+import { checkIdempotencyKey, findEarlier, onceMore } from './idempotency.js'
 import { sameAs } from './releases.js'
 import { lockStage } from '../sql/locks.js'
 
@@ -24,12 +25,11 @@ export class StageCommands {
 
   /** A further stage of the app, with nothing in it yet: no variables, domains or deployments. */
   async create(appId: string, name: string, branch: string | null): Promise<Stage> {
-    const values = {
-      id: createId(),
-      appId,
-      name: checkStageName('name', name),
-      branch: branch ? checkRef('branch', branch) : null,
-    }
+    const checked = checkAll({
+      name: () => checkStageName('name', name),
+      branch: () => (branch ? checkRef('branch', branch) : null),
+    })
+    const values = { id: createId(), appId, ...checked }
     return this.dependencies.database.transaction(async (manager) => {
       const app = await getApp(manager, appId, 'appId')
       checkStageHost(app.name, values.name, this.dependencies.settings)
@@ -125,24 +125,31 @@ export class StageCommands {
   }
 
   /** A new deployment of the image that serves, with its configuration: no build, and no request is dropped. */
-  async restart(id: string): Promise<Stage> {
-    const { stage, queued } = await this.dependencies.database.transaction(async (manager) => {
+  async restart(id: string, idempotencyKey: string | null = null): Promise<Stage> {
+    const key = checkIdempotencyKey(idempotencyKey)
+    const { stage, queued } = await onceMore(() => this.#queueRestart(id, key))
+    announceQueued(this.dependencies.wakeups, queued)
+    return stage
+  }
+
+  #queueRestart(id: string, key: string | null): Promise<{ stage: Stage; queued: Deployment }> {
+    return this.dependencies.database.transaction(async (manager) => {
       await lockKeyShared(manager)
       const found = await lockStage(manager, id)
+      const earlier = await findEarlier(manager, found.appId, key)
+      if (earlier) return { stage: found, queued: earlier }
       const serving = await manager.findOneBy(Deployment, { stageId: id, status: DeploymentStatus.RUNNING })
       if (!serving) {
         const failed = await isFailed(manager, found)
         throw new CommandError('CONFLICT', failed ? HAS_FAILED : found.stopped ? STOPPED : NEVER_RAN, 'id')
       }
       const deployment = await enqueue(manager, found, {
-        trigger: DeploymentTrigger.MANUAL,
+        ...{ trigger: DeploymentTrigger.MANUAL, actor: ADMIN, idempotencyKey: key },
         ...sameAs(serving),
         reason: `restart of ${serving.id}`,
       })
       return { stage: found, queued: deployment }
     })
-    announceQueued(this.dependencies.wakeups, queued)
-    return stage
   }
 
   #announce(id: string): void {

@@ -1,8 +1,8 @@
-import type { EntityManager } from 'typeorm'
+import { type EntityManager, In, Not } from 'typeorm'
 import type { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { DotenvError, parseDotenv } from '../secrets/dotenv.js'
-import { badInput } from '../errors.js'
+import { badFields } from '../command-error.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { checkVariables, type GivenVariable } from '../names.js'
 import { sealedBytes } from '../secrets/secrets.js'
@@ -10,26 +10,67 @@ import { sealVariable } from '../secrets/variables.js'
 import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from '../sql/locks.js'
 
+/** What would change, by key. */
+export interface VariablesPreview {
+  readonly added: string[]
+  readonly changed: string[]
+  readonly unchanged: string[]
+  readonly removed: string[]
+}
+
+interface GivenVariables {
+  /** Where they were given, by the API's name. */
+  readonly field: string
+  readonly variables: readonly GivenVariable[]
+  /** Whether those that are not among them go. */
+  readonly replaces: boolean
+}
+
 export class VariableCommands {
   constructor(private readonly dependencies: CommandDependencies) {}
 
-  /** Sets those that are given and leaves the others. Takes effect with the stage's next deployment. */
-  set(stageId: string, variables: readonly GivenVariable[]): Promise<Stage> {
-    return this.#store(stageId, 'variables', variables)
+  /** Sets those that are given; takes effect with the stage's next deployment. */
+  set(stageId: string, variables: readonly GivenVariable[], replaces = false): Promise<Stage> {
+    return this.#store(stageId, { field: 'variables', variables, replaces })
   }
 
   /** The same from the text of a .env file. What is wrong with it is said by line. */
-  import(stageId: string, text: string): Promise<Stage> {
-    return this.#store(stageId, 'text', readText('text', text))
+  import(stageId: string, text: string, replaces = false): Promise<Stage> {
+    return this.#store(stageId, { field: 'text', variables: readText('text', text), replaces })
   }
 
-  async #store(stageId: string, field: string, variables: readonly GivenVariable[]): Promise<Stage> {
+  /** What an import would change, and changes nothing. @throws CommandError as the import would */
+  async preview(stageId: string, text: string, replaces = false): Promise<VariablesPreview> {
+    const { database, secrets } = this.dependencies
+    const variables = readText('text', text)
+    checkVariables('text', variables)
+    return database.transaction(async (manager) => {
+      await lockStage(manager, stageId, 'stageId')
+      const kept = replaces ? 0 : await keptBytes(manager, stageId, variables)
+      checkVariables('text', variables, kept)
+      const stored = new Map((await manager.findBy(Variable, { stageId })).map((one) => [one.key, one]))
+      const given = new Map(variables.map(({ key, value }) => [key, secrets.fingerprint(value)]))
+      const keys = [...given.keys()].sort()
+      const isSame = (key: string) => stored.get(key)?.fingerprint === given.get(key)
+      return {
+        added: keys.filter((key) => !stored.has(key)),
+        changed: keys.filter((key) => stored.has(key) && !isSame(key)),
+        unchanged: keys.filter(isSame),
+        removed: replaces ? [...stored.keys()].filter((key) => !given.has(key)).sort() : [],
+      }
+    })
+  }
+
+  async #store(stageId: string, { field, variables, replaces }: GivenVariables): Promise<Stage> {
     checkVariables(field, variables)
     return this.dependencies.database.transaction(async (manager) => {
       await lockKeySharedToEncrypt(manager, this.dependencies.secrets)
       const stage = await lockStage(manager, stageId, 'stageId')
       // With those that are kept: all of a stage together are bounded.
-      checkVariables(field, variables, await keptBytes(manager, stageId, variables))
+      const kept = replaces ? 0 : await keptBytes(manager, stageId, variables)
+      checkVariables(field, variables, kept)
+      const keys = variables.map(({ key }) => key)
+      if (replaces) await manager.delete(Variable, { stageId, key: Not(In(keys)) })
       for (const variable of variables) {
         const sealed = {
           ...sealVariable(this.dependencies.secrets, stageId, variable),
@@ -56,7 +97,8 @@ function readText(field: string, text: string): GivenVariable[] {
   try {
     return parseDotenv(text)
   } catch (error) {
-    throw error instanceof DotenvError ? badInput(field, error.message) : error
+    if (!(error instanceof DotenvError)) throw error
+    throw badFields(error.problems.map((message) => ({ field, message })))
   }
 }
 

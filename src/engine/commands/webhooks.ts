@@ -3,7 +3,7 @@ import { type EntityManager, IsNull } from 'typeorm'
 import { App } from '../../entities/app.js'
 import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { Webhook } from '../../entities/webhook.js'
-import { CommandError } from '../errors.js'
+import { CommandError } from '../command-error.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
@@ -182,7 +182,8 @@ async function outcomeOf(
   { isRedelivery, ...content }: DeliveryContent & { readonly isRedelivery: boolean },
 ): Promise<Outcome> {
   const event = eventOf(content)
-  if (!(event instanceof UnreadableError)) return handleEvent(manager, app, { event, isRedelivery })
+  if (!(event instanceof UnreadableError))
+    return handleEvent(manager, app, { event, isRedelivery, forge: content.forge })
   const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
   return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
 }

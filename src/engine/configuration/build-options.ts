@@ -1,4 +1,4 @@
-import { badInput } from '../errors.js'
+import { badInput } from '../command-error.js'
 import { quote } from '../names.js'
 
 /** Grammars of what a user says of a build. Each check throws `BAD_USER_INPUT` with the field and what to do. */

@@ -1,7 +1,7 @@
 import { type DataSource, In, IsNull } from 'typeorm'
 import type { Configuration, StoredVariable } from '../../entities/configuration.js'
 import { Deployment } from '../../entities/deployment.js'
-import { badInput, CommandError } from '../errors.js'
+import { badInput, CommandError } from '../command-error.js'
 
 export type ChangeKind = 'ADDED' | 'REMOVED' | 'CHANGED'
 

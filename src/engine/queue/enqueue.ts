@@ -3,7 +3,7 @@ import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../e
 import { Deployment } from '../../entities/deployment.js'
 import { DeploymentLog } from '../../entities/deployment-log.js'
 import { Stage } from '../../entities/stage.js'
-import { CommandError } from '../errors.js'
+import { CommandError } from '../command-error.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { createId } from '../names.js'
 import { NOW, recordEvent, settle } from './states.js'
@@ -18,14 +18,26 @@ const REBUILD_BACKOFF_SECONDS = 300
 /** … and at least this often. */
 const MAX_REBUILD_BACKOFF_SECONDS = 3_600
 
+/** Who asks by the API, for as long as there is one token. */
+export const ADMIN = 'admin'
+
 /** A deployment that is put into the queue. */
 export interface NewDeployment extends Partial<
   Pick<
     Deployment,
-    'ref' | 'noCache' | 'idempotencyKey' | 'imageId' | 'commitSha' | 'commitMessage' | 'configuration'
+    | 'ref'
+    | 'noCache'
+    | 'idempotencyKey'
+    | 'imageId'
+    | 'commitSha'
+    | 'commitMessage'
+    | 'configuration'
+    | 'sourceId'
   >
 > {
   readonly trigger: DeploymentTrigger
+  /** Who asks for it; null: the engine itself. */
+  readonly actor: string | null
   /** What its first event says. */
   readonly reason?: string
 }
@@ -134,7 +146,8 @@ export async function rebuildLost(
     const { configuration } = await manager.findOneByOrFail(Deployment, { id: lost.id })
     const reason = `the image of ${lost.id} is gone`
     const trigger = DeploymentTrigger.MANUAL
-    return enqueue(manager, stage, { trigger, ref: lost.commitSha, idempotencyKey, configuration, reason })
+    const pinned = { ref: lost.commitSha, idempotencyKey, configuration }
+    return enqueue(manager, stage, { trigger, actor: null, ...pinned, reason })
   })
   if (queued) announceQueued(wakeups, queued)
   return queued

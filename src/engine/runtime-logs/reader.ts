@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import { badInput, CommandError } from '../errors.js'
+import { badInput, CommandError } from '../command-error.js'
 import { createId } from '../names.js'
 import { RetryWindow } from '../wakeups/retry-window.js'
 import { ManualResetEvent } from '../wakeups/manual-reset-event.js'

@@ -6,15 +6,23 @@ export interface DotenvEntry {
   readonly line: number
 }
 
-/** A text that is not in the form of a .env file. Says which line, never what is in it. */
+/** A text that is not in the form of a .env file. Says which lines, never what is in them. */
 export class DotenvError extends Error {
   override name = 'DotenvError'
+
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('; '))
+  }
 }
 
 const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y
 const KEY = /[^\S\n]*(?:export[^\S\n]+)?([A-Za-z_][A-Za-z0-9_.-]*)[^\S\n]*=[^\S\n]*/y
 const QUOTED = { "'": /'([^']*)'/y, '"': /"((?:[^"\\]|\\[^])*)"/y, '`': /`([^`]*)`/y } as const
 const BARE = /[^\n]*/y
+/** What is left of a line. */
+const REST = /[^\n]*(?:\n|$)/y
+/** So many lines that are wrong are named. */
+const MAX_PROBLEMS = 50
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' }
 const ESCAPED = /\\([nrt"\\$`])/g
 
@@ -24,11 +32,12 @@ const ESCAPED = /\\([nrt"\\$`])/g
  * double quotes `\n`, `\r`, `\t` and escaped `"`, `\`, `$` and backticks are replaced; quoted values may have several
  * lines. Nothing is expanded: `$OTHER` stays as it is.
  *
- * @throws DotenvError that names the line
+ * @throws DotenvError that names every line that is wrong
  */
 export function parseDotenv(source: string): DotenvEntry[] {
   const text = source.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n')
   const entries: DotenvEntry[] = []
+  const problems: string[] = []
   let at = 0
   let line = 1
   const take = (pattern: RegExp): RegExpExecArray | null => {
@@ -44,17 +53,29 @@ export function parseDotenv(source: string): DotenvEntry[] {
     if (take(BLANK)) continue
     const start = line
     const key = take(KEY)?.[1]
-    if (key === undefined) throw new DotenvError(`line ${start} is not KEY=value`)
+    if (key === undefined) {
+      problems.push(`line ${start} is not KEY=value`)
+      take(REST)
+      continue
+    }
     const quote = text[at] ?? ''
     if (!isQuote(quote)) {
       entries.push({ key, value: withoutComment(take(BARE)?.[0] ?? ''), line: start })
       continue
     }
     const quoted = take(QUOTED[quote])?.[1]
-    if (quoted === undefined) throw new DotenvError(`line ${start}: the ${quote} is not closed`)
-    if (!take(BLANK)) throw new DotenvError(`line ${line}: something follows the closing ${quote}`)
+    if (quoted === undefined) {
+      // What follows may be anything: all of it may be meant to be inside.
+      problems.push(`line ${start}: the ${quote} is not closed`)
+      break
+    }
+    if (!take(BLANK)) {
+      problems.push(`line ${line}: something follows the closing ${quote}`)
+      take(REST)
+    }
     entries.push({ key, value: quote === '"' ? unescape(quoted) : quoted, line: start })
   }
+  if (problems.length > 0) throw new DotenvError(problems.slice(0, MAX_PROBLEMS))
   return entries
 }
 

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import { CommandError } from '../errors.js'
+import { CommandError } from '../command-error.js'
 import type { Queryable } from '../sql/queryable.js'
 import { keyFile, type KeySettings, makeKeyFile, readKeys } from './master-key.js'
 import { createId } from '../names.js'

@@ -1,4 +1,4 @@
-import { badInput } from '../errors.js'
+import { badInput } from '../command-error.js'
 
 /** Cursors of one list: what a page behind a row is asked for with. */
 export class Cursors {

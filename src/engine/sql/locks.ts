@@ -1,7 +1,7 @@
 import { type EntityManager, IsNull } from 'typeorm'
 import { Stage } from '../../entities/stage.js'
 import type { Queryable } from './queryable.js'
-import { CommandError } from '../errors.js'
+import { CommandError } from '../command-error.js'
 
 /**
  * The stage, locked until the transaction ends: what is decided about it is decided one after another. NO KEY,

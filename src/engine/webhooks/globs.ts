@@ -1,4 +1,4 @@
-import { badInput } from '../errors.js'
+import { badInput } from '../command-error.js'
 import type { StepBudget } from '../paths/step-budget.js'
 import { PathMatcher } from '../paths/path-matcher.js'
 import { ANY, character, FOLDERS, NAME, type Part, type Pattern, REST, withBelow } from '../paths/pattern.js'

@@ -1,5 +1,5 @@
 import { Forge } from '../../entities/webhook-delivery.js'
-import { badInput } from '../errors.js'
+import { badInput } from '../command-error.js'
 
 const TAKING = [Forge.GITHUB, Forge.GITLAB, Forge.GITEA]
 

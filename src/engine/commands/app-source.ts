@@ -1,0 +1,36 @@
+import { checkAll } from '../command-error.js'
+import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../configuration/build-options.js'
+import { checkPath, checkPort, checkRef, checkRepoUrl } from '../names.js'
+import { checkWatchPaths } from '../webhooks/globs.js'
+import type { CommandDependencies } from './dependencies.js'
+
+/** Where an app's code is and how it is built. What is left out, or null, is the default. */
+export interface AppSource {
+  readonly repoUrl: string
+  readonly branch?: string | null
+  readonly dockerfilePath?: string | null
+  readonly contextPath?: string | null
+  readonly target?: string | null
+  readonly buildArgs?: readonly BuildArg[] | null
+  readonly platform?: string | null
+  readonly port?: number | null
+  readonly watchPaths?: readonly string[] | null
+}
+
+/** The columns of a source. @throws CommandError that names each field that is wrong */
+export function checkSource(source: AppSource, { allowFileRepos }: CommandDependencies['settings']) {
+  return checkAll({
+    repoUrl: () => {
+      checkRepoUrl('repoUrl', source.repoUrl, allowFileRepos)
+      return source.repoUrl
+    },
+    branch: () => (source.branch ? checkRef('branch', source.branch) : null),
+    dockerfilePath: () => checkPath('dockerfilePath', source.dockerfilePath ?? 'Dockerfile'),
+    contextPath: () => checkPath('contextPath', source.contextPath ?? '.'),
+    target: () => checkTarget('target', source.target ?? null),
+    buildArgs: () => checkBuildArgs('buildArgs', source.buildArgs ?? []),
+    platform: () => checkPlatform('platform', source.platform ?? null),
+    port: () => checkPort('port', source.port ?? null),
+    watchPaths: () => checkWatchPaths('watchPaths', source.watchPaths ?? []),
+  })
+}
