@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { CommandError, type CommandErrorCode } from '../engine/errors.js'
 import type { Logger } from '../logger.js'
+import { shownOf } from '../resolvers/errors.js'
 
 const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   BAD_USER_INPUT: 400,
@@ -36,8 +37,7 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
       return reply.code(error.statusCode).send(errorBody(request, 'BAD_USER_INPUT', error.message))
     }
     logger.error('internal error', { url: request.url, error })
-    const message = 'internal error: see the server log'
-    return reply.code(500).send(errorBody(request, 'INTERNAL_SERVER_ERROR', message))
+    return reply.code(500).send(errorBody(request, 'INTERNAL_SERVER_ERROR', shownOf(error)))
   })
 }
 
