@@ -10,6 +10,7 @@ import { RuntimeLogs1700000000007 } from '../migrations/1700000000007-runtime-lo
 import { Announcements1700000000008 } from '../migrations/1700000000008-announcements.js'
 import { ClippedLogs1700000000009 } from '../migrations/1700000000009-clipped-logs.js'
 import { Provenance1700000000010 } from '../migrations/1700000000010-provenance.js'
+import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
 
@@ -19,8 +20,18 @@ const MIGRATION_LOCK = 7_305_516_991
 /** Sessions one process may open; the wake-up listener and the lease keeper have one more each. */
 const POOL_SIZE = 12
 
-/** The connection to the database; call `initialize()` on it, or use {@link openDatabase}. */
-export function createDataSource(url: string): DataSource {
+/**
+ * Longer than nearly all statements take. What takes longer (a migration, a lock) costs one more session for a moment, each
+ * time that this is over.
+ */
+const SILENT_MS = 10_000
+
+/**
+ * The connection to the database; call `initialize()` on it, or use {@link openDatabase}.
+ *
+ * @param silentMs how long a statement may go unanswered before the server is asked whether it is at it
+ */
+export function createDataSource(url: string, silentMs = SILENT_MS): DataSource {
   return new DataSource({
     type: 'postgres',
     url,
@@ -43,8 +54,14 @@ export function createDataSource(url: string): DataSource {
     poolSize: POOL_SIZE,
     applicationName: 'longshore',
     connectTimeoutMS: 10_000,
-    // A server that vanished without a word is noticed within a minute or so, and not after the kernel's two hours.
-    extra: { keepAlive: true, keepAliveInitialDelayMillis: 10_000 },
+    extra: {
+      // An idle session whose server has vanished ends here too, and not after the kernel's two hours.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      Client: DatabaseClient,
+      silentMs,
+      probe: new SessionProbe(url),
+    },
     // A lost idle connection is not an event of ours: the pool opens another for the next query.
     poolErrorHandler: () => undefined,
   })

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { CommandError, type CommandErrorCode, type FieldError } from '../engine/command-error.js'
 import type { Logger } from '../logger.js'
+import { shownOf } from '../resolvers/errors.js'
 
 const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   BAD_USER_INPUT: 400,
@@ -40,8 +41,8 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
         .send(errorBody(request, { code: 'BAD_USER_INPUT', message: error.message }))
     }
     logger.error('internal error', { url: request.url, error })
-    const message = 'internal error: see the server log'
-    return reply.code(500).send(errorBody(request, { code: 'INTERNAL_SERVER_ERROR', message }))
+    const body = errorBody(request, { code: 'INTERNAL_SERVER_ERROR', message: shownOf(error) })
+    return reply.code(500).send(body)
   })
 }
 

@@ -1,6 +1,7 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import type { MiddlewareFn } from 'type-graphql'
 import { badInput, CommandError } from '../engine/command-error.js'
+import { isDatabaseAway } from '../engine/sql/errors.js'
 import type { Logger } from '../logger.js'
 import { countItems, isFirstFailure } from './execution.js'
 import { LIMITS, overLimit } from './limits.js'
@@ -26,7 +27,7 @@ export function translateErrors(logger: Logger): MiddlewareFn {
       if (error instanceof GraphQLError) throw error
       if (error instanceof CommandError) throw toGraphQLError(error)
       if (isFirstFailure(info)) logFailure(logger, `${info.parentType.name}.${info.fieldName}`, error)
-      throw serverError()
+      throw serverError(error)
     }
   }
 }
@@ -35,10 +36,14 @@ function logFailure(logger: Logger, place: string, error: unknown): void {
   logger.error('internal error', { place, error })
 }
 
-function serverError(): GraphQLError {
-  return new GraphQLError('internal error: see the server log', {
-    extensions: { code: 'INTERNAL_SERVER_ERROR' },
-  })
+function serverError(error: unknown): GraphQLError {
+  return new GraphQLError(shownOf(error), { extensions: { code: 'INTERNAL_SERVER_ERROR' } })
+}
+
+/** What anybody may know of an error that nobody expected. */
+export function shownOf(error: unknown): string {
+  if (!isDatabaseAway(error)) return 'internal error: see the server log'
+  return 'the database does not answer: see the server log. A change may have been made all the same'
 }
 
 /** The errors of a subscription, or of one of its events, as the answer to a POST would have them. */
@@ -50,7 +55,7 @@ export function formatted(errors: readonly GraphQLError[], logger: Logger): Grap
     if (cause instanceof CommandError) return toGraphQLError(cause)
     if (!isLogged) logFailure(logger, 'subscription', cause)
     isLogged = true
-    return serverError()
+    return serverError(cause)
   })
   return listable(known.map((error) => nameField(error.toJSON())))
 }

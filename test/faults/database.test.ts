@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createApp, deploy, followLog, graphql } from '../support/client.js'
+import { createApp, deploy, followLog, graphql, tryGraphql } from '../support/client.js'
 import { hold, underWay } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
 import type { CutOptions } from '../support/postgres-proxy.js'
@@ -9,6 +9,7 @@ import { webApp } from '../support/repository.js'
 import { Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
 
+const CREATE = 'mutation ($input: CreateAppInput!) { createApp(input: $input) { id } }'
 const SAYS_ONCE = 'Built mvp-'
 
 function count(text: string, what: string): number {
@@ -70,6 +71,43 @@ describe('a database that', () => {
     await lawsHold(scene)
     assert.equal(worker.child.exitCode, null, worker.output)
   })
+})
+
+/** 10 s of silence and 8 s of asking, twice over for a busy machine. */
+const NOTICED_MS = 40_000
+
+test('a database that vanishes fails commands within 18 s, and the loop goes on when it is back', async () => {
+  await using scene = await Scene.open()
+  const api = await scene.worker({ ROLES: 'api' })
+  const worker = await scene.worker()
+  const { app } = await scene.serving('steady')
+  const { port } = scene.installation
+  await createApp(port, { name: 'before', repoUrl: scene.repository.url, deploy: false })
+  scene.proxy.pause()
+
+  const askedAt = performance.now()
+  const [created, read] = await Promise.all([
+    tryGraphql(port, CREATE, { input: { name: 'meanwhile', repoUrl: scene.repository.url } }),
+    tryGraphql(port, '{ apps { nodes { id } } }'),
+  ])
+  const tookMs = performance.now() - askedAt
+  for (const { errors } of [created, read])
+    assert.match(errors?.[0]?.message ?? '', /^the database does not answer/)
+  assert.ok(tookMs < NOTICED_MS, `${tookMs} ms`)
+  await until(() => /could not read the queue; retrying.*(does not answer|imeout)/.test(worker.output))
+  assert.equal((await scene.ask(app)).body, 'first', 'what serves goes on')
+
+  // Asked for past the proxy: nobody can have heard of it.
+  scene.repository.commit(webApp('second'))
+  const id = await scene.deploy(app)
+  scene.proxy.resume()
+  await scene.reaches(id, 'RUNNING')
+  assert.equal((await scene.deployment(id)).attempt, 1)
+  await until(async () => (await scene.ask(app)).body === 'second')
+  const named = await scene.rows<{ name: string }>(`SELECT name FROM app WHERE name = 'meanwhile'`)
+  assert.ok(named.length <= 1)
+  await lawsHold(scene)
+  for (const { child, output } of [api, worker]) assert.equal(child.exitCode, null, output)
 })
 
 interface LostAnswer extends CutOptions {

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hold } from '../support/hold.js'
 import { lawsHold } from '../support/laws.js'
-import { webApp } from '../support/repository.js'
+import { TestRepository, webApp } from '../support/repository.js'
 import { type AppUnderTest, Scene } from '../support/scene.js'
 import { until } from '../support/server.js'
 
@@ -142,4 +142,22 @@ test('an app that is deleted is there until its mirror, which goes last, has gon
     mirrors.filter((name) => name !== 'home'),
     [],
   )
+})
+
+test('a mirror that no app names any more goes with the next clean-up', async () => {
+  await using scene = await Scene.open()
+  const mirrors = () =>
+    readdirSync(join(scene.installation.dataDir, 'mirrors')).filter((name) => name !== 'home')
+  const worker = await scene.workerHere()
+  const { app } = await scene.serving('moved')
+  const elsewhere = new TestRepository(webApp('elsewhere'))
+  await scene.own.commands.apps.update(app.id, { repoUrl: elsewhere.url })
+  await scene.reaches(await scene.deploy(app), 'RUNNING')
+  assert.equal(mirrors().length, 2)
+  await worker[Symbol.asyncDispose]()
+
+  await using _next = await scene.workerHere()
+  await until(() => mirrors().length === 1)
+  assert.equal((await scene.ask(app)).body, 'elsewhere')
+  elsewhere[Symbol.dispose]()
 })

@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { DeployError } from '../../src/engine/errors.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
+import { withMirrorLock } from '../../src/engine/git/mirror-lock.js'
+import { ownIdentity } from '../../src/engine/git/process-identity.js'
 import { TestRepository } from '../support/repository.js'
 import { until } from '../support/server.js'
 
@@ -50,6 +61,9 @@ describe('mirrors that something went wrong with', () => {
     assert.equal(error instanceof DeployError ? error.code : String(error), code)
     return true
   }
+  const none = () => Promise.resolve(new Set<string>())
+  const own = () => Promise.resolve(new Set([repository.url]))
+  const left = () => readdirSync(join(dataDir, 'mirrors')).filter((name) => name !== 'home')
   const leave = (path: string, text = '') => {
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, text)
@@ -132,7 +146,7 @@ describe('mirrors that something went wrong with', () => {
     const breaking = new AbortController()
     const onProgress = () => breaking.abort(new Error('broken off'))
     await assert.rejects(port().fetch(request('one', { onProgress }), breaking.signal))
-    await port().forget(repository.url)
+    await port().forget(repository.url, none)
     const left = readdirSync(join(dataDir, 'mirrors'), { recursive: true, encoding: 'utf8' })
     const bytes = left.reduce((sum, path) => sum + statSync(join(dataDir, 'mirrors', path)).size, 0)
     assert.ok(bytes < 100_000, `${bytes} bytes are left: ${left.join(' ')}`)
@@ -176,5 +190,65 @@ describe('mirrors that something went wrong with', () => {
     execFileSync('git', ['-C', mirror, 'gc', '--quiet', '--prune=now'])
     assert.equal(await second.read('a.txt', NEVER), 'one')
     await git.release(repository.url, 'never fetched')
+  })
+
+  test('a mirror that no app names any more goes, and not while somebody fetches', async () => {
+    const git = port()
+    await git.fetch(request('one'), NEVER)
+    await git.prune(own)
+    assert.equal(left().length, 1)
+
+    await withMirrorLock(mirror, NEVER, () => git.prune(none))
+    assert.deepEqual(left(), [basename(mirror)])
+
+    await git.prune(none)
+    assert.deepEqual(left(), [])
+  })
+
+  test('a mirror that an app names when its lock is got stays', async () => {
+    const git = port()
+    await git.fetch(request('one'), NEVER)
+    for (const remove of [
+      (named: typeof own) => git.prune(named),
+      (named: typeof own) => git.forget(repository.url, named),
+    ]) {
+      let asked = 0
+      await remove(() => (asked++ === 0 ? none() : own()))
+      assert.deepEqual({ asked, left: left() }, { asked: 2, left: [basename(mirror)] })
+    }
+  })
+
+  test('what killed processes left beside a mirror that is needed goes, and what is somebody’s stays', async () => {
+    await port().fetch(request('one'), NEVER)
+    const self = await ownIdentity()
+    const dead = JSON.stringify({ ...self, startedAt: '1' })
+    const candidate = () => `${mirror}.lock.${randomUUID()}`
+    const living = candidate()
+    leave(join(living, 'somebody'), JSON.stringify(self))
+    leave(join(candidate(), 'somebody'), dead)
+    const silent = candidate()
+    mkdirSync(silent)
+    const longAgo = new Date(Date.now() - 60_000)
+    utimesSync(silent, longAgo, longAgo)
+    leave(join(`${mirror}.lock`, 'somebody'), dead)
+    leave(join(`${mirror}.new`, 'HEAD'))
+    leave(join(`${mirror}.4711.new`, 'HEAD'))
+    leave(join(mirror, 'objects/pack/tmp_pack_aaaaaa'), 'half')
+
+    await port().prune(own)
+    assert.deepEqual(left().sort(), [basename(mirror), basename(living)])
+    assert.ok(!readdirSync(join(mirror, 'objects/pack')).some((name) => name.startsWith('tmp_')))
+  })
+
+  test('a process that was taken for dead while it made its lock makes another one', async () => {
+    const stopped = withMirrorLock(mirror, NEVER, () => Promise.resolve('done'))
+    const taken = setInterval(() => {
+      for (const name of existsSync(dirname(mirror)) ? left() : []) {
+        if (/lock\./.test(name)) rmSync(join(dirname(mirror), name), { recursive: true, force: true })
+      }
+    })
+    mkdirSync(dirname(mirror), { recursive: true })
+    assert.equal(await stopped, 'done')
+    clearInterval(taken)
   })
 })

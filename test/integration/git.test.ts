@@ -229,7 +229,7 @@ describe('the git port', () => {
     assert.match(refs(), /refs\/longshore\/one/)
     await git.release(repository.url, 'one')
     assert.equal(refs(), '')
-    await git.forget(repository.url)
+    await git.forget(repository.url, () => Promise.resolve(new Set()))
     assert.equal(existsSync(mirror), false)
     await git.release(repository.url, 'one')
   })

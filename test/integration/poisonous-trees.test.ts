@@ -37,7 +37,11 @@ describe('a commit that nobody should be able to make', () => {
   let count = 0
   /** As of a mirror that has been fetched. */
   const sourceAt = (commit: string): Promise<Source> =>
-    sourceOf(join(repository.folder, '.git'), { allowFileRepos: true, homeDir }, commit, NEVER)
+    sourceOf(
+      { path: join(repository.folder, '.git'), settings: { allowFileRepos: true, homeDir } },
+      commit,
+      NEVER,
+    )
   /** Commits what is in the root with more entries, and plans its build. */
   async function plan(entries: readonly BadEntry[], limits: Partial<Services['settings']> = {}) {
     const commit = commitTree(repository, `b${count++}`, tree(repository, sorted([...root, ...entries])))

@@ -60,7 +60,16 @@ export class MemoryGit {
     return {
       fetch: (request, signal) => this.#fetch(request, signal, turn),
       release: (repoUrl, deploymentId) => act(() => void this.references.get(repoUrl)?.delete(deploymentId)),
-      forget: (repoUrl) => act(() => void this.references.delete(repoUrl)),
+      forget: async (repoUrl, readNamed) => {
+        const named = await readNamed()
+        if (!named.has(repoUrl)) await act(() => void this.references.delete(repoUrl))
+      },
+      prune: async (readNamed) => {
+        const named = await readNamed()
+        await act(() => {
+          for (const repo of this.references.keys()) if (!named.has(repo)) this.references.delete(repo)
+        })
+      },
       sweep: async (live) => {
         const listed = [...this.references].flatMap(([repo, ids]) =>
           [...ids.keys()].map((id) => [repo, id] as const),

@@ -36,6 +36,8 @@ interface Session {
 export class PostgresProxy implements AsyncDisposable {
   readonly #sessions = new Set<Session>()
   readonly #cuts: Cut[] = []
+  /** Names of all sessions so far. */
+  readonly opened: string[] = []
   #paused = false
   #deaf = false
 
@@ -133,7 +135,10 @@ export class PostgresProxy implements AsyncDisposable {
   #fromClient(session: Session, bytes: Buffer): void {
     if (session.dead) return
     const text = bytes.toString('latin1')
-    session.name ||= /application_name\0([^\0]*)/.exec(text)?.[1] ?? ''
+    if (session.name === '') {
+      session.name = /application_name\0([^\0]*)/.exec(text)?.[1] ?? ''
+      this.opened.push(session.name)
+    }
     if (/\b(BEGIN|START TRANSACTION)\b/.test(text)) session.sent = ''
     session.sent = (session.sent + text).slice(-100_000)
     session.cut ??=

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -183,6 +183,22 @@ describe('a file that is made once', () => {
       readOrCreateFile(path, () => 'made'),
       /is empty: restore it/,
     )
+  })
+
+  test('takes away what makers that were killed left of it, and nothing of anybody else’s', async () => {
+    const folder = mkdtempSync(join(scratch, 'left-'))
+    const put = (name: string, secondsAgo: number) => {
+      writeFileSync(join(folder, name), 'secret')
+      const at = new Date(Date.now() - secondsAgo * 1000)
+      utimesSync(join(folder, name), at, at)
+    }
+    put('token.0123abcd.new', 2 * 3600)
+    put('token.4567cdef.new', 60) // being made
+    put('token.20261201', 2 * 3600) // a person's backup
+    put('tokens.0123abcd.new', 2 * 3600)
+    await readOrCreateFile(join(folder, 'token'), () => 'made')
+    const stay = ['token', 'token.20261201', 'token.4567cdef.new', 'tokens.0123abcd.new']
+    assert.deepEqual(readdirSync(folder).sort(), stay)
   })
 
   test('that cannot be made is an error', async () => {

@@ -2,14 +2,14 @@ import type { Readable } from 'node:stream'
 import { killWhenAborted, startProgram } from '../../process.js'
 import { InfrastructureError } from '../errors.js'
 import type { Contents } from './git.js'
-import { gitArguments, gitEnvironment, type GitSettings } from './git-command.js'
+import { gitArguments, gitEnvironment, type Mirror } from './git-command.js'
 
 const NEWLINE = 0x0a
 const HEADER = /^[0-9a-f]{40,64} blob (\d+)$/
 
 /** Contents by one `git cat-file --batch`: a program for all files, not one for each. */
-export function openContents(mirror: string, settings: GitSettings, signal: AbortSignal): Contents {
-  const child = startProgram('git', gitArguments(['-C', mirror, 'cat-file', '--batch']), {
+export function openContents({ path, settings }: Mirror, signal: AbortSignal): Contents {
+  const child = startProgram('git', gitArguments(['-C', path, 'cat-file', '--batch']), {
     env: gitEnvironment(settings),
     stdio: ['pipe', 'pipe', 'ignore'],
   })

@@ -45,13 +45,29 @@ export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
   }
 }
 
-/** Runs git to its end; a non-zero exit is a result. Progress goes to `onProgress`. */
+export interface GitRun {
+  readonly signal?: AbortSignal
+  /** Hears what git writes of a transfer. */
+  readonly onProgress?: (bytes: Buffer) => void
+}
+
+/** Runs git to its end; a non-zero exit is a result. */
 export function runGit(
   settings: GitSettings,
   args: readonly string[],
-  signal?: AbortSignal,
-  onProgress?: (bytes: Buffer) => void,
+  { signal, onProgress }: GitRun = {},
 ): Promise<ProgramResult> {
   const options = { env: gitEnvironment(settings), signal, ...(onProgress ? { onStderr: onProgress } : {}) }
   return runProgram('git', gitArguments(args), options)
+}
+
+/** A bare repository on this machine, and how git is run on it. */
+export interface Mirror {
+  readonly path: string
+  readonly settings: GitSettings
+}
+
+/** {@link runGit} in a mirror. */
+export function runInMirror(mirror: Mirror, args: readonly string[], run?: GitRun): Promise<ProgramResult> {
+  return runGit(mirror.settings, ['-C', mirror.path, ...args], run)
 }

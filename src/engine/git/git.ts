@@ -77,8 +77,13 @@ export interface Git {
   fetch(request: FetchRequest, signal: AbortSignal): Promise<Source>
   /** Lets go of the commit that a deployment fetched. */
   release(repoUrl: string, deploymentId: string): Promise<void>
-  /** Removes all that is kept of a repository. */
-  forget(repoUrl: string): Promise<void>
+  /**
+   * Removes all that is kept of a repository, unless `named` has its URL: that is asked while nobody can fetch, so that
+   * who needs it by then keeps it. Rejects when somebody has fetched from it for a minute.
+   */
+  forget(repoUrl: string, named: () => Promise<ReadonlySet<string>>): Promise<void>
+  /** The same for all repositories at once, and for what killed processes left. Whatever is being fetched from stays. */
+  prune(named: () => Promise<ReadonlySet<string>>): Promise<void>
   /**
    * Lets go of what was fetched for deployments that are not under way any more: a process that was killed could not.
    * `live` is asked after the commits have been listed, so that a new one is not taken for an old one.

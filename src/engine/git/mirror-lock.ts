@@ -22,12 +22,37 @@ export async function withMirrorLock<T>(
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
-  const path = `${folder}.lock`
-  const holder = randomUUID()
-  const self = await ownIdentity()
-  while (!((await isFree(path, self)) && (await tryLock(path, holder, self)))) {
+  for (;;) {
+    const held = await take(folder)
+    if (held !== null) return whileHeld(held, work)
     await sleep(RETRY_MS, undefined, { signal })
   }
+}
+
+/** The same without a wait. False: somebody who lives holds the lock. */
+export async function tryWithMirrorLock(folder: string, work: () => Promise<void>): Promise<boolean> {
+  const held = await take(folder)
+  if (held === null) return false
+  await whileHeld(held, work)
+  return true
+}
+
+interface HeldLock {
+  /** The mirror. */
+  readonly folder: string
+  /** The lock. */
+  readonly path: string
+  readonly holder: string
+}
+
+/** Null: somebody else has it. */
+async function take(folder: string): Promise<HeldLock | null> {
+  const held = { folder, path: `${folder}.lock`, holder: randomUUID() }
+  const self = await ownIdentity()
+  return (await isFree(held.path, self)) && (await tryLock(held, self)) ? held : null
+}
+
+async function whileHeld<T>({ folder, path, holder }: HeldLock, work: () => Promise<T>): Promise<T> {
   const renewing = setInterval(() => void renew(join(path, holder)), RENEW_MS).unref()
   try {
     await removeLeftovers(folder)
@@ -43,18 +68,39 @@ export async function withMirrorLock<T>(
  * A lock is a folder with its holder in it, moved to its place whole: that succeeds where there is none, or an empty
  * one, and of several who try at once for one of them.
  */
-async function tryLock(path: string, holder: string, self: ProcessIdentity): Promise<boolean> {
-  const made = `${path}.${holder}`
+async function tryLock({ path, holder }: HeldLock, self: ProcessIdentity): Promise<boolean> {
+  const made = candidateOf(path, holder)
+  await mkdir(made)
   try {
-    await mkdir(made)
     await writeFile(join(made, holder), JSON.stringify(self))
     await rename(made, path)
     return true
   } catch (error) {
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    // ENOENT: this process was stopped for so long that it was taken for dead.
+    const isLost = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'ENOENT']
+    if (!isLost.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     return false
   } finally {
     await rm(made, { recursive: true, force: true })
+  }
+}
+
+function candidateOf(path: string, holder: string): string {
+  return `${path}.${holder}`
+}
+
+const CANDIDATE = /\.lock\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Removes from `root` the locks that processes were making when they were killed. */
+export async function removeDeadCandidates(root: string): Promise<void> {
+  const self = await ownIdentity()
+  const names = await readdir(root).catch(() => [])
+  for (const name of names.filter((one) => CANDIDATE.test(one))) {
+    const path = join(root, name)
+    const [holder] = await readdir(path).catch(() => [])
+    // Its folder is made first: one that says nothing yet is believed like one that cannot be read.
+    const isAlive = holder === undefined ? await isFresh(path) : await isHeld(join(path, holder), self)
+    if (!isAlive) await rm(path, { recursive: true, force: true })
   }
 }
 
@@ -78,6 +124,10 @@ async function isHeld(path: string, self: ProcessIdentity): Promise<boolean> {
   const holder = await readHolder(path)
   const alive = holder && (await isAlive(holder, self))
   if (alive !== null) return alive
+  return isFresh(path)
+}
+
+async function isFresh(path: string): Promise<boolean> {
   const said = await stat(path).catch(() => null)
   return said !== null && Date.now() - said.mtimeMs < LOCK_TTL_MS
 }

@@ -4,7 +4,7 @@ import { DeployError, InfrastructureError } from '../errors.js'
 import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
 import { openContents } from './contents.js'
 import type { EntryKind, Source } from './git.js'
-import { gitArguments, gitEnvironment, type GitSettings, runGit } from './git-command.js'
+import { gitArguments, gitEnvironment, type Mirror, runInMirror } from './git-command.js'
 import { entriesOf, invalidTree, KINDS } from './tree-entries.js'
 
 /** Bytes of a folder's list: tens of thousands of entries, in the order of their names. */
@@ -14,25 +14,18 @@ const LISTED = 8 * 1024 * 1024
 const MAX_TIME = 2 ** 32
 
 /** The commit that `ref` of a bare repository names, with its files at hand. */
-export async function sourceOf(
-  mirror: string,
-  settings: GitSettings,
-  ref: string,
-  signal: AbortSignal,
-): Promise<Source> {
-  const shown = await runGit(
-    settings,
-    ['-C', mirror, 'log', '-1', '--no-show-signature', '--format=%H%n%ct%n%s', `${ref}^{commit}`, '--'],
-    signal,
-  )
+export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal): Promise<Source> {
+  const args = ['log', '-1', '--no-show-signature', '--format=%H%n%ct%n%s', `${ref}^{commit}`, '--']
+  const shown = await runInMirror(mirror, args, { signal })
   const [commitSha, time, subject] = ofEnded(shown).stdout.split('\n')
   if (shown.exitCode !== 0 || !commitSha) {
     throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
   }
   const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
   const output = async (args: readonly string[], keepBytes: number, stop: AbortSignal) => {
-    const options = { env: gitEnvironment(settings), keepBytes, keep: 'first', signal: stop } as const
-    return ofEnded(await runProgram('git', gitArguments(['-C', mirror, ...args]), options)).stdout
+    const options = { env: gitEnvironment(mirror.settings), keepBytes, keep: 'first', signal: stop } as const
+    const whole = gitArguments(['-C', mirror.path, ...args])
+    return ofEnded(await runProgram('git', whole, options)).stdout
   }
   return {
     commitSha,
@@ -42,18 +35,18 @@ export async function sourceOf(
     kindsOf: async (paths, stop) => {
       const below = paths.filter((path) => path !== '.')
       // -t: a folder is listed itself, also where something in it is asked for as well.
-      const args = ['-C', mirror, '--literal-pathspecs', 'ls-tree', '-t', '-z', commitSha, '--', ...below]
-      const listed = ofEnded(await runGit(settings, args, stop))
+      const listing = ['--literal-pathspecs', 'ls-tree', '-t', '-z', commitSha, '--', ...below]
+      const listed = ofEnded(await runInMirror(mirror, listing, { signal: stop }))
       // A path that is not there is no failure of this command.
       if (listed.exitCode !== 0) throw invalidTree(listed.stderr) ?? failed(listed.stderr.trim())
       const kinds = kindsIn(listed.stdout).set('.', 'folder')
       return new Map([...kinds].filter(([path]) => paths.includes(path)))
     },
     list: async (folder, stop) => kindsIn(await output(['ls-tree', '-z', tree(folder)], LISTED, stop)),
-    entries: (folder, stop) => entriesOf(mirror, settings, tree(folder), stop),
-    contents: (stop) => openContents(mirror, settings, stop),
+    entries: (folder, stop) => entriesOf(mirror, tree(folder), stop),
+    contents: (stop) => openContents(mirror, stop),
     read: (path, stop, bytes = 1024 * 1024) => output(['cat-file', 'blob', tree(path)], bytes, stop),
-    archive: (folder, stop) => archive(mirror, settings, tree(folder), stop),
+    archive: (folder, stop) => archive(mirror, tree(folder), stop),
   }
 }
 
@@ -82,10 +75,10 @@ function kindsIn(listing: string): Map<string, EntryKind> {
  * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and
  * whoever consumes this stream may wait for a connection first.
  */
-function archive(mirror: string, settings: GitSettings, treeish: string, signal: AbortSignal): Readable {
+function archive({ path, settings }: Mirror, treeish: string, signal: AbortSignal): Readable {
   const out = new PassThrough()
   // git's own default would let the group write, which no checkout does.
-  const args = gitArguments(['-c', 'tar.umask=0022', '-C', mirror, 'archive', '--format=tar', treeish])
+  const args = gitArguments(['-c', 'tar.umask=0022', '-C', path, 'archive', '--format=tar', treeish])
   const child = startProgram('git', args, {
     env: gitEnvironment(settings),
     stdio: ['ignore', 'pipe', 'pipe'],

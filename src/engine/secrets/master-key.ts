@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { readOrCreateFile, SecretBox } from './secrets.js'
+import { freshBeside, readOrCreateFile, removeStale, SecretBox } from './secrets.js'
 
 /** Where the key comes from. */
 export interface KeySettings {
@@ -21,6 +21,7 @@ export async function readKeys(settings: KeySettings): Promise<SecretBox | null>
   if (masterKey !== null) {
     return new SecretBox(keyOf(masterKey), masterKeyPrevious === null ? [] : [keyOf(masterKeyPrevious)])
   }
+  await removeStale(keyFile(dataDir))
   const lines = await linesOf(keyFile(dataDir))
   return lines && boxOf(lines)
 }
@@ -73,7 +74,8 @@ async function linesOf(path: string): Promise<string[] | null> {
 
 /** Whole or not at all, and on the disk before anything is encrypted with what it holds. */
 async function replaceFile(path: string, lines: readonly string[]): Promise<void> {
-  const fresh = `${path}.${randomBytes(4).toString('hex')}`
+  await removeStale(path)
+  const fresh = freshBeside(path)
   const file = await open(fresh, 'wx', 0o600)
   await file.writeFile(lines.map((line) => `${line}\n`).join(''))
   await file.sync()

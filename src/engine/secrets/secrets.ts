@@ -1,9 +1,11 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 /** A shorter tag would be accepted otherwise, and could be guessed. */
 const TAG = { authTagLength: 16 }
+/** Writing a secret file takes milliseconds. */
+const STALE_MS = 60 * 60_000
 
 /** A stored value that this key does not open: the key is another one, or the row was changed. */
 export class DecryptError extends Error {
@@ -97,12 +99,13 @@ export async function readOrCreateFile(
   make: () => string,
 ): Promise<{ text: string; isNew: boolean }> {
   await mkdir(dirname(path), { recursive: true })
+  await removeStale(path)
   const known = await readText(path)
   if (known) return { text: known, isNew: false }
   if (known === '')
     throw new Error(`${path} is empty: restore it from a backup, or delete it to have a new one made`)
   // Written whole beside its place and linked to it, so that nobody ever reads half of it.
-  const fresh = `${path}.${randomBytes(4).toString('hex')}`
+  const fresh = freshBeside(path)
   const text = make()
   await writeFile(fresh, `${text}\n`, { mode: 0o600, flag: 'wx' })
   try {
@@ -113,6 +116,25 @@ export async function readOrCreateFile(
     return { text: (await readFile(path, 'utf8')).trim(), isNew: false }
   } finally {
     await rm(fresh, { force: true })
+  }
+}
+
+/** What a secret file is written as before it takes its place. No backup of a person's has such a name. */
+export function freshBeside(path: string): string {
+  return `${path}.${randomBytes(4).toString('hex')}.new`
+}
+
+/**
+ * Removes what processes left that were killed while they wrote a secret file: it holds a secret. None takes a second, and
+ * one that had been stopped for an hour fails and is started again.
+ */
+export async function removeStale(path: string): Promise<void> {
+  const isFresh = (name: string) => name.startsWith(`${basename(path)}.`) && /\.[0-9a-f]{8}\.new$/.test(name)
+  const names = await readdir(dirname(path)).catch(() => [])
+  for (const name of names.filter(isFresh)) {
+    const left = join(dirname(path), name)
+    const written = await stat(left).catch(() => null)
+    if (written && Date.now() - written.mtimeMs > STALE_MS) await rm(left, { force: true })
   }
 }
 

@@ -4,6 +4,7 @@ import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL, ownImageNames } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
+import { namedRepositories } from './named-repositories.js'
 import type { Services } from '../services.js'
 import { cleanDeliveries } from '../webhooks/delivery-log.js'
 
@@ -36,7 +37,7 @@ interface Kept {
 
 /**
  * Frees what nobody needs any more, at the start and every ten minutes: images beyond the last releases of each stage,
- * logs and webhook deliveries past their time, commits in the mirrors, of this installation's own only; and build cache
+ * logs and webhook deliveries past their time, commits and whole mirrors, of this installation's own only; and build cache
  * beyond its bound, of the whole engine, because nothing says whose it is.
  */
 export class Housekeeper implements AsyncDisposable {
@@ -59,24 +60,31 @@ export class Housekeeper implements AsyncDisposable {
     await this.#task[Symbol.asyncDispose]()
   }
 
-  /** All of it once, unless another process is at it. */
+  /** All of it once; what the workers share unless another one is at it. */
   async clean(): Promise<void> {
-    await tryWithAdvisoryLock(this.services.database, HOUSEKEEPING_LOCK, async () => {
-      const parts: [string, () => Promise<void>][] = [
+    // In this worker's own DATA_DIR, which another one may not have.
+    await this.#each([
+      ['commits', () => this.#cleanCommits()],
+      ['mirrors', () => this.services.git.prune(() => namedRepositories(this.services.database))],
+    ])
+    await tryWithAdvisoryLock(this.services.database, HOUSEKEEPING_LOCK, () =>
+      this.#each([
         ['logs', () => this.#cleanLogs()],
         ['images', () => this.#cleanImages()],
-        ['commits', () => this.#cleanCommits()],
         ['webhook deliveries', () => cleanDeliveries(this.services.database)],
         ['build cache', () => this.#cleanBuildCache()],
-      ]
-      for (const [what, clean] of parts) {
+      ]),
+    )
+  }
+
+  async #each(parts: readonly (readonly [what: string, clean: () => Promise<void>])[]): Promise<void> {
+    for (const [what, clean] of parts) {
+      if (this.#stopping.signal.aborted) return
+      await clean().catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return
-        await clean().catch((error: unknown) => {
-          if (this.#stopping.signal.aborted) return
-          this.services.logger.warn('could not clean up', { what, error: (error as Error).message })
-        })
-      }
-    })
+        this.services.logger.warn('could not clean up', { what, error: (error as Error).message })
+      })
+    }
   }
 
   async #cleanImages(): Promise<void> {

@@ -2,6 +2,7 @@ import { IN_FLIGHT } from '../sql/predicates.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { rescueExpired } from '../queue/rescue.js'
 import { APP_LABEL } from '../routing/labels.js'
+import { namedRepositories } from './named-repositories.js'
 import type { Services } from '../services.js'
 import { ownImageNames } from '../names.js'
 import { STOP_GRACE_SECONDS } from '../traffic/retire.js'
@@ -72,9 +73,7 @@ export class Recoverer implements AsyncDisposable {
     for (const { id, names } of images)
       for (const name of names.length > 0 ? ownImageNames(settings.imagePrefix, names) : [id])
         await docker.removeImage(name)
-    const sharing = 'SELECT 1 FROM app WHERE repo_url = $1 AND deleted_at IS NULL LIMIT 1'
-    const sharers = await this.services.database.query<unknown[]>(sharing, [app.repo_url])
-    if (sharers.length === 0) await git.forget(app.repo_url)
+    await git.forget(app.repo_url, () => namedRepositories(this.services.database))
     // Last: as long as there is a row, somebody goes on with what is left.
     await this.services.database.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
