@@ -1,15 +1,12 @@
 import { type DataSource, type EntityManager, In } from 'typeorm'
 import { DeploymentStatus } from '../entities/deployment-status.js'
 import { Deployment } from '../entities/deployment.js'
-import { RetryWindow } from './wakeups/retry-window.js'
 import { asOf, asShown } from './shown.js'
 import { KEPT_FOR_ROLLBACK } from './sql/predicates.js'
 import { NEXT_STATUSES } from './queue/states.js'
-import { ManualResetEvent } from './wakeups/manual-reset-event.js'
+import { PullIterator } from './wakeups/pull-iterator.js'
 import type { Wakeups } from './wakeups/wakeups.js'
 
-/** A wake-up that was lost is made up for after this. */
-const POLL_MS = 2_000
 /**
  * So many of an app's newest deployments are known whatever their status. Generations are given out before the commit:
  * one that is not known, and newer than the oldest of these, is new also where a newer one was committed before it.
@@ -50,36 +47,30 @@ interface Seen {
  * fast they come, because the recorded events are what is read.
  *
  * One deployment: its present state first, and completion when it cannot change any more. An app: the present state of
- * each that can still change, oldest first, then every change, without an end. Pull only; an iterator object, so that `return()` ends a wait at once.
+ * each that can still change, oldest first, then every change, without an end.
  */
-export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
+export class DeploymentChanges extends PullIterator<Deployment> {
   /** By deployment; of those that are not among the newest only what could still change. */
   readonly #seen = new Map<string, Seen>()
   /** What is newer and was not seen is new. */
   #floor = 0
   readonly #stopListening: () => void
-  #ready: Deployment[] = []
-  /** Of the last one that was made ready. */
+  /** The present state, until it is read. Null: the starting point was not taken yet. */
+  #present: Deployment[] | null = null
+  /** Of the last one that was read. */
   #status: DeploymentStatus | null = null
-  #started = false
-  #done = false
-  readonly #changed = new ManualResetEvent()
-  readonly #retryWindow = new RetryWindow(() => this.#done)
 
   constructor(
     private readonly database: DataSource,
     wakeups: Wakeups,
     private readonly scope: { readonly deploymentId: string } | { readonly appId: string },
   ) {
+    super()
     const own = 'deploymentId' in scope ? scope.deploymentId : null
     this.#stopListening = wakeups.on('deployment', (id) => {
       if (own !== null && id !== '' && id !== own) return
-      this.#changed.set()
+      this.wake()
     })
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
   }
 
   /**
@@ -88,16 +79,20 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
    */
   async start(): Promise<this> {
     try {
-      // One snapshot: an event between the two reads would be shown twice.
-      await this.database.transaction('REPEATABLE READ', (manager) => this.#takeStart(manager))
+      await this.#takeStart()
       return this
     } catch (error) {
-      this.#finish()
+      this.finish()
       throw error
     }
   }
 
-  async #takeStart(manager: EntityManager): Promise<void> {
+  async #takeStart(): Promise<void> {
+    // One snapshot: an event between the two reads would be shown twice.
+    await this.database.transaction('REPEATABLE READ', (manager) => this.#readPresent(manager))
+  }
+
+  async #readPresent(manager: EntityManager): Promise<void> {
     const rows = await manager.query<StartRow[]>(
       `SELECT d.id, d.generation, (${CAN_CHANGE}) AS can_change, (SELECT max(e.id) FROM deployment_event e WHERE e.deployment_id = d.id) AS last
          FROM (SELECT *, row_number() OVER (ORDER BY generation DESC) AS place
@@ -109,37 +104,24 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
       this.#seen.set(id, { generation: Number(generation), event: last ?? '0' })
     }
     this.#floor = Number(rows[NEWEST - 1]?.generation ?? 0)
-    this.#started = true
-    const isOne = 'deploymentId' in this.scope
-    if (isOne && rows.length === 0) return this.#finish()
-    const ids = rows.filter((row) => isOne || row.can_change).map(({ id }) => id)
-    const shown = await manager.find(Deployment, { where: { id: In(ids) }, order: { generation: 'ASC' } })
-    for (const row of shown) this.#show(asShown(row))
+    const ids = rows.filter((row) => 'deploymentId' in this.scope || row.can_change).map(({ id }) => id)
+    const present = await manager.find(Deployment, { where: { id: In(ids) }, order: { generation: 'ASC' } })
+    this.#present = present.map((row) => this.#show(asShown(row)))
   }
 
-  async next(): Promise<IteratorResult<Deployment>> {
-    try {
-      if (!this.#started) await this.start()
-      while (!this.#done && this.#ready.length === 0) await this.#fill()
-    } catch (error) {
-      this.#finish()
-      throw error
-    }
-    const deployment = this.#done ? undefined : this.#ready.shift()
-    if (!deployment) return { done: true, value: undefined }
-    if ('deploymentId' in this.scope && LAST_STATUSES.includes(deployment.status)) this.#finish()
-    return { done: false, value: deployment }
+  protected async read(): Promise<Deployment[]> {
+    if (!this.#present) await this.#takeStart()
+    const present = this.#present ?? []
+    this.#present = []
+    return present.length > 0 ? present : this.#readOn()
   }
 
-  return(): Promise<IteratorResult<Deployment>> {
-    this.#finish()
-    return Promise.resolve({ done: true, value: undefined })
+  protected give({ status }: Deployment): boolean {
+    return 'deploymentId' in this.scope && LAST_STATUSES.includes(status)
   }
 
-  #finish(): void {
-    this.#done = true
+  protected release(): void {
     this.#stopListening()
-    this.#changed.set()
   }
 
   #column(): string {
@@ -150,30 +132,25 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     return 'deploymentId' in this.scope ? this.scope.deploymentId : this.scope.appId
   }
 
-  async #fill(): Promise<void> {
-    this.#changed.clear() // before the read: a change during it must not be slept through
-    await this.#retryWindow.run(() => this.#read(), undefined)
-    if (!this.#done && this.#ready.length === 0) await this.#changed.wait(POLL_MS)
-  }
-
-  async #read(): Promise<void> {
+  async #readOn(): Promise<Deployment[]> {
     const ended = await this.#ended() // before the events: who cannot change has had its last one by then
     const changes = await this.#changes()
-    if (changes.length > 0) return this.#showAll(changes)
-    if (ended.length > 0 && 'deploymentId' in this.scope) return this.#finish()
-    if (ended.length > 0) this.#forget(new Set(ended))
-    if (await this.#isGone()) this.#finish()
+    if (changes.length > 0) return this.#shownAfter(changes)
+    const isComplete = ended.length > 0 && 'deploymentId' in this.scope
+    if (ended.length > 0 && !isComplete) this.#forget(new Set(ended))
+    if (isComplete || (await this.#isGone())) this.finish()
+    return []
   }
 
-  async #showAll(changes: readonly Change[]): Promise<void> {
+  async #shownAfter(changes: readonly Change[]): Promise<Deployment[]> {
     const ids = [...new Set(changes.map((change) => change.deployment_id))]
     const rows = await this.database.getRepository(Deployment).findBy({ id: In(ids) })
     const byId = new Map(rows.map((row) => [row.id, row]))
-    for (const { id, deployment_id: of, generation, to_status: status } of changes) {
+    return changes.flatMap(({ id, deployment_id: of, generation, to_status: status }) => {
       this.#seen.set(of, { generation: Number(generation), event: id })
       const row = byId.get(of)
-      if (row) this.#show(asOf(row, status))
-    }
+      return row ? [this.#show(asOf(row, status))] : []
+    })
   }
 
   /** Those that cannot change any more, where it matters: one that is followed by itself, or when they are many. */
@@ -195,9 +172,9 @@ export class DeploymentChanges implements AsyncIterableIterator<Deployment> {
     for (const [id] of older) if (ended.has(id)) this.#seen.delete(id)
   }
 
-  #show(deployment: Deployment): void {
+  #show(deployment: Deployment): Deployment {
     this.#status = deployment.status
-    this.#ready.push(deployment)
+    return deployment
   }
 
   #changes(): Promise<Change[]> {

@@ -13,7 +13,7 @@ import {
 import type { ServerOptions, SubscribePayload } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type ServerOptions as SocketOptions, WebSocketServer } from 'ws'
-import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/routing/upgrade-offers.js'
+import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/http1/upgrade-offers.js'
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
 import { PARSE_OPTIONS, refusalOf, withinLimits } from './query-limits.js'

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import { answerHeaders, tokensOf } from '../../src/engine/routing/headers.js'
-import { headWithoutOffer } from '../../src/engine/routing/upgrade-offers.js'
+import { tokensOf } from '../../src/engine/http1/request-heads.js'
+import { answerHeaders } from '../../src/engine/routing/headers.js'
+import { headWithoutOffer } from '../../src/engine/http1/upgrade-offers.js'
 
 /** As long as the heads of requests and answers may be. */
 const BLANKS = ' '.repeat(32 * 1024)

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { answerHeaders, forwardedHeaders } from '../../src/engine/routing/headers.js'
 import { containerLabels, forbiddenLabels, ownLabels } from '../../src/engine/routing/labels.js'
-import { asksForWebSocket, headWithoutOffer } from '../../src/engine/routing/upgrade-offers.js'
+import { asksForWebSocket, headWithoutOffer } from '../../src/engine/http1/upgrade-offers.js'
 
 describe('the labels of a container', () => {
   const request = {

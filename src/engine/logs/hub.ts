@@ -13,13 +13,11 @@ const MAX_WINDOW_MS = 100
 
 /** One log as its followers in this process share it. */
 interface Followed {
-  viewers: number
-  /** Rises with each wake-up: who has read at an older version reads again. */
-  version: number
+  /** Each is told of a change. */
+  readonly viewers: Set<() => void>
   /** Newest stored chunks without gaps, oldest first. */
   ring: StoredChunk[]
   ringLength: number
-  waiting: Set<() => void>
   /** How it ended, as soon as a read has seen it. */
   end: LogEnd | null
   reading: Map<number, Promise<LogPage | null>>
@@ -27,11 +25,8 @@ interface Followed {
 
 /** A viewer's view of one log. Must be closed. */
 export interface LogFeed {
-  version(): number
   /** Chunks after `after`; empty at the end. Null: there is no such log. */
   page(after: number): Promise<LogPage | null>
-  /** Resolves at once when the log has changed since `version`, else with the next change or after `ms`. */
-  changed(version: number, ms: number): { promise: Promise<void>; cancel: () => void }
   close(): void
 }
 
@@ -52,21 +47,16 @@ export class LogHub implements LogAnnouncer, Disposable {
     this.#unsubscribe = wakeups.on('log', (id) => this.#wake(id))
   }
 
-  /** Follows a log until the feed is closed. */
-  open(deploymentId: string): LogFeed {
+  /** Follows a log until the feed is closed. `onChange` is called when it may have grown or ended. */
+  open(deploymentId: string, onChange: () => void): LogFeed {
     const log = this.#followed.get(deploymentId) ?? createFollowed()
     this.#followed.set(deploymentId, log)
-    log.viewers += 1
-    let open = true
+    const viewer = () => onChange()
+    log.viewers.add(viewer)
     return {
-      version: () => log.version,
       page: (after) => this.#page(deploymentId, log, after),
-      changed: (version, ms) => changed(log, version, ms),
       close: () => {
-        if (!open) return
-        open = false
-        log.viewers -= 1
-        if (log.viewers === 0) this.#followed.delete(deploymentId)
+        if (log.viewers.delete(viewer) && log.viewers.size === 0) this.#followed.delete(deploymentId)
       },
     }
   }
@@ -78,13 +68,13 @@ export class LogHub implements LogAnnouncer, Disposable {
   }
 
   windowMs(deploymentId: string): number {
-    const viewers = this.#followed.get(deploymentId)?.viewers ?? 0
+    const viewers = this.#followed.get(deploymentId)?.viewers.size ?? 0
     return viewers <= FEW_VIEWERS ? 0 : Math.min(Math.max(viewers / 20, 16), MAX_WINDOW_MS)
   }
 
   /** How many subscriptions follow a log here. */
   viewers(): number {
-    return [...this.#followed.values()].reduce((sum, log) => sum + log.viewers, 0)
+    return [...this.#followed.values()].reduce((sum, log) => sum + log.viewers.size, 0)
   }
 
   [Symbol.dispose](): void {
@@ -94,9 +84,7 @@ export class LogHub implements LogAnnouncer, Disposable {
   #wake(deploymentId: string): void {
     const logs = deploymentId ? [this.#followed.get(deploymentId)] : [...this.#followed.values()]
     for (const log of logs) {
-      if (!log) continue
-      log.version += 1
-      for (const wake of [...log.waiting]) wake()
+      for (const wake of log?.viewers ?? []) wake()
     }
   }
 
@@ -121,12 +109,10 @@ export class LogHub implements LogAnnouncer, Disposable {
 
 function createFollowed(): Followed {
   return {
-    viewers: 0,
-    version: 0,
+    viewers: new Set(),
     ring: [],
     ringLength: 0,
     end: null,
-    waiting: new Set(),
     reading: new Map(),
   }
 }
@@ -155,19 +141,4 @@ function pageFromRing(log: Followed, after: number): LogPage | null {
   if (!first || !last || after + 1 < first.seq || after >= last.seq) return null
   const start = after + 1 - first.seq
   return { chunks: log.ring.slice(start, start + PAGE_CHUNKS), end: log.end }
-}
-
-function changed(log: Followed, version: number, ms: number): { promise: Promise<void>; cancel: () => void } {
-  if (log.version !== version) return { promise: Promise.resolve(), cancel: () => undefined }
-  let cancel: () => void = () => undefined
-  const promise = new Promise<void>((resolve) => {
-    const timer = setTimeout(() => cancel(), ms)
-    cancel = () => {
-      clearTimeout(timer)
-      log.waiting.delete(cancel)
-      resolve()
-    }
-    log.waiting.add(cancel)
-  })
-  return { promise, cancel: () => cancel() }
 }

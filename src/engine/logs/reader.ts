@@ -1,4 +1,4 @@
-import { RetryWindow } from '../wakeups/retry-window.js'
+import { PullIterator } from '../wakeups/pull-iterator.js'
 import type { LogFeed, LogHub } from './hub.js'
 import type { LogEnd, LogPage, StoredChunk } from './store.js'
 
@@ -7,71 +7,37 @@ export interface LogEntry extends StoredChunk {
   readonly end: LogEnd | null
 }
 
-/** A wake-up that was lost is made up for after this. */
-const POLL_MS = 2_000
-
 /**
  * Follows a log: n+1, n+2, … after `after`, stored chunks first, then live ones, each exactly once and in order,
  * then completion after the entry with `end`.
- *
- * Pull only: nothing is read before it is asked for, so a viewer that stops reading costs one page. An iterator
- * object and not an `async function*`, whose `return()` would wait in line behind the chunk that it is to give up.
  */
-export class LogReader implements AsyncIterableIterator<LogEntry> {
-  #feed: LogFeed
-  #page: LogEntry[] = []
+export class LogReader extends PullIterator<LogEntry> {
+  readonly #feed: LogFeed
   #after: number
-  #done = false
-  #cancelWait: () => void = () => undefined
-  readonly #retryWindow = new RetryWindow(() => this.#done)
 
   constructor(hub: LogHub, deploymentId: string, after: number) {
-    this.#feed = hub.open(deploymentId)
+    super()
+    this.#feed = hub.open(deploymentId, () => this.wake())
     this.#after = after
   }
 
-  [Symbol.asyncIterator](): this {
-    return this
+  protected async read(): Promise<LogEntry[]> {
+    const page = await this.#feed.page(this.#after)
+    if (page) return entriesOf(page, this.#after)
+    this.finish()
+    return []
   }
 
-  async next(): Promise<IteratorResult<LogEntry>> {
-    try {
-      while (!this.#done && this.#page.length === 0) await this.#fill()
-    } catch (error) {
-      this.#finish()
-      throw error
-    }
-    const entry = this.#done ? undefined : this.#page.shift()
-    if (!entry) return { done: true, value: undefined }
+  protected give(entry: LogEntry): boolean {
     if (entry.text !== '' && entry.seq !== this.#after + 1) {
-      this.#finish()
       throw new Error(`log gap: ${this.#after} is followed by ${entry.seq}`)
     }
     this.#after = entry.seq
-    if (entry.end) this.#finish()
-    return { done: false, value: entry }
+    return entry.end !== null
   }
 
-  return(): Promise<IteratorResult<LogEntry>> {
-    this.#finish()
-    return Promise.resolve({ done: true, value: undefined })
-  }
-
-  #finish(): void {
-    this.#done = true
-    this.#cancelWait()
+  protected release(): void {
     this.#feed.close()
-  }
-
-  async #fill(): Promise<void> {
-    const version = this.#feed.version() // before the read: a change during it must not be slept through
-    const page = await this.#retryWindow.run(() => this.#feed.page(this.#after), 'unread')
-    if (page === null) return this.#finish()
-    if (page !== 'unread') this.#page = entriesOf(page, this.#after)
-    if (this.#page.length > 0 || this.#done) return
-    const { promise, cancel } = this.#feed.changed(version, POLL_MS)
-    this.#cancelWait = cancel
-    await promise
   }
 }
 

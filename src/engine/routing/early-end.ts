@@ -1,15 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { hasBody } from '../http1/request-heads.js'
 
 /** What is still read, and thrown away, of a request that was answered before it had ended. */
 const REST_BYTES = 64 * 1024 * 1024
 const REST_MS = 30_000
 /** A client that sends nothing for so long has seen the answer, or never will. */
 const SILENCE_MS = 1_000
-
-/** Whether the request has a body, by the only two headers that may say so. */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-}
 
 /** To be called before an answer begins: it says that the connection ends where the request has not ended yet. */
 export function announceEnd(incoming: IncomingMessage, response: ServerResponse): void {

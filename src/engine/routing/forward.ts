@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { hasBody } from './early-end.js'
+import { hasBody } from '../http1/request-heads.js'
 import { errorPage } from './error-page.js'
 import { Exchange, type Upstream } from './exchange.js'
 import { forwardedHeaders } from './headers.js'

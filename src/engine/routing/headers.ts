@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
+import { tokensOf } from '../http1/request-heads.js'
 
 /** Belong to one connection, not to the request (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
@@ -79,9 +80,4 @@ function namedIn(connection: string | undefined): ReadonlySet<string> {
   if (!connection) return NONE
   const names = tokensOf(connection.toLowerCase())
   return new Set(names.filter((name) => !NEVER_OF_HOP.has(name)))
-}
-
-/** The values of a header that is a list. By no expression: those of white space at both ends take time by its square. */
-export function tokensOf(list: string): string[] {
-  return list.split(',').map((token) => token.trim())
 }

@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
-import { answerOn, asksForWebSocket, endWith, headWithoutOffer } from './upgrade-offers.js'
+import { answerOn, asksForWebSocket, endWith, headWithoutOffer } from '../http1/upgrade-offers.js'
 import type { Handshake } from './upgrade.js'
 
 /** A client has this long for the head of its request. */

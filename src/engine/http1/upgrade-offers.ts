@@ -1,7 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { hasBody } from './early-end.js'
-import { tokensOf } from './headers.js'
+import { hasBody, tokensOf } from './request-heads.js'
 
 const OFFER_HEADERS = new Set(['connection', 'upgrade', 'http2-settings'])
 
