@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { ROOT } from './dependencies.mjs'
 
 /**
- * The rest: what takes two thirds of the time of all tests, and finds what the others rarely miss. `npm test` leaves
- * it to `npm run test:all` and `.ci/run`.
+ * The rest: what takes most of the time of all tests, and finds what the others rarely miss. `npm test` leaves it to
+ * `npm run test:all` and `.ci/run`.
  */
 const REST = [
+  'e2e/build-limits',
+  'e2e/build-secrets',
   'e2e/builds',
   'e2e/commit-status',
   'e2e/crash',
@@ -18,17 +20,27 @@ const REST = [
   'e2e/failure-table',
   'e2e/hostile-repository',
   'e2e/load',
+  'e2e/master-key',
   'e2e/poisonous-repository',
   'e2e/reconcile',
+  'e2e/registry',
   'e2e/runtime-logs',
+  'e2e/stage-life',
+  'e2e/stages',
   'e2e/surroundings',
   'e2e/traefik',
+  'e2e/traefik-labels',
   'e2e/traefik-labels-switch',
   'e2e/traffic',
   'e2e/two-workers',
+  'e2e/viewers',
+  'e2e/webhooks-hostile',
+  'faults/addresses',
   'faults/automatic-rollback',
+  'faults/docker',
   'faults/first-version',
   'faults/kill',
+  'faults/removal',
   'faults/workers',
   'integration/git-leftovers',
 ].map((name) => `${name}.test.js`)

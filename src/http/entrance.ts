@@ -10,7 +10,7 @@ const ADDRESSES = {
   version: VERSION,
   graphql: EXPLORER,
   schema: '/graphql/schema',
-  rest: '/api/v1',
+  rest: '/api/v1/openapi.json',
   health: '/health',
   ready: '/ready',
 }

@@ -1,6 +1,7 @@
 import { deploymentUrl, publicUrl, stageHost } from '../engine/names.js'
 import type { App } from '../entities/app.js'
 import type { Deployment } from '../entities/deployment.js'
+import type { Variable } from '../entities/variable.js'
 import type { PublicAddress } from '../resolvers/request-context.js'
 
 /** The REST form of an app: snake case. */
@@ -30,6 +31,8 @@ export function deploymentJson(deployment: Deployment, app: App, address: Public
     stage_id: deployment.stageId,
     status: deployment.status.toLowerCase(),
     trigger: deployment.trigger.toLowerCase(),
+    actor: deployment.actor,
+    source_id: deployment.sourceId,
     ref: deployment.ref,
     commit_sha: deployment.commitSha,
     commit_message: deployment.commitMessage,
@@ -44,6 +47,11 @@ export function deploymentJson(deployment: Deployment, app: App, address: Public
     live_at: deployment.liveAt,
     finished_at: deployment.finishedAt,
   }
+}
+
+/** A variable without its value. */
+export function variableJson({ key, buildSecret, fingerprint, updatedAt }: Variable) {
+  return { key, build_secret: buildSecret, fingerprint, updated_at: updatedAt }
 }
 
 function errorJson(deployment: Deployment) {

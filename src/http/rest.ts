@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { CreateAppCommand } from '../engine/commands/new-app.js'
-import { badInput, CommandError } from '../engine/command-error.js'
+import { badInput, checkAll, CommandError } from '../engine/command-error.js'
 import { MAX_PAGE } from '../engine/queries.js'
 import { refuseNul } from '../resolvers/errors.js'
 import type { ApiDependencies } from '../resolvers/request-context.js'
+import { BodyFields } from './rest-body.js'
 import { appJson, deploymentJson } from './rest-json.js'
 import { serveRestLogs } from './rest-logs.js'
 
@@ -32,7 +33,7 @@ export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): 
   })
 
   app.get<{ Params: { id: string } }>('/api/v1/apps/:id', async (request) => {
-    return appJson(await getApp(dependencies, request.params.id), address)
+    return appJson(await appOf(dependencies, request.params.id), address)
   })
 
   app.delete<{ Params: { id: string } }>('/api/v1/apps/:id', async (request, reply) => {
@@ -44,7 +45,7 @@ export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): 
   app.get<{ Params: { id: string }; Querystring: ListQuery }>(
     '/api/v1/apps/:id/deployments',
     async (request, reply) => {
-      const owner = await getApp(dependencies, request.params.id)
+      const owner = await appOf(dependencies, request.params.id)
       const limit = limitOf(request.query, 20)
       const page = await queries.deployments(limit, request.query.after ?? null, { appId: owner.id })
       setNextCursor(reply, page)
@@ -58,11 +59,12 @@ export function serveRest(app: FastifyInstance, dependencies: ApiDependencies): 
     const { id } = request.params
     const deployment = await queries.deployment(id)
     if (!deployment) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, 'id')
-    return deploymentJson(deployment, await getApp(dependencies, deployment.appId), address)
+    return deploymentJson(deployment, await appOf(dependencies, deployment.appId), address)
   })
 }
 
-async function getApp({ queries }: ApiDependencies, id: string) {
+/** @throws CommandError NOT_FOUND */
+export async function appOf({ queries }: ApiDependencies, id: string) {
   const app = await queries.app({ id })
   if (!app) throw new CommandError('NOT_FOUND', `there is no app ${id}`, 'id')
   return app
@@ -84,46 +86,25 @@ function setNextCursor<T>(
   if (page.hasNextPage && last !== undefined) reply.header('x-next-cursor', page.cursor(last))
 }
 
-/** Fields by name and type; their grammars are the command's. */
+const APP_FIELDS = [
+  ...['name', 'repo_url', 'branch', 'dockerfile_path', 'context_path', 'target', 'build_args', 'platform'],
+  ...['port', 'variables', 'deploy', 'idempotency_key'],
+]
+
 function createCommand(body: unknown): CreateAppCommand {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new CommandError('BAD_USER_INPUT', 'the body must be a JSON object')
-  }
-  const fields = body as Record<string, unknown>
-  const text = (name: string) => {
-    const value = fields[name] ?? null
-    if (value !== null && typeof value !== 'string') throw badInput(name, 'must be a string')
-    return value
-  }
-  const required = (name: string) => text(name) ?? fail(name)
-  const deploy = fields.deploy ?? true
-  if (typeof deploy !== 'boolean') throw badInput('deploy', 'must be true or false')
-  const port = fields.port ?? null
-  if (port !== null && typeof port !== 'number') throw badInput('port', 'must be a number')
-  return {
-    name: required('name'),
-    repoUrl: required('repo_url'),
-    branch: text('branch'),
-    dockerfilePath: text('dockerfile_path'),
-    contextPath: text('context_path'),
-    target: text('target'),
-    buildArgs: pairsOf('build_args', fields.build_args),
-    platform: text('platform'),
-    port,
-    variables: pairsOf('variables', fields.variables),
-    deploy,
-  }
-}
-
-function fail(name: string): never {
-  throw badInput(name, 'is missing')
-}
-
-function pairsOf(name: string, value: unknown): { key: string; value: string }[] {
-  if (value === undefined || value === null) return []
-  if (typeof value !== 'object' || Array.isArray(value)) throw badInput(name, 'must be an object')
-  return Object.entries(value).map(([key, text]) => {
-    if (typeof text !== 'string') throw badInput(`${name}.${key}`, 'must be a string')
-    return { key, value: text }
+  const fields = new BodyFields(body, APP_FIELDS)
+  return checkAll({
+    name: () => fields.required('name'),
+    repoUrl: () => fields.required('repo_url'),
+    branch: () => fields.text('branch'),
+    dockerfilePath: () => fields.text('dockerfile_path'),
+    contextPath: () => fields.text('context_path'),
+    target: () => fields.text('target'),
+    buildArgs: () => fields.pairs('build_args'),
+    platform: () => fields.text('platform'),
+    port: () => fields.number('port'),
+    variables: () => fields.pairs('variables'),
+    deploy: () => fields.flag('deploy', true),
+    idempotencyKey: () => fields.text('idempotency_key'),
   })
 }

@@ -8,7 +8,9 @@ import { answerErrors, errorBody } from './errors.js'
 import { serveExplorer } from './explorer.js'
 import { serveGraphQL } from './graphql.js'
 import { serveHealth } from './health.js'
+import { serveOpenApi } from './openapi.js'
 import { serveRest } from './rest.js'
+import { serveRestCommands } from './rest-commands.js'
 import type { ServerDependencies } from './server-dependencies.js'
 import { serveSubscriptions } from './subscriptions.js'
 import { serveWebhooks } from './webhooks.js'
@@ -47,6 +49,8 @@ export async function createServer(server: ServerDependencies): Promise<Server> 
   serveEntrance(app, server.schema)
   const apollo = await serveGraphQL(app, server, await serveExplorer(app))
   serveRest(app, server.api)
+  serveRestCommands(app, server.api)
+  serveOpenApi(app)
   await serveWebhooks(app, server.api)
   const subscriptions = serveSubscriptions(app.server, server)
   return {

@@ -116,7 +116,7 @@ describe('the API', () => {
 
     test('an error shows nothing of the server’s inside', async () => {
       const { errors } = await tryGraphql(port, CREATE, { input: { name: 'X', repoUrl: REPO } })
-      assert.deepEqual(Object.keys(errors?.[0]?.extensions ?? {}).sort(), ['code', 'field'])
+      assert.deepEqual(Object.keys(errors?.[0]?.extensions ?? {}).sort(), ['code', 'field', 'fields'])
     })
   })
 
