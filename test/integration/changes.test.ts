@@ -5,7 +5,7 @@ import { createDataSource } from '../../src/database.js'
 import { DeploymentChanges } from '../../src/engine/changes.js'
 import { enqueue } from '../../src/engine/queue/enqueue.js'
 import { claimNext } from '../../src/engine/queue/claim.js'
-import { settle, transition } from '../../src/engine/queue/states.js'
+import { NOW, settle, transition } from '../../src/engine/queue/states.js'
 import { Wakeups } from '../../src/engine/wakeups/wakeups.js'
 import { DeploymentStatus, DeploymentTrigger } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
@@ -110,7 +110,7 @@ describe('the changes of deployments', () => {
     // Its time is over, and still it may fail: nobody has ended the watch.
     const again = nextOf(changes)
     await worker.database.transaction(async (manager) => {
-      await transition(manager, successor.claim, { to: ROLLED_BACK, patch: { error_code: 'ROLLED_BACK' } })
+      await transition(manager, successor.claim, { to: ROLLED_BACK, patch: { errorCode: 'ROLLED_BACK' } })
       await transition(manager, old.claim, { to: RUNNING })
     })
     worker.wakeups.deploymentChanged(old.id)
@@ -130,7 +130,7 @@ describe('the changes of deployments', () => {
     const app = await createApp()
     const changes = await follow({ appId: app.id })
     const { claim } = await serve(app.id)
-    const patch = { error_code: 'ROLLED_BACK', finished_at: new Date() }
+    const patch = { errorCode: 'ROLLED_BACK', finishedAt: NOW } as const
     await transition(worker.database, claim, { to: ROLLED_BACK, patch })
     for (let status = ''; status !== (ROLLED_BACK as string);) {
       const change = await nextOf(changes)

@@ -6,7 +6,7 @@ import { Disposal } from '../../src/disposal.js'
 import { Commands } from '../../src/engine/commands.js'
 import { claimNext } from '../../src/engine/queue/claim.js'
 import { SecretBox } from '../../src/engine/secrets/secrets.js'
-import { settle, transition } from '../../src/engine/queue/states.js'
+import { NOW, settle, transition } from '../../src/engine/queue/states.js'
 import { Wakeups } from '../../src/engine/wakeups/wakeups.js'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import type { Deployment } from '../../src/entities/deployment.js'
@@ -38,7 +38,7 @@ async function openEngine() {
     claim: (worker = 'worker-1') =>
       claimNext(database, wakeups, { workerId: worker, leaseMs: 60_000, totalConcurrency: null }),
     end: ({ id, epoch }: Deployment, to = FAILED) => {
-      const settlement = { to, text: `Ended: ${to}.`, patch: { finished_at: new Date() } }
+      const settlement = { to, text: `Ended: ${to}.`, patch: { finishedAt: NOW } as const }
       return database.transaction((manager) => settle(manager, { deploymentId: id, epoch }, settlement))
     },
     rows: <T>(sql: string, parameters: unknown[] = []) => database.query<T[]>(sql, parameters),

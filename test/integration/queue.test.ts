@@ -11,7 +11,7 @@ import { appendChunks } from '../../src/engine/logs/store.js'
 import { Queries } from '../../src/engine/queries.js'
 import { claimNext } from '../../src/engine/queue/claim.js'
 import { giveBack, MAX_ATTEMPTS, rescueExpired } from '../../src/engine/queue/rescue.js'
-import { settle, transition } from '../../src/engine/queue/states.js'
+import { NOW, settle, transition } from '../../src/engine/queue/states.js'
 import type { TestProcess } from '../support/engine.js'
 import { useProcess } from '../support/use-process.js'
 
@@ -26,7 +26,7 @@ describe('the queue', () => {
     claimNext(process.database, process.wakeups, { workerId: worker, leaseMs: 30_000, totalConcurrency })
   const claimOf = (deployment: Deployment) => ({ deploymentId: deployment.id, epoch: deployment.epoch })
   const fail = (deployment: Deployment) => {
-    const failed = { to: FAILED, text: 'Failed.', patch: { finished_at: new Date() } }
+    const failed = { to: FAILED, text: 'Failed.', patch: { finishedAt: NOW } as const }
     return process.database.transaction((manager) => settle(manager, claimOf(deployment), failed))
   }
   const statuses = async () => {

@@ -57,7 +57,7 @@ export class DeploymentCommands {
       if (found.status === DeploymentStatus.PENDING) {
         const claim = { deploymentId: id, epoch: found.epoch }
         const text = 'Cancelled before it started.'
-        const patch = { finished_at: NOW }
+        const patch = { finishedAt: NOW }
         await settle(manager, claim, { to: DeploymentStatus.CANCELLED, text, patch })
       } else {
         await manager.update(Deployment, { id }, { cancelRequestedAt: new Date() })

@@ -178,7 +178,7 @@ async function cancelAll(manager: EntityManager, stageId: string): Promise<strin
   })
   for (const { id, epoch } of pending) {
     const text = 'Cancelled: the stage was stopped.'
-    const cancelled = { to: DeploymentStatus.CANCELLED, text, patch: { finished_at: NOW } }
+    const cancelled = { to: DeploymentStatus.CANCELLED, text, patch: { finishedAt: NOW } }
     await settle(manager, { deploymentId: id, epoch }, cancelled)
   }
   await manager.query(

@@ -92,7 +92,7 @@ export async function supersedeOldest(
   for (const older of oldest) {
     const claim = { deploymentId: older.id, epoch: older.epoch }
     const text = `Superseded by the newer deployment ${id}.`
-    const patch = { superseded_by: id, finished_at: NOW }
+    const patch = { supersededBy: id, finishedAt: NOW }
     await settle(manager, claim, { to: DeploymentStatus.SUPERSEDED, text, patch })
   }
   return oldest.map((older) => older.id)

@@ -2,7 +2,7 @@ import { IN_FLIGHT } from '../sql/predicates.js'
 import type { DataSource, EntityManager } from 'typeorm'
 import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { appendChunks } from '../logs/store.js'
-import { type Claim, NEXT_STATUSES, NOW, recordEvent, settle } from './states.js'
+import { type Claim, NEXT_STATUSES, NOW, recordEvent, settle, type StatusPatch } from './states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 
 /** A deployment whose worker dies this often is not tried again. */
@@ -70,7 +70,7 @@ async function rescue(manager: EntityManager, row: ExpiredRow): Promise<void> {
   else await giveBack(manager, claim, { from: row.status, reason: 'the worker that held it stopped' })
 }
 
-const FINISHED = { finished_at: NOW, addresses: null }
+const FINISHED = { finishedAt: NOW, addresses: null }
 
 /** How the end of a deployment that a newer one replaced is said. */
 export function supersededBy(newerId: string): string {
@@ -79,7 +79,7 @@ export function supersededBy(newerId: string): string {
 
 async function failCrashLoop(manager: EntityManager, claim: Claim, row: ExpiredRow): Promise<void> {
   const message = `The worker stopped ${row.attempt} times in the middle of this deployment; see the server's own log, then deploy again.`
-  const error = { error_code: 'ENGINE_CRASH_LOOP', error_phase: row.status, error_message: message }
+  const error: StatusPatch = { errorCode: 'ENGINE_CRASH_LOOP', errorPhase: row.status, errorMessage: message }
   const patch = { ...FINISHED, ...error }
   await settle(manager, claim, { to: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch })
 }

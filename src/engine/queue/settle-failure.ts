@@ -88,7 +88,7 @@ async function settleOnce(dependencies: Dependencies, stopped: StoppedRun): Prom
       return giveBack(manager, claim, { from: phase, reason: why, ...backOff(outcome, deployment) })
     }
     const { patch, ...ending } = endingOf(outcome, { phase, log }, dependencies.logger)
-    const finished = { finished_at: NOW, addresses: null, ...patch }
+    const finished = { finishedAt: NOW, addresses: null, ...patch }
     await settle(manager, claim, { ...ending, overflowTail, patch: finished })
   })
 }
@@ -137,11 +137,11 @@ function endingOf(
   const error = describe(reason, logger)
   const message = cleanLine(mask(error.message))
   const patch = {
-    error_code: error.code,
-    error_phase: error.phase ?? phase,
-    error_message: message,
-    error_exit_code: error.exitCode,
-    error_last_lines: cleanLines(error.lastLines, mask),
+    errorCode: error.code,
+    errorPhase: error.phase ?? phase,
+    errorMessage: message,
+    errorExitCode: error.exitCode,
+    errorLastLines: cleanLines(error.lastLines, mask),
   }
   return { to: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch }
 }

@@ -1,4 +1,5 @@
 import { DeploymentStatus, isSettled, LogStream } from '../../entities/deployment-status.js'
+import type { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { Queryable } from '../sql/queryable.js'
 import { appendChunks, type OverflowTail } from '../logs/store.js'
@@ -32,11 +33,35 @@ export const NEXT_STATUSES: Readonly<Record<DeploymentStatus, readonly Deploymen
   [ROLLED_BACK]: [],
 }
 
-/** Columns that change together with the status, by their SQL names. A time is {@link NOW}. */
-export type StatusPatch = Readonly<Record<string, unknown>>
-
+class DatabaseTime {
+  readonly kind = 'now'
+}
 /** In a patch: the present, by the database's clock. The workers' own may be hours apart. */
-export const NOW = Symbol('now')
+export const NOW = new DatabaseTime()
+
+/** What can change together with the status, and its column. */
+const COLUMNS = {
+  addresses: 'addresses',
+  drainUntil: 'drain_until',
+  errorCode: 'error_code',
+  errorExitCode: 'error_exit_code',
+  errorLastLines: 'error_last_lines',
+  errorMessage: 'error_message',
+  errorPhase: 'error_phase',
+  finishedAt: 'finished_at',
+  leaseOwner: 'lease_owner',
+  leaseUntil: 'lease_until',
+  liveAt: 'live_at',
+  replacedId: 'replaced_id',
+  supersededBy: 'superseded_by',
+  watchUntil: 'watch_until',
+} as const satisfies Partial<Record<keyof Deployment, string>>
+type Patched = keyof typeof COLUMNS
+
+/** What changes together with the status. A time is {@link NOW}, or is taken away. */
+export type StatusPatch = {
+  readonly [Name in Patched]?: Deployment[Name] extends Date | null ? DatabaseTime | null : Deployment[Name]
+}
 
 /** The status that a deployment gets, and what changes with it. */
 export interface StatusChange {
@@ -105,16 +130,15 @@ function statusesBefore(to: DeploymentStatus): DeploymentStatus[] {
 
 /** A patch as SQL, each assignment after a comma; its values are parameters from number `first` on. */
 function assignments(to: DeploymentStatus, patch: StatusPatch, first: number) {
-  const lease = isSettled(to) ? { lease_owner: null, lease_until: null } : {}
-  const columns: Record<string, unknown> = { ...patch, ...lease }
-  const names = Object.keys(columns)
-  const given = names.filter((name) => columns[name] !== NOW)
-  const present = names.filter((name) => columns[name] === NOW)
+  const whole: StatusPatch = isSettled(to) ? { ...patch, leaseOwner: null, leaseUntil: null } : patch
+  const names = Object.keys(whole) as Patched[]
+  const given = names.filter((name) => whole[name] !== NOW)
+  const present = names.filter((name) => whole[name] === NOW)
   const sets = [
-    ...given.map((name, index) => `, "${name}" = $${index + first}`),
-    ...present.map((name) => `, "${name}" = clock_timestamp()`),
+    ...given.map((name, index) => `, "${COLUMNS[name]}" = $${index + first}`),
+    ...present.map((name) => `, "${COLUMNS[name]}" = clock_timestamp()`),
   ]
-  return { sets: sets.join(''), values: given.map((name) => columns[name]) }
+  return { sets: sets.join(''), values: given.map((name) => whole[name]) }
 }
 
 /** How a deployment is settled, and its log closed. */

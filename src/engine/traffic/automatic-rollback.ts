@@ -11,7 +11,7 @@ import { announceSwitch } from './announce.js'
 import { ownContainers } from './containers.js'
 import { step, type Services } from '../services.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './retire.js'
-import { switchBack } from './switch.js'
+import { type ServingError, switchBack } from './switch.js'
 import { startStopped } from './start-stopped.js'
 
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
@@ -93,12 +93,12 @@ async function startAndSwitchBack(
     return null
   })
   if (!addresses) return 'does not start'
-  const error = {
-    error_code: 'ROLLED_BACK',
-    error_phase: DeploymentStatus.RUNNING,
-    error_message: `rolled back to ${before.id}: ${failure.why}`,
-    error_exit_code: failure.exitCode,
-    error_last_lines: (await Promise.race([rollback.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [],
+  const error: ServingError = {
+    errorCode: 'ROLLED_BACK',
+    errorPhase: DeploymentStatus.RUNNING,
+    errorMessage: `rolled back to ${before.id}: ${failure.why}`,
+    errorExitCode: failure.exitCode,
+    errorLastLines: [...((await Promise.race([rollback.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [])],
   }
   const isBack = await step(services, 'switch-back', () =>
     database.transaction((manager) =>

@@ -18,12 +18,12 @@ export async function failServing(
   const failed = await database.getRepository(Deployment).findOneBy({ id, status: DeploymentStatus.RUNNING })
   if (!failed) return false
   const error = {
-    error_code: failure.code,
-    error_phase: DeploymentStatus.RUNNING,
-    error_message: `${failure.why}; no version served before it, so its containers are stopped: fix it and deploy again`,
-    error_exit_code: failure.exitCode,
+    errorCode: failure.code,
+    errorPhase: DeploymentStatus.RUNNING,
+    errorMessage: `${failure.why}; no version served before it, so its containers are stopped: fix it and deploy again`,
+    errorExitCode: failure.exitCode,
     // Its containers go with this.
-    error_last_lines: (await readLastLines(failure, failed, services)) ?? [],
+    errorLastLines: (await readLastLines(failure, failed, services)) ?? [],
   }
   const hasFailed = await step(services, 'fail', () =>
     database.transaction((manager) => switchOff(manager, failed, error)),

@@ -52,7 +52,7 @@ export async function switchToNext(
   const old = await retireServing(manager, stageId, { reason: `replaced by ${id}`, drainMs: timing.drainMs })
   await pointStageTo(manager, { stageId, id }, timing.confirmMs)
   await appendOverflowTail(manager, claim, overflowTail)
-  const patch = { live_at: NOW, replaced_id: old?.deploymentId ?? null }
+  const patch = { liveAt: NOW, replacedId: old?.deploymentId ?? null }
   const message = `Running at ${url}`
   await transitionUnannounced(manager, claim, { to: DeploymentStatus.RUNNING, message, patch })
   await watchFromNow(manager, id, timing.watchMs)
@@ -87,15 +87,15 @@ export async function switchBack(
   )
   if (rows.length === 0) return false
   const { ROLLED_BACK, RUNNING } = DeploymentStatus
-  const gone = { finished_at: NOW, watch_until: null, addresses: null, ...error }
-  const failure = { to: ROLLED_BACK, message: error.error_message, patch: gone }
+  const gone = { finishedAt: NOW, watchUntil: null, addresses: null, ...error }
+  const failure = { to: ROLLED_BACK, message: error.errorMessage, patch: gone }
   await transitionUnannounced(manager, claimOf(failed), failure)
   // By the database's clock, as everything that other processes go by.
   await manager.query('UPDATE deployment SET drain_until = now() + make_interval(secs => $2) WHERE id = $1', [
     failed.id,
     timing.drainMs / 1000,
   ])
-  const back = { addresses: [...addresses], finished_at: null, drain_until: null, live_at: NOW }
+  const back = { addresses: [...addresses], finishedAt: null, drainUntil: null, liveAt: NOW }
   const message = `${failed.id} failed; serving again`
   await transitionUnannounced(manager, claimOf(before), { to: RUNNING, message, patch: back })
   await pointStageTo(manager, before, timing.confirmMs)
@@ -103,7 +103,7 @@ export async function switchBack(
 }
 
 /** What is stored of a version that fails while it serves. */
-export type ServingError = StatusPatch & { readonly error_message: string }
+export type ServingError = StatusPatch & { readonly errorMessage: string }
 
 /**
  * Away from a version that fails while it is watched and that none has served before: it is FAILED with `error`.
@@ -124,8 +124,8 @@ export async function switchOff(
     [id],
   )
   if (rows.length === 0) return false
-  const gone = { finished_at: NOW, watch_until: null, addresses: null, ...error }
-  const message = `Failed: ${error.error_message}`
+  const gone = { finishedAt: NOW, watchUntil: null, addresses: null, ...error }
+  const message = `Failed: ${error.errorMessage}`
   const failure = { to: DeploymentStatus.FAILED, message, patch: gone }
   await transitionUnannounced(manager, claimOf(failed), failure)
   // At once, and before RUNNING where that was not said yet: nobody has to be sent to it.
@@ -139,7 +139,7 @@ export async function switchOff(
  * is, because what it once replaced is not what it gives way to. The caller holds the stage's row.
  */
 export async function switchOn(manager: Queryable, stopped: Deployment, timing: Timing): Promise<void> {
-  const patch = { finished_at: null, drain_until: null, live_at: NOW, replaced_id: null }
+  const patch = { finishedAt: null, drainUntil: null, liveAt: NOW, replacedId: null }
   const start = { to: DeploymentStatus.RUNNING, message: 'the stage was started', patch }
   await transitionUnannounced(manager, claimOf(stopped), start)
   await pointStageTo(manager, stopped, timing.confirmMs)
