@@ -2,7 +2,7 @@ import { ROOT } from './lib/dependencies.mjs'
 import { runQuietly, script } from './lib/run.mjs'
 
 /** What is in one list shares a file of the compiler's, and goes one after the other. */
-const CHECKS = [['lint'], ['format'], ['types', 'schema']]
+const CHECKS = [['lint'], ['format'], ['types', 'schema', 'rules']]
 
 /** All checks at once: each alone leaves most of a processor idle. Says what each of those that fail found. */
 await script(async () => {
