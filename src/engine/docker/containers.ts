@@ -122,19 +122,3 @@ async function startOtherwise(docker: Docker, name: string, error: unknown): Pro
   await ensureNetwork(docker)
   await docker.getContainer(name).start()
 }
-
-/** Without a terminal the engine frames each piece: one byte stream, three zero bytes, four bytes length. */
-export async function lastLines(docker: Docker, name: string, count: number): Promise<string[]> {
-  const framed = await ignoreMissing(
-    docker.getContainer(name).logs({ stdout: true, stderr: true, tail: count }),
-  )
-  if (!framed) return []
-  const pieces: Buffer[] = []
-  for (let at = 0; at + 8 <= framed.length;) {
-    const end = at + 8 + framed.readUInt32BE(at + 4)
-    pieces.push(framed.subarray(at + 8, end))
-    at = end
-  }
-  const lines = Buffer.concat(pieces).toString('utf8').split(/\r?\n/)
-  return lines.filter((line) => line !== '').slice(-count)
-}
