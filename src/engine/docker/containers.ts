@@ -51,7 +51,9 @@ export async function createContainer(
   request: ContainerRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  const options = containerOptions(request, NETWORK)
+  const { name, ...body } = containerOptions(request, NETWORK)
+  // As one object dockerode sends all of it in the URL as well, which proxies and logs keep: values of variables are in it.
+  const options = { _query: { name }, _body: body } as Docker.ContainerCreateOptions
   const create = () => docker.createContainer(options).catch(refused)
   try {
     await create()
