@@ -132,6 +132,18 @@ describe('one owner for each outside thing', () => {
     )
   })
 
+  test('only client.ts opens connections to the Docker engine', () => {
+    const dialling = MODULES.filter(
+      ({ path, text }) =>
+        path.startsWith('engine/docker/') &&
+        /import (?!type )[^;]*? from 'node:(http|https|net|tls)'/.test(text),
+    )
+    assert.deepEqual(
+      dialling.map(({ path }) => path),
+      ['engine/docker/client.ts'],
+    )
+  })
+
   test('nothing runs a shell', () => {
     for (const { path, text } of MODULES) assert.doesNotMatch(text, /shell: true|\bexec(Sync)?\(['"`]/, path)
   })

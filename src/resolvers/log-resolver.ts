@@ -73,7 +73,7 @@ export class LogResolver {
   @Subscription(() => RuntimeLogEventType, {
     subscribe: answering(({ args, context }) => {
       const { stageId, tail } = args as { stageId: string; tail: number }
-      return openRuntimeLog(context.queries.database, context.wakeups, stageId, tail)
+      return openRuntimeLog({ database: context.queries.database, wakeups: context.wakeups }, stageId, tail)
     }),
     description:
       "What the stage's running container writes, the last `tail` lines first; follows the stage across deployments.",

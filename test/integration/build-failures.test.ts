@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import Docker from 'dockerode'
 import { PassThrough, Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { openBuildSession } from '../../src/engine/docker/build-session.js'
+import { EngineCalls } from '../../src/engine/docker/calls.js'
+import { EngineClient } from '../../src/engine/docker/client.js'
 import type { BuildContext, Contents } from '../../src/engine/docker/docker.js'
 import { tarEntry } from '../../src/engine/docker/tar-entry.js'
 import { SILENT } from '../support/build-output.js'
@@ -109,10 +110,11 @@ for (const kind of ['real', 'fake'] as const) {
     }
 
     test('that is over in the turn in which its session is open leaves nothing that throws', async () => {
-      const docker = new Docker({ socketPath: engines[kind].host.slice('unix://'.length) })
+      const noDockerode = () => assert.fail('a session asks for nothing else')
+      const calls = new EngineCalls(new EngineClient(engines[kind].host), noDockerode, 10_000)
       const offer = { context: WHOLE, secrets: new Map<string, string>(), failed: () => undefined }
       for (let round = 0; round < 20; round++) {
-        const session = await openBuildSession(docker, offer, 10_000, AbortSignal.timeout(30_000))
+        const session = await openBuildSession(calls, offer, AbortSignal.timeout(30_000))
         session[Symbol.dispose]()
         await turn()
       }

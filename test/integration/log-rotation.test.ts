@@ -35,7 +35,11 @@ describe('the log of a container whose files rotate while it is followed', () =>
     const outbox = new ReadingLines('d')
     const abort = new AbortController()
     const deployment = { id: 'd', containers: [name], secrets: [] }
-    const reading = readContainer(real.port('buildkit'), deployment, name, true, outbox, abort.signal)
+    const reading = readContainer(
+      { docker: real.port('buildkit'), deployment, name, outbox },
+      true,
+      abort.signal,
+    )
     await until(() => outbox.lines.length === 1)
     await real.call('PUT', `/containers/${name}/archive?path=/`, writeTar({ go: '' }))
     await until(() => Number(outbox.lines.at(-1)) > LINES + 3)

@@ -69,7 +69,7 @@ describe('who follows something while the database is lost for a moment', () => 
   })
 
   test('goes on with a runtime log', async () => {
-    const reader = await openRuntimeLog(api.database, api.wakeups, deployment.stageId, 10)
+    const reader = await openRuntimeLog(api, deployment.stageId, 10)
     const write = async () => {
       const [viewer] = await worker.database.query<{ id: string }[]>('SELECT id FROM runtime_log_viewer')
       const [claim] = await claimViewers(worker.database, 'worker', 1)
@@ -80,7 +80,7 @@ describe('who follows something while the database is lost for a moment', () => 
         stream: LogStream.STDOUT,
         text: 'a line\n',
       }
-      assert.ok(await appendChunks(worker.database, claim, 0, [chunk], []))
+      assert.ok(await appendChunks(worker.database, claim, { lastSeq: 0, chunks: [chunk], places: [] }))
       worker.wakeups.outputStored(viewer.id)
     }
     const entry = await nextOver(reader, /UPDATE runtime_log_viewer SET read_seq/, write)

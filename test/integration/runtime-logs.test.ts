@@ -78,7 +78,7 @@ describe('runtime logs between processes', () => {
     return { appId: app.id, stageId: row.stage_id, names }
   }
 
-  const open = (stageId: string, tail: number) => openRuntimeLog(api.database, api.wakeups, stageId, tail)
+  const open = (stageId: string, tail: number) => openRuntimeLog(api, stageId, tail)
 
   async function readLines(reader: RuntimeLogReader, most: number): Promise<string[]> {
     const lines: string[] = []

@@ -59,7 +59,11 @@ class ScriptedLog {
 async function follow(log: ScriptedLog, enough: (lines: readonly string[]) => boolean): Promise<string[]> {
   const outbox = new ReadingLines(DEPLOYMENT.id)
   const abort = new AbortController()
-  const reading = readContainer(log.docker, DEPLOYMENT, 'c', true, outbox, abort.signal)
+  const reading = readContainer(
+    { docker: log.docker, deployment: DEPLOYMENT, name: 'c', outbox },
+    true,
+    abort.signal,
+  )
   await until(() => enough(outbox.lines))
   abort.abort()
   await reading

@@ -36,7 +36,7 @@ function database(texts: string[] | null): Queryable {
 describe('what is on its way to a viewer', () => {
   test('is bounded also where each line is a chunk of its own', async () => {
     const stop = new AbortController()
-    const outbox = new Outbox(database(null), VIEWER, () => undefined, stop.signal)
+    const outbox = new Outbox({ database: database(null), announce: () => undefined }, VIEWER, stop.signal)
     const running = outbox.run()
     let added = 0
     const filling = (async () => {
@@ -58,7 +58,11 @@ describe('what is on its way to a viewer', () => {
   test('comes in chunks of at most 32 KiB, whatever script it is written in', async () => {
     const stop = new AbortController()
     const texts: string[] = []
-    const outbox = new Outbox(database(texts), VIEWER, () => stop.abort(), stop.signal)
+    const outbox = new Outbox(
+      { database: database(texts), announce: () => stop.abort() },
+      VIEWER,
+      stop.signal,
+    )
     const lines = Array.from({ length: 20 }, (_, index) => line('你'.repeat(250 * index)))
     for (const one of lines) outbox.add(one, null)
     await outbox.run()

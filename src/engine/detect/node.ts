@@ -25,6 +25,15 @@ const VERSIONS = [DEFAULT_VERSION, '24', '20', '18', '16', '14', '26', '25', '23
 /** Where corepack puts the package managers that it fetches, if they are needed in the run stage as well. */
 const COREPACK = '/opt/corepack'
 
+/** What is known of an app before its start. */
+interface NodeApp {
+  readonly tree: Tree
+  readonly found: Package
+  readonly manager: Manager
+  /** The base image. */
+  readonly image: string
+}
+
 export const detectNode: Detector = (tree, images) => {
   const text = tree.texts.get('package.json')
   if (text === undefined) return null
@@ -32,6 +41,7 @@ export const detectNode: Detector = (tree, images) => {
   if (!found) return { problem: 'package.json is not a JSON object: mend it' }
   const image = withVersion(images.node, versionOf(tree, found))
   const manager = managerOf(tree, found, image)
+  const app = { tree, found, manager, image }
   const start = startOf(tree, found, manager)
   if (start && 'problem' in start) return start
   const detected = {
@@ -39,10 +49,10 @@ export const detectNode: Detector = (tree, images) => {
     detectedBy: ['package.json', ...present(tree, [...manager.files, 'Procfile'])],
     ignore: [...NEVER_SENT, '**/node_modules', '**/npm-debug.log*', ...manager.ignore],
   }
-  if (start) return { ...detected, dockerfile: program(tree, found, manager, image, start) }
+  if (start) return { ...detected, dockerfile: program(app, start) }
   if (found.scripts.has('build')) {
     const folder = pagesOf(tree, found)
-    const build = [...buildStage(tree, found, manager, image), checkPages(folder)]
+    const build = [...buildStage(app), checkPages(folder)]
     const copies = [`COPY --from=build /app/${folder}/ /www/`, WITHOUT_HIDDEN]
     return { ...detected, dockerfile: stages(build, ...servesFiles(images, copies, ['index.html'])) }
   }
@@ -62,10 +72,11 @@ function versionOf(tree: Tree, { engine }: Package): string {
   return firstWithin(engine, VERSIONS) ?? DEFAULT_VERSION
 }
 
-function program(tree: Tree, found: Package, manager: Manager, image: string, start: Start): string {
+function program(app: NodeApp, start: Start): string {
+  const { found, manager, image } = app
   const isCalled = start.lines.some((line) => new RegExp(`\\b${manager.name}x?\\b`).test(line))
   const kept = isCalled && manager.isFetched ? [`ENV COREPACK_HOME=${COREPACK}`] : []
-  const [from = '', ...build] = buildStage(tree, found, manager, image)
+  const [from = '', ...build] = buildStage(app)
   const bins = typeof start.command === 'string' ? ' PATH=/app/node_modules/.bin:$PATH' : ''
   const run = [
     `FROM ${image}`,
@@ -77,16 +88,16 @@ function program(tree: Tree, found: Package, manager: Manager, image: string, st
     `COPY --from=build --chown=${USER} /app ./`,
     ...runInstructions(PORT, start.command),
   ]
-  return stages([from, ...kept, ...build, ...pruning(tree, found, manager, start)], run)
+  return stages([from, ...kept, ...build, ...pruning(app, start)], run)
 }
 
 /** Managers but npm take away the client that Prisma has put between the packages. */
-function pruning(tree: Tree, found: Package, manager: Manager, start: Start): string[] {
+function pruning({ tree, found, manager }: NodeApp, start: Start): string[] {
   const isKept = needsDevelopment(tree, start, found) || (usesPrisma(found) && manager.name !== 'npm')
   return manager.prune === null || isKept ? [] : [`RUN ${manager.prune}`]
 }
 
-function buildStage(tree: Tree, found: Package, manager: Manager, image: string): string[] {
+function buildStage({ tree, found, manager, image }: NodeApp): string[] {
   const install = `RUN ${manager.install}`
   // Where an installation reads files it needs them all; else packages are a layer that stays.
   const together =

@@ -1,11 +1,11 @@
-import type Docker from 'dockerode'
 import { randomUUID } from 'node:crypto'
 import type { ServerOptions } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js'
 import { fieldsOf } from './buildkit-trace.js'
-import { withTimeout } from './calls.js'
+import type { EngineCalls } from './calls.js'
+import type { EngineClient } from './client.js'
 import type { BuildContext } from './docker.js'
 import { InfrastructureError } from '../errors.js'
 import { DIFF_COPY, serveFiles } from './file-sync.js'
@@ -41,18 +41,19 @@ export interface BuildSession extends Disposable {
  * hangs up after a while.
  */
 export async function openBuildSession(
-  docker: Docker,
+  calls: EngineCalls,
   offer: Offer,
-  timeoutMs: number,
   signal: AbortSignal,
 ): Promise<BuildSession> {
   const id = randomUUID()
-  const opening = upgrade(docker, id)
+  const opening = upgrade(calls.client, id)
   // Should it come late, nobody is there any more who would close it.
-  const socket = await withTimeout(() => opening, timeoutMs, signal).catch((error: unknown) => {
-    void opening.then((late) => late.destroy()).catch(() => undefined)
-    throw error
-  })
+  const socket = await calls
+    .within(() => opening, signal)
+    .catch((error: unknown) => {
+      void opening.then((late) => late.destroy()).catch(() => undefined)
+      throw error
+    })
   socket.on('error', () => undefined) // the build itself tells that the engine is gone
   if (socket.destroyed) {
     throw new InfrastructureError('DOCKER_UNREACHABLE', 'the Docker engine hung up on the session of a build')
@@ -71,7 +72,7 @@ export async function openBuildSession(
   }
 }
 
-function upgrade(docker: Docker, id: string): Promise<Duplex> {
+function upgrade(client: EngineClient, id: string): Promise<Duplex> {
   const headers = {
     Upgrade: 'h2c',
     'X-Docker-Expose-Session-Uuid': id,
@@ -80,13 +81,8 @@ function upgrade(docker: Docker, id: string): Promise<Duplex> {
     'X-Docker-Expose-Session-Sharedkey': id,
     'X-Docker-Expose-Session-Grpc-Method': [DIFF_COPY, GET_SECRET, CHECK_HEALTH],
   }
-  const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' }
-  const dialled = { path: '/session', method: 'POST', hijack: true, headers, statusCodes }
-  return new Promise((resolve, reject) => {
-    docker.modem.dial(dialled, (error: Error | null, socket: unknown) =>
-      error ? reject(error) : resolve(socket as Duplex),
-    )
-  })
+  const statusCodes = { 400: 'bad parameter', 500: 'server error' }
+  return client.upgrade({ method: 'POST', path: '/session', headers, statusCodes })
 }
 
 function serverOf({ context, secrets, failed }: Offer): Server {

@@ -1,13 +1,13 @@
-import { StringDecoder } from 'node:string_decoder'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
 import { exitCodeOfStep, isOverloadError, isClippedNotice } from './engine-messages.js'
+import { LineDecoder } from './line-decoder.js'
 import { readNdjson } from './ndjson.js'
 
 /** Lines of a failing step that its error carries. */
 const LAST_LINES = 100
-/** UTF-16 units of a line of them. */
+/** UTF-16 units of a line of them. A longer one is left out as a whole: a part of it could have a part of a secret. */
 const MAX_LINE_LENGTH = 64 * 1024
 const TOO_LONG = '[a line of more than 64 KiB]'
 /** The classic builder takes one step after another. */
@@ -74,7 +74,7 @@ class Steps {
   #seen = new Map<string, Vertex>()
   #done = new Set<string>()
   #last: string[] = []
-  #unfinished = new Map<string, UnfinishedLine>()
+  #unfinished = new Map<string, LineDecoder>()
   #clipped = false
 
   constructor(private readonly output: BuildOutput) {}
@@ -93,7 +93,7 @@ class Steps {
   }
 
   lastLines(): string[] {
-    const unfinished = [...this.#unfinished.values()].map((line) => line.text)
+    const unfinished = [...this.#unfinished.values()].map(({ rest }) => rest ?? TOO_LONG)
     return [...this.#last, ...unfinished].filter((line) => line !== '').slice(-LAST_LINES)
   }
 
@@ -118,7 +118,7 @@ class Steps {
 
   async #write(step: string, source: 'STDOUT' | 'STDERR', bytes: Buffer): Promise<void> {
     const key = `${source} ${step}`
-    const line = this.#unfinished.get(key) ?? new UnfinishedLine()
+    const line = this.#unfinished.get(key) ?? new LineDecoder(MAX_LINE_LENGTH)
     this.#unfinished.set(key, line)
     this.#keep(line.add(bytes))
     await this.output.bytes(step, source, bytes)
@@ -127,14 +127,14 @@ class Steps {
   #ended(step: string): void {
     for (const key of [`STDOUT ${step}`, `STDERR ${step}`]) {
       const line = this.#unfinished.get(key)
-      if (line) this.#keep([line.text])
+      if (line) this.#keep([line.rest])
       this.#unfinished.delete(key)
     }
     this.output.ended(step)
   }
 
-  #keep(lines: readonly string[]): void {
-    this.#last.push(...lines)
+  #keep(lines: readonly (string | null)[]): void {
+    this.#last.push(...lines.map((line) => line ?? TOO_LONG))
     if (this.#last.length > LAST_LINES) this.#last.splice(0, this.#last.length - LAST_LINES)
   }
 
@@ -143,27 +143,5 @@ class Steps {
     this.output.clipped(
       'The Docker engine clipped this step’s output. To keep all of it, set BUILDKIT_STEP_LOG_MAX_SIZE=-1 and BUILDKIT_STEP_LOG_MAX_SPEED=-1 in the environment of dockerd, or BUILDER=classic here.',
     )
-  }
-}
-
-/** A step's output since its last newline. */
-class UnfinishedLine {
-  readonly #decoder = new StringDecoder('utf8')
-  #text = ''
-  #isTooLong = false
-
-  /** Gives the lines that end in `bytes`. */
-  add(bytes: Buffer): string[] {
-    const lines = (this.#text + this.#decoder.write(bytes)).split(/\r?\n/)
-    this.#text = lines.pop() ?? ''
-    if (this.#isTooLong && lines.length > 0) lines[0] = TOO_LONG
-    this.#isTooLong = this.#text.length > MAX_LINE_LENGTH || (this.#isTooLong && lines.length === 0)
-    // Left out as a whole: in a part of it a secret, which is masked later, could be a part as well.
-    if (this.#isTooLong) this.#text = ''
-    return lines.map((line) => (line.length > MAX_LINE_LENGTH ? TOO_LONG : line))
-  }
-
-  get text(): string {
-    return this.#isTooLong ? TOO_LONG : this.#text
   }
 }

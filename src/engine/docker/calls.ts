@@ -1,6 +1,47 @@
+import type Docker from 'dockerode'
 import { DeployError, InfrastructureError } from '../errors.js'
+import type { EngineClient } from './client.js'
 import { connectionError } from './engine-error.js'
 import { isResourceExhaustion, outOfResources } from '../resource-exhaustion.js'
+
+/** Calls of one engine, each within the time that a call may take, with errors as {@link call} has them. */
+export class EngineCalls {
+  /** @param dockerFor dockerode, whose GET requests end when the signal aborts */
+  constructor(
+    readonly client: EngineClient,
+    private readonly dockerFor: (stop: AbortSignal) => Docker,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /**
+   * `work` asks by the dockerode that it gets: what it asks ends with the wait for it.
+   *
+   * @param leastMs for what is known to take longer than a call may
+   */
+  make<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal, leastMs = 0): Promise<T> {
+    const ms = Math.max(leastMs, this.timeoutMs)
+    return call(() => withTimeout((givenUp) => work(this.dockerFor(givenUp)), ms, signal), signal)
+  }
+
+  /**
+   * A call that reads. It is sent once more when the connection breaks: the first call after a restart of the engine
+   * may be sent on a connection that is dead already.
+   */
+  async query<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const ask = async () => assertComplete(await this.make(work, signal))
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof InfrastructureError && isBroken(error.cause))) throw error
+      return ask()
+    }
+  }
+
+  /** {@link withTimeout} for the time that a call may take. */
+  within<T>(work: (givenUp: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return withTimeout(work, this.timeoutMs, signal)
+  }
+}
 
 /** Calls the engine, and tells one that is away from one that refuses; an aborted call rejects with the signal's reason. */
 export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -56,7 +97,7 @@ export async function withTimeout<T>(
 }
 
 /** An answer that was cut short comes as bytes that are no JSON: the engine went away in the middle of it. */
-export function assertComplete<T>(answer: T): T {
+function assertComplete<T>(answer: T): T {
   if (!Buffer.isBuffer(answer) && typeof answer !== 'string') return answer
   throw new InfrastructureError(
     'DOCKER_UNREACHABLE',
@@ -65,7 +106,7 @@ export function assertComplete<T>(answer: T): T {
 }
 
 /** The connection ended without an answer. */
-export function isBroken(cause: unknown): boolean {
+function isBroken(cause: unknown): boolean {
   const { code, message } = (cause ?? {}) as { code?: string; message?: string }
   return /ECONNRESET|EPIPE|socket hang up/.test(`${code} ${message}`)
 }

@@ -1,7 +1,5 @@
-import { type IncomingMessage, request } from 'node:http'
-import { request as requestTls } from 'node:https'
 import type { BuilderChoice } from '../../config.js'
-import { engineAddress } from './engine-address.js'
+import { EngineClient } from './client.js'
 import { connectionError, EngineError } from './engine-error.js'
 
 /** What an engine says of itself, as far as it is read. */
@@ -14,8 +12,6 @@ export interface EngineVersion {
 
 /** That of Docker 20.10. */
 const MIN_API = [1, 41] as const
-/** An engine says little of itself; what says more is none. */
-const MAX_BYTES = 1024 * 1024
 
 /**
  * Asks the engine at a DOCKER_HOST for its version. On a connection of its own: what one says that was opened to an engine
@@ -28,7 +24,7 @@ export async function checkEngine(
   builder: BuilderChoice,
   signal?: AbortSignal,
 ): Promise<string> {
-  const answer = await get(dockerHost, '/version', signal).catch((error: unknown) => {
+  const answer = await new EngineClient(dockerHost).probe('/version', signal).catch((error: unknown) => {
     if (signal?.aborted) throw signal.reason
     throw connectionError(error) ?? error
   })
@@ -57,7 +53,7 @@ function isNewEnough({ ApiVersion }: EngineVersion): boolean {
   return major > MIN_API[0] || (major === MIN_API[0] && minor >= MIN_API[1])
 }
 
-function versionIn({ status, text }: Answer): EngineVersion {
+function versionIn({ status, text }: { readonly status: number; readonly text: string }): EngineVersion {
   const said = text.trim().slice(0, 200)
   if (/HTTPS server/.test(said)) {
     throw new EngineError('WANTS_TLS', `${said} Longshore uses none: set DOCKER_HOST to its socket`)
@@ -78,28 +74,4 @@ function parsed(text: string): EngineVersion | null {
   } catch {
     return null
   }
-}
-
-interface Answer {
-  readonly status: number
-  readonly text: string
-}
-
-async function get(dockerHost: string, path: string, signal: AbortSignal | undefined): Promise<Answer> {
-  const address = engineAddress(dockerHost)
-  if (!address) throw new Error(`"${dockerHost}" is not unix:///path or tcp://host:port`)
-  const isTls = 'protocol' in address && address.protocol === 'https'
-  const where = 'protocol' in address ? { host: address.host, port: address.port } : address
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    const asked = (isTls ? requestTls : request)({ ...where, path, agent: false, signal }, resolve)
-    asked.on('error', reject).end()
-  })
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of answer) {
-    bytes += (piece as Buffer).length
-    if (bytes > MAX_BYTES) break
-    pieces.push(piece as Buffer)
-  }
-  return { status: answer.statusCode ?? 0, text: Buffer.concat(pieces).toString('utf8') }
 }

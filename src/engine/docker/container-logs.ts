@@ -1,57 +1,65 @@
-import type Docker from 'dockerode'
 import { InfrastructureError } from '../errors.js'
-import { withTimeout, ignoreMissing } from './calls.js'
-import { withAbort } from './connections.js'
+import { call, type EngineCalls, ignoreMissing } from './calls.js'
+import { demultiplex, type Pieces } from './demultiplex.js'
 import type { ContainerLog, ContainerLogsQuery, ContainerOutput } from './docker.js'
 
-const HEADER_BYTES = 8
-const STDERR = 2
-/** The engine's own word on a log that it cannot read. */
-const SYSTEM_ERROR = 3
 const NEWLINE = 0x0a
 const SPACE = 0x20
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/
 
-/**
- * Null: there is no such container. The answer's pieces are asked for as they are read, so a slow reader slows the
- * engine. Only the first question is bounded by `ms`: a followed log is silent for as long as its container.
- */
-export async function openLogs(
-  docker: Docker,
-  name: string,
-  query: ContainerLogsQuery,
-  ms: number,
-  signal: AbortSignal,
-): Promise<ContainerLog | null> {
-  const found = await withTimeout(
-    (givenUp) => ignoreMissing(withAbort(docker, givenUp).getContainer(name).inspect()),
-    ms,
-    signal,
-  )
-  if (!found) return null
-  const options = {
-    stdout: true,
-    stderr: true,
-    timestamps: true,
-    follow: query.follow,
-    ...(query.tail === null ? {} : { tail: query.tail }),
-    ...(query.since === null ? {} : { since: unixTime(query.since) }),
-  }
-  const answer = await ignoreMissing(dial(docker, `/containers/${name}/logs?`, options, signal))
-  if (!answer) return null
-  const output = found.Config.Tty ? readRaw(answer) : readFramed(answer)
-  return Object.assign(output, { createdAt: new Date(found.Created) })
+/** What is asked for of a container's log. */
+interface LogQuestion extends ContainerLogsQuery {
+  readonly name: string
 }
 
-/** Not container.logs(): without `follow` it takes the whole answer into memory. */
-function dial(docker: Docker, path: string, options: object, abortSignal: AbortSignal): Promise<Pieces> {
-  const statusCodes = { 200: true, 404: 'no such container', 500: 'server error' }
-  const request = { path, method: 'GET', options, isStream: true, statusCodes, abortSignal }
-  return new Promise((resolve, reject) => {
-    docker.modem.dial(request, (error: Error | null, answer: unknown) =>
-      error ? reject(error) : resolve(answer as Pieces),
-    )
-  })
+/**
+ * Null: there is no such container. The answer's pieces are asked for as they are read, so a slow reader slows the
+ * engine. Only the first question is bounded in time: a followed log is silent for as long as its container.
+ */
+export function openLogs(
+  calls: EngineCalls,
+  { name, tail, since, follow }: LogQuestion,
+  signal: AbortSignal,
+): Promise<ContainerLog | null> {
+  return call(async () => {
+    const found = await calls.make((docker) => ignoreMissing(docker.getContainer(name).inspect()), signal)
+    if (!found) return null
+    const query = {
+      ...{ timestamps: true, follow },
+      ...(tail === null ? {} : { tail }),
+      ...(since === null ? {} : { since: unixTime(since) }),
+    }
+    const answer = await openStream(calls, { name, query }, signal)
+    if (!answer) return null
+    const output = found.Config.Tty ? readRaw(answer) : readFramed(answer)
+    return Object.assign(output, { createdAt: new Date(found.Created) })
+  }, signal)
+}
+
+/** Last lines of what a container wrote, oldest first. */
+export function lastLines(calls: EngineCalls, name: string, count: number): Promise<string[]> {
+  return calls.within((givenUp) =>
+    call(async () => {
+      const answer = await openStream(calls, { name, query: { tail: count } }, givenUp)
+      if (!answer) return []
+      const written: Buffer[] = []
+      for await (const { bytes } of demultiplex(answer)) written.push(bytes)
+      const lines = Buffer.concat(written).toString('utf8').split(/\r?\n/)
+      return lines.filter((line) => line !== '').slice(-count)
+    }, givenUp),
+  )
+}
+
+/** Not container.logs(): without `follow` it takes the whole answer into memory. Null: no such container. */
+function openStream(
+  { client }: EngineCalls,
+  { name, query }: { readonly name: string; readonly query: Readonly<Record<string, unknown>> },
+  signal: AbortSignal,
+): Promise<Pieces | null> {
+  const statusCodes = { 200: true, 404: 'no such container', 500: 'server error' } as const
+  const path = `/containers/${name}/logs`
+  const asked = { stdout: true, stderr: true, ...query }
+  return ignoreMissing(client.open({ method: 'GET', path, query: asked, statusCodes, signal }))
 }
 
 /** The engine takes seconds with nine digits behind the point, more than a number can hold. */
@@ -59,27 +67,11 @@ function unixTime(at: string): string {
   return `${Date.parse(`${at.slice(0, 19)}Z`) / 1000}.${at.slice(20, 29)}`
 }
 
-type Pieces = AsyncIterable<Buffer> | Iterable<Buffer>
-
-/**
- * Without a terminal each message is framed: one byte stream, three zero bytes, four bytes length.
- *
- * @throws InfrastructureError when the engine says that it cannot read on
- */
+/** @throws InfrastructureError when the engine says that it cannot read on */
 export async function* readFramed(pieces: Pieces): AsyncGenerator<ContainerOutput> {
-  let held: Buffer = Buffer.alloc(0)
-  for await (const piece of pieces) {
-    held = held.length === 0 ? piece : Buffer.concat([held, piece])
-    let from = 0
-    while (held.length - from >= HEADER_BYTES) {
-      const end = from + HEADER_BYTES + held.readUInt32BE(from + 4)
-      if (held.length < end) break
-      const message = held.subarray(from + HEADER_BYTES, end)
-      if (held[from] === SYSTEM_ERROR) throw unreadable(message)
-      yield* outputOf(held[from] === STDERR ? 'STDERR' : 'STDOUT', message)
-      from = end
-    }
-    held = held.subarray(from)
+  for await (const { source, bytes } of demultiplex(pieces)) {
+    if (source === 'ENGINE') throw unreadable(bytes)
+    yield* outputOf(source === 'STDERR' ? 'STDERR' : 'STDOUT', bytes)
   }
 }
 

@@ -51,7 +51,9 @@ export async function createContainer(
   request: ContainerRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  const options = containerOptions(request, NETWORK)
+  const { name, ...body } = containerOptions(request, NETWORK)
+  // As one object dockerode sends all of it in the URL as well, which proxies and logs keep: values of variables are in it.
+  const options = { _query: { name }, _body: body } as Docker.ContainerCreateOptions
   const create = () => docker.createContainer(options).catch(refused)
   try {
     await create()
@@ -121,20 +123,4 @@ async function startOtherwise(docker: Docker, name: string, error: unknown): Pro
   if (missingNetwork(message) !== NETWORK) throw error
   await ensureNetwork(docker)
   await docker.getContainer(name).start()
-}
-
-/** Without a terminal the engine frames each piece: one byte stream, three zero bytes, four bytes length. */
-export async function lastLines(docker: Docker, name: string, count: number): Promise<string[]> {
-  const framed = await ignoreMissing(
-    docker.getContainer(name).logs({ stdout: true, stderr: true, tail: count }),
-  )
-  if (!framed) return []
-  const pieces: Buffer[] = []
-  for (let at = 0; at + 8 <= framed.length;) {
-    const end = at + 8 + framed.readUInt32BE(at + 4)
-    pieces.push(framed.subarray(at + 8, end))
-    at = end
-  }
-  const lines = Buffer.concat(pieces).toString('utf8').split(/\r?\n/)
-  return lines.filter((line) => line !== '').slice(-count)
 }

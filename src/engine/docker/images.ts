@@ -6,38 +6,46 @@ import { hasBuildkit } from './check-engine.js'
 import type { BuildLimiter, LimitedBuild } from './build-limits.js'
 import { openBuildSession } from './build-session.js'
 import { followBuild } from './build-stream.js'
-import { withTimeout, ignoreMissing } from './calls.js'
-import { withAbort } from './connections.js'
+import { call, type EngineCalls, ignoreMissing } from './calls.js'
+import type { EngineClient } from './client.js'
 import { abortOnFailure } from './abort-on-failure.js'
 import type { BuildRequest, Image } from './docker.js'
 import { isFileNameError } from './engine-messages.js'
 
-export interface BuildOptions {
+/** A build, and how it is made. */
+export interface ImageBuild {
+  readonly request: BuildRequest
   readonly builder: BuilderChoice
-  readonly buildSilenceMs: number
-  readonly dockerTimeoutMs: number
+  /** How long it may write nothing. */
+  readonly silenceMs: number
+  readonly limiter: BuildLimiter
 }
 
-/** Builds an image, writes what the build says, and inspects the result: only what is there counts as built. */
-export async function buildImage(
-  docker: Docker,
-  limiter: BuildLimiter,
-  options: BuildOptions,
-  request: BuildRequest,
+/**
+ * Builds an image, writes what the build says, and inspects the result: only what is there counts as built. Bounded by its
+ * silence and, by the caller, as a whole.
+ */
+export function buildImage(calls: EngineCalls, build: ImageBuild, signal: AbortSignal): Promise<Image> {
+  return call(() => carryOut(calls, build, signal), signal)
+}
+
+async function carryOut(
+  calls: EngineCalls,
+  { request, builder, silenceMs, limiter }: ImageBuild,
   signal: AbortSignal,
 ): Promise<Image> {
   const silence = new AbortController()
   const broken = new AbortController()
   const either = AbortSignal.any([signal, silence.signal, broken.signal])
-  const watchdog = setTimeout(() => silence.abort(), options.buildSilenceMs)
+  const watchdog = setTimeout(() => silence.abort(), silenceMs)
   let limited: LimitedBuild | null = null
   let tar: Readable | null = null
   try {
-    const isBuildkit = await usesBuildkit(docker, options, either)
-    limited = await withTimeout(() => limiter.begin(isBuildkit), options.dockerTimeoutMs, either)
+    const isBuildkit = await usesBuildkit(calls, builder, either)
+    limited = await calls.within(() => limiter.begin(isBuildkit), either)
     if (!isBuildkit) refuseSecrets(request)
     const offer = { ...request, failed: (error: unknown) => broken.abort(error) }
-    using session = isBuildkit ? await openBuildSession(docker, offer, options.dockerTimeoutMs, either) : null
+    using session = isBuildkit ? await openBuildSession(calls, offer, either) : null
     tar = isBuildkit ? null : request.context.tar(either)
     if (tar) abortOnFailure(tar, broken)
     const parameters = {
@@ -45,18 +53,17 @@ export async function buildImage(
       ...optionsOf(request),
       ...(session ? { version: '2', session: session.id, remote: 'client-session' } : {}),
     }
-    const stream = await post(docker, tar, parameters, either)
+    const stream = await post(calls.client, { tar, parameters }, either)
     stream.on('data', () => watchdog.refresh())
     const id = await followBuild(stream, request.output)
-    const inspect = (givenUp: AbortSignal) => findImage(withAbort(docker, givenUp), request.tag)
-    const image = await withTimeout(inspect, options.dockerTimeoutMs, signal)
+    const image = await calls.make((docker) => findImage(docker, request.tag), signal)
     if (image) return image
     throw new DeployError('BUILD_FAILED', `the image ${id} was built but is not there: deploy again`)
   } catch (error) {
     // What the engine says of a context that broke off is a consequence.
     if (broken.signal.aborted && !signal.aborted) throw broken.signal.reason
     if (silence.signal.aborted && !signal.aborted) {
-      const message = `the build wrote nothing for ${options.buildSilenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
+      const message = `the build wrote nothing for ${silenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
       throw new DeployError('BUILD_STALLED', message)
     }
     throw namesRefused(error, request) ?? (await limited?.explain(refused(error, signal))) ?? error
@@ -81,34 +88,24 @@ function refuseSecrets({ secrets }: BuildRequest): void {
   throw new DeployError('BUILD_SECRETS_NEED_BUILDKIT', message)
 }
 
-type BuildStream = NodeJS.ReadableStream & AsyncIterable<Buffer>
+interface PostedBuild {
+  /** Null: no body, the engine has the files over the session. */
+  readonly tar: Readable | null
+  readonly parameters: Readonly<Record<string, unknown>>
+}
 
 /**
  * Not dockerode's buildImage(): for BuildKit it opens a session that neither a signal nor a failed build ends, for
  * registry logins that we do not have.
  */
 function post(
-  docker: Docker,
-  tar: Readable | null,
-  parameters: Readonly<Record<string, unknown>>,
-  abortSignal: AbortSignal,
-): Promise<BuildStream> {
-  const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' }
-  const dialled = {
-    path: '/build?',
-    method: 'POST',
-    // Without a tar there is no body: the engine has the files over the session.
-    ...(tar ? { file: tar } : {}),
-    options: { _query: parameters, _body: {} },
-    abortSignal,
-    isStream: true,
-    statusCodes,
-  }
-  return new Promise((resolve, reject) => {
-    docker.modem.dial(dialled, (error: Error | null, stream: unknown) =>
-      error ? reject(error) : resolve(stream as BuildStream),
-    )
-  })
+  client: EngineClient,
+  { tar, parameters }: PostedBuild,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const statusCodes = { 200: true, 400: 'bad parameter', 500: 'server error' } as const
+  const asked = { method: 'POST', path: '/build', query: parameters, statusCodes, signal }
+  return client.open(tar ? { ...asked, body: tar } : asked)
 }
 
 function optionsOf({ dockerfile, tag, labels, noCache, target, args, platform }: BuildRequest) {
@@ -133,13 +130,12 @@ function refused(error: unknown, signal: AbortSignal): unknown {
 }
 
 async function usesBuildkit(
-  docker: Docker,
-  { builder, dockerTimeoutMs }: BuildOptions,
+  calls: EngineCalls,
+  builder: BuilderChoice,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (builder !== 'auto') return builder === 'buildkit'
-  const version = (givenUp: AbortSignal) => withAbort(docker, givenUp).version()
-  return hasBuildkit(await withTimeout(version, dockerTimeoutMs, signal))
+  return hasBuildkit(await calls.make((docker) => docker.version(), signal))
 }
 
 export async function findImage(docker: Docker, reference: string): Promise<Image | null> {

@@ -10,6 +10,14 @@ import { type ReadDeployment, STREAMS, StreamReading } from './stream-reading.js
 /** What a reading needs of a viewer's {@link Outbox}. */
 export type ReadingOutbox = Pick<Outbox, 'places' | 'add' | 'advance' | 'untilRoom'>
 
+/** A container whose log is read, and where it goes. */
+export interface ReadContainer {
+  readonly docker: Docker
+  readonly deployment: ReadDeployment
+  readonly name: string
+  readonly outbox: ReadingOutbox
+}
+
 /** A log is opened anew no more often: the engine reads up to 30 MB each time. */
 const REOPEN_MS = 1_000
 /** Messages at the end of a log that are looked at where something may be missing. */
@@ -29,17 +37,15 @@ const MISSING =
  * @throws InfrastructureError when the Docker engine is away
  */
 export async function readContainer(
-  docker: Docker,
-  deployment: ReadDeployment,
-  name: string,
+  container: ReadContainer,
   follow: boolean,
-  outbox: ReadingOutbox,
   signal: AbortSignal,
 ): Promise<void> {
+  const { deployment, outbox } = container
   const place = outbox.places?.find(({ deploymentId }) => deploymentId === deployment.id)
   if (!place) return
   try {
-    await new ContainerReading(docker, deployment, name, place, outbox, signal).read(follow)
+    await new ContainerReading(container, place, signal).read(follow)
   } catch (error) {
     if (!signal.aborted) throw error
   }
@@ -50,28 +56,22 @@ class ContainerReading {
   readonly #skips = new SkipDetector()
 
   constructor(
-    private readonly docker: Docker,
-    private readonly deployment: ReadDeployment,
-    private readonly name: string,
+    private readonly container: ReadContainer,
     place: DeploymentPosition,
-    private readonly outbox: ReadingOutbox,
     private readonly signal: AbortSignal,
   ) {
-    this.#streams = {
-      STDOUT: new StreamReading(deployment, place, name, 'STDOUT', outbox),
-      STDERR: new StreamReading(deployment, place, name, 'STDERR', outbox),
-    }
+    const { deployment, name, outbox } = container
+    const reading = (stream: (typeof STREAMS)[number]) =>
+      new StreamReading({ deployment, container: name, stream }, place, outbox)
+    this.#streams = { STDOUT: reading('STDOUT'), STDERR: reading('STDERR') }
   }
 
   async read(follow: boolean): Promise<void> {
     for (;;) {
       const stop = new AbortController()
       const query = { tail: null, since: this.#since(), follow }
-      const log = await this.docker.containerLogs(
-        this.name,
-        query,
-        AbortSignal.any([this.signal, stop.signal]),
-      )
+      const { docker, name } = this.container
+      const log = await docker.containerLogs(name, query, AbortSignal.any([this.signal, stop.signal]))
       if (!log) return
       const isWhole = await (follow ? this.#follow(log, stop) : this.#takeAll(log))
       if (this.signal.aborted) return
@@ -130,7 +130,7 @@ class ContainerReading {
 
   async #take(message: ContainerOutput): Promise<void> {
     this.#streams[message.stream].take(message)
-    await this.outbox.untilRoom()
+    await this.container.outbox.untilRoom()
   }
 
   #end(): void {
@@ -161,13 +161,17 @@ class ContainerReading {
   /** A log that begins behind all that has been read of it was cut off at its beginning, or is of another container. */
   #announceGap(first: ContainerOutput, latest: string, createdAt: Date): void {
     if (latest === '' || first.at <= latest || createdAt.getTime() > Date.parse(latest)) return
-    const line = { deploymentId: this.deployment.id, at: new Date(first.at), stream: LogStream.SYSTEM }
-    this.outbox.add({ ...line, text: MISSING }, null)
+    const line = {
+      deploymentId: this.container.deployment.id,
+      at: new Date(first.at),
+      stream: LogStream.SYSTEM,
+    }
+    this.container.outbox.add({ ...line, text: MISSING }, null)
   }
 
   /** Whether `message` is the one behind the last that was read, as far as the end of the log tells. */
   async #isNext(message: ContainerOutput): Promise<boolean> {
-    const times = await lastTimes(this.docker, this.name, LOOKED_AT, this.signal)
+    const times = await lastTimes(this.container, LOOKED_AT, this.signal)
     const place = times.lastIndexOf(message.at)
     return place > 0 && times[place - 1] === this.#skips.beforeAt
   }
@@ -185,7 +189,7 @@ class ContainerReading {
 
   /** Empty: nothing is there. */
   async #lastWrittenAt(): Promise<string> {
-    return (await lastTimes(this.docker, this.name, 1, this.signal)).at(-1) ?? ''
+    return (await lastTimes(this.container, 1, this.signal)).at(-1) ?? ''
   }
 }
 
@@ -195,19 +199,17 @@ class ContainerReading {
  */
 export async function startOfTail(
   docker: Docker,
-  containers: readonly string[],
-  tail: number,
+  { containers, tail }: { readonly containers: readonly string[]; readonly tail: number },
   signal: AbortSignal,
 ): Promise<string | null> {
   const times: string[] = []
-  for (const name of containers) times.push(...(await lastTimes(docker, name, tail, signal)))
+  for (const name of containers) times.push(...(await lastTimes({ docker, name }, tail, signal)))
   return times.length < tail ? null : (times.sort().at(-tail) ?? null)
 }
 
 /** When the last `count` messages of a container were written. */
 async function lastTimes(
-  docker: Docker,
-  name: string,
+  { docker, name }: Pick<ReadContainer, 'docker' | 'name'>,
   count: number,
   signal: AbortSignal,
 ): Promise<string[]> {

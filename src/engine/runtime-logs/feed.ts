@@ -8,7 +8,7 @@ import { containerNames } from '../traffic/containers.js'
 import { openVariables } from '../secrets/variables.js'
 import { ManualResetEvent } from '../wakeups/manual-reset-event.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
-import { readContainer, startOfTail } from './container-reading.js'
+import { type ReadContainer, readContainer, startOfTail } from './container-reading.js'
 import { Outbox } from './outbox.js'
 import type { ReadDeployment } from './stream-reading.js'
 import type { ClaimedViewer } from './store.js'
@@ -45,7 +45,7 @@ export class ViewerFeed implements AsyncDisposable {
     readonly viewer: ClaimedViewer,
   ) {
     const announce = () => dependencies.wakeups.outputStored(viewer.id)
-    this.#outbox = new Outbox(dependencies.database, viewer, announce, this.#stop.signal)
+    this.#outbox = new Outbox({ database: dependencies.database, announce }, viewer, this.#stop.signal)
     const storing = this.#outbox.run().finally(() => this.#end())
     this.#running = Promise.all([storing, this.#run()]).then(() => undefined)
   }
@@ -103,7 +103,7 @@ export class ViewerFeed implements AsyncDisposable {
     const before = this.#deployment
     const { signal } = this.#stop
     for (const name of before?.containers ?? []) {
-      if (before) await readContainer(this.dependencies.docker, before, name, false, this.#outbox, signal)
+      if (before) await readContainer(this.#container(before, name), false, signal)
     }
     if (deploymentId !== null) await this.#open(deploymentId)
     const places = await this.#positionsWith(deploymentId)
@@ -123,7 +123,8 @@ export class ViewerFeed implements AsyncDisposable {
   async #startOfTail(): Promise<string | null> {
     const { tail, createdAt } = this.viewer
     if (tail === 0) return createdAt.toISOString().replace('Z', '000000Z')
-    return startOfTail(this.dependencies.docker, this.#deployment?.containers ?? [], tail, this.#stop.signal)
+    const containers = this.#deployment?.containers ?? []
+    return startOfTail(this.dependencies.docker, { containers, tail }, this.#stop.signal)
   }
 
   /** @throws DeployError SECRET_UNREADABLE: nothing is shown that could not be masked */
@@ -147,11 +148,14 @@ export class ViewerFeed implements AsyncDisposable {
   #follow(name: string): void {
     const deployment = this.#deployment
     if (!deployment || this.#readings.has(name) || this.#stop.signal.aborted) return
-    const { docker } = this.dependencies
-    const reading = readContainer(docker, deployment, name, true, this.#outbox, this.#endReadings.signal)
+    const reading = readContainer(this.#container(deployment, name), true, this.#endReadings.signal)
       .catch((error: unknown) => this.#logError(error as Error))
       .finally(() => this.#readings.delete(name))
     this.#readings.set(name, reading)
+  }
+
+  #container(deployment: ReadDeployment, name: string): ReadContainer {
+    return { docker: this.dependencies.docker, deployment, name, outbox: this.#outbox }
   }
 
   /** Once, and not at each look. */

@@ -25,6 +25,12 @@ export interface Shown {
   readonly position: StreamPosition
 }
 
+/** Where chunks are stored, and who is told. */
+export interface OutboxTarget {
+  readonly database: Queryable
+  readonly announce: () => void
+}
+
 /**
  * What is on its way to one viewer. Chunks and the place in the containers' logs are stored together, under the
  * claim's epoch: whoever goes on after this worker goes on exactly behind the last stored line.
@@ -43,9 +49,8 @@ export class Outbox {
   #wakes = new Set<() => void>()
 
   constructor(
-    private readonly database: Queryable,
+    private readonly target: OutboxTarget,
     private readonly viewer: ClaimedViewer,
-    private readonly announce: () => void,
     private readonly signal: AbortSignal,
   ) {
     this.#places = viewer.places
@@ -118,15 +123,16 @@ export class Outbox {
     if (!(await this.#retried(() => this.#store(chunks, places)))) return false
     this.#lastSeq += chunks.length
     this.#pendingLength -= chunks.reduce((sum, chunk) => sum + CHUNK_COST + chunk.text.length, 0)
-    if (chunks.length > 0) this.announce()
+    if (chunks.length > 0) this.target.announce()
     this.wake()
     return true
   }
 
   async #store(chunks: readonly RuntimeLogInput[], places: readonly DeploymentPosition[]): Promise<boolean> {
-    if (await appendChunks(this.database, this.viewer, this.#lastSeq, chunks, places)) return true
+    if (await appendChunks(this.target.database, this.viewer, { lastSeq: this.#lastSeq, chunks, places }))
+      return true
     // A connection that broke after COMMIT was sent: under one epoch there is one writer, so the number tells.
-    const counts = await readCounts(this.database, this.viewer)
+    const counts = await readCounts(this.target.database, this.viewer)
     return counts?.lastSeq === this.#lastSeq + chunks.length
   }
 
@@ -148,7 +154,7 @@ export class Outbox {
       const room = UNREAD_CHUNKS - (this.#lastSeq - this.#readSeq)
       if (room > 0) return room
       const changed = this.#changed(POLL_MS) // before the read: a change during it must not be slept through
-      const counts = await readCounts(this.database, this.viewer)
+      const counts = await readCounts(this.target.database, this.viewer)
       if (!counts || this.signal.aborted) return null
       if (counts.readSeq === this.#readSeq) await changed
       this.#readSeq = counts.readSeq

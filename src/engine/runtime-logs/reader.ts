@@ -11,17 +11,23 @@ const RENEW_MS = 5_000
 
 const IS_THERE = `SELECT 1 FROM stage s JOIN app a ON a.id = s.app_id WHERE s.id = $1 AND a.deleted_at IS NULL`
 
+/** Where chunks come, and who says so. */
+export interface RuntimeLogSource {
+  readonly database: DataSource
+  readonly wakeups: Wakeups
+}
+
 /**
  * Begins to read what a stage's containers write: its last `tail` lines, then each line as it comes.
  *
  * @throws CommandError NOT_FOUND, BAD_USER_INPUT
  */
 export async function openRuntimeLog(
-  database: DataSource,
-  wakeups: Wakeups,
+  source: RuntimeLogSource,
   stageId: string,
   tail: number,
 ): Promise<RuntimeLogReader> {
+  const { database, wakeups } = source
   if (tail < 0 || tail > MAX_TAIL) throw badInput('tail', `must be a number of lines from 0 to ${MAX_TAIL}`)
   if ((await database.query<unknown[]>(IS_THERE, [stageId])).length === 0) {
     throw new CommandError('NOT_FOUND', `there is no stage ${stageId}`, 'stageId')
@@ -29,7 +35,7 @@ export async function openRuntimeLog(
   const id = createId()
   await insertViewer(database, { id, stageId, tail })
   wakeups.viewersChanged()
-  return new RuntimeLogReader(database, wakeups, id, stageId)
+  return new RuntimeLogReader(source, id, stageId)
 }
 
 /**
@@ -44,12 +50,12 @@ export class RuntimeLogReader extends PullIterator<RuntimeLogEntry | CommandErro
   #readSeq = 0
 
   constructor(
-    private readonly database: DataSource,
-    private readonly wakeups: Wakeups,
+    private readonly source: RuntimeLogSource,
     private readonly id: string,
     private readonly stageId: string,
   ) {
     super()
+    const { database, wakeups } = source
     this.#stopListening = wakeups.on('output', (of) => {
       if (of !== '' && of !== id) return
       this.wake()
@@ -68,13 +74,13 @@ export class RuntimeLogReader extends PullIterator<RuntimeLogEntry | CommandErro
     clearInterval(this.#renewing)
     this.#stopListening()
     // A row that stays behind expires.
-    void deleteViewer(this.database, this.id).catch(() => undefined)
+    void deleteViewer(this.source.database, this.id).catch(() => undefined)
   }
 
   /** What it reads is there until the next read says that it was read: one that fails half-way loses nothing. */
   protected async read(): Promise<(RuntimeLogEntry | CommandError)[]> {
-    const page = await readOn(this.database, this.id, this.#lastSeq)
-    if (this.#lastSeq > this.#readSeq) this.wakeups.outputRead(this.id)
+    const page = await readOn(this.source.database, this.id, this.#lastSeq)
+    if (this.#lastSeq > this.#readSeq) this.source.wakeups.outputRead(this.id)
     this.#readSeq = this.#lastSeq
     if (page && page.length > 0) return page
     if (await this.#isThere()) return page ?? [LOST]
@@ -83,7 +89,7 @@ export class RuntimeLogReader extends PullIterator<RuntimeLogEntry | CommandErro
   }
 
   async #isThere(): Promise<boolean> {
-    return (await this.database.query<unknown[]>(IS_THERE, [this.stageId])).length > 0
+    return (await this.source.database.query<unknown[]>(IS_THERE, [this.stageId])).length > 0
   }
 }
 

@@ -128,16 +128,21 @@ export async function deleteExpired(database: Queryable): Promise<void> {
 
 type Claim = Pick<ClaimedViewer, 'id' | 'epoch'>
 
+/** Chunks that come after `lastSeq`, and where the viewer stands with them. */
+export interface Append {
+  readonly lastSeq: number
+  readonly chunks: readonly RuntimeLogInput[]
+  readonly places: readonly DeploymentPosition[]
+}
+
 /**
- * Stores chunks after `lastSeq`, and where the viewer stands with them; all or nothing. False: the claim is lost, or
+ * Stores chunks and where the viewer stands with them; all or nothing. False: the claim is lost, or
  * `lastSeq` is not where the viewer is.
  */
 export async function appendChunks(
   database: Queryable,
   { id, epoch }: Claim,
-  lastSeq: number,
-  chunks: readonly RuntimeLogInput[],
-  places: readonly DeploymentPosition[],
+  { lastSeq, chunks, places }: Append,
 ): Promise<boolean> {
   const rows = await database.query<{ id: string }[]>(
     `WITH head AS (

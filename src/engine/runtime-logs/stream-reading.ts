@@ -13,6 +13,13 @@ export interface ReadDeployment {
   readonly secrets: readonly string[]
 }
 
+/** One of the two streams of a container. */
+export interface ReadStream {
+  readonly deployment: ReadDeployment
+  readonly container: string
+  readonly stream: 'STDOUT' | 'STDERR'
+}
+
 export const STREAMS = ['STDOUT', 'STDERR'] as const
 /** The two streams of a container may be out of step by much less than this. */
 const OUT_OF_STEP_MS = 1_000
@@ -29,12 +36,11 @@ export class StreamReading {
   #lines: string[] = []
 
   constructor(
-    private readonly deployment: ReadDeployment,
+    private readonly of: ReadStream,
     place: DeploymentPosition,
-    container: string,
-    private readonly stream: 'STDOUT' | 'STDERR',
     private readonly outbox: Pick<Outbox, 'add' | 'advance'>,
   ) {
+    const { deployment, container, stream } = of
     this.#key = `${container}/${stream}`
     this.#start = place.shown[this.#key] ?? { at: place.from ?? '', seen: 0 }
     this.#shaper = new LineShaper(deployment.secrets, (line) => this.#lines.push(line))
@@ -87,7 +93,7 @@ export class StreamReading {
     if (latest === '') return
     const at = earlier(latest, OUT_OF_STEP_MS)
     if (at <= this.#position.at || at <= this.#start.at) return
-    this.outbox.advance(this.deployment.id, { key: this.#key, position: { at, seen: 0 } })
+    this.outbox.advance(this.of.deployment.id, { key: this.#key, position: { at, seen: 0 } })
   }
 
   /** What the engine gives from the start's time on includes what was shown of that time. */
@@ -104,7 +110,10 @@ export class StreamReading {
     for (const [index, text] of lines.entries()) {
       const isLast = index === lines.length - 1
       const shown = isWhole && isLast ? { key: this.#key, position: this.#position } : null
-      this.outbox.add({ deploymentId: this.deployment.id, at, stream: LogStream[this.stream], text }, shown)
+      this.outbox.add(
+        { deploymentId: this.of.deployment.id, at, stream: LogStream[this.of.stream], text },
+        shown,
+      )
     }
   }
 }

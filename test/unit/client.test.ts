@@ -30,3 +30,17 @@ describe('an answer of the engine that breaks off in the middle', () => {
     assert.deepEqual(await port.listContainers('a=b'), [])
   })
 })
+
+test('what a container is made with is in no URL, which proxies and logs keep', async () => {
+  await using fake = await FakeDocker.start()
+  const options = { dockerHost: fake.host, builder: 'classic', buildSilenceMs: 60_000 } as const
+  const port = new Dockerode({ ...UNLIMITED, ...options, dockerTimeoutMs: 60_000 })
+  const request = { name: 'shop', image: 'none', env: ['KEY=hunter22'], labels: {} }
+  const made = port.createContainer(
+    { ...request, memoryBytes: 2 ** 26, cpus: 1, pids: 64 },
+    AbortSignal.timeout(60_000),
+  )
+  await assert.rejects(made, /No such image/)
+  const call = fake.calls.find(({ path }) => path === '/containers/create')
+  assert.deepEqual(call?.query, { name: 'shop' })
+})
