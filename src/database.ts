@@ -10,6 +10,7 @@ import { RuntimeLogs1700000000007 } from '../migrations/1700000000007-runtime-lo
 import { Announcements1700000000008 } from '../migrations/1700000000008-announcements.js'
 import { ClippedLogs1700000000009 } from '../migrations/1700000000009-clipped-logs.js'
 import { Provenance1700000000010 } from '../migrations/1700000000010-provenance.js'
+import { Changes1700000000011 } from '../migrations/1700000000011-changes.js'
 import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
@@ -47,6 +48,7 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       Announcements1700000000008,
       ClippedLogs1700000000009,
       Provenance1700000000010,
+      Changes1700000000011,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

@@ -6,6 +6,7 @@ import '../schema/enums.js'
 import { DateTime } from '../schema/scalars.js'
 import { AppResolver } from './app-resolver.js'
 import { CommitStatusResolver, CommitStatusTargetResolver } from './commit-status-resolver.js'
+import { ChangeResolver } from './change-resolver.js'
 import { ConfigurationResolver } from './configuration-resolver.js'
 import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
@@ -32,6 +33,7 @@ export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
       CommitStatusResolver,
       CommitStatusTargetResolver,
       NodeResolver,
+      ChangeResolver,
       ServerInfoResolver,
     ],
     scalarsMap: [{ type: Date, scalar: DateTime }],

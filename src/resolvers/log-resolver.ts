@@ -104,7 +104,7 @@ async function mustExist({ queries }: RequestContext, deploymentId: string, fiel
 }
 
 /** The middleware around resolvers does not see `subscribe`. */
-function answering(subscribe: (data: Data) => Promise<AsyncIterable<unknown>>) {
+export function answering(subscribe: (data: Data) => Promise<AsyncIterable<unknown>>) {
   return async (data: Data): Promise<AsyncIterable<unknown>> => {
     try {
       refuseNul(data.args)

@@ -5,6 +5,7 @@ import { App } from '../../entities/app.js'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { CommandError } from '../command-error.js'
 import { ANY } from '../wakeups/wakeups.js'
+import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
 import { type AppSource, checkSource } from './app-source.js'
@@ -30,12 +31,13 @@ export class AppCommands {
       const deploys = stage !== null && command.deploy !== false
       return { created: app, queued: deploys ? await enqueue(manager, stage, first) : null }
     })
+    wakeups.nodeChanged(created.id)
     if (queued) announceQueued(wakeups, queued)
     return created
   }
 
   async update(id: string, command: UpdateAppCommand): Promise<App> {
-    return this.dependencies.database.transaction(async (manager) => {
+    return changeNode(this.dependencies, id, async (manager) => {
       const app = await lockApp(manager, id)
       const buildArgs = Object.entries(app.buildArgs).map(([key, value]) => ({ key, value }))
       const source = checkSource(

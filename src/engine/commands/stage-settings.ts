@@ -2,6 +2,7 @@ import { Stage } from '../../entities/stage.js'
 import { badInput, checkAll } from '../command-error.js'
 import { checkHealthPath, checkRef } from '../names.js'
 import { checkGlob } from '../webhooks/globs.js'
+import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from '../sql/locks.js'
 
@@ -73,7 +74,7 @@ export class StageSettings {
   /** Takes effect with the stage's next deployment. */
   async update(id: string, command: UpdateStageCommand): Promise<Stage> {
     const patch = stagePatch(command)
-    return this.dependencies.database.transaction(async (manager) => {
+    return changeNode(this.dependencies, id, async (manager) => {
       await lockStage(manager, id)
       if (Object.keys(patch).length > 0) await manager.update(Stage, { id }, patch)
       return manager.findOneByOrFail(Stage, { id })

@@ -11,6 +11,7 @@ import { NOW, settle } from '../queue/states.js'
 import { switchToNothing } from '../traffic/switch.js'
 import { getApp } from './apps.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
+import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { checkIdempotencyKey, findEarlier, onceMore } from './idempotency.js'
 import { sameAs } from './releases.js'
@@ -30,7 +31,7 @@ export class StageCommands {
       branch: () => (branch ? checkRef('branch', branch) : null),
     })
     const values = { id: createId(), appId, ...checked }
-    return this.dependencies.database.transaction(async (manager) => {
+    return changeNode(this.dependencies, values.id, async (manager) => {
       const app = await getApp(manager, appId, 'appId')
       checkStageHost(app.name, values.name, this.dependencies.settings)
       const result = await manager

@@ -7,6 +7,7 @@ import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { checkVariables, type GivenVariable } from '../names.js'
 import { sealedBytes } from '../secrets/secrets.js'
 import { sealVariable } from '../secrets/variables.js'
+import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from '../sql/locks.js'
 
@@ -63,7 +64,7 @@ export class VariableCommands {
 
   async #store(stageId: string, { field, variables, replaces }: GivenVariables): Promise<Stage> {
     checkVariables(field, variables)
-    return this.dependencies.database.transaction(async (manager) => {
+    return changeNode(this.dependencies, stageId, async (manager) => {
       await lockKeySharedToEncrypt(manager, this.dependencies.secrets)
       const stage = await lockStage(manager, stageId, 'stageId')
       // With those that are kept: all of a stage together are bounded.
@@ -84,7 +85,7 @@ export class VariableCommands {
 
   /** A key that is not set counts as unset. Takes effect with the stage's next deployment. */
   unset(stageId: string, keys: readonly string[]): Promise<Stage> {
-    return this.dependencies.database.transaction(async (manager) => {
+    return changeNode(this.dependencies, stageId, async (manager) => {
       const stage = await lockStage(manager, stageId, 'stageId')
       // One parameter however many they are: PostgreSQL takes 65,535.
       await manager.query('DELETE FROM variable WHERE stage_id = $1 AND key = ANY($2)', [stageId, keys])

@@ -1,5 +1,6 @@
 import { UNSETTLED, KEPT_FOR_ROLLBACK } from '../sql/predicates.js'
 import { tryWithAdvisoryLock } from '../sql/advisory-lock.js'
+import { dropOldChanges } from '../change-feed.js'
 import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL, ownImageNames } from '../names.js'
@@ -70,6 +71,7 @@ export class Housekeeper implements AsyncDisposable {
     await tryWithAdvisoryLock(this.services.database, HOUSEKEEPING_LOCK, () =>
       this.#each([
         ['logs', () => this.#cleanLogs()],
+        ['changes', () => this.#cleanChanges()],
         ['images', () => this.#cleanImages()],
         ['webhook deliveries', () => cleanDeliveries(this.services.database)],
         ['build cache', () => this.#cleanBuildCache()],
@@ -116,6 +118,13 @@ export class Housekeeper implements AsyncDisposable {
       await createLogPartitions(manager)
       const dropped = await dropLogPartitions(manager, this.services.settings.logRetentionDays)
       if (dropped > 0) this.services.logger.info('dropped old logs', { weeks: dropped })
+    })
+  }
+
+  async #cleanChanges(): Promise<void> {
+    await this.services.database.transaction(async (manager) => {
+      await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`)
+      await dropOldChanges(manager)
     })
   }
 

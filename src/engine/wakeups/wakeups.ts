@@ -9,6 +9,7 @@ export type Topic =
   | 'log'
   | 'deployment'
   | 'app'
+  | 'node'
   | 'cancel'
   | 'route'
   | 'routed'
@@ -84,6 +85,11 @@ export class Wakeups implements AsyncDisposable {
   deploymentSettled(deploymentId: string): void {
     this.deploymentChanged(deploymentId)
     this.logGrew(deploymentId)
+  }
+
+  /** An app, a stage, or what belongs to it was changed. Deployments have wake-ups of their own. */
+  nodeChanged(id: string): void {
+    this.notify('node', id)
   }
 
   /** Its log has new chunks, or an end. */

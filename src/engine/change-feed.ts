@@ -1,0 +1,160 @@
+import type { DataSource } from 'typeorm'
+import { badInput } from './command-error.js'
+import { type Node, readNodes } from './nodes.js'
+import type { Queryable } from './sql/queryable.js'
+import { PullIterator } from './wakeups/pull-iterator.js'
+import type { Wakeups } from './wakeups/wakeups.js'
+
+export type ChangeEvent = 'CREATED' | 'UPDATED' | 'DELETED' | 'RESET'
+
+/** Something has changed, or everything may have (RESET). */
+export interface Change {
+  /** Where this change is in the feed: who has seen it goes on after it. */
+  readonly cursor: string
+  readonly at: Date
+  readonly event: ChangeEvent
+  readonly id: string | null
+  readonly typename: string | null
+  /** As it is now; null: it is gone. */
+  readonly node: Node | null
+}
+
+/** Changes that one viewer holds. */
+const PAGE = 20
+/** A cursor that is older than this may be of changes that are not kept any more. */
+const KEPT_MS = 24 * 60 * 60_000
+/** While a transaction is under way that is older than changes which are committed already. */
+const RETRY_MS = 50
+
+interface Place {
+  readonly xid: string
+  readonly id: string
+  readonly at: Date
+}
+
+interface ChangeRow extends Place {
+  readonly event: ChangeEvent
+  readonly typename: string
+  readonly nodeId: string
+}
+
+const NOW = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid, '0' AS id, now() AS at`
+
+/** Of transactions that are older than every one under way: no change before these can come any more. */
+const PAGE_AFTER = `
+  SELECT c.xid::text, c.id::text, c.at, c.event, c.typename, c.node_id AS "nodeId" FROM change c
+   WHERE (c.xid, c.id) > ($1::xid8, $2::bigint) AND c.xid < pg_snapshot_xmin(pg_current_snapshot())
+     AND ($3::text IS NULL OR c.app_id = $3) ORDER BY c.xid, c.id LIMIT ${PAGE}`
+
+const HAS_UNREADABLE = `SELECT EXISTS (SELECT 1 FROM change
+   WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) AND ($1::text IS NULL OR app_id = $1)) AS found`
+
+/** After a backup was restored the database is behind the cursors that it has given out. */
+const IS_AHEAD = `SELECT $1::xid8 > pg_snapshot_xmax(pg_current_snapshot()) AS ahead`
+
+export interface ChangeScope {
+  /** The last cursor that was seen; null: from now on. */
+  readonly after: string | null
+  /** Changes of this app and of what belongs to it; null: of all. */
+  readonly appId: string | null
+}
+
+/**
+ * Everything that changes, each change exactly once and in the order of the transactions: apps, stages with their variables
+ * and domains, deployments. Begins with RESET where there is no cursor, or one of changes that are not kept.
+ *
+ * @throws CommandError BAD_USER_INPUT for what is no cursor
+ */
+export async function followChanges(
+  database: DataSource,
+  wakeups: Wakeups,
+  { after, appId }: ChangeScope,
+): Promise<ChangeFeed> {
+  const known = after === null ? null : decode(after)
+  const isKept = known !== null && (await isReadable(database, known))
+  const [now] = await database.query<[Place]>(NOW)
+  return new ChangeFeed({ database, wakeups }, { start: isKept ? known : now, resets: !isKept, appId })
+}
+
+class ChangeFeed extends PullIterator<Change> {
+  #place: Place
+  #resets: boolean
+  readonly #appId: string | null
+  readonly #stopListening: (() => void)[]
+  #retry: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly source: { readonly database: DataSource; readonly wakeups: Wakeups },
+    scope: { readonly start: Place; readonly resets: boolean; readonly appId: string | null },
+  ) {
+    super()
+    this.#place = scope.start
+    this.#resets = scope.resets
+    this.#appId = scope.appId
+    const topics = ['node', 'deployment', 'stage', 'route', 'app'] as const
+    this.#stopListening = topics.map((topic) => source.wakeups.on(topic, () => this.wake()))
+  }
+
+  protected give(): boolean {
+    return false
+  }
+
+  protected release(): void {
+    clearTimeout(this.#retry)
+    for (const stop of this.#stopListening) stop()
+  }
+
+  protected async read(): Promise<Change[]> {
+    if (this.#resets) {
+      this.#resets = false
+      const { at } = this.#place
+      return [{ cursor: encode(this.#place), at, event: 'RESET', id: null, typename: null, node: null }]
+    }
+    const { database } = this.source
+    const { xid, id } = this.#place
+    const rows = await database.query<ChangeRow[]>(PAGE_AFTER, [xid, id, this.#appId])
+    if (rows.length === 0) await this.#lookAgainSoon()
+    const nodes = await readNodes(
+      database,
+      rows.map(({ nodeId }) => nodeId),
+    )
+    this.#place = rows.at(-1) ?? this.#place
+    return rows.map((row, index) => {
+      const { at, event, nodeId, typename } = row
+      const node = event === 'DELETED' ? null : (nodes[index] ?? null)
+      return { cursor: encode(row), at, event, id: nodeId, typename, node }
+    })
+  }
+
+  /** What is committed and cannot be read yet has had its wake-up. */
+  async #lookAgainSoon(): Promise<void> {
+    const [look] = await this.source.database.query<{ found: boolean }[]>(HAS_UNREADABLE, [this.#appId])
+    if (look?.found) this.#retry = setTimeout(() => this.wake(), RETRY_MS)
+  }
+}
+
+async function isReadable(database: Queryable, { xid, at }: Place): Promise<boolean> {
+  const [row] = await database.query<{ ahead: boolean }[]>(IS_AHEAD, [xid])
+  return row?.ahead === false && Date.now() - at.getTime() < KEPT_MS
+}
+
+function encode({ xid, id, at }: Place): string {
+  return Buffer.from(`changes:${xid}:${id}:${at.getTime()}`).toString('base64url')
+}
+
+function decode(cursor: string): Place {
+  const text = Buffer.from(cursor, 'base64url').toString('latin1')
+  const [, xid = '', id = '', ms = ''] = /^changes:(\d{1,19}):(\d{1,18}):(\d{1,15})$/.exec(text) ?? []
+  const place = { xid, id, at: new Date(Number(ms)) }
+  if (xid !== '' && encode(place) === cursor) return place
+  throw badInput('after', 'is not a cursor of this feed')
+}
+
+/** Empties the partition of the day before yesterday, which is that of tomorrow. Call it once a day at least. */
+export async function dropOldChanges(database: Queryable): Promise<void> {
+  const [row] = await database.query<{ slot: number; filled: boolean }[]>(
+    `SELECT slot, EXISTS (SELECT 1 FROM change c WHERE c.slot = s.slot) AS filled
+       FROM (SELECT ((extract(epoch FROM now())::bigint / 86400 + 1) % 3)::smallint AS slot) s`,
+  )
+  if (row?.filled) await database.query(`TRUNCATE change_${row.slot}`)
+}
