@@ -28,6 +28,14 @@ const POOL_SIZE = 12
 const SILENT_MS = 10_000
 
 /**
+ * The server ends a session within 40 s whose host has vanished, and not after two hours: until then the locks of its
+ * transaction are held, and whoever takes its work over waits for them. The last of them is for what was not acknowledged.
+ */
+const SERVER_KEEPALIVE = `
+  SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4;
+  SET tcp_user_timeout = 40000`
+
+/**
  * The connection to the database; call `initialize()` on it, or use {@link openDatabase}.
  *
  * @param silentMs how long a statement may go unanswered before the server is asked whether it is at it
@@ -60,6 +68,8 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       // An idle session whose server has vanished ends here too, and not after the kernel's two hours.
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
+      // A pooler in between that refuses it is no reason to have no session.
+      onConnect: (client: DatabaseClient) => client.query(SERVER_KEEPALIVE).catch(() => undefined),
       Client: DatabaseClient,
       silentMs,
       probe: new SessionProbe(url),

@@ -69,3 +69,14 @@ test('a server that vanishes fails all statements, and those of transactions', a
   proxy.resume()
   assert.deepEqual(await database.query('SELECT 1 AS one'), [{ one: 1 }])
 })
+
+test('the server is asked to look after its side of each session as well', async () => {
+  await using pool = await openPool()
+  const shown = await pool.database.query<{ name: string; setting: string }[]>(
+    `SELECT name, setting FROM pg_settings WHERE name ~ '^tcp_(keepalives|user)_' ORDER BY name`,
+  )
+  assert.deepEqual(
+    shown.map(({ setting }) => setting),
+    ['4', '20', '5', '40000'],
+  )
+})
