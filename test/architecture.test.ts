@@ -80,6 +80,18 @@ describe('layers', () => {
     }
   })
 
+  test('steps are the recipe’s own', () => {
+    const users = MODULES.filter(({ path, imports }) => {
+      const isOutside = !path.startsWith('engine/steps/')
+      return isOutside && imports.some((imported) => imported.startsWith('engine/steps/'))
+    })
+    assert.deepEqual(
+      users.map(({ path }) => path),
+      ['engine/deploy.ts', 'engine/engine.ts'],
+    )
+    assert.ok((BY_PATH.get('engine/deploy.ts')?.text ?? '').split('\n').length <= 100, 'one screen')
+  })
+
   test('resolvers and http write only through commands', () => {
     const writing = /\b(INSERT INTO|UPDATE|DELETE FROM)\b|getRepository|\.(save|insert|transaction)\(/
     for (const { path, text } of MODULES.filter(({ path: at }) => /^(resolvers|http)\//.test(at))) {
