@@ -10,7 +10,7 @@ const TEXT = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')
 /** A section of docs/architecture.md, the most files that it may name, and where it begins anew: another process. */
 const WALKS: readonly [heading: string, atMost: number, beginnings: readonly string[]][] = [
   ['First walk: a deployment', 20, ['engine/engine.ts']],
-  ['Second walk: a line of a log', 10, ['resolvers/log-resolver.ts']],
+  ['Second walk: a line of a log', 10, ['resolvers/log-resolver.ts', 'http/subscriptions.ts']],
 ]
 
 describe('a walk of docs/architecture.md', () => {

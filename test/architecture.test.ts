@@ -118,7 +118,7 @@ describe('one owner for each outside thing', () => {
     ],
     ['type-graphql', has('type-graphql'), ['schema/', 'resolvers/']],
     ['Fastify', has('fastify'), ['http/']],
-    ['WebSockets', has('ws'), ['http/subscriptions.ts']],
+    ['WebSockets', has('ws'), ['http/subscriptions.ts', 'http/fan-out/client-connection.ts']],
     [
       'the status of a deployment',
       ({ text }) => /UPDATE deployment( d)?\s+SET status/i.test(text),

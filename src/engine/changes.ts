@@ -4,7 +4,7 @@ import { Deployment } from '../entities/deployment.js'
 import { asOf, asShown } from './shown.js'
 import { KEPT_FOR_ROLLBACK } from './sql/predicates.js'
 import { NEXT_STATUSES } from './queue/states.js'
-import { PullIterator } from './wakeups/pull-iterator.js'
+import { PullIterator, type Shareable } from './wakeups/pull-iterator.js'
 import type { Wakeups } from './wakeups/wakeups.js'
 
 /**
@@ -49,9 +49,10 @@ interface Seen {
  * One deployment: its present state first, and completion when it cannot change any more. An app: the present state of
  * each that can still change, oldest first, then every change, without an end.
  */
-export class DeploymentChanges extends PullIterator<Deployment> {
+export class DeploymentChanges extends PullIterator<Deployment> implements Shareable<Deployment> {
+  readonly subject: string
   /** By deployment; of those that are not among the newest only what could still change. */
-  readonly #seen = new Map<string, Seen>()
+  #seen = new Map<string, Seen>()
   /** What is newer and was not seen is new. */
   #floor = 0
   readonly #stopListening: () => void
@@ -62,10 +63,11 @@ export class DeploymentChanges extends PullIterator<Deployment> {
 
   constructor(
     private readonly database: DataSource,
-    wakeups: Wakeups,
+    private readonly wakeups: Wakeups,
     private readonly scope: { readonly deploymentId: string } | { readonly appId: string },
   ) {
     super()
+    this.subject = `changes of ${this.#column()} ${this.#id()}`
     const own = 'deploymentId' in scope ? scope.deploymentId : null
     this.#stopListening = wakeups.on('deployment', (id) => {
       if (own !== null && id !== '' && id !== own) return
@@ -122,6 +124,25 @@ export class DeploymentChanges extends PullIterator<Deployment> {
 
   protected release(): void {
     this.#stopListening()
+  }
+
+  /** Two that have begun at different times know different deployments of an app that has many: these do not meet. */
+  position(): string {
+    const seen = [...this.#seen].map(([id, { event }]) => `${id} ${event}`)
+    return JSON.stringify([this.#present?.map(({ id }) => id), this.#floor, seen.sort()])
+  }
+
+  fork(): DeploymentChanges {
+    const fork = new DeploymentChanges(this.database, this.wakeups, this.scope)
+    fork.#seen = new Map(this.#seen)
+    fork.#floor = this.#floor
+    fork.#present = this.#present
+    fork.#status = this.#status
+    return fork
+  }
+
+  shownTo(): void {
+    // Whoever changes a deployment does not wait for those who watch.
   }
 
   #column(): string {

@@ -3,6 +3,7 @@ import type { ConnectionLimits } from '../config.js'
 import type { Logger } from '../logger.js'
 import type { ApiDependencies } from '../resolvers/request-context.js'
 import type { TokenCheck } from './access.js'
+import type { ConnectionTimes } from './fan-out/client-connection.js'
 
 /** What the routes depend on. */
 export interface ServerDependencies {
@@ -15,4 +16,6 @@ export interface ServerDependencies {
   readonly corsOrigins: readonly string[]
   /** Whether a worker lives. */
   readonly absence: { readonly message: string | null }
+  /** Of WebSockets, where other than usual. */
+  readonly connectionTimes?: ConnectionTimes
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import {
+  createSourceEventStream,
   type ExecutionArgs,
   getOperationAST,
   GraphQLError,
@@ -10,30 +11,36 @@ import {
   specifiedRules,
   validate,
 } from 'graphql'
-import type { ServerOptions, SubscribePayload } from 'graphql-ws'
+import type { OperationResult, ServerOptions, SubscribePayload } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
-import { type ServerOptions as SocketOptions, WebSocketServer } from 'ws'
+import { type ServerOptions as SocketOptions, type WebSocket, WebSocketServer } from 'ws'
 import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/http1/upgrade-offers.js'
+import { PullIterator } from '../engine/wakeups/pull-iterator.js'
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
+import { ClientConnection, type ConnectionTimes } from './fan-out/client-connection.js'
+import { FanOut } from './fan-out/fan-out.js'
+import type { Reader } from './fan-out/topic.js'
 import { PARSE_OPTIONS, refusalOf, withinLimits } from './query-limits.js'
 import type { ServerDependencies } from './server-dependencies.js'
 
 const PATH = '/graphql'
 /** The largest message that a client may send. */
 const MAX_MESSAGE_BYTES = 64 * 1024
-/** A client that does not answer a ping within this is cut, so one that stopped reading is gone after twice that. */
-const PING_MS = 15_000
+/** A client that does not answer a ping within this is cut. One that reads nothing is closed after `stallMs`. */
+const TIMES: ConnectionTimes = { pingMs: 15_000, stallMs: 30_000 }
 /** A client that has not shown the token by then is refused … */
 const HELLO_MS = 5_000
 /** … and cut, if it does not close the connection itself. */
 const GOODBYE_MS = 2_000
 const CLOSE_MS = 1_000
+/** graphql-ws's own would cut who is still reading what came before the ping. */
+const NO_PING = 0
 const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
 
 /**
- * WebSocket /graphql: subscriptions by the graphql-transport-ws protocol. The next event of a subscription is asked
- * for when the one before has left this process, so a slow reader holds one event and slows nobody else.
+ * WebSocket /graphql: subscriptions by the graphql-transport-ws protocol, which is graphql-ws's affair but for the events:
+ * these go from one reader to all who asked for the same, and a client that is slow slows nobody else.
  */
 export function serveSubscriptions(http: HttpServer, dependencies: ServerDependencies): AsyncDisposable {
   const options: WithCloseTimeout = {
@@ -51,7 +58,12 @@ export function serveSubscriptions(http: HttpServer, dependencies: ServerDepende
     if (request.url?.split('?')[0] !== PATH) return refuse(socket)
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
   })
-  const protocol = useServer({ ...protocolOptions(dependencies), isProd: true }, sockets, PING_MS)
+  const connections = new WeakMap<WebSocket, ClientConnection>()
+  sockets.on('connection', (client, request) => {
+    const times = dependencies.connectionTimes ?? TIMES
+    connections.set(client, new ClientConnection(client, request.socket, times))
+  })
+  const protocol = useServer(protocolOptions(dependencies, connections), sockets, NO_PING)
   return {
     async [Symbol.asyncDispose]() {
       const force = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), CLOSE_MS)
@@ -83,10 +95,15 @@ function refuse(socket: Socket): void {
 
 /** Its types are older than it is. */
 type WithCloseTimeout = SocketOptions & { readonly closeTimeout: number }
-type Options = ServerOptions<Record<string, unknown>, Extra>
+type Options = ServerOptions<Record<string, unknown>, Extra> & { readonly isProd: true }
 
-function protocolOptions({ api, schema, isToken, logger }: ServerDependencies): Options {
+function protocolOptions(
+  { api, schema, isToken, logger }: ServerDependencies,
+  connections: WeakMap<WebSocket, ClientConnection>,
+): Options {
+  const fanOut = new FanOut(logger)
   return {
+    isProd: true,
     connectionInitWaitTimeout: HELLO_MS,
     context: () => createContext(api),
     onConnect: ({ connectionParams, extra }) =>
@@ -96,12 +113,23 @@ function protocolOptions({ api, schema, isToken, logger }: ServerDependencies): 
       if (Object.keys(subscriptions).length > MAX_SUBSCRIPTIONS_PER_SOCKET) return [tooMany()]
       return operationOf(schema, payload)
     },
+    // Authorizes, and gives what the resolver reads from; what is made of each event is up to the fan-out.
+    subscribe: (args) => createSourceEventStream(args) as OperationResult,
+    onOperation: ({ extra }, id, { query }, args, source) => {
+      const connection = connections.get(extra.socket)
+      if (!connection || !isReader(source)) return undefined
+      return fanOut.follow(source, { id, connection, query, args, audience: 'admin' })
+    },
     onError: (_context, _id, _payload, errors) => formatted(errors, logger),
     onNext: (_context, _id, _payload, _args, result) => {
       if (!result.errors) return undefined
       return { ...result, errors: formatted(result.errors, logger) }
     },
   }
+}
+
+function isReader(source: unknown): source is Reader {
+  return source instanceof PullIterator
 }
 
 /** Header names are written in any case, and so are these. */

@@ -46,6 +46,9 @@ export function shownOf(error: unknown): string {
   return 'the database does not answer: see the server log. A change may have been made all the same'
 }
 
+/** One that ends many subscriptions at once. */
+const LOGGED = new WeakSet<Error>()
+
 /** The errors of a subscription, or of one of its events, as the answer to a POST would have them. */
 export function formatted(errors: readonly GraphQLError[], logger: Logger): GraphQLFormattedError[] {
   let isLogged = false
@@ -53,7 +56,8 @@ export function formatted(errors: readonly GraphQLError[], logger: Logger): Grap
     const cause = error.originalError
     if (!cause || cause instanceof GraphQLError) return error
     if (cause instanceof CommandError) return toGraphQLError(cause)
-    if (!isLogged) logFailure(logger, 'subscription', cause)
+    if (!isLogged && !LOGGED.has(cause)) logFailure(logger, 'subscription', cause)
+    LOGGED.add(cause)
     isLogged = true
     return serverError(cause)
   })

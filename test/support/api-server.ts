@@ -1,5 +1,6 @@
 import { Queries } from '../../src/engine/queries.js'
 import { createTokenCheck } from '../../src/http/access.js'
+import type { ConnectionTimes } from '../../src/http/fan-out/client-connection.js'
 import { createServer } from '../../src/http/server.js'
 import { createLogger } from '../../src/logger.js'
 import { buildSchema } from '../../src/resolvers/build-schema.js'
@@ -30,8 +31,9 @@ export class ApiServer implements AsyncDisposable {
   ) {}
 
   static async open(
-    { commands, hub, wakeups, database }: TestProcess,
+    { commands, hub, wakeups, database }: Pick<TestProcess, 'commands' | 'hub' | 'wakeups' | 'database'>,
     corsOrigins: readonly string[] = [],
+    connectionTimes?: ConnectionTimes,
   ): Promise<ApiServer> {
     const logged: string[] = []
     const logger = { ...createLogger('error'), error: (message: string) => void logged.push(message) }
@@ -41,6 +43,7 @@ export class ApiServer implements AsyncDisposable {
     const server = await createServer({
       ...{ api, schema: await buildSchema(logger), logger, connections, absence: { message: null } },
       ...{ isToken: createTokenCheck(TOKEN), corsOrigins },
+      ...(connectionTimes ? { connectionTimes } : {}),
     })
     const { port } = new URL(await server.listen('127.0.0.1', 0))
     return new ApiServer(Number(port), server, logged)

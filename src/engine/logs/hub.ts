@@ -7,14 +7,14 @@ import type { LogAnnouncer } from './writer.js'
 const RING_LENGTH = 1024 * 1024
 /** Chunks per page: the most that one viewer has in flight. */
 export const PAGE_CHUNKS = 64
-/** Up to here each viewer costs less than waiting would. */
-const FEW_VIEWERS = 10
+/** Up to here all viewers together cost less than waiting would. */
+const FEW_VIEWERS = 40
 const MAX_WINDOW_MS = 100
 
 /** One log as its followers in this process share it. */
 interface Followed {
-  /** Each is told of a change. */
-  readonly viewers: Set<() => void>
+  /** What each reader is told a change by, and how many watch through it. */
+  readonly readers: Map<() => void, number>
   /** Newest stored chunks without gaps, oldest first. */
   ring: StoredChunk[]
   ringLength: number
@@ -27,6 +27,8 @@ interface Followed {
 export interface LogFeed {
   /** Chunks after `after`; empty at the end. Null: there is no such log. */
   page(after: number): Promise<LogPage | null>
+  /** How many watch through it. */
+  shownTo(viewers: number): void
   close(): void
 }
 
@@ -51,12 +53,13 @@ export class LogHub implements LogAnnouncer, Disposable {
   open(deploymentId: string, onChange: () => void): LogFeed {
     const log = this.#followed.get(deploymentId) ?? createFollowed()
     this.#followed.set(deploymentId, log)
-    const viewer = () => onChange()
-    log.viewers.add(viewer)
+    const reader = () => onChange()
+    log.readers.set(reader, 1)
     return {
       page: (after) => this.#page(deploymentId, log, after),
+      shownTo: (viewers) => void (log.readers.has(reader) && log.readers.set(reader, viewers)),
       close: () => {
-        if (log.viewers.delete(viewer) && log.viewers.size === 0) this.#followed.delete(deploymentId)
+        if (log.readers.delete(reader) && log.readers.size === 0) this.#followed.delete(deploymentId)
       },
     }
   }
@@ -68,13 +71,12 @@ export class LogHub implements LogAnnouncer, Disposable {
   }
 
   windowMs(deploymentId: string): number {
-    const viewers = this.#followed.get(deploymentId)?.viewers.size ?? 0
-    return viewers <= FEW_VIEWERS ? 0 : Math.min(Math.max(viewers / 20, 16), MAX_WINDOW_MS)
+    return windowMsFor(viewersOf(this.#followed.get(deploymentId)))
   }
 
   /** How many subscriptions follow a log here. */
   viewers(): number {
-    return [...this.#followed.values()].reduce((sum, log) => sum + log.viewers.size, 0)
+    return [...this.#followed.values()].reduce((sum, log) => sum + viewersOf(log), 0)
   }
 
   [Symbol.dispose](): void {
@@ -84,7 +86,7 @@ export class LogHub implements LogAnnouncer, Disposable {
   #wake(deploymentId: string): void {
     const logs = deploymentId ? [this.#followed.get(deploymentId)] : [...this.#followed.values()]
     for (const log of logs) {
-      for (const wake of log?.viewers ?? []) wake()
+      for (const wake of log?.readers.keys() ?? []) wake()
     }
   }
 
@@ -109,12 +111,21 @@ export class LogHub implements LogAnnouncer, Disposable {
 
 function createFollowed(): Followed {
   return {
-    viewers: new Set(),
+    readers: new Map(),
     ring: [],
     ringLength: 0,
     end: null,
     reading: new Map(),
   }
+}
+
+/** How long lines gather into fewer events, when so many watch. */
+export function windowMsFor(viewers: number): number {
+  return viewers <= FEW_VIEWERS ? 0 : Math.min(viewers / 20, MAX_WINDOW_MS)
+}
+
+function viewersOf(log: Followed | undefined): number {
+  return [...(log?.readers.values() ?? [])].reduce((sum, viewers) => sum + viewers, 0)
 }
 
 /** Takes chunks that continue the ring; others would leave a gap in it, and are in the database anyway. */

@@ -1,4 +1,4 @@
-import { PullIterator } from '../wakeups/pull-iterator.js'
+import { PullIterator, type Shareable } from '../wakeups/pull-iterator.js'
 import type { LogFeed, LogHub } from './hub.js'
 import type { LogEnd, LogPage, StoredChunk } from './store.js'
 
@@ -11,14 +11,32 @@ export interface LogEntry extends StoredChunk {
  * Follows a log: n+1, n+2, … after `after`, stored chunks first, then live ones, each exactly once and in order,
  * then completion after the entry with `end`.
  */
-export class LogReader extends PullIterator<LogEntry> {
+export class LogReader extends PullIterator<LogEntry> implements Shareable<LogEntry> {
+  readonly subject: string
   readonly #feed: LogFeed
   #after: number
 
-  constructor(hub: LogHub, deploymentId: string, after: number) {
+  constructor(
+    private readonly hub: LogHub,
+    private readonly deploymentId: string,
+    after: number,
+  ) {
     super()
+    this.subject = `log of ${deploymentId}`
     this.#feed = hub.open(deploymentId, () => this.wake())
     this.#after = after
+  }
+
+  position(): string {
+    return String(this.#after)
+  }
+
+  fork(): LogReader {
+    return new LogReader(this.hub, this.deploymentId, this.#after)
+  }
+
+  shownTo(viewers: number): void {
+    this.#feed.shownTo(viewers)
   }
 
   protected async read(): Promise<LogEntry[]> {
@@ -53,5 +71,14 @@ function entriesOf(page: LogPage, after: number): LogEntry[] {
 
 /** What is stored, and nothing else: who reads page by page is done where a page is empty. */
 export function storedEntries({ chunks, end }: LogPage): LogEntry[] {
-  return chunks.map((chunk) => ({ ...chunk, end: end && chunk.seq === end.lastSeq ? end : null }))
+  return chunks.map((chunk) => (end && chunk.seq === end.lastSeq ? { ...chunk, end } : entryOf(chunk)))
+}
+
+/** The hub gives all readers the same chunks, and these the same entries: so what is made of one is made once. */
+const ENTRIES = new WeakMap<StoredChunk, LogEntry>()
+
+function entryOf(chunk: StoredChunk): LogEntry {
+  const entry = ENTRIES.get(chunk) ?? { ...chunk, end: null }
+  ENTRIES.set(chunk, entry)
+  return entry
 }

@@ -4,6 +4,22 @@ import { RetryWindow } from './retry-window.js'
 /** A wake-up that was lost is made up for after this. */
 const POLL_MS = 2_000
 
+/** A reader that others of the same subject can take the place of, where they stand at the same position. */
+export interface Shareable<T> extends PullIterator<T> {
+  /** What is read. */
+  readonly subject: string
+  /** What was given out so far, of the pages asked for: from equal ones on two readers give the same. */
+  position(): string
+  /** Another reader that goes on from here. */
+  fork(): Shareable<T>
+  /** How many watch through this one. */
+  shownTo(viewers: number): void
+}
+
+export function isShareable<T>(reader: PullIterator<T>): reader is Shareable<T> {
+  return 'fork' in reader
+}
+
 /**
  * Gives what the database has, entry by entry, and then what comes: the way of every log and every change to whoever
  * follows it. A reader says how it reads its next entries, which entry is the last, and what it holds.
@@ -29,6 +45,23 @@ export abstract class PullIterator<T> implements AsyncIterableIterator<T> {
 
   [Symbol.asyncIterator](): this {
     return this
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** All that one read has found, for who takes a page at once; nothing when it is done. */
+  async nextPage(): Promise<T[]> {
+    try {
+      while (!this.#isDone && this.#ready.length === 0) await this.#fill()
+      const page = this.#isDone ? [] : this.#ready.splice(0)
+      for (const entry of page) if (this.give(entry)) this.finish()
+      return page
+    } catch (error) {
+      this.finish()
+      throw error
+    }
   }
 
   async next(): Promise<IteratorResult<T>> {
