@@ -5,7 +5,7 @@ import { LogHub } from '../../src/engine/logs/hub.js'
 import type { LogWriter } from '../../src/engine/logs/writer.js'
 import { transition } from '../../src/engine/queue/states.js'
 import { LogResolver } from '../../src/resolvers/log-resolver.js'
-import { ApiServer } from '../support/api-server.js'
+import { type ApiError, ApiServer } from '../support/api-server.js'
 import { followLog, type LogEvent } from '../support/client.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
 import { endLog, openLog } from '../support/logs.js'
@@ -189,8 +189,9 @@ describe('viewers of the same', () => {
       )
       viewer.subscribe('2', LOG, { id: 'nothing' })
       await until(() => viewer.of('2').length > 0)
-      const [refusal] = viewer.of('2') as { payload: { errors: { extensions: unknown }[] } }[]
-      assert.deepEqual(refusal?.payload.errors[0]?.extensions, { code: 'NOT_FOUND', field: 'deploymentId' })
+      const [refusal] = viewer.of('2') as { payload: { errors: ApiError[] } }[]
+      const { code, field } = refusal?.payload.errors[0]?.extensions ?? {}
+      assert.deepEqual([code, field], ['NOT_FOUND', 'deploymentId'])
     }
     assert.deepEqual(api.logged, ['internal error'])
     failing.mock.restore()

@@ -35,8 +35,7 @@ export class FanOut {
 
   /** Shows what `reader` reads: an iterator that gives nothing, and ends when the subscription does. */
   follow(reader: Reader, subscription: Subscription): SubscriptionViewer {
-    const { connection, id } = subscription
-    return new SubscriptionViewer(this.#topicOf(reader, subscription), connection, id, reader)
+    return new SubscriptionViewer(this.#topicOf(reader, subscription), subscription, reader)
   }
 
   /** How many different things are shown. */

@@ -9,6 +9,7 @@ import type { Reader, Topic, Viewer } from './topic.js'
  * takes them, until it stands where the topic stands. Nothing is read before the iterator is asked.
  */
 export class SubscriptionViewer implements Viewer, AsyncIterableIterator<never> {
+  private readonly connection: ClientConnection
   readonly #prefix: Buffer
   /** Null: the topic's is read, or there is nothing more to read. */
   #reader: Reader | null
@@ -24,10 +25,10 @@ export class SubscriptionViewer implements Viewer, AsyncIterableIterator<never> 
 
   constructor(
     private readonly topic: Topic,
-    private readonly connection: ClientConnection,
-    id: string,
+    { connection, id }: { readonly connection: ClientConnection; readonly id: string },
     reader: Reader,
   ) {
+    this.connection = connection
     this.#prefix = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`)
     this.#reader = reader
     topic.enter(this)
