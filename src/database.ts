@@ -11,6 +11,7 @@ import { Announcements1700000000008 } from '../migrations/1700000000008-announce
 import { ClippedLogs1700000000009 } from '../migrations/1700000000009-clipped-logs.js'
 import { Provenance1700000000010 } from '../migrations/1700000000010-provenance.js'
 import { Changes1700000000011 } from '../migrations/1700000000011-changes.js'
+import { RuntimeLogCursors1700000000012 } from '../migrations/1700000000012-runtime-log-cursors.js'
 import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
@@ -57,6 +58,7 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       ClippedLogs1700000000009,
       Provenance1700000000010,
       Changes1700000000011,
+      RuntimeLogCursors1700000000012,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

@@ -1,6 +1,6 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
 import type { LogStream } from './deployment-status.js'
-import { RuntimeLogViewer } from './runtime-log-viewer.js'
+import { type DeploymentPosition, RuntimeLogViewer } from './runtime-log-viewer.js'
 
 /** One or more whole lines on their way to one viewer. Unlogged, and removed once they have been read. */
 @Entity({ name: 'runtime_log_chunk' })
@@ -26,4 +26,8 @@ export class RuntimeLogChunk {
 
   @Column({ type: 'text' })
   text!: string
+
+  /** Where the viewer stands with it: it goes on there after a lost connection. */
+  @Column({ type: 'jsonb', default: () => `'[]'` })
+  places!: readonly DeploymentPosition[]
 }

@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { badInput, CommandError } from '../engine/command-error.js'
+import { eventOf, EVENTS, sendEvents, sendText, wholeNumber } from './log-streams.js'
 import { LogReader } from '../engine/logs/reader.js'
 import { type LogEnd, readPage } from '../engine/logs/store.js'
 import { type LogTail, readTail } from '../engine/logs/tail.js'
@@ -9,14 +9,11 @@ import type { ApiDependencies } from '../resolvers/request-context.js'
 const MAX_TAIL = 10_000
 /** The last seq that a log can have. */
 const MAX_SEQ = 2 ** 31 - 1
-/** Proxies cut connections that are silent for a minute. */
-const KEEP_ALIVE_MS = 15_000
-const EVENTS = 'text/event-stream'
-/** Of the format of events: clients pass it over. */
-const COMMENT = ':\n\n'
 /** Chunks of a log that are in memory for one client. */
 const PAGE_CHUNKS = 64
-const BYTES = { objectMode: false } as const
+
+/** What is stored ends by itself. */
+const NOTHING = { return: () => undefined }
 
 interface LogQuery {
   readonly after?: string
@@ -40,11 +37,11 @@ export function serveRestLogs(app: FastifyInstance, api: ApiDependencies): void 
     const place = placeOf(request)
     const isFollowed = followOf(request.query)
     const log = { id, ...place, ...api, end: await endOf(id, api) }
-    if (request.headers.accept?.includes(EVENTS)) return sendEvents(reply, log)
+    if (request.headers.accept?.includes(EVENTS)) return sendLogEvents(reply, log)
     if (log.end) void reply.headers(headersOf(log.end))
     if (log.end && request.headers['if-none-match'] === reply.getHeader('etag')) return reply.code(304).send()
-    void reply.type('text/plain; charset=utf-8').header('x-content-type-options', 'nosniff')
-    return isFollowed ? sendFollowed(reply, log) : reply.send(Readable.from(storedText(log), BYTES))
+    if (isFollowed) return sendFollowed(reply, log)
+    return sendText(reply, NOTHING, storedText(log))
   })
 }
 
@@ -67,19 +64,13 @@ interface AskedLog extends Place, Pick<ApiDependencies, 'hub' | 'queries'> {
 function placeOf({ query, headers }: LogRequest): Place {
   const last = headers['last-event-id']
   if (typeof last === 'string') {
-    return { after: numberOf('Last-Event-ID', last, MAX_SEQ), tail: null, isResumed: true }
+    return { after: wholeNumber('Last-Event-ID', last, MAX_SEQ), tail: null, isResumed: true }
   }
   if (query.after !== undefined && query.tail !== undefined)
     throw badInput('tail', 'give either after or tail')
-  const after = numberOf('after', query.after ?? '0', MAX_SEQ)
-  const tail = query.tail === undefined ? null : numberOf('tail', query.tail, MAX_TAIL)
+  const after = wholeNumber('after', query.after ?? '0', MAX_SEQ)
+  const tail = query.tail === undefined ? null : wholeNumber('tail', query.tail, MAX_TAIL)
   return { after, tail, isResumed: false }
-}
-
-function numberOf(field: string, text: string, max: number): number {
-  const number = /^\d{1,10}$/.test(text) ? Number(text) : Infinity
-  if (number > max) throw badInput(field, `must be a whole number from 0 to ${max}`)
-  return number
 }
 
 function followOf({ follow = '0' }: LogQuery): boolean {
@@ -113,7 +104,7 @@ async function* storedText({ id, queries: { database }, ...place }: AskedLog): A
 
 async function sendFollowed(reply: FastifyReply, log: AskedLog): Promise<FastifyReply> {
   const { start, reader } = await follow(log)
-  return reply.send(streamOf(reply, reader, followedText(start, reader)))
+  return sendText(reply, reader, followedText(start, reader))
 }
 
 async function* followedText(start: LogTail | null, reader: LogReader): AsyncGenerator<string> {
@@ -122,30 +113,18 @@ async function* followedText(start: LogTail | null, reader: LogReader): AsyncGen
 }
 
 /** An event for each chunk, its seq as the id, then `end`. 204 tells an EventSource that has seen the end not to come back. */
-async function sendEvents(reply: FastifyReply, log: AskedLog): Promise<FastifyReply> {
+async function sendLogEvents(reply: FastifyReply, log: AskedLog): Promise<FastifyReply> {
   if (log.isResumed && log.end && log.after >= log.end.lastSeq) return reply.code(204).send()
   const { start, reader } = await follow(log)
-  const stream = streamOf(reply, reader, eventsOf(start, reader))
-  const keepAlive = setInterval(() => {
-    if (!reply.raw.writableNeedDrain) reply.raw.write(COMMENT)
-  }, KEEP_ALIVE_MS)
-  reply.raw.once('close', () => clearInterval(keepAlive))
-  return reply.headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' }).type(EVENTS).send(stream)
+  return sendEvents(reply, reader, eventsOf(start, reader))
 }
 
 async function* eventsOf(start: LogTail | null, reader: LogReader): AsyncGenerator<string> {
-  yield COMMENT // so that the head goes out before the first line
   if (start && start.text !== '') yield eventOf(start.lastSeq, start.text)
   for await (const { seq, text, end } of reader) {
     if (text !== '') yield eventOf(seq, text)
     if (end) yield `event: end\nid: ${seq}\ndata: ${JSON.stringify(endJson(end))}\n\n`
   }
-}
-
-/** Its data are the lines, without the last one's newline, as the format has it. */
-function eventOf(seq: number, text: string): string {
-  const lines = text.replace(/\n$/, '').split('\n')
-  return `id: ${seq}\n${lines.map((line) => `data: ${line}\n`).join('')}\n`
 }
 
 function endJson({ status, lastSeq, bytes, omittedBytes, clipped }: LogEnd) {
@@ -156,13 +135,4 @@ function endJson({ status, lastSeq, bytes, omittedBytes, clipped }: LogEnd) {
 async function follow({ id, hub, queries, after, tail }: AskedLog) {
   const start = tail === null ? null : await readTail(queries.database, id, tail)
   return { start, reader: new LogReader(hub, id, start?.lastSeq ?? after) }
-}
-
-/**
- * Ends the reader when the connection closes. The stream would not: it waits for its generator, which waits for the next
- * line of the log.
- */
-function streamOf({ raw }: FastifyReply, reader: LogReader, pieces: AsyncGenerator<string>): Readable {
-  raw.once('close', () => void reader.return())
-  return Readable.from(pieces, BYTES)
 }

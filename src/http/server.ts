@@ -11,6 +11,7 @@ import { serveHealth } from './health.js'
 import { serveOpenApi } from './openapi.js'
 import { serveRest } from './rest.js'
 import { serveRestCommands } from './rest-commands.js'
+import { serveRestRuntimeLogs } from './rest-runtime-logs.js'
 import type { ServerDependencies } from './server-dependencies.js'
 import { serveSubscriptions } from './subscriptions.js'
 import { serveWebhooks } from './webhooks.js'
@@ -50,6 +51,7 @@ export async function createServer(server: ServerDependencies): Promise<Server> 
   const apollo = await serveGraphQL(app, server, await serveExplorer(app))
   serveRest(app, server.api)
   serveRestCommands(app, server.api)
+  serveRestRuntimeLogs(app, server.api)
   serveOpenApi(app)
   await serveWebhooks(app, server.api)
   const subscriptions = serveSubscriptions(app.server, server)

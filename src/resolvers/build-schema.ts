@@ -10,7 +10,7 @@ import { ChangeResolver } from './change-resolver.js'
 import { ConfigurationResolver } from './configuration-resolver.js'
 import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
-import { LogResolver } from './log-resolver.js'
+import { LogResolver, RuntimeLogEventResolver } from './log-resolver.js'
 import { NodeResolver } from './node-resolver.js'
 import { ServerInfoResolver } from './server-info-resolver.js'
 import { StageResolver } from './stage-resolver.js'
@@ -27,6 +27,7 @@ export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
       DeploymentResolver,
       ConfigurationResolver,
       LogResolver,
+      RuntimeLogEventResolver,
       WebhookResolver,
       AppWebhookResolver,
       WebhookDeliveryResolver,

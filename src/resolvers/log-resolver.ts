@@ -1,8 +1,9 @@
-import { Arg, ID, Int, Resolver, Root, Subscription } from 'type-graphql'
+import { Arg, FieldResolver, ID, Int, Resolver, Root, Subscription } from 'type-graphql'
 import { DeploymentChanges } from '../engine/changes.js'
 import { badInput, CommandError } from '../engine/command-error.js'
 import { type LogEntry, LogReader } from '../engine/logs/reader.js'
-import { openRuntimeLog } from '../engine/runtime-logs/reader.js'
+import { encodePlaces } from '../engine/runtime-logs/cursor.js'
+import { openRuntimeLog, type RuntimeLogStart } from '../engine/runtime-logs/reader.js'
 import type { RuntimeLogEntry } from '../engine/runtime-logs/store.js'
 import type { Deployment } from '../entities/deployment.js'
 import { DeploymentType } from '../schema/deployment.js'
@@ -72,8 +73,9 @@ export class LogResolver {
 
   @Subscription(() => RuntimeLogEventType, {
     subscribe: answering(({ args, context }) => {
-      const { stageId, tail } = args as { stageId: string; tail: number }
-      return openRuntimeLog({ database: context.queries.database, wakeups: context.wakeups }, stageId, tail)
+      const { stageId, ...start } = args as unknown as { stageId: string } & RuntimeLogStart
+      const source = { database: context.queries.database, wakeups: context.wakeups }
+      return openRuntimeLog(source, stageId, start)
     }),
     description:
       "What the stage's running container writes, the last `tail` lines first; follows the stage across deployments.",
@@ -86,10 +88,27 @@ export class LogResolver {
       description: 'Lines that were written before and are shown first: 0 to 10,000.',
     })
     _tail: number,
+    @Arg('after', () => String, {
+      nullable: true,
+      description: 'The last cursor that was seen: goes on behind it, whatever `tail` says.',
+    })
+    _after: string | null,
   ): RuntimeLogEventType {
     // An event and not thrown by the iterator: so its error is translated and answered as that of any resolver.
     if (entry instanceof CommandError) throw entry
     return entry
+  }
+}
+
+/** Encoded where it is selected only: it names each stream of each container. */
+@Resolver(() => RuntimeLogEventType)
+export class RuntimeLogEventResolver {
+  @FieldResolver(() => String, {
+    description:
+      'Pass the last one seen as `after` to resume: no line that is still kept is missed or repeated.',
+  })
+  cursor(@Root() { places }: RuntimeLogEntry): string {
+    return encodePlaces(places)
   }
 }
 

@@ -69,7 +69,7 @@ describe('who follows something while the database is lost for a moment', () => 
   })
 
   test('goes on with a runtime log', async () => {
-    const reader = await openRuntimeLog(api, deployment.stageId, 10)
+    const reader = await openRuntimeLog(api, deployment.stageId, { tail: 10 })
     const write = async () => {
       const [viewer] = await worker.database.query<{ id: string }[]>('SELECT id FROM runtime_log_viewer')
       const [claim] = await claimViewers(worker.database, 'worker', 1)
@@ -79,6 +79,7 @@ describe('who follows something while the database is lost for a moment', () => 
         at: new Date(),
         stream: LogStream.STDOUT,
         text: 'a line\n',
+        places: [],
       }
       assert.ok(await appendChunks(worker.database, claim, { lastSeq: 0, chunks: [chunk], places: [] }))
       worker.wakeups.outputStored(viewer.id)

@@ -1,96 +1,29 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Dockerode } from '../../src/engine/docker/dockerode.js'
 import { CommandError } from '../../src/engine/command-error.js'
-import { RuntimeLogFollower } from '../../src/engine/runtime-logs/follower.js'
-import { openRuntimeLog, type RuntimeLogReader } from '../../src/engine/runtime-logs/reader.js'
-import { SecretBox } from '../../src/engine/secrets/secrets.js'
-import { createLogger } from '../../src/logger.js'
-import { UNLIMITED } from '../support/docker-engines.js'
-import { DockerHttp } from '../support/docker-http.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
-import { FakeDocker } from '../support/fake-docker/fake-docker.js'
+import { openRuntimeLog } from '../../src/engine/runtime-logs/reader.js'
+import type { DockerHttp } from '../support/docker-http.js'
+import type { TestProcess } from '../support/engine.js'
+import type { FakeDocker } from '../support/fake-docker/fake-docker.js'
+import { readLines, RuntimeLogScene } from '../support/runtime-log-scene.js'
 import { until } from '../support/server.js'
 
-const CONFIGURATION = { port: 80, replicas: 2, memoryBytes: 1e8, cpus: 1, pids: 9, health: {}, variables: [] }
-
 describe('runtime logs between processes', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
+  let scene: RuntimeLogScene
   let worker: TestProcess
   let api: TestProcess
   let docker: FakeDocker
   let http: DockerHttp
-  let count = 0
-
   before(async () => {
-    opened = await openProcesses(2)
-    ;[worker, api] = opened.processes as [TestProcess, TestProcess]
-    docker = await FakeDocker.start()
-    http = new DockerHttp(docker.host)
-    await http.call('POST', '/networks/create', { Name: 'longshore' })
-    docker.addImage('app:1', { cmd: ['sleep', '1000'] })
+    scene = await RuntimeLogScene.open()
+    ;({ worker, api, docker, http } = scene)
   })
-  after(async () => {
-    await docker[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
-  })
+  after(() => scene[Symbol.asyncDispose]())
 
-  function follower(workerId: string): RuntimeLogFollower {
-    const port = new Dockerode({
-      ...UNLIMITED,
-      dockerHost: docker.host,
-      builder: 'classic',
-      buildSilenceMs: 9_000,
-      dockerTimeoutMs: 9_000,
-    })
-    const { database, wakeups } = worker
-    const dependencies = { database, wakeups, docker: port, logger: createLogger('error') }
-    const started = new RuntimeLogFollower(
-      { ...dependencies, secrets: new SecretBox(randomBytes(32)) },
-      workerId,
-    )
-    started.start()
-    return started
-  }
-
-  /** A stage whose traffic goes to a deployment of two replicas on the fake engine. */
-  async function serving(): Promise<{ appId: string; stageId: string; names: [string, string] }> {
-    const name = `runs-${count++}`
-    const app = await worker.commands.apps.create({ name, repoUrl: 'https://git.invalid/x.git' })
-    const [rows] = await worker.database.query<[{ id: string; stage_id: string }[], number]>(
-      'UPDATE deployment SET configuration = $2 WHERE app_id = $1 RETURNING id, stage_id',
-      [app.id, JSON.stringify(CONFIGURATION)],
-    )
-    const row = rows[0]
-    assert.ok(row)
-    await worker.database.query('UPDATE stage SET current_deployment_id = $2 WHERE id = $1', [
-      row.stage_id,
-      row.id,
-    ])
-    const names: [string, string] = [`${name}-${row.id}`, `${name}-${row.id}-2`]
-    for (const container of names) {
-      const body = { Image: 'app:1', HostConfig: { NetworkMode: 'longshore' } }
-      await http.call('POST', `/containers/create?name=${container}`, body)
-      await http.call('POST', `/containers/${container}/start`)
-    }
-    return { appId: app.id, stageId: row.stage_id, names }
-  }
-
-  const open = (stageId: string, tail: number) => openRuntimeLog(api, stageId, tail)
-
-  async function readLines(reader: RuntimeLogReader, most: number): Promise<string[]> {
-    const lines: string[] = []
-    while (lines.length < most) {
-      const result = await reader.next()
-      if (result.done) break
-      const entry = result.value
-      if (entry instanceof CommandError) throw entry
-      lines.push(...entry.text.slice(0, -1).split('\n'))
-    }
-    return lines
-  }
+  const follower = (workerId: string) => scene.follower(workerId)
+  const serving = () => scene.serving()
+  const open = (stageId: string, tail: number) => openRuntimeLog(api, stageId, { tail })
 
   async function stored(): Promise<{ unread: number; chunks: number }> {
     const [row] = await api.database.query<{ unread: number; chunks: number }[]>(

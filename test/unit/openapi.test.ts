@@ -7,6 +7,7 @@ import { DEPLOYMENT_ERROR_CODES } from '../../src/entities/deployment-error-code
 import { DeploymentStatus, DeploymentTrigger } from '../../src/entities/deployment-status.js'
 import { serveOpenApi } from '../../src/http/openapi.js'
 import { serveRestCommands } from '../../src/http/rest-commands.js'
+import { serveRestRuntimeLogs } from '../../src/http/rest-runtime-logs.js'
 import { serveRest } from '../../src/http/rest.js'
 import type { ApiDependencies } from '../../src/resolvers/request-context.js'
 
@@ -38,6 +39,7 @@ describe('web/openapi.json', () => {
     const nothing = {} as ApiDependencies // no handler runs
     serveRest(app, nothing)
     serveRestCommands(app, nothing)
+    serveRestRuntimeLogs(app, nothing)
     serveOpenApi(app)
     await app.ready()
     const documented = operations().map(([method, path]) => `${method.toUpperCase()} ${path}`)

@@ -9,14 +9,13 @@ import { openVariables } from '../secrets/variables.js'
 import { ManualResetEvent } from '../wakeups/manual-reset-event.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { type ReadContainer, readContainer, startOfTail } from './container-reading.js'
+import { POSITIONS_KEPT } from './cursor.js'
 import { Outbox } from './outbox.js'
 import type { ReadDeployment } from './stream-reading.js'
 import type { ClaimedViewer } from './store.js'
 
 /** How often is looked for another deployment, and for a container that runs again, without a wake-up. */
 const POLL_MS = 2_000
-/** Deployments whose place is kept: traffic may go back to them. */
-const POSITIONS_KEPT = 4
 
 export interface FeedDependencies {
   readonly database: DataSource

@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeploymentPosition, StreamPosition } from '../../entities/runtime-log-viewer.js'
 import { CHUNK_BYTES } from '../logs/store.js'
 import type { Queryable } from '../sql/queryable.js'
-import { appendChunks, type ClaimedViewer, readCounts, type RuntimeLogInput, UNREAD_CHUNKS } from './store.js'
+import {
+  appendChunks,
+  type ClaimedViewer,
+  type PlacedLog,
+  readCounts,
+  type RuntimeLogInput,
+  UNREAD_CHUNKS,
+} from './store.js'
 
 /** Lines gather in a chunk no longer than this: it has one time. */
 const CHUNK_SPAN_MS = 100
@@ -13,11 +20,6 @@ const CHUNK_COST = 256
 /** A wake-up that was lost is made up for after this. */
 const POLL_MS = 2_000
 const RETRY_MS = 500
-
-interface PendingChunk extends RuntimeLogInput {
-  /** Where the viewer stands with it. */
-  readonly places: readonly DeploymentPosition[]
-}
 
 /** One stream of a container, as a place names it, and how far a viewer has been shown it. */
 export interface Shown {
@@ -38,7 +40,7 @@ export interface OutboxTarget {
  * At most 64 chunks are stored and unread. Beyond that {@link untilRoom} waits.
  */
 export class Outbox {
-  #pending: PendingChunk[] = []
+  #pending: PlacedLog[] = []
   #pendingLength = 0
   /** Of the last chunk that is pending. */
   #lastBytes = 0
@@ -128,7 +130,7 @@ export class Outbox {
     return true
   }
 
-  async #store(chunks: readonly RuntimeLogInput[], places: readonly DeploymentPosition[]): Promise<boolean> {
+  async #store(chunks: readonly PlacedLog[], places: readonly DeploymentPosition[]): Promise<boolean> {
     if (await appendChunks(this.target.database, this.viewer, { lastSeq: this.#lastSeq, chunks, places }))
       return true
     // A connection that broke after COMMIT was sent: under one epoch there is one writer, so the number tells.

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import { badInput, CommandError } from '../command-error.js'
 import { createId } from '../names.js'
+import { decodePlaces } from './cursor.js'
 import { PullIterator } from '../wakeups/pull-iterator.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { deleteViewer, insertViewer, readOn, renewViewer, type RuntimeLogEntry } from './store.js'
@@ -17,23 +18,40 @@ export interface RuntimeLogSource {
   readonly wakeups: Wakeups
 }
 
+/** Where a runtime log begins. */
+export interface RuntimeLogStart {
+  /** So many of the last lines first. */
+  readonly tail: number
+  /** Instead: behind the event that had this cursor. */
+  readonly after?: string | null
+}
+
+const ARE_OF_STAGE = `SELECT 1 FROM unnest($1::text[]) AS given (id)
+  WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = given.id AND d.stage_id = $2)`
+
 /**
- * Begins to read what a stage's containers write: its last `tail` lines, then each line as it comes.
+ * Begins to read what a stage's containers write: its last `tail` lines, or what comes after a cursor, then each line as it
+ * comes.
  *
  * @throws CommandError NOT_FOUND, BAD_USER_INPUT
  */
 export async function openRuntimeLog(
   source: RuntimeLogSource,
   stageId: string,
-  tail: number,
+  { tail, after = null }: RuntimeLogStart,
 ): Promise<RuntimeLogReader> {
   const { database, wakeups } = source
+  const places = after === null ? null : decodePlaces(after)
   if (tail < 0 || tail > MAX_TAIL) throw badInput('tail', `must be a number of lines from 0 to ${MAX_TAIL}`)
   if ((await database.query<unknown[]>(IS_THERE, [stageId])).length === 0) {
     throw new CommandError('NOT_FOUND', `there is no stage ${stageId}`, 'stageId')
   }
+  const ids = (places ?? []).map(({ deploymentId }) => deploymentId)
+  const foreign = await database.query<unknown[]>(ARE_OF_STAGE, [ids, stageId])
+  if (foreign.length > 0)
+    throw badInput('after', 'is a cursor of another stage, or of deployments that are gone')
   const id = createId()
-  await insertViewer(database, { id, stageId, tail })
+  await insertViewer(database, { id, stageId, tail, places })
   wakeups.viewersChanged()
   return new RuntimeLogReader(source, id, stageId)
 }

@@ -17,7 +17,12 @@ export interface RuntimeLogInput {
   readonly text: string
 }
 
-export interface RuntimeLogEntry extends RuntimeLogInput {
+/** With where its viewer stands when it has been shown. */
+export interface PlacedLog extends RuntimeLogInput {
+  readonly places: readonly DeploymentPosition[]
+}
+
+export interface RuntimeLogEntry extends PlacedLog {
   readonly seq: number
 }
 
@@ -39,12 +44,12 @@ export interface ClaimedViewer extends ViewerRow {
 
 export async function insertViewer(
   database: Queryable,
-  viewer: { readonly id: string; readonly stageId: string; readonly tail: number },
+  viewer: Pick<ClaimedViewer, 'id' | 'stageId' | 'tail' | 'places'>,
 ): Promise<void> {
   await database.query(
-    `INSERT INTO runtime_log_viewer (id, stage_id, tail, expires_at)
-     VALUES ($1, $2, $3, now() + make_interval(secs => ${EXPIRY_SECONDS}))`,
-    [viewer.id, viewer.stageId, viewer.tail],
+    `INSERT INTO runtime_log_viewer (id, stage_id, tail, places, expires_at)
+     VALUES ($1, $2, $3, $4, now() + make_interval(secs => ${EXPIRY_SECONDS}))`,
+    [viewer.id, viewer.stageId, viewer.tail, viewer.places && JSON.stringify(viewer.places)],
   )
 }
 
@@ -71,7 +76,7 @@ export async function readOn(
        UPDATE runtime_log_viewer SET read_seq = $2, expires_at = now() + make_interval(secs => ${EXPIRY_SECONDS})
         WHERE id = $1 RETURNING id
      ), read AS (DELETE FROM runtime_log_chunk WHERE viewer_id = $1 AND seq <= $2)
-     SELECT c.deployment_id AS "deploymentId", c.seq, c.at, c.stream, c.text
+     SELECT c.deployment_id AS "deploymentId", c.seq, c.at, c.stream, c.text, c.places
        FROM viewer LEFT JOIN runtime_log_chunk c ON c.viewer_id = viewer.id AND c.seq > $2
       ORDER BY c.seq LIMIT ${UNREAD_CHUNKS}`,
     [id, readSeq],
@@ -131,7 +136,7 @@ type Claim = Pick<ClaimedViewer, 'id' | 'epoch'>
 /** Chunks that come after `lastSeq`, and where the viewer stands with them. */
 export interface Append {
   readonly lastSeq: number
-  readonly chunks: readonly RuntimeLogInput[]
+  readonly chunks: readonly PlacedLog[]
   readonly places: readonly DeploymentPosition[]
 }
 
@@ -149,10 +154,10 @@ export async function appendChunks(
        UPDATE runtime_log_viewer SET last_seq = last_seq + $4, places = $5
         WHERE id = $1 AND epoch = $2 AND last_seq = $3 RETURNING id
      ), chunk AS (
-       INSERT INTO runtime_log_chunk (viewer_id, seq, deployment_id, at, stream, text)
-       SELECT head.id, $3 + c.n, c.deployment_id, c.at, c.stream, c.text
-         FROM head, unnest($6::text[], $7::timestamptz[], $8::text[], $9::text[])
-                    WITH ORDINALITY AS c (deployment_id, at, stream, text, n)
+       INSERT INTO runtime_log_chunk (viewer_id, seq, deployment_id, at, stream, text, places)
+       SELECT head.id, $3 + c.n, c.deployment_id, c.at, c.stream, c.text, c.places
+         FROM head, unnest($6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::jsonb[])
+                    WITH ORDINALITY AS c (deployment_id, at, stream, text, places, n)
      )
      SELECT id FROM head`,
     [
@@ -165,6 +170,7 @@ export async function appendChunks(
       chunks.map((chunk) => chunk.at.toISOString()),
       chunks.map((chunk) => chunk.stream),
       chunks.map((chunk) => chunk.text),
+      chunks.map((chunk) => JSON.stringify(chunk.places)),
     ],
   )
   return rows.length > 0
