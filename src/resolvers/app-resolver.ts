@@ -12,22 +12,22 @@ import type { RequestContext } from './request-context.js'
 
 @Resolver(() => AppType)
 export class AppResolver {
-  @Query(() => AppConnectionType, { description: 'By name.', complexity: pageCost })
+  @Query(() => AppConnectionType, { description: 'Apps, sorted by name.', complexity: pageCost })
   async apps(
     @Ctx() { queries }: RequestContext,
     @Arg('first', () => Int, { defaultValue: 50, description: 'Items per page: 1 to 200.' }) first: number,
-    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    @Arg('after', () => String, { nullable: true, description: 'Cursor after which the page starts.' })
     after: string | null,
     @Arg('search', () => String, {
       nullable: true,
-      description: "A part of the name or of the repository's address, in any case.",
+      description: "Part of the name or of the repository's URL, case-insensitive.",
     })
     search: string | null,
   ) {
     return toConnection(await queries.apps(first, after ?? null, search ?? null))
   }
 
-  @Query(() => AppType, { nullable: true, description: 'By id or by name.' })
+  @Query(() => AppType, { nullable: true, description: 'An app, by id or name.' })
   app(
     @Ctx() { queries }: RequestContext,
     @Arg('id', () => ID, { nullable: true, description: 'Id of the app.' }) id: string | null,
@@ -48,19 +48,19 @@ export class AppResolver {
   }
 
   @Mutation(() => AppType, {
-    description: 'Changes settings of an app. Takes effect with its next deployment.',
+    description: 'Changes the settings of an app. Takes effect with its next deployment.',
   })
   updateApp(
     @Ctx() { commands }: RequestContext,
     @Arg('id', () => ID, { description: 'Id of the app.' }) id: string,
-    @Arg('input', () => UpdateAppInput, { description: 'What changes.' }) input: UpdateAppInput,
+    @Arg('input', () => UpdateAppInput, { description: 'The changes.' }) input: UpdateAppInput,
   ) {
     return commands.apps.update(id, input)
   }
 
   @Mutation(() => Boolean, {
     description:
-      'Stops and removes all that runs for it; its record and logs go with it. True when there was such an app.',
+      'Deletes the app with everything that it runs, its deployments and their logs. Returns whether it existed.',
   })
   deleteApp(
     @Ctx() { commands }: RequestContext,
@@ -69,12 +69,12 @@ export class AppResolver {
     return commands.apps.delete(id)
   }
 
-  @FieldResolver(() => String, { description: 'Where the production stage answers.' })
+  @FieldResolver(() => String, { description: 'URL of the production stage.' })
   url(@Root() app: App, @Ctx() { address }: RequestContext) {
     return publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort)
   }
 
-  @FieldResolver(() => [BuildArgType], { description: 'By key.' })
+  @FieldResolver(() => [BuildArgType], { description: 'Build arguments, sorted by key.' })
   buildArgs(@Root() app: App): BuildArgType[] {
     const entries = Object.entries(app.buildArgs).sort(([a], [b]) => (a < b ? -1 : 1))
     return entries.map(([key, value]) => ({ key, value }))
@@ -82,7 +82,7 @@ export class AppResolver {
 
   @FieldResolver(() => DeploymentType, {
     nullable: true,
-    description: 'Of all its stages, the one made last.',
+    description: 'The newest deployment across all its stages.',
   })
   latestDeployment(@Root() app: App, @Ctx() { loaders }: RequestContext) {
     return loaders.latestDeploymentOfApp.load(app.id)
@@ -95,7 +95,7 @@ export class AppResolver {
 
   @FieldResolver(() => StageType, {
     nullable: true,
-    description: 'One of its stages. Null: it has none of that name.',
+    description: 'One of its stages. Null: no stage has that name.',
   })
   async stage(
     @Root() app: App,
@@ -107,14 +107,20 @@ export class AppResolver {
     return stages.find((stage) => stage.name === name) ?? null
   }
 
-  @FieldResolver(() => DeploymentConnectionType, { description: 'Newest first.', complexity: pageCost })
+  @FieldResolver(() => DeploymentConnectionType, {
+    description: 'Its deployments, newest first.',
+    complexity: pageCost,
+  })
   async deployments(
     @Root() app: App,
     @Ctx() { queries }: RequestContext,
     @Arg('first', () => Int, { defaultValue: 20, description: 'Items per page: 1 to 200.' }) first: number,
-    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    @Arg('after', () => String, { nullable: true, description: 'Cursor after which the page starts.' })
     after: string | null,
-    @Arg('stage', () => String, { nullable: true, description: 'Only those of this stage, by its name.' })
+    @Arg('stage', () => String, {
+      nullable: true,
+      description: 'Only deployments of the stage with this name.',
+    })
     stage: string | null,
   ) {
     return toConnection(await queries.deployments(first, after ?? null, { appId: app.id, stage }))

@@ -10,20 +10,20 @@ import type { RequestContext } from './request-context.js'
 export class CommitStatusResolver {
   @Mutation(() => AppType, {
     description:
-      'Reports commit statuses to GitHub, GitLab or Gitea. What the forge answers changes no deployment.',
+      "Reports commit statuses to GitHub, GitLab or Gitea. The forge's answers do not affect deployments.",
   })
   setCommitStatus(
     @Ctx() { commands }: RequestContext,
     @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
     @Arg('forge', () => Forge, { description: 'The kind of forge: GITHUB, GITLAB or GITEA.' }) forge: Forge,
-    @Arg('token', () => String, { description: 'A token that may set commit statuses. Stored encrypted.' })
+    @Arg('token', () => String, { description: 'A token that can write commit statuses. Stored encrypted.' })
     token: string,
     @Arg('apiUrl', () => String, {
       nullable: true,
-      description: 'Default: the API of the host of repoUrl, such as https://api.github.com.',
+      description: "Default: the API of repoUrl's host, such as https://api.github.com.",
     })
     apiUrl: string | null,
-    @Arg('repository', () => String, { nullable: true, description: 'owner/name. Default: that of repoUrl.' })
+    @Arg('repository', () => String, { nullable: true, description: "owner/name. Default: repoUrl's." })
     repository: string | null,
   ) {
     return commands.commitStatuses.set(appId, { forge, token, apiUrl, repository })
@@ -50,7 +50,7 @@ export class CommitStatusResolver {
 export class CommitStatusTargetResolver {
   @FieldResolver(() => String, {
     nullable: true,
-    description: 'Why the forge has not accepted the latest status. Null: it has.',
+    description: 'Why the forge did not accept the latest status. Null: it did.',
   })
   error(@Root() { appId }: CommitStatusTarget, @Ctx() { loaders }: RequestContext) {
     return loaders.commitStatusError.load(appId)

@@ -5,7 +5,7 @@ import type { RequestContext } from './request-context.js'
 @Resolver(() => ConfigurationDiffType)
 export class ConfigurationResolver {
   @Query(() => ConfigurationDiffType, {
-    description: 'What differs between what two deployments of an app were built from and run with.',
+    description: 'Compares what two deployments of an app were built from and run with.',
   })
   configurationDiff(
     @Ctx() { queries }: RequestContext,

@@ -24,7 +24,7 @@ const CANCELLABLE: readonly DeploymentStatus[] = [DeploymentStatus.PENDING, ...I
 
 @Resolver(() => DeploymentType)
 export class DeploymentResolver {
-  @Query(() => DeploymentType, { nullable: true, description: 'By id.' })
+  @Query(() => DeploymentType, { nullable: true, description: 'A deployment, by id.' })
   deployment(
     @Ctx() { queries }: RequestContext,
     @Arg('id', () => ID, { description: 'Id of the deployment.' }) id: string,
@@ -34,22 +34,24 @@ export class DeploymentResolver {
 
   @Query(() => DeploymentConnectionType, {
     complexity: pageCost,
-    description: 'Of all apps, newest first.',
+    description: 'Deployments of all apps, newest first.',
   })
   async deployments(
     @Ctx() { queries }: RequestContext,
     @Arg('first', () => Int, { defaultValue: 20, description: 'Items per page: 1 to 200.' }) first: number,
-    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    @Arg('after', () => String, { nullable: true, description: 'Cursor after which the page starts.' })
     after: string | null,
-    @Arg('filter', () => DeploymentFilter, { nullable: true, description: 'Which are listed. Default: all.' })
+    @Arg('filter', () => DeploymentFilter, {
+      nullable: true,
+      description: 'Which deployments to list. Default: all.',
+    })
     filter: DeploymentFilter | null,
   ) {
     return toConnection(await queries.deployments(first, after ?? null, filter ?? {}))
   }
 
   @Mutation(() => DeploymentType, {
-    description:
-      'Deploys a commit: a new deployment in the queue of its stage. Follow it with deploymentLogs.',
+    description: 'Deploys a commit: adds a deployment to the queue. Follow it with deploymentLogs.',
   })
   deploy(
     @Ctx() { commands }: RequestContext,
@@ -65,7 +67,7 @@ export class DeploymentResolver {
 
   @Mutation(() => DeploymentType, {
     description:
-      'Cancels a deployment. Works until traffic has moved; afterwards CONFLICT says to roll back.',
+      'Cancels a deployment, until traffic moves. After that it fails with CONFLICT: roll back instead.',
   })
   cancelDeployment(
     @Ctx() { commands }: RequestContext,
@@ -75,7 +77,7 @@ export class DeploymentResolver {
   }
 
   @Mutation(() => DeploymentType, {
-    description: "Deploys an earlier image with that deployment's configuration; no build.",
+    description: "Deploys an earlier image with its deployment's configuration, without a build.",
   })
   rollback(
     @Ctx() { commands }: RequestContext,
@@ -84,7 +86,8 @@ export class DeploymentResolver {
     stage: string,
     @Arg('toDeploymentId', () => ID, {
       nullable: true,
-      description: 'The deployment to return to. Default: the last one whose image differs from the current.',
+      description:
+        "The deployment to return to. Default: the last one whose image differs from the current deployment's.",
     })
     toDeploymentId: string | null,
     @Arg('idempotencyKey', () => String, { nullable: true, description: IDEMPOTENCY_KEY })
@@ -94,11 +97,11 @@ export class DeploymentResolver {
   }
 
   @Mutation(() => DeploymentType, {
-    description: 'Deploys the same image in another stage; no build.',
+    description: 'Deploys the same image in another stage, without a build.',
   })
   promote(
     @Ctx() { commands }: RequestContext,
-    @Arg('deploymentId', () => ID, { description: 'The deployment whose image is taken.' })
+    @Arg('deploymentId', () => ID, { description: 'The deployment whose image to deploy.' })
     deploymentId: string,
     @Arg('stage', () => String, { description: 'Name of the stage to deploy it in.' }) stage: string,
     @Arg('idempotencyKey', () => String, { nullable: true, description: IDEMPOTENCY_KEY })
@@ -107,19 +110,20 @@ export class DeploymentResolver {
     return commands.releases.promote(deploymentId, { stage, idempotencyKey })
   }
 
-  @FieldResolver(() => AppType, { description: 'The app that is deployed.' })
+  @FieldResolver(() => AppType, { description: 'The app it belongs to.' })
   app(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(deployment.appId)
   }
 
-  @FieldResolver(() => StageType, { description: 'The stage that it is deployed in.' })
+  @FieldResolver(() => StageType, { description: 'The stage it belongs to.' })
   stage(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return loaders.stage.load(deployment.stageId)
   }
 
   @FieldResolver(() => DeploymentType, {
     nullable: true,
-    description: 'What it is a rollback to or a promotion of. Null: neither, or it is gone with its stage.',
+    description:
+      'The deployment it rolls back to or promotes. Null: neither, or it was deleted with its stage.',
   })
   source(@Root() { sourceId }: Deployment, @Ctx() { loaders }: RequestContext) {
     return sourceId === null ? null : loaders.deployment.load(sourceId)
@@ -127,7 +131,7 @@ export class DeploymentResolver {
 
   @FieldResolver(() => String, {
     nullable: true,
-    description: "This deployment's own address while its container runs: {app}-{id}.{BASE_DOMAIN}.",
+    description: "This deployment's own URL while its container runs, at {app}-{id}.{BASE_DOMAIN}.",
   })
   async url(@Root() deployment: Deployment, @Ctx() { loaders, address }: RequestContext) {
     const app = await loaders.app.load(deployment.appId)
@@ -136,7 +140,7 @@ export class DeploymentResolver {
 
   @FieldResolver(() => DeploymentErrorType, {
     nullable: true,
-    description: 'Why it failed. Null: it did not.',
+    description: 'Why it failed. Null: it did not fail.',
   })
   error(@Root() deployment: Deployment): DeploymentErrorType | null {
     if (deployment.errorCode === null) return null
@@ -150,20 +154,23 @@ export class DeploymentResolver {
     }
   }
 
-  @FieldResolver(() => Boolean, { description: 'Whether cancelDeployment would be taken now.' })
+  @FieldResolver(() => Boolean, { description: 'Whether it can be cancelled now.' })
   canCancel(@Root() { status, shownAs }: Deployment): boolean {
     // What is shown as an earlier status has moved traffic already.
     return shownAs === null && CANCELLABLE.includes(status)
   }
 
   @FieldResolver(() => Boolean, {
-    description: 'Whether rollback to it would be taken now: it has served, and its image is kept.',
+    description: 'Whether the stage can roll back to it now: it has served, and its image is kept.',
   })
   canRollback(@Root() { liveAt, imageId }: Deployment): boolean {
     return liveAt !== null && imageId !== null
   }
 
-  @FieldResolver(() => Int, { nullable: true, description: '1-based place in the queue while PENDING.' })
+  @FieldResolver(() => Int, {
+    nullable: true,
+    description: 'Position in the queue while PENDING, starting at 1.',
+  })
   queuePosition(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
     return deployment.status === DeploymentStatus.PENDING ? loaders.queuePosition.load(deployment.id) : null
   }
@@ -175,12 +182,13 @@ export class DeploymentResolver {
 
   @FieldResolver(() => LogPageType, {
     complexity: pageCost,
-    description: "Stored chunks after `after`, oldest first: the same cursor as the subscription's.",
+    description: 'Stored chunks after `after`, oldest first. The cursor is the same as in deploymentLogs.',
   })
   async logs(
     @Root() deployment: Deployment,
     @Ctx() { queries }: RequestContext,
-    @Arg('after', () => Int, { defaultValue: 0, description: 'The last `seq` that is known.' }) after: number,
+    @Arg('after', () => Int, { defaultValue: 0, description: 'The last `seq` you have; 0 for the start.' })
+    after: number,
     @Arg('first', () => Int, { defaultValue: 200, description: 'Events per page: 1 to 200.' }) first: number,
   ) {
     checkAfter(after)

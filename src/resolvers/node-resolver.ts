@@ -5,7 +5,7 @@ import type { RequestContext } from './request-context.js'
 
 @Resolver()
 export class NodeResolver {
-  @Query(() => NodeType, { nullable: true, description: 'Whatever has this id.' })
+  @Query(() => NodeType, { nullable: true, description: 'The object with this id.' })
   async node(
     @Ctx() { queries }: RequestContext,
     @Arg('id', () => ID, { description: 'Id of an app, a stage or a deployment.' }) id: string,
@@ -15,7 +15,7 @@ export class NodeResolver {
 
   @Query(() => [NodeType], {
     nullable: 'items',
-    description: 'Whatever has these ids, in their order: at most 100; null where there is none.',
+    description: 'The objects with these ids, in the same order, at most 100. Null for unknown ids.',
   })
   nodes(
     @Ctx() { queries }: RequestContext,

@@ -16,11 +16,11 @@ import {
 } from '../schema/stage.js'
 import type { RequestContext } from './request-context.js'
 
-const REPLACE = 'Whether variables that are not given are removed. Default: they are left.'
+const REPLACE = 'Whether to remove variables that are not given. Default: keep them.'
 
 @Resolver(() => StageType)
 export class StageResolver {
-  @Query(() => StageType, { nullable: true, description: 'By id.' })
+  @Query(() => StageType, { nullable: true, description: 'A stage, by id.' })
   async stage(
     @Ctx() { queries }: RequestContext,
     @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
@@ -31,7 +31,7 @@ export class StageResolver {
 
   @Mutation(() => StageType, {
     description:
-      'Stops the stage and removes its containers; deployments that wait or are under way are cancelled. startStage brings back the version that served.',
+      'Stops the stage, removes its containers and cancels its waiting and running deployments. startStage brings back the version that served.',
   })
   stopStage(
     @Ctx() { commands }: RequestContext,
@@ -49,8 +49,7 @@ export class StageResolver {
   }
 
   @Mutation(() => StageType, {
-    description:
-      'Deploys the image that serves once more, with its configuration: no build, no dropped request.',
+    description: 'Redeploys the current image with its configuration, without a build or a dropped request.',
   })
   restartStage(
     @Ctx() { commands }: RequestContext,
@@ -62,7 +61,7 @@ export class StageResolver {
   }
 
   @Mutation(() => StageType, {
-    description: 'Adds a stage to an app. Nothing runs there before its first deployment.',
+    description: 'Adds a stage to an app. Nothing runs in it until its first deployment.',
   })
   createStage(
     @Ctx() { commands }: RequestContext,
@@ -70,7 +69,7 @@ export class StageResolver {
     @Arg('name', () => String, { description: 'A DNS label, unique within the app.' }) name: string,
     @Arg('branch', () => String, {
       nullable: true,
-      description: "The branch that it follows. Null: the app's.",
+      description: "The branch it follows. Null: the app's.",
     })
     branch: string | null,
   ) {
@@ -79,7 +78,7 @@ export class StageResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Stops the stage and deletes it with its deployments and logs. Production is deleted with its app only. True when there was such a stage.',
+      'Stops the stage and deletes it with its deployments and logs. The production stage can only be deleted with its app. Returns whether the stage existed.',
   })
   deleteStage(
     @Ctx() { commands }: RequestContext,
@@ -89,7 +88,7 @@ export class StageResolver {
   }
 
   @Mutation(() => StageType, {
-    description: "Sets those that are given. Takes effect with the stage's next deployment.",
+    description: "Sets the given variables. Takes effect with the stage's next deployment.",
   })
   setVariables(
     @Ctx() { commands }: RequestContext,
@@ -103,7 +102,7 @@ export class StageResolver {
 
   @Mutation(() => StageType, {
     description:
-      "setVariables from the text of a .env file: KEY=value lines, quotes, comments and export as usual; nothing is expanded. Takes effect with the stage's next deployment.",
+      "Like setVariables, from the text of a .env file: KEY=value lines, with quotes, comments and export as usual; nothing is expanded. Takes effect with the stage's next deployment.",
   })
   importVariables(
     @Ctx() { commands }: RequestContext,
@@ -115,7 +114,7 @@ export class StageResolver {
   }
 
   @Query(() => VariablesPreviewType, {
-    description: 'What importVariables with the same arguments would change. Changes nothing.',
+    description: 'Shows what importVariables with the same arguments would change. Changes nothing.',
   })
   importPreview(
     @Ctx() { commands }: RequestContext,
@@ -138,23 +137,23 @@ export class StageResolver {
   }
 
   @Mutation(() => StageType, {
-    description: 'Changes settings of a stage. Takes effect with its next deployment.',
+    description: 'Changes the settings of a stage. Takes effect with its next deployment.',
   })
   updateStage(
     @Ctx() { commands }: RequestContext,
     @Arg('id', () => ID, { description: 'Id of the stage.' }) id: string,
-    @Arg('input', () => UpdateStageInput, { description: 'What changes.' }) input: UpdateStageInput,
+    @Arg('input', () => UpdateStageInput, { description: 'The changes.' }) input: UpdateStageInput,
   ) {
     return commands.stageSettings.update(id, input)
   }
 
   @Mutation(() => StageType, {
-    description: 'Routes a host name to the stage, at once. A host belongs to one stage only.',
+    description: 'Routes a host name to the stage, at once. A host belongs to only one stage.',
   })
   addDomain(
     @Ctx() { commands }: RequestContext,
     @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
-    @Arg('host', () => String, { description: 'A host name without scheme and port.' }) host: string,
+    @Arg('host', () => String, { description: 'A host name, without scheme or port.' }) host: string,
   ) {
     return commands.domains.add(stageId, host)
   }
@@ -163,17 +162,17 @@ export class StageResolver {
   removeDomain(
     @Ctx() { commands }: RequestContext,
     @Arg('stageId', () => ID, { description: 'Id of the stage.' }) stageId: string,
-    @Arg('host', () => String, { description: 'A host name without scheme and port.' }) host: string,
+    @Arg('host', () => String, { description: 'A host name, without scheme or port.' }) host: string,
   ) {
     return commands.domains.remove(stageId, host)
   }
 
-  @FieldResolver(() => AppType, { description: 'The app that it belongs to.' })
+  @FieldResolver(() => AppType, { description: 'The app it belongs to.' })
   app(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.app.load(stage.appId)
   }
 
-  @FieldResolver(() => String, { description: 'Where it answers.' })
+  @FieldResolver(() => String, { description: 'Its URL.' })
   async url(@Root() stage: Stage, @Ctx() { loaders, address }: RequestContext) {
     const app = await loaders.app.load(stage.appId)
     return app && publicUrl(stageHost(app.name, stage.name, address.baseDomain), address.publicPort)
@@ -181,28 +180,28 @@ export class StageResolver {
 
   @FieldResolver(() => DeploymentType, {
     nullable: true,
-    description: 'The deployment that serves. Null: none does.',
+    description: 'The deployment that serves. Null: none.',
   })
   current(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return stage.currentDeploymentId && loaders.deployment.load(stage.currentDeploymentId)
   }
 
-  @FieldResolver(() => [DomainType], { description: 'Host names beside its own, in order.' })
+  @FieldResolver(() => [DomainType], { description: 'Additional host names, sorted.' })
   domains(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.domainsOfStage.load(stage.id)
   }
 
-  @FieldResolver(() => [VariableType], { description: 'Its environment variables, by key.' })
+  @FieldResolver(() => [VariableType], { description: 'Its environment variables, sorted by key.' })
   variables(@Root() stage: Stage, @Ctx() { loaders }: RequestContext) {
     return loaders.variablesOfStage.load(stage.id)
   }
 
-  @FieldResolver(() => LimitsType, { description: 'What each of its containers may use.' })
+  @FieldResolver(() => LimitsType, { description: 'Resource limits of each of its containers.' })
   limits(@Root() { memoryBytes, cpus, pids }: Stage): LimitsType {
     return { memoryBytes, cpus, pids }
   }
 
-  @FieldResolver(() => HealthCheckType, { description: 'How new versions are checked.' })
+  @FieldResolver(() => HealthCheckType, { description: 'How new versions are checked before they serve.' })
   healthCheck(@Root() stage: Stage): HealthCheckType {
     return {
       path: stage.healthPath,

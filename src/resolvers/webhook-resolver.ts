@@ -22,7 +22,7 @@ interface ShownWebhook extends WebhookType {
 export class WebhookResolver {
   @Mutation(() => WebhookSecretType, {
     description:
-      'Makes the secret of the app’s webhook, or a new one: deliveries under the one before are refused from now on.',
+      "Creates or replaces the secret of the app's webhook. Deliveries signed with the old one are refused from now on.",
   })
   async rotateWebhookSecret(
     @Ctx() { commands, address }: RequestContext,
@@ -34,7 +34,7 @@ export class WebhookResolver {
 
   @Mutation(() => WebhookDeliveryType, {
     description:
-      'Decides once more about a delivery, as the stages are now. Works for the newest 100 of an app that were looked at.',
+      "Evaluates a delivery again, against the current stages. Works for an app's newest 100 processed deliveries.",
   })
   redeliver(
     @Ctx() { commands }: RequestContext,
@@ -43,17 +43,20 @@ export class WebhookResolver {
     return commands.webhooks.redeliver(deliveryId)
   }
 
-  @FieldResolver(() => String, { description: 'PUBLIC_URL and /hooks/{appId}' })
+  @FieldResolver(() => String, { description: 'Its URL: PUBLIC_URL/hooks/{appId}.' })
   url(@Root() { appId }: ShownWebhook, @Ctx() { address }: RequestContext) {
     return webhookUrl(address, appId)
   }
 
-  @FieldResolver(() => WebhookDeliveryConnectionType, { description: 'Newest first.', complexity: pageCost })
+  @FieldResolver(() => WebhookDeliveryConnectionType, {
+    description: 'Its deliveries, newest first.',
+    complexity: pageCost,
+  })
   async deliveries(
     @Root() { appId }: ShownWebhook,
     @Ctx() { queries }: RequestContext,
     @Arg('first', () => Int, { defaultValue: 20, description: 'Items per page: 1 to 200.' }) first: number,
-    @Arg('after', () => String, { nullable: true, description: 'Cursor of the last item that is known.' })
+    @Arg('after', () => String, { nullable: true, description: 'Cursor after which the page starts.' })
     after: string | null,
   ) {
     return toConnection(await queries.webhookDeliveries(appId, first, after ?? null))
@@ -72,7 +75,7 @@ export class AppWebhookResolver {
 @Resolver(() => WebhookDeliveryType)
 export class WebhookDeliveryResolver {
   @FieldResolver(() => [DeploymentType], {
-    description: 'What it has deployed, as far as it is still there.',
+    description: 'The deployments it created, except deleted ones.',
   })
   async deployments(@Root() { decisions }: WebhookDelivery, @Ctx() { loaders }: RequestContext) {
     const ids = new Set(decisions.flatMap(({ deploymentId }) => deploymentId ?? []))

@@ -9,13 +9,13 @@ export class CommitStatusTargetType {
   @Field(() => Forge, { description: 'The kind of forge.' })
   forge!: Forge
 
-  @Field(() => String, { description: 'Base address of its API.' })
+  @Field(() => String, { description: 'Base URL of its API.' })
   apiUrl!: string
 
   @Field(() => String, { description: 'owner/name' })
   repository!: string
 
-  @Field(() => String, { description: 'Tells whether two tokens are equal without telling either.' })
+  @Field(() => String, { description: 'Equal for equal tokens; reveals neither.' })
   fingerprint!: string
 
   @Field(() => DateTime, { description: 'When it was set.' })

@@ -8,7 +8,7 @@ export enum ChangeKind {
 }
 registerEnumType(ChangeKind, {
   name: 'ChangeKind',
-  description: 'What happened to a variable from one deployment to another.',
+  description: 'How a variable differs between two deployments.',
   valuesConfig: {
     ADDED: { description: 'Only the second deployment has it.' },
     REMOVED: { description: 'Only the first deployment has it.' },
@@ -18,17 +18,19 @@ registerEnumType(ChangeKind, {
 
 @ObjectType('FieldChange', { description: 'A setting that differs, as text.' })
 export class FieldChangeType {
-  @Field(() => String, { description: 'As the inputs name it: `limits.cpus`, `healthCheck.path`, `ref`.' })
+  @Field(() => String, { description: 'Its name in the inputs: `limits.cpus`, `healthCheck.path`, `ref`.' })
   field!: string
 
-  @Field(() => String, { description: 'Its value in `from`. Null: it had none.', nullable: true })
+  @Field(() => String, { description: 'Its value in `from`. Null: none.', nullable: true })
   from!: string | null
 
-  @Field(() => String, { description: 'Its value in `to`. Null: it has none.', nullable: true })
+  @Field(() => String, { description: 'Its value in `to`. Null: none.', nullable: true })
   to!: string | null
 }
 
-@ObjectType('VariableChange', { description: 'Fingerprints, never values. Null: it had no such variable.' })
+@ObjectType('VariableChange', {
+  description: 'Fingerprints, never values. Null: the deployment has no such variable.',
+})
 export class VariableChangeType {
   @Field(() => String, { description: 'The name of the environment variable.' })
   key!: string
@@ -43,12 +45,14 @@ export class VariableChangeType {
   to!: string | null
 }
 
-@ObjectType('ConfigurationDiff', { description: 'What differs; what is the same is not listed.' })
+@ObjectType('ConfigurationDiff', {
+  description: 'The differences between two deployments; equal settings are omitted.',
+})
 export class ConfigurationDiffType {
-  @Field(() => DeploymentType, { description: 'The deployment that is compared.' })
+  @Field(() => DeploymentType, { description: 'The first deployment.' })
   from!: DeploymentType
 
-  @Field(() => DeploymentType, { description: 'The deployment that it is compared with.' })
+  @Field(() => DeploymentType, { description: 'The second deployment.' })
   to!: DeploymentType
 
   @Field(() => [FieldChangeType], { description: 'Settings that differ, and the ref.' })

@@ -3,7 +3,7 @@ import { AppType } from './app.js'
 import { PAID, rowCost } from './costs.js'
 import { DeploymentType } from './deployment.js'
 
-@ObjectType('PageInfo', { description: 'Where a page ends.' })
+@ObjectType('PageInfo', { description: 'Position of a page in its list.' })
 export class PageInfoType {
   @Field(() => String, { nullable: true, description: 'Cursor of the first item. Null: the page is empty.' })
   startCursor!: string | null
@@ -14,18 +14,18 @@ export class PageInfoType {
   })
   endCursor!: string | null
 
-  @Field(() => Boolean, { description: 'Whether there is more after endCursor.' })
+  @Field(() => Boolean, { description: 'Whether more items follow endCursor.' })
   hasNextPage!: boolean
 
-  @Field(() => Boolean, { description: 'Whether the page was asked for with `after`.' })
+  @Field(() => Boolean, { description: 'Whether the page was requested with `after`.' })
   hasPreviousPage!: boolean
 }
 
 /** Declares `{name}Edge` and `{name}Connection`. */
 export function connectionOf(name: string, nodeType: ClassType) {
-  @ObjectType(`${name}Edge`, { description: 'An item and its place in the list.' })
+  @ObjectType(`${name}Edge`, { description: 'An item and its position in the list.' })
   class Edge {
-    @Field(() => String, { description: 'Place of the item in the list, for `after`.' })
+    @Field(() => String, { description: 'Position of the item in the list, for `after`.' })
     cursor!: string
 
     @Field(() => nodeType, { description: 'The item.' })
@@ -34,7 +34,7 @@ export function connectionOf(name: string, nodeType: ClassType) {
 
   @ObjectType(`${name}Connection`, { description: 'A page of a list.' })
   class Connection {
-    @Field(() => [Edge], { description: 'The items of the page with their cursors.', complexity: rowCost })
+    @Field(() => [Edge], { description: 'The items of the page, with their cursors.', complexity: rowCost })
     edges!: Edge[]
 
     @Field(() => [nodeType], { description: 'The items of the page.', complexity: rowCost })
@@ -43,7 +43,7 @@ export function connectionOf(name: string, nodeType: ClassType) {
     @Field(() => PageInfoType, { description: 'Where the page ends.', complexity: PAID })
     pageInfo!: PageInfoType
 
-    @Field(() => Int, { description: 'Number of items on all pages.', complexity: PAID })
+    @Field(() => Int, { description: 'Total number of items on all pages.', complexity: PAID })
     totalCount!: number
   }
   return Connection

@@ -6,39 +6,38 @@ import { DateTime } from './scalars.js'
 
 @ObjectType('Deployment', {
   implements: NodeType,
-  description:
-    'One attempt to run a commit in a stage, from the clone to the traffic, and what became of it.',
+  description: 'One attempt to run a commit in a stage, from the clone to the traffic, and its outcome.',
 })
 export class DeploymentType implements NodeType {
   @Field(() => ID, {
-    description: 'Lower-case letters and digits, at most 12: fits a DNS label and a container name.',
+    description: 'At most 12 lowercase letters and digits: fits a DNS label and a container name.',
   })
   id!: string
 
-  @Field(() => DeploymentStatus, { description: 'Where it stands.' })
+  @Field(() => DeploymentStatus, { description: 'Its current state.' })
   status!: DeploymentStatus
 
-  @Field(() => DeploymentTrigger, { description: 'What asked for it.' })
+  @Field(() => DeploymentTrigger, { description: 'What requested it.' })
   trigger!: DeploymentTrigger
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Who asked for it: "admin", or the forge whose push it was. Null: nobody, as when an image that was lost is built again.',
+      'Who requested it: "admin", or the forge that sent the push. Null: nobody, as when a lost image is built again.',
   })
   actor!: string | null
 
-  @Field(() => String, { nullable: true, description: "What was asked for; null: the stage's branch." })
+  @Field(() => String, { nullable: true, description: "The requested ref. Null: the stage's branch." })
   ref!: string | null
 
   @Field(() => String, {
-    description: 'The commit that is deployed. Null until the clone has found it.',
+    description: 'The deployed commit. Null until the clone resolves it.',
     nullable: true,
   })
   commitSha!: string | null
 
   @Field(() => String, {
-    description: 'The first line of its message. Null until the clone has found it.',
+    description: "The first line of the commit's message. Null until the clone resolves it.",
     nullable: true,
   })
   commitMessage!: string | null
@@ -50,27 +49,27 @@ export class DeploymentType implements NodeType {
   container!: string | null
 
   @Field(() => Int, {
-    description: 'The port that its containers listen on. Null until they start.',
+    description: 'The port its containers listen on. Null until they start.',
     nullable: true,
   })
   port!: number | null
 
   @Field(() => Int, {
-    description: '1 for the first attempt; more when a worker died or the infrastructure failed.',
+    description: '1 for the first attempt; higher after a worker died or the infrastructure failed.',
   })
   attempt!: number
 
-  @Field(() => DateTime, { description: 'When it was asked for.' })
+  @Field(() => DateTime, { description: 'When it was requested.' })
   createdAt!: Date
 
-  @Field(() => DateTime, { description: 'When a worker first took it up.', nullable: true })
+  @Field(() => DateTime, { description: 'When a worker first claimed it.', nullable: true })
   startedAt!: Date | null
 
   @Field(() => DateTime, { nullable: true, description: 'When it last reached RUNNING.' })
   liveAt!: Date | null
 
   @Field(() => DateTime, {
-    description: 'When it reached a status from which it does not move on by itself.',
+    description: 'When it reached a status that it does not leave on its own.',
     nullable: true,
   })
   finishedAt!: Date | null
@@ -78,23 +77,23 @@ export class DeploymentType implements NodeType {
 
 @ObjectType('DeploymentError', { description: 'Why a deployment failed.' })
 export class DeploymentErrorType {
-  @Field(() => DeploymentErrorCodeEnum, { description: 'Why, for a program.' })
+  @Field(() => DeploymentErrorCodeEnum, { description: 'The reason, for programs.' })
   code!: DeploymentErrorCode
 
-  @Field(() => DeploymentStatus, { description: 'In which status it failed.' })
+  @Field(() => DeploymentStatus, { description: 'The status in which it failed.' })
   phase!: DeploymentStatus
 
   @Field(() => String, { description: 'What was tried, on what, and what to do next.' })
   message!: string
 
   @Field(() => Int, {
-    description: 'Exit code of the command or container that failed. Null: it has none.',
+    description: 'Exit code of the failed command or container. Null: none.',
     nullable: true,
   })
   exitCode!: number | null
 
   @Field(() => [String], {
-    description: 'The last lines of the failing command or container, secrets masked.',
+    description: 'The last lines of the failed command or container, with secrets masked.',
   })
   lastLines!: string[]
 }
@@ -113,6 +112,9 @@ export class DeploymentEventType {
   @Field(() => DeploymentStatus, { description: 'The status after.' })
   to!: DeploymentStatus
 
-  @Field(() => String, { description: 'Why, in words. Null where the status says it all.', nullable: true })
+  @Field(() => String, {
+    description: 'The reason, as text. Null if the status says it all.',
+    nullable: true,
+  })
   reason!: string | null
 }

@@ -5,33 +5,33 @@ import { Forge, WebhookVerdict } from '../entities/webhook-delivery.js'
 
 registerEnumType(DeploymentStatus, {
   name: 'DeploymentStatus',
-  description: 'Where a deployment stands.',
+  description: 'The state of a deployment.',
   valuesConfig: {
-    PENDING: { description: 'Waits in the queue.' },
-    CLONING: { description: 'Its commit is being fetched.' },
-    BUILDING: { description: 'Its image is being built.' },
-    STARTING: { description: 'Its container runs and is being checked.' },
-    ROUTING: { description: 'Traffic is being moved to it.' },
-    RUNNING: { description: 'Serves its stage. Exactly one per stage.' },
+    PENDING: { description: 'Waiting in the queue.' },
+    CLONING: { description: 'Fetching its commit.' },
+    BUILDING: { description: 'Building its image.' },
+    STARTING: { description: 'Checking its container, which is running.' },
+    ROUTING: { description: 'Moving traffic to it.' },
+    RUNNING: { description: 'Serving its stage. At most one per stage.' },
     RETIRED: {
       description:
-        'Served once; a newer deployment took over, or the stage was stopped. Serves again (RUNNING) when its successor is ROLLED_BACK or the stage is started.',
+        'Served until a newer deployment took over or the stage was stopped. Serves again (RUNNING) if its successor is ROLLED_BACK or the stage is started.',
     },
-    FAILED: { description: 'It did not come to serve, or ended while it was watched: `error` says why.' },
-    CANCELLED: { description: 'Somebody cancelled it before traffic had moved.' },
+    FAILED: {
+      description: 'Failed before it served, or during its watch with no version to return to: see `error`.',
+    },
+    CANCELLED: { description: 'Cancelled before traffic moved.' },
     SUPERSEDED: {
-      description:
-        'Never ran, or was stopped before it started: a newer deployment of the stage replaced it.',
+      description: 'Replaced by a newer deployment of the stage before it served.',
     },
     ROLLED_BACK: {
-      description:
-        'Went live, failed in the watch window, and traffic went back to the deployment before it.',
+      description: 'Served, failed during its watch, and traffic moved back to the previous deployment.',
     },
   },
 })
 registerEnumType(DeploymentTrigger, {
   name: 'DeploymentTrigger',
-  description: 'What asked for a deployment.',
+  description: 'What requested a deployment.',
   valuesConfig: {
     CREATE: { description: 'The creation of the app.' },
     MANUAL: { description: 'deploy or restartStage; also the rebuild of a version whose image is gone.' },
@@ -50,11 +50,11 @@ registerEnumType(DeploymentErrorCodeEnum, {
 })
 registerEnumType(LogStream, {
   name: 'LogStream',
-  description: 'Who wrote a piece of a log.',
+  description: 'Where log lines come from.',
   valuesConfig: {
     SYSTEM: { description: 'Longshore itself.' },
-    STDOUT: { description: 'A program, to its standard output.' },
-    STDERR: { description: 'A program, to its standard error.' },
+    STDOUT: { description: 'Standard output of a program.' },
+    STDERR: { description: 'Standard error of a program.' },
   },
 })
 registerEnumType(Forge, {
@@ -70,14 +70,14 @@ registerEnumType(Forge, {
 })
 registerEnumType(WebhookVerdict, {
   name: 'WebhookVerdict',
-  description: 'What came of a request to a webhook.',
+  description: 'Outcome of a request to a webhook.',
   valuesConfig: {
-    DEPLOYED: { description: 'At least one stage deploys what was pushed.' },
-    IGNORED: { description: 'Genuine, and no stage deploys it: the reason says why.' },
-    PONG: { description: 'The forge asked whether anybody is there.' },
-    UNREADABLE: { description: 'Genuine, and not what the forge documents.' },
-    REFUSED: { description: "Not signed with the webhook's secret: not looked at." },
-    RATE_LIMITED: { description: 'More than 30 in a minute: not looked at; the forge may send it again.' },
+    DEPLOYED: { description: 'At least one stage deploys the push.' },
+    IGNORED: { description: 'Genuine, but no stage deploys it; see the reason.' },
+    PONG: { description: 'A ping from the forge.' },
+    UNREADABLE: { description: 'Genuine, but not in the format that the forge documents.' },
+    REFUSED: { description: "Not signed with the webhook's secret; not processed." },
+    RATE_LIMITED: { description: 'Over 30 per minute; not processed. The forge may send it again.' },
   },
 })
 

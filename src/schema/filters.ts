@@ -3,7 +3,7 @@ import { DeploymentStatus, DeploymentTrigger } from './enums.js'
 import { DateTime } from './scalars.js'
 
 @InputType('DeploymentFilter', {
-  description: 'Which deployments are listed: those that fit all that is given.',
+  description: 'Selects the deployments that match all given fields.',
 })
 export class DeploymentFilter {
   @Field(() => ID, { nullable: true, description: 'Id of the app.' })
@@ -12,15 +12,15 @@ export class DeploymentFilter {
   @Field(() => String, { nullable: true, description: 'Name of the stage.' })
   stage?: string | null
 
-  @Field(() => [DeploymentStatus], { nullable: true, description: 'One of these.' })
+  @Field(() => [DeploymentStatus], { nullable: true, description: 'Any of these.' })
   status?: DeploymentStatus[] | null
 
-  @Field(() => [DeploymentTrigger], { nullable: true, description: 'One of these.' })
+  @Field(() => [DeploymentTrigger], { nullable: true, description: 'Any of these.' })
   trigger?: DeploymentTrigger[] | null
 
-  @Field(() => String, { nullable: true, description: 'The ref that was asked for, in full.' })
+  @Field(() => String, { nullable: true, description: 'The requested ref, in full.' })
   ref?: string | null
 
-  @Field(() => DateTime, { nullable: true, description: 'Asked for at this instant or later.' })
+  @Field(() => DateTime, { nullable: true, description: 'Requested at or after this time.' })
   since?: Date | null
 }

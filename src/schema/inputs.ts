@@ -1,7 +1,7 @@
 import { Field, InputType, Int } from 'type-graphql'
 import { HealthCheckInput, LimitsInput } from './stage-inputs.js'
 
-export const IDEMPOTENCY_KEY = 'A second call with the same key gives what the first call made.'
+export const IDEMPOTENCY_KEY = 'A second call with the same key returns what the first call created.'
 
 @InputType('VariableInput', { description: 'An environment variable of a stage.' })
 export class VariableInput {
@@ -16,13 +16,14 @@ export class VariableInput {
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'For builds alone: steps mount it (RUN --mount=type=secret,id=KEY), and the container does not get it. Needs BuildKit. Left out: as it was, and false for a new one.',
+      'Only for builds: steps mount it (RUN --mount=type=secret,id=KEY), and the container does not get it. Requires BuildKit. If omitted, it stays as it is; false for a new variable.',
   })
   buildSecret?: boolean | null
 }
 
 @InputType('BuildArgInput', {
-  description: "The value of an ARG of the Dockerfile. It stays in the image's history: nothing secret.",
+  description:
+    "A value for one of the Dockerfile's ARG instructions. Not for secrets: it stays in the image's history.",
 })
 export class BuildArgInput {
   @Field(() => String, { description: 'The name of the ARG.' })
@@ -36,17 +37,17 @@ export class BuildArgInput {
 export class CreateAppInput {
   @Field(() => String, {
     description:
-      'A DNS label: a-z, 0-9 and inner single hyphens, 1 to 32 characters, begins with a letter. Unique.',
+      'A DNS label, unique: 1 to 32 characters (a-z, 0-9 and single inner hyphens), starting with a letter.',
   })
   name!: string
 
   @Field(() => String, {
-    description: 'https://, ssh:// or git@host:path. file:// only where ALLOW_FILE_REPOS=true.',
+    description: 'https://, ssh:// or git@host:path. file:// requires ALLOW_FILE_REPOS=true.',
   })
   repoUrl!: string
 
   @Field(() => String, {
-    description: "The branch to deploy. Null: the remote's default branch.",
+    description: "The branch to deploy. Null: the repository's default branch.",
     nullable: true,
   })
   branch?: string | null
@@ -54,20 +55,20 @@ export class CreateAppInput {
   @Field(() => String, {
     nullable: true,
     defaultValue: 'Dockerfile',
-    description: 'Relative to contextPath.',
+    description: 'Path relative to contextPath.',
   })
   dockerfilePath?: string | null
 
   @Field(() => String, {
     nullable: true,
     defaultValue: '.',
-    description: "Relative to the repository's root.",
+    description: "Path relative to the repository's root.",
   })
   contextPath?: string | null
 
   @Field(() => String, {
     nullable: true,
-    description: 'The stage of the Dockerfile to build (FROM … AS name). Null: the last one.',
+    description: 'The Dockerfile stage to build (FROM … AS name). Null: the last one.',
   })
   target?: string | null
 
@@ -76,20 +77,20 @@ export class CreateAppInput {
 
   @Field(() => String, {
     nullable: true,
-    description: "os/arch or os/arch/variant, as linux/amd64. Null: the Docker engine's own.",
+    description: "os/arch or os/arch/variant, such as linux/amd64. Null: the Docker engine's.",
   })
   platform?: string | null
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Where its container listens. Default: the one port that the image exposes, else 80.',
+    description: 'The port its container listens on. Default: the only port that the image exposes, else 80.',
   })
   port?: number | null
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Globs such as apps/web/**; !docs/** takes back, the last match decides. A push that changes nothing below them deploys nothing. Empty: every push counts.',
+      'Globs such as apps/web/**; !docs/** excludes again, and the last match decides. A push that changes no matching path does not deploy. Empty: every push deploys.',
   })
   watchPaths?: string[] | null
 
@@ -103,29 +104,29 @@ export class CreateAppInput {
   @Field(() => [String], {
     nullable: true,
     defaultValue: [],
-    description: 'Further hosts of the production stage, such as www.example.com.',
+    description: 'Additional hosts of the production stage, such as www.example.com.',
   })
   domains?: string[] | null
 
   @Field(() => HealthCheckInput, {
     nullable: true,
-    description: 'How new versions of the production stage are checked.',
+    description: 'Health check of the production stage.',
   })
   healthCheck?: HealthCheckInput | null
 
   @Field(() => LimitsInput, {
     nullable: true,
-    description: 'What each container of the production stage may use.',
+    description: 'Resource limits of each container of the production stage.',
   })
   limits?: LimitsInput | null
 
-  @Field(() => Int, { nullable: true, description: 'How many containers serve the production stage.' })
+  @Field(() => Int, { nullable: true, description: 'Number of containers of the production stage.' })
   replicas?: number | null
 
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: true,
-    description: 'Make the first deployment at once.',
+    description: 'Whether to create the first deployment at once.',
   })
   deploy?: boolean | null
 
@@ -134,47 +135,58 @@ export class CreateAppInput {
 }
 
 @InputType('UpdateAppInput', {
-  description:
-    'Changes to an app. What is left out stays as it is; changes take effect with the next deployment.',
+  description: 'Changes to an app. Omitted fields stay as they are. Takes effect with the next deployment.',
 })
 export class UpdateAppInput {
   @Field(() => String, {
-    description: 'https://, ssh:// or git@host:path. file:// only where ALLOW_FILE_REPOS=true.',
+    description: 'https://, ssh:// or git@host:path. file:// requires ALLOW_FILE_REPOS=true.',
     nullable: true,
   })
   repoUrl?: string | null
 
   @Field(() => String, {
-    description: "The branch to deploy. Null: the remote's default branch.",
+    description: "The branch to deploy. Null: the repository's default branch.",
     nullable: true,
   })
   branch?: string | null
 
-  @Field(() => String, { description: 'Relative to contextPath. Null: Dockerfile.', nullable: true })
+  @Field(() => String, { description: 'Path relative to contextPath. Null: Dockerfile.', nullable: true })
   dockerfilePath?: string | null
 
-  @Field(() => String, { description: "Relative to the repository's root. Null: the root.", nullable: true })
+  @Field(() => String, {
+    description: "Path relative to the repository's root. Null: the root.",
+    nullable: true,
+  })
   contextPath?: string | null
 
   @Field(() => String, {
     nullable: true,
-    description: 'The stage of the Dockerfile to build (FROM … AS name). Null: the last one.',
+    description: 'The Dockerfile stage to build (FROM … AS name). Null: the last one.',
   })
   target?: string | null
 
-  @Field(() => [BuildArgInput], { nullable: true, description: 'All of them, in place of those before.' })
+  @Field(() => [BuildArgInput], {
+    nullable: true,
+    description: 'The complete list; replaces the current one.',
+  })
   buildArgs?: BuildArgInput[] | null
 
   @Field(() => String, {
     nullable: true,
-    description: "os/arch or os/arch/variant, as linux/amd64. Null: the Docker engine's own.",
+    description: "os/arch or os/arch/variant, such as linux/amd64. Null: the Docker engine's.",
   })
   platform?: string | null
 
-  @Field(() => Int, { nullable: true, description: 'Null: what the image exposes.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'The port its container listens on. Null: the only port that the image exposes, else 80.',
+  })
   port?: number | null
 
-  @Field(() => [String], { nullable: true, description: 'Null: every push counts.' })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Globs as in CreateAppInput. Null: every push deploys.',
+  })
   watchPaths?: string[] | null
 }
 
@@ -189,7 +201,7 @@ export class DeployInput {
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: false,
-    description: 'Build without the layer cache.',
+    description: 'Whether to build without a reused image and without the layer cache.',
   })
   noCache?: boolean | null
 

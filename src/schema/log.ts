@@ -3,30 +3,30 @@ import { rowCost, TEXT_COST } from './costs.js'
 import { DeploymentStatus, LogStream } from './enums.js'
 import { DateTime } from './scalars.js'
 
-@ObjectType('LogEnd', { description: 'How a log ended.' })
+@ObjectType('LogEnd', { description: 'The end of a log.' })
 export class LogEndType {
-  @Field(() => DeploymentStatus, { description: 'The status with which the log ended.' })
+  @Field(() => DeploymentStatus, { description: 'The status in which the log ended.' })
   status!: DeploymentStatus
 
   @Field(() => Int, { description: 'The `seq` of its last event.' })
   lastSeq!: number
 
-  @Field(() => Float, { description: 'UTF-8 bytes that are stored.' })
+  @Field(() => Float, { description: 'Stored size in UTF-8 bytes.' })
   bytes!: number
 
   @Field(() => Float, {
-    description: 'UTF-8 bytes that are not stored, since the log is longer than 10 MiB.',
+    description: 'UTF-8 bytes not stored because the log exceeds 10 MiB.',
   })
   omittedBytes!: number
 
   @Field(() => Boolean, {
     description:
-      'The Docker engine that built left lines out, which nobody can count; the text says so where it happened.',
+      'Whether the Docker engine dropped lines of the build. Their number is unknown; the text marks each place.',
   })
   clipped!: boolean
 }
 
-@ObjectType('LogEvent', { description: 'A piece of the log of a deployment.' })
+@ObjectType('LogEvent', { description: "A chunk of a deployment's log." })
 export class LogEventType {
   @Field(() => Int, { description: '1, 2, 3, … per deployment, without gaps.' })
   seq!: number
@@ -34,54 +34,56 @@ export class LogEventType {
   @Field(() => DateTime, { description: 'When its first line was written.' })
   at!: Date
 
-  @Field(() => DeploymentStatus, { description: 'The status of the deployment at that time.' })
+  @Field(() => DeploymentStatus, { description: "The deployment's status at that time." })
   phase!: DeploymentStatus
 
-  @Field(() => LogStream, { description: 'Who wrote it.' })
+  @Field(() => LogStream, { description: 'Where its lines come from.' })
   stream!: LogStream
 
   @Field(() => String, {
     complexity: TEXT_COST,
     description:
-      'One or more whole lines, each ended by a newline; at most 32 KiB. ANSI colours kept, all other control sequences removed.',
+      'One or more whole lines, each ending in a newline; at most 32 KiB. ANSI colors are kept, other control sequences removed.',
   })
   text!: string
 
   @Field(() => LogEndType, {
     nullable: true,
     description:
-      'On the last event of the log only. A subscriber who has it all already gets it with an empty text.',
+      'Only on the last event of the log. A subscriber who already has all lines gets it with an empty text.',
   })
   end!: LogEndType | null
 }
 
-@ObjectType('LogPage', { description: 'Stored pieces of a log.' })
+@ObjectType('LogPage', { description: 'A page of stored log chunks.' })
 export class LogPageType {
   @Field(() => [LogEventType], { description: 'Events after `after`, oldest first.', complexity: rowCost })
   events!: LogEventType[]
 
   @Field(() => LogEndType, {
     nullable: true,
-    description: 'Set when the log is complete; further pages may follow up to its lastSeq.',
+    description: 'Set once the log is complete; more pages may follow, up to its lastSeq.',
   })
   end!: LogEndType | null
 }
 
-@ObjectType('RuntimeLogEvent', { description: 'A piece of what the containers of a stage write.' })
+@ObjectType('RuntimeLogEvent', { description: "A chunk of the output of a stage's containers." })
 export class RuntimeLogEventType {
   @Field(() => ID, { description: 'The deployment whose container wrote it.' })
   deploymentId!: string
 
-  @Field(() => DateTime, { description: 'When the Docker engine got the first of its lines.' })
+  @Field(() => DateTime, { description: 'When the Docker engine received its first line.' })
   at!: Date
 
-  @Field(() => LogStream, { description: 'Who wrote it; SYSTEM says where lines may be missing.' })
+  @Field(() => LogStream, {
+    description: 'Where its lines come from. SYSTEM marks places where lines may be missing.',
+  })
   stream!: LogStream
 
   @Field(() => String, {
     complexity: TEXT_COST,
     description:
-      'One or more whole lines, each ended by a newline; at most 32 KiB. Cleaned and masked as a deployment’s log.',
+      "One or more whole lines, each ending in a newline; at most 32 KiB. Cleaned and masked like a deployment's log.",
   })
   text!: string
 }

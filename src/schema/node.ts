@@ -4,8 +4,7 @@ import { Deployment } from '../entities/deployment.js'
 import { Stage } from '../entities/stage.js'
 
 @InterfaceType('Node', {
-  description:
-    "Whatever has an id of its own: a client's cache can be kept by __typename and id, and a screen refetched by id.",
+  description: 'An object with a global id: clients can cache by __typename and id, and refetch by id.',
   resolveType: (value: unknown) => {
     if (value instanceof App) return 'App'
     if (value instanceof Stage) return 'Stage'
@@ -13,6 +12,6 @@ import { Stage } from '../entities/stage.js'
   },
 })
 export abstract class NodeType {
-  @Field(() => ID, { description: 'Unique over all types.' })
+  @Field(() => ID, { description: 'Unique across all types.' })
   id!: string
 }

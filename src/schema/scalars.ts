@@ -4,5 +4,5 @@ import { GraphQLDateTime } from 'graphql-scalars'
 export const DateTime = new GraphQLScalarType<Date, Date>({
   ...GraphQLDateTime.toConfig(),
   name: 'DateTime',
-  description: 'ISO 8601 instant, UTC, milliseconds.',
+  description: 'ISO 8601 date and time in UTC, with milliseconds.',
 })

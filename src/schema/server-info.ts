@@ -2,13 +2,13 @@ import { Field, Int, ObjectType } from 'type-graphql'
 
 @ObjectType('ServerInfo', { description: 'This installation of Longshore.' })
 export class ServerInfoType {
-  @Field(() => String, { description: 'Version of the server that answers.' })
+  @Field(() => String, { description: 'Version of this server.' })
   version!: string
 
-  @Field(() => String, { description: 'The domain below which apps have their hosts.' })
+  @Field(() => String, { description: "The parent domain of the apps' hosts." })
   baseDomain!: string
 
-  @Field(() => String, { description: 'Where browsers and forges reach the API.' })
+  @Field(() => String, { description: 'URL at which browsers and forges reach the API.' })
   publicUrl!: string
 
   @Field(() => String, { description: 'How traffic is routed: builtin, traefik, traefik-labels or off.' })
@@ -16,13 +16,13 @@ export class ServerInfoType {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Version of the Docker engine. Null: no worker reaches one.',
+    description: 'Version of the Docker engine. Null: no worker can reach one.',
   })
   dockerVersion!: string | null
 
-  @Field(() => Int, { description: 'Deployments that wait.' })
+  @Field(() => Int, { description: 'Number of waiting deployments.' })
   queueLength!: number
 
-  @Field(() => Int, { description: 'Workers that have been seen within the last seconds.' })
+  @Field(() => Int, { description: 'Number of workers seen in the last few seconds.' })
   workers!: number
 }

@@ -1,7 +1,8 @@
 import { Field, Float, InputType, Int } from 'type-graphql'
 
 @InputType('HealthCheckInput', {
-  description: 'Changes to a health check. What is left out stays as it is; null resets to the default.',
+  description:
+    'Changes to a health check. Omitted fields stay as they are; null resets a field to its default.',
 })
 export class HealthCheckInput {
   @Field(() => String, {
@@ -14,62 +15,65 @@ export class HealthCheckInput {
   @Field(() => Int, { description: 'Seconds between two checks.', nullable: true })
   intervalSeconds?: number | null
 
-  @Field(() => Int, { description: 'Seconds that one check may take.', nullable: true })
+  @Field(() => Int, { description: 'Timeout of one check, in seconds.', nullable: true })
   timeoutSeconds?: number | null
 
   @Field(() => Int, {
-    description: 'Seconds until a version that does not become healthy has failed.',
+    description: 'Seconds within which a version must become healthy.',
     nullable: true,
   })
   deadlineSeconds?: number | null
 
   @Field(() => Int, {
     description:
-      'How long it must stay healthy before traffic moves. Null: 3 when it replaces a serving version, 0 when nothing serves yet.',
+      'Seconds that a version must stay healthy before traffic moves. Null: 3 if it replaces a serving version, else 0.',
     nullable: true,
   })
   stableSeconds?: number | null
 }
 
 @InputType('LimitsInput', {
-  description: 'Changes to limits. What is left out stays as it is; null resets to the default.',
+  description: 'Changes to limits. Omitted fields stay as they are; null resets a field to its default.',
 })
 export class LimitsInput {
   @Field(() => Float, {
-    description: 'Memory, in bytes. A container that needs more is killed (OUT_OF_MEMORY).',
+    description: 'Memory in bytes. A container that uses more is killed (OUT_OF_MEMORY).',
     nullable: true,
   })
   memoryBytes?: number | null
 
-  @Field(() => Float, { description: 'Processors; fractions are allowed.', nullable: true })
+  @Field(() => Float, { description: 'CPUs; fractions are allowed.', nullable: true })
   cpus?: number | null
 
-  @Field(() => Int, { description: 'Processes and threads.', nullable: true })
+  @Field(() => Int, { description: 'Maximum number of processes and threads.', nullable: true })
   pids?: number | null
 }
 
 @InputType('UpdateStageInput', {
-  description: 'What is left out stays as it is; null resets to the default.',
+  description: 'Changes to a stage. Omitted fields stay as they are; null resets a field to its default.',
 })
 export class UpdateStageInput {
-  @Field(() => String, { description: "The branch that it follows. Null: the app's.", nullable: true })
+  @Field(() => String, { description: "The branch it follows. Null: the app's.", nullable: true })
   branch?: string | null
 
   @Field(() => String, {
     nullable: true,
-    description: 'A glob such as v*: pushed tags that match are deployed, and pushed branches are not.',
+    description: 'A glob such as v*: matching pushed tags are deployed instead of branches.',
   })
   tags?: string | null
 
-  @Field(() => Int, { description: 'How many containers serve.', nullable: true })
+  @Field(() => Int, { description: 'Number of containers.', nullable: true })
   replicas?: number | null
 
-  @Field(() => Boolean, { description: 'Whether pushes are deployed by the webhook.', nullable: true })
+  @Field(() => Boolean, { description: 'Whether pushes deploy.', nullable: true })
   autoDeploy?: boolean | null
 
-  @Field(() => HealthCheckInput, { description: 'How new versions are checked.', nullable: true })
+  @Field(() => HealthCheckInput, {
+    description: 'How new versions are checked before they serve.',
+    nullable: true,
+  })
   healthCheck?: HealthCheckInput | null
 
-  @Field(() => LimitsInput, { description: 'What each container may use.', nullable: true })
+  @Field(() => LimitsInput, { description: 'Resource limits of each container.', nullable: true })
   limits?: LimitsInput | null
 }
