@@ -66,7 +66,7 @@ export async function run(): Promise<void> {
   printTable(title, [...header, 'events', 'goal p50', 'goal p99'], rows)
 }
 
-function open(longshore: Longshore): Promise<OpenCore> {
+export function open(longshore: Longshore): Promise<OpenCore> {
   const { database, dataDir, port, routerPort } = longshore.installation
   const env = {
     DATABASE_URL: database.url,
@@ -128,7 +128,7 @@ function recording(hub: LogAnnouncer, stored: number[]): LogAnnouncer {
   }
 }
 
-function writerOptions(deploymentId: string) {
+export function writerOptions(deploymentId: string) {
   const onStop = () => {
     throw new Error('the claim was lost')
   }
@@ -147,7 +147,11 @@ async function pour(log: LogWriter, rate: number): Promise<void> {
   await log.flush()
 }
 
-async function end({ database, wakeups }: OpenCore, log: LogWriter, deploymentId: string): Promise<void> {
+export async function end(
+  { database, wakeups }: OpenCore,
+  log: LogWriter,
+  deploymentId: string,
+): Promise<void> {
   const overflowTail = await log.overflowTail()
   const settlement = { to: DeploymentStatus.FAILED, text: 'Measured.', overflowTail }
   await settle(database, { deploymentId, epoch: EPOCH }, settlement)
@@ -160,7 +164,7 @@ function forkViewer(port: number, deploymentId: string, viewers: number): ChildP
 }
 
 /** A deployment that builds, claimed for an hour by nobody. */
-async function insertDeployment(longshore: Longshore): Promise<string> {
+export async function insertDeployment(longshore: Longshore): Promise<string> {
   const [app, stage, id] = [unique(), unique(), unique()]
   await longshore.rows(
     `INSERT INTO app (id, name, repo_url, dockerfile_path, context_path) VALUES ($1, $1, 'file:///x', 'Dockerfile', '.')`,

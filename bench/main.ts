@@ -5,6 +5,7 @@ import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
 import { makeTemplate } from '../test/support/database-template.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
+import { run as fanout } from './fanout.js'
 import { run as idle } from './idle.js'
 import { run as idleConnections } from './idle-connections.js'
 import { run as log } from './log.js'
@@ -27,6 +28,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   claim: { run: claim, rounds: 1 },
   queue: { run: queue, rounds: 1 },
   log: { run: log, rounds: 1 },
+  fanout: { run: fanout, rounds: 3 },
   throughput: { run: throughput, rounds: 3 },
   idle: { run: idle, rounds: 3 },
   router: { run: router, rounds: 3 },

@@ -79,7 +79,7 @@ function followOf({ follow = '0' }: LogQuery): boolean {
 }
 
 async function endOf(id: string, { queries }: ApiDependencies): Promise<LogEnd | null> {
-  const page = await readPage(queries.database, id, MAX_SEQ, 1)
+  const page = await readPage(queries.database, id, { after: MAX_SEQ, limit: 1 })
   return page?.end ?? null
 }
 
@@ -95,7 +95,7 @@ async function* storedText({ id, queries: { database }, ...place }: AskedLog): A
     return
   }
   for (let { after } = place; ;) {
-    const page = await readPage(database, id, after, PAGE_CHUNKS)
+    const page = await readPage(database, id, { after, limit: PAGE_CHUNKS })
     if (!page || page.chunks.length === 0) return
     for (const { text } of page.chunks) yield text
     after = page.chunks.at(-1)?.seq ?? after

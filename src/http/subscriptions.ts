@@ -52,7 +52,7 @@ export function serveSubscriptions(http: HttpServer, dependencies: ServerDepende
   const sockets = new WebSocketServer(options)
   http.on('upgrade', (request, duplex, head) => {
     const socket = duplex as Socket
-    if (!asksForWebSocket(request)) return answerPlainly(http, request, socket, head)
+    if (!asksForWebSocket(request)) return answerPlainly(http, { request, socket, head })
     // Node.js has let go of it: without a listener a client that resets the connection would end the process.
     socket.on('error', () => socket.destroy())
     if (request.url?.split('?')[0] !== PATH) return refuse(socket)
@@ -73,11 +73,18 @@ export function serveSubscriptions(http: HttpServer, dependencies: ServerDepende
   }
 }
 
+/** A request to speak another protocol, and what came with it. */
+interface UpgradeOffer {
+  readonly request: IncomingMessage
+  readonly socket: Socket
+  readonly head: Buffer
+}
+
 /**
  * Any other offer, such as the `h2c` of curl and of Java's HTTP client, may be ignored: the connection begins anew with
  * the request as if it had made none.
  */
-function answerPlainly(http: HttpServer, request: IncomingMessage, socket: Socket, head: Buffer): void {
+function answerPlainly(http: HttpServer, { request, socket, head }: UpgradeOffer): void {
   // A request before it on the connection is still being answered: nobody would keep the two answers apart.
   const response = answerOn(socket, request)
   if (!response) return void socket.destroy()
@@ -115,13 +122,13 @@ function protocolOptions(
     },
     // Authorizes, and gives what the resolver reads from; what is made of each event is up to the fan-out.
     subscribe: (args) => createSourceEventStream(args) as OperationResult,
-    onOperation: ({ extra }, id, { query }, args, source) => {
+    onOperation: (...[{ extra }, id, { query }, args, source]) => {
       const connection = connections.get(extra.socket)
       if (!connection || !isReader(source)) return undefined
       return fanOut.follow(source, { id, connection, query, args, audience: 'admin' })
     },
-    onError: (_context, _id, _payload, errors) => formatted(errors, logger),
-    onNext: (_context, _id, _payload, _args, result) => {
+    onError: (...[, , , errors]) => formatted(errors, logger),
+    onNext: (...[, , , , result]) => {
       if (!result.errors) return undefined
       return { ...result, errors: formatted(result.errors, logger) }
     },

@@ -193,7 +193,7 @@ export class DeploymentResolver {
   ) {
     checkAfter(after)
     if (first < 1 || first > MAX_PAGE) throw badInput('first', `must be from 1 to ${MAX_PAGE}`)
-    const page = await readPage(queries.database, deployment.id, after, first)
+    const page = await readPage(queries.database, deployment.id, { after, limit: first })
     return { events: page ? storedEntries(page) : [], end: page?.end ?? null }
   }
 }

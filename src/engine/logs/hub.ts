@@ -96,7 +96,7 @@ export class LogHub implements LogAnnouncer, Disposable {
     // Keyed by cursor: sharing one read among different cursors would give a viewer somebody else's page.
     const underWay = log.reading.get(after)
     if (underWay) return underWay
-    const reading = readPage(this.database, deploymentId, after, PAGE_CHUNKS)
+    const reading = readPage(this.database, deploymentId, { after, limit: PAGE_CHUNKS })
     log.reading.set(after, reading)
     try {
       const page = await reading

@@ -118,8 +118,7 @@ const PAGE = `
 export async function readPage(
   database: Queryable,
   deploymentId: string,
-  after: number,
-  limit: number,
+  { after, limit }: { readonly after: number; readonly limit: number },
 ): Promise<LogPage | null> {
   const rows = await database.query<PageRow[]>(PAGE, [deploymentId, after, limit])
   const head = rows[0]

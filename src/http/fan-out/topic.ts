@@ -18,7 +18,9 @@ export interface Viewer {
 
 /** Up to so many viewers each event is sent as it comes. */
 const FEW_VIEWERS = 40
-/** For more, events gather after a broadcast: to read them together, and to send them together, costs each one half. */
+/** For more, those that come faster than this … */
+const BUSY_MS = 100
+/** … gather for so long after each broadcast: to read them and to send them together costs each of them less. */
 const GATHER_MS = 50
 /** A broadcast leaves half of the processor to others, up to this. */
 const MAX_PAUSE_MS = 100
@@ -112,14 +114,17 @@ export class Topic {
 
   async #run(broadcast: Broadcast): Promise<void> {
     const { reader, viewers } = broadcast
+    let endedAt = -Infinity
     try {
       while (viewers.size > 0) {
         const messages = await this.messagesOf(await reader.nextPage())
         const startedAt = performance.now()
         this.#show(broadcast, messages)
         if (reader.isDone) return
-        const tookMs = Math.min(performance.now() - startedAt, MAX_PAUSE_MS)
-        const pauseMs = viewers.size > FEW_VIEWERS ? Math.max(tookMs, GATHER_MS) : tookMs
+        const isBusy = messages.length > 1 || startedAt - endedAt < BUSY_MS
+        endedAt = performance.now()
+        const tookMs = Math.min(endedAt - startedAt, MAX_PAUSE_MS)
+        const pauseMs = isBusy && viewers.size > FEW_VIEWERS ? Math.max(tookMs, GATHER_MS) : tookMs
         if (pauseMs >= 1) await sleep(pauseMs)
       }
     } catch (error) {
