@@ -128,13 +128,13 @@ export function readConfig(env: Env = process.env): Config {
     workerId: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
   }
   if (!config.databaseUrl && config.roles.length < 2) {
-    read.refuse('DATABASE_URL', 'must be set where ROLES names one role: two processes need one database')
+    read.refuse('DATABASE_URL', 'must be set if ROLES names a single role: the processes share one database')
   }
   if (config.masterKeyPrevious && !config.masterKey) {
-    read.refuse('MASTER_KEY_PREVIOUS', 'needs MASTER_KEY beside it: the key that takes its place')
+    read.refuse('MASTER_KEY_PREVIOUS', 'requires MASTER_KEY, the key that replaces it')
   }
   if (config.router === 'traefik' && config.roles.includes('worker') && config.traefik.dir === null) {
-    read.refuse('TRAEFIK_DIR', 'must name the folder that Traefik watches where ROUTER=traefik')
+    read.refuse('TRAEFIK_DIR', 'must name the folder that Traefik watches if ROUTER=traefik')
   }
   read.done()
   return Object.freeze(config)

@@ -18,7 +18,7 @@ const ROTATION_LOCK = 7_305_516_997
  */
 async function rotateMasterKey(config: Config): Promise<string[]> {
   if (config.masterKey !== null && config.masterKeyPrevious === null) {
-    throw new ConfigError('set MASTER_KEY to the new key and MASTER_KEY_PREVIOUS to the one used so far')
+    throw new ConfigError('set MASTER_KEY to the new key and MASTER_KEY_PREVIOUS to the current one')
   }
   const opened = new Disposal()
   try {
@@ -32,13 +32,13 @@ async function rotateMasterKey(config: Config): Promise<string[]> {
       if (config.masterKey === null) await forgetPreviousKeys(config.dataDir)
       said = [
         `${rotation.count} values are encrypted with the new key ${secrets.keyId}`,
-        ...rotation.unreadable.map((what) => `left as it is, for no key opens it: ${what}; set it again`),
+        ...rotation.unreadable.map((what) => `skipped, because no key decrypts it: ${what}; set it again`),
         config.masterKey === null
           ? `back up ${keyFile(config.dataDir)}, then start Longshore`
-          : 'take MASTER_KEY_PREVIOUS out of the settings and restart Longshore',
+          : 'remove MASTER_KEY_PREVIOUS from the settings and restart Longshore',
       ]
     })
-    if (!hasRun) throw new ConfigError('another rotation of this database is under way: wait for it')
+    if (!hasRun) throw new ConfigError('another rotation of this database is in progress: wait for it')
     return said
   } finally {
     await opened[Symbol.asyncDispose]()

@@ -38,7 +38,7 @@ export class SettingReader {
   }
 
   done(): void {
-    if (this.#problems.length > 0) throw new ConfigError(`bad settings\n  ${this.#problems.join('\n  ')}`)
+    if (this.#problems.length > 0) throw new ConfigError(`invalid settings\n  ${this.#problems.join('\n  ')}`)
   }
 
   /** An empty value counts as not set, as in a .env file with `NAME=`. */
@@ -81,7 +81,7 @@ export class SettingReader {
   image(name: string, fallback: string): string {
     const text = this.text(name, fallback)
     if (/^[a-z0-9](?:[A-Za-z0-9._/:@-]|\{version\}){0,254}$/.test(text)) return text
-    this.refuse(name, `"${text}" is not the name of an image, as node:{version}-slim`)
+    this.refuse(name, `"${text}" is not an image name such as node:{version}-slim`)
     return fallback
   }
 
@@ -192,7 +192,7 @@ export class SettingReader {
     const text = this.optional(name)
     if (text !== null && text.length < 16) this.refuse(name, 'must be 16 characters or more')
     // What follows `Bearer` ends at white space: such a token would never be the one that is sent.
-    if (text !== null && /\s/.test(text)) this.refuse(name, 'must have no white space in it')
+    if (text !== null && /\s/.test(text)) this.refuse(name, 'must not contain whitespace')
     return text
   }
 

@@ -91,12 +91,9 @@ function openDocker({ config, logger }: Core): Docker {
   logger.info('Docker engine', { host, from })
   // No warning: where nothing can be done about it, nobody is to be troubled with it in the middle of a build.
   const onUnlimited = () =>
-    logger.info(
-      'builds with BuildKit have no limits of memory and CPU: docs/configuration.md says what to do',
-      {
-        BUILD_CGROUP: config.buildCgroup,
-      },
-    )
+    logger.info('BuildKit builds have no memory and CPU limits: see docs/configuration.md', {
+      BUILD_CGROUP: config.buildCgroup,
+    })
   return new Dockerode({ ...config, dockerHost: host, onUnlimited })
 }
 

@@ -136,7 +136,7 @@ export class Engine {
       this.#dockerAnsweredAt = performance.now()
       return true
     } catch (error) {
-      const reason = `${(error as Error).message}. The deployment starts by itself when the engine can be used.`
+      const reason = `${(error as Error).message}. The deployment starts automatically once the engine is available.`
       await logWaiting(this.dependencies.services, reason)
       return false
     }

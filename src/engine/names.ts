@@ -20,7 +20,7 @@ export function checkAppName(field: string, name: string): string {
   if (!/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(name) || name.includes('--')) {
     throw badInput(
       field,
-      `${quote(name)} is not a name: 1 to 32 of a-z, 0-9 and single inner hyphens, first a letter`,
+      `${quote(name)} is not a valid name: 1 to 32 characters (a-z, 0-9, single inner hyphens), starting with a letter`,
     )
   }
   if (RESERVED.includes(name)) throw badInput(field, `"${name}" is reserved; choose another`)
@@ -32,7 +32,7 @@ export function checkStageName(field: string, name: string): string {
   if (/^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$/.test(name) && !name.includes('--')) return name
   throw badInput(
     field,
-    `${quote(name)} is not a name: 1 to 20 of a-z, 0-9 and single inner hyphens, first a letter`,
+    `${quote(name)} is not a valid name: 1 to 20 characters (a-z, 0-9, single inner hyphens), starting with a letter`,
   )
 }
 
@@ -76,7 +76,10 @@ export function checkDomain(field: string, host: string, own: OwnHosts): string 
   const ascii = asciiDomain(field, host)
   const isBelow = [baseDomain, 'localhost'].some((name) => ascii === name || ascii.endsWith(`.${name}`))
   if (isBelow || baseDomain.endsWith(`.${ascii}`)) {
-    throw badInput(field, `${quote(ascii)} is Longshore's own: its hosts are named by apps and stages`)
+    throw badInput(
+      field,
+      `${quote(ascii)} is in Longshore's own domain, whose hosts are named after apps and stages`,
+    )
   }
   if ([ascii, counterpart(ascii)].includes(apiHost(own))) {
     throw badInput(field, `${quote(ascii)} would take the host of Longshore's API (PUBLIC_URL)`)
@@ -151,7 +154,7 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
   if (!hasParent && (HTTPS.test(url) || SSH.test(url) || SCP.test(url))) return url
   if (/^file:\/\//i.test(url)) {
     if (!allowFileRepos)
-      throw badInput(field, 'file:// is off on this server (ALLOW_FILE_REPOS=true turns it on)')
+      throw badInput(field, 'file:// is disabled on this server (ALLOW_FILE_REPOS=true enables it)')
     if (!hasParent && /^file:\/\/\/[A-Za-z0-9_./~+@%-]+$/.test(url)) return url
   }
   throw badInput(field, `${quote(url)} is not https://host/path, ssh://host/path or git@host:path`)
@@ -185,7 +188,7 @@ export function checkVariables(field: string, variables: readonly GivenVariable[
           : { field, message: `line ${line}: ${message}` },
       )
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(key))
-      refuse('key', `${quote(key)} is not a name of letters, digits and _, first no digit`)
+      refuse('key', `${quote(key)} is not a valid name: letters, digits and _, not starting with a digit`)
     if (seen.has(key)) refuse('key', `${quote(key)} is given twice`)
     seen.add(key)
     if (value.includes('\0')) refuse('value', `the value of ${quote(key)} contains a NUL character`)
@@ -193,7 +196,7 @@ export function checkVariables(field: string, variables: readonly GivenVariable[
     if (size > MAX_VALUE_BYTES) refuse('value', `the value of ${quote(key)} is over 32 KiB`)
     bytes += key.length + size
   }
-  if (bytes > MAX_VARIABLES_BYTES) refused.push({ field, message: 'are over 128 KiB together' })
+  if (bytes > MAX_VARIABLES_BYTES) refused.push({ field, message: 'exceed 128 KiB in total' })
   if (refused.length > 0) throw badFields(refused.slice(0, MAX_LISTED))
 }
 

@@ -50,10 +50,9 @@ const refuseSubscriptions: ApolloServerPlugin<RequestContext> = {
       didResolveOperation({ operation }) {
         if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return Promise.resolve()
         throw badRequest(
-          new GraphQLError(
-            'subscriptions are answered over a WebSocket at /graphql (graphql-transport-ws), not by POST',
-            { extensions: { code: 'BAD_USER_INPUT' } },
-          ),
+          new GraphQLError('subscriptions need a WebSocket at /graphql (graphql-transport-ws), not POST', {
+            extensions: { code: 'BAD_USER_INPUT' },
+          }),
         )
       },
     }),

@@ -55,7 +55,7 @@ const DATABASE_DOWN = 'the database does not answer: the log says why'
 
 const UNKNOWN: DockerState = {
   status: 'unknown',
-  message: 'only the database knows, and it is away',
+  message: 'unknown while the database is down',
   version: null,
 }
 

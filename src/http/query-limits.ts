@@ -44,7 +44,7 @@ export function refusalOf(schema: GraphQLSchema, asked: Operation): GraphQLError
     const cost = costOf(schema, asked)
     if (cost <= LIMITS[name]) return null
     const found = Number.isFinite(cost) ? String(Math.ceil(cost)) : 'far too many'
-    return overLimit(name, `the query may give ${found} values`, 'lower `first`, or ask in several queries')
+    return overLimit(name, `the query may return ${found} values`, 'lower `first`, or use several queries')
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error
     return new GraphQLError(error.message, { nodes: error.nodes, extensions: { code: 'BAD_USER_INPUT' } })
@@ -54,11 +54,7 @@ export function refusalOf(schema: GraphQLSchema, asked: Operation): GraphQLError
 function* overLimits(document: DocumentNode): Generator<GraphQLError> {
   const depth = depthOf(document)
   if (depth > LIMITS.maxDepth) {
-    yield overLimit(
-      'maxDepth',
-      `the query has ${depth} levels of fields`,
-      'ask for inner objects by their id',
-    )
+    yield overLimit('maxDepth', `the query has ${depth} levels of fields`, 'query inner objects by id')
   }
   const found = { aliases: 0, directives: 0 }
   visit(document, {
@@ -66,7 +62,7 @@ function* overLimits(document: DocumentNode): Generator<GraphQLError> {
     Directive: () => void found.directives++,
   })
   if (found.aliases > LIMITS.maxAliases) {
-    yield overLimit('maxAliases', `the query has ${found.aliases} aliases`, 'ask in several queries')
+    yield overLimit('maxAliases', `the query has ${found.aliases} aliases`, 'use several queries')
   }
   if (found.directives > LIMITS.maxDirectives) {
     yield overLimit(

@@ -10,7 +10,7 @@ export class BodyFields {
       throw new CommandError('BAD_USER_INPUT', 'the body must be a JSON object')
     }
     const unknown = Object.keys(body).filter((name) => !known.includes(name))
-    const message = `is not known: there are ${known.join(', ')}`
+    const message = `is not known; known are ${known.join(', ')}`
     if (unknown.length > 0) throw badFields(unknown.map((field) => ({ field, message })))
     this.#fields = body as Record<string, unknown>
   }

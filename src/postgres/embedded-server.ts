@@ -84,7 +84,7 @@ async function findBinaries(): Promise<Binaries> {
   try {
     return (await import(name)) as Binaries
   } catch (cause) {
-    const message = `no embedded PostgreSQL for ${process.platform}-${process.arch} (${name}); set DATABASE_URL to a server of yours`
+    const message = `no embedded PostgreSQL for ${process.platform}-${process.arch} (${name}); set DATABASE_URL to your own server`
     throw new EmbeddedServerError(message, { cause })
   }
 }

@@ -43,7 +43,7 @@ function serverError(error: unknown): GraphQLError {
 /** What anybody may know of an error that nobody expected. */
 export function shownOf(error: unknown): string {
   if (!isDatabaseAway(error)) return 'internal error: see the server log'
-  return 'the database does not answer: see the server log. A change may have been made all the same'
+  return 'the database does not answer: see the server log. A change may have been made anyway'
 }
 
 /** One that ends many subscriptions at once. */
@@ -105,7 +105,7 @@ export function nameField(error: GraphQLFormattedError): GraphQLFormattedError {
     return overLimit(
       'maxTokens',
       'the query has more tokens',
-      'send what is known by variables, or in parts',
+      'pass values as variables, or split the query',
     ).toJSON()
   }
   // A rule of ours has refused the document: the request asks for too much.

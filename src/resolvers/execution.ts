@@ -46,8 +46,8 @@ export function countItems(info: GraphQLResolveInfo, items: number): void {
   const isEvent = info.operation.operation === OperationTypeNode.SUBSCRIPTION
   const name = isEvent ? 'maxEventCost' : 'maxCost'
   if (execution.values <= LIMITS[name]) return
-  const found = `the answer has ${execution.values} values with ${info.parentType.name}.${info.fieldName}`
-  throw overLimit(name, found, 'ask for fewer objects at once, or for fewer of their fields')
+  const found = `the response has ${execution.values} values with ${info.parentType.name}.${info.fieldName}`
+  throw overLimit(name, found, 'request fewer objects at once, or fewer of their fields')
 }
 
 /** Fragments of a valid document have no cycles, and those that fan out are refused for their cost. */

@@ -23,7 +23,7 @@ export type LimitName = keyof typeof LIMITS
 /** @param found what was asked for, as `the query has 101 aliases` */
 export function overLimit(name: LimitName, found: string, advice: string): GraphQLError {
   const value = LIMITS[name]
-  return new GraphQLError(`${found}, and at most ${value} are allowed (${name}): ${advice}`, {
+  return new GraphQLError(`${found}; at most ${value} are allowed (${name}): ${advice}`, {
     extensions: { code: 'BAD_USER_INPUT', limit: { name, value } },
   })
 }

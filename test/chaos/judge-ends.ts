@@ -7,7 +7,7 @@ const IN_FLIGHT = ['CLONING', 'BUILDING', 'STARTING', 'ROUTING']
 const SERVED = ['RUNNING', 'RETIRED']
 const LOST = 'the worker that held it stopped'
 /** Why else a deployment may go back: by a stop with SIGTERM, and when it is too far to make way. */
-const HANDED_OVER = /this worker is stopping|a newer deployment takes its place/
+const HANDED_OVER = /this worker is stopping|a newer deployment replaces it/
 
 /** All that was written of one deployment. */
 export interface History {

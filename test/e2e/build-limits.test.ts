@@ -70,7 +70,7 @@ describe('a build that wants more memory than builds have', () => {
     await using installation = await Installation.create()
     const server = await installation.start({ BUILD_CGROUP: 'longshore-test/none' })
     for (const name of ['one', 'two']) assert.equal((await endsOf(installation, name, [])).status, 'RUNNING')
-    assert.equal(server.output.match(/no limits of memory and CPU/g)?.length, 1)
+    assert.equal(server.output.match(/no memory and CPU limits/g)?.length, 1)
   })
 })
 

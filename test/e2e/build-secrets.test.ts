@@ -72,7 +72,7 @@ describe('a variable that is marked as a build secret', () => {
 
     // Another value is another build; the same is not.
     const again = await followLog(port, await deploy(port, appId))
-    assert.ok(again.some(({ text }) => text.includes('is built already')))
+    assert.ok(again.some(({ text }) => text.includes('was already built')))
     await graphql(
       port,
       'mutation ($id: ID!, $variables: [VariableInput!]!) { setVariables(stageId: $id, variables: $variables) { id } }',

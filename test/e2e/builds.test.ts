@@ -124,7 +124,7 @@ describe('an app says how it is built', () => {
     await ended(deploymentId)
     const imageOf = (id: string) => docker('inspect', '--format', '{{.Id}}', `mvp-again:${id}`)
     const commit = repository.git('rev-parse', 'HEAD')
-    const used = `Commit ${commit} with the same build settings is built already: using its image as mvp-again:`
+    const used = `Commit ${commit} was already built with the same settings: using its image as mvp-again:`
     const second = await deploy(port, appId)
     const log = await ended(second)
     assert.ok(log.includes(`${used}${second}`), log)

@@ -40,7 +40,7 @@ describe('a repository without a Dockerfile', () => {
     const { deploymentId } = await createApp(port, { name, repoUrl: repository.url, ...input })
     const log = (await followLog(port, deploymentId)).map((event) => event.text).join('')
     assert.equal((await readDeployment(port, deploymentId)).status, 'RUNNING', log)
-    assert.match(log, /^No Dockerfile: this is /m)
+    assert.match(log, /^No Dockerfile: detected /m)
     assert.match(log, /^ {4}FROM longshore-test\//m)
     assert.match(log, /^ {4}USER \d+:\d+$/m)
     assert.equal(repository.git('status', '--porcelain'), '')

@@ -49,7 +49,7 @@ describe('the engine that a worker takes', () => {
     const { appId, deploymentId } = await createApp(port, { name: 'early', repoUrl: repository.url })
     const [waiting] = await followLog(port, deploymentId, 0, (events) => events.length === 1)
     assert.ok(waiting?.text.startsWith(`Waiting: ${problem}`), waiting?.text)
-    assert.match(waiting?.text ?? '', /The deployment starts by itself when the engine can be used\.$/m)
+    assert.match(waiting?.text ?? '', /The deployment starts automatically once the engine is available\.$/m)
     const health = (await (await fetch(`http://127.0.0.1:${port}/health`)).json()) as Health
     assert.equal(health.status, 'degraded')
     const message = 'the Docker engine is too old: the log says why'
@@ -77,7 +77,9 @@ describe('the engine that a worker takes', () => {
     const events = await followLog(port, deploymentId)
     assert.equal(events.at(-1)?.end?.status, 'RUNNING')
     assert.doesNotMatch(events.map(({ text }) => text).join(''), /limits|cgroup/i)
-    await until(() => / info {2}builds with BuildKit have no limits .*BUILD_CGROUP=/.test(server.output))
+    await until(() =>
+      / info {2}BuildKit builds have no memory and CPU limits.*BUILD_CGROUP=/.test(server.output),
+    )
     assert.doesNotMatch(server.output, / warn .*(limits|cgroup)/i)
     await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
     await server.stop()
@@ -87,7 +89,7 @@ describe('the engine that a worker takes', () => {
     const starting = installation.start(home('far', 'ssh://ann@far'))
     await assert.rejects(
       starting,
-      /context "far" of .*config\.json: "ssh:\/\/ann@far" cannot be used: .*DOCKER_HOST/,
+      /context "far" of .*config\.json: "ssh:\/\/ann@far" is not supported: .*DOCKER_HOST/,
     )
     assert.equal(installation.processes.at(-1)?.child.exitCode, 2)
   })

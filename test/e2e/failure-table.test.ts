@@ -194,7 +194,7 @@ describe('the failure table', { concurrency: true }, () => {
     await until(async () => (await errorOf())?.lastLines.length !== 0)
     const error = await errorOf()
     assert.deepEqual([error?.code, error?.phase, error?.exitCode], ['ROLLED_BACK', 'RUNNING', 3])
-    assert.match(error?.message ?? '', /ended and was started again \(exit code 3\)$/)
+    assert.match(error?.message ?? '', /exited and was restarted \(exit code 3\)$/)
     assert.deepEqual([...new Set(error?.lastLines)], ['cannot reach [REDACTED]'])
   })
 

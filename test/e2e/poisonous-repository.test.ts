@@ -63,7 +63,7 @@ describe('a poisonous repository', () => {
     bomb = Array.from({ length: 10 }, (_, index) => folder(`d${index}`, inner))
   }
   const POISON: Record<string, [more: BadEntry[], code: string, message: RegExp]> = {
-    dots: [[entry('..')], 'REPO_INVALID', /^"\.\." in the repository .* Take it out of the commit/],
+    dots: [[entry('..')], 'REPO_INVALID', /^"\.\." in the repository .* Remove it from the commit/],
     absolute: [[entry('/abs')], 'REPO_INVALID', /^"\/abs" /],
     'git-folder': [[folder('.git', [entry('config')])], 'REPO_INVALID', /^"\.git" /],
     'long-link': [[entry('link', Buffer.alloc(40 * MIB, 'a'), '120000')], 'REPO_INVALID', /^"link" .* 4095/],
@@ -97,7 +97,7 @@ describe('a poisonous repository', () => {
       entry('vendored', '', '160000'),
     ])
     assert.equal(error, null, log)
-    assert.match(log, /^Warning: Folders that are commits .*: vendored$/m)
+    assert.match(log, /^Warning: Folders that refer to commits .*: vendored$/m)
     assert.match(log, /^Warning: Git LFS files are not fetched.*: picture\.png$/m)
     assert.ok(log.indexOf('Git LFS') < log.indexOf('Building Dockerfile'), 'before the build')
   })

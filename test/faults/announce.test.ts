@@ -26,7 +26,8 @@ interface Late {
 }
 
 /** What is said where a router has not followed in time. */
-const DOUBT = /Running at http\S+\. Requests may not reach it yet: a router has not followed within 1 s/
+const DOUBT =
+  /Running at http\S+\. Requests may not reach it yet: a router did not apply the switch within 1 s/
 
 interface Try {
   readonly what: string

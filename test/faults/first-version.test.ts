@@ -37,7 +37,8 @@ test('a first version that ends while it is watched has FAILED; what is deployed
   await hasFailed(scene, app, deploymentId)
   assert.deepEqual((await scene.events(deploymentId)).slice(-2), ['RUNNING', 'FAILED'])
   for (const command of ['start', 'restart'] as const) {
-    const isSaid = (error: unknown) => error instanceof CommandError && /has failed/.test(error.message)
+    const isSaid = (error: unknown) =>
+      error instanceof CommandError && /its version failed/.test(error.message)
     await assert.rejects(scene.own.commands.stages[command](app.stageId), isSaid)
   }
   scene.repository.commit(webApp('mended'))

@@ -44,7 +44,7 @@ test('WebSockets of strangers are limited, and cut when they do not show the tok
   for (const client of flood) client.send(UPGRADE)
   await until(() => flood.every(({ closed }) => closed))
   for (const { received } of flood)
-    assert.match(received, /^HTTP\/1\.1 503 [^]*the API takes 4 connections from one address at once/)
+    assert.match(received, /^HTTP\/1\.1 503 [^]*the API accepts 4 connections per address/)
   assert.deepEqual(said, ['refusing connections to the API'])
 
   // They neither say connection_init nor answer when they are told to go.

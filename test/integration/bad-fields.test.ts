@@ -79,7 +79,7 @@ describe('input that is wrong', () => {
       'mutation ($id: ID!, $text: String!) { importVariables(stageId: $id, text: $text) { id } }'
     assert.deepEqual(await refused(imported, { id: stageId, text }), [
       { field: 'text', message: 'line 2 is not KEY=value' },
-      { field: 'text', message: 'line 3: something follows the closing "' },
+      { field: 'text', message: 'line 3: unexpected text after the closing "' },
       { field: 'text', message: 'line 4 is not KEY=value' },
       { field: 'text', message: "line 5: the ' is not closed" },
     ])

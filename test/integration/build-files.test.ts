@@ -139,7 +139,7 @@ describe('what a build copies', () => {
         repository.commit({})
         const refused = await build(repository, { builder }).then(() => null, messageOf)
         if (builder !== 'buildkit' || (await generation()) === '20.10') return assert.equal(refused, null)
-        return assert.match(refused ?? '', /takes no names that are not UTF-8: rename ol\S+, list it in/)
+        return assert.match(refused ?? '', /accepts only UTF-8 file names: rename ol\S+, list it in/)
       })
 
       test('leaves out what is ignored, the Dockerfile and the ignore file too', async () => {
@@ -234,7 +234,7 @@ describe('what a build copies', () => {
       repository.commit({})
       await assert.rejects(build(repository, { builder: 'buildkit' }), {
         code: 'DOCKERIGNORE_INVALID',
-        message: /^\.dockerignore is a symbolic link to no file of the context/,
+        message: /^\.dockerignore is a symbolic link that leads to no file of the context/,
       })
       await assert.rejects(build(repository, { builder: 'buildkit', contextPath: 'web' }), {
         code: 'DOCKERIGNORE_INVALID',

@@ -133,7 +133,7 @@ describe('a commit that nobody should be able to make', () => {
       ),
       {
         code: 'REPO_INVALID',
-        message: /target of a symbolic link .* too long/,
+        message: /symbolic link target .* too long/,
       },
     )
   })

@@ -45,7 +45,7 @@ describe('a router with as many connections as it takes', () => {
     for (const client of flood) client.send(['GET / HTTP/1.1'])
     await until(() => flood.every(({ closed }) => closed))
     for (const { received } of flood)
-      assert.match(received, /^HTTP\/1\.1 503 [^]*the router takes 3 connections from one address at once/)
+      assert.match(received, /^HTTP\/1\.1 503 [^]*the router accepts 3 connections per address/)
     assert.deepEqual(said, ['refusing connections to the router'])
   })
 

@@ -153,7 +153,7 @@ describe('a switch of traffic', () => {
     await shop.router.apply()
     for (const host of [HOST, own]) {
       const { status, body } = await fetchHost(shop.router.port(), host)
-      assert.deepEqual([status, /is being started/.test(body)], [503, true], host)
+      assert.deepEqual([status, /is starting/.test(body)], [503, true], host)
     }
     assert.equal(await shop.router.isRoutedTo('another', id), false)
     await shop.database.query('UPDATE stage SET stopped = true')

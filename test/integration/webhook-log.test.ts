@@ -173,7 +173,10 @@ describe('what is remembered of pushes', () => {
     const app = await create()
     for (let n = 0; n < 24; n++) await api.commands.deployments.deploy(app.id, {})
     for (let n = 1; n <= 3; n++) assert.equal(await app.push(main(n, n + 1)), 'DEPLOYED')
-    await assert.rejects(api.commands.deployments.deploy(app.id, {}), /25 deployments of this stage wait/)
+    await assert.rejects(
+      api.commands.deployments.deploy(app.id, {}),
+      /25 deployments of this stage are already waiting/,
+    )
     const sql = `SELECT d.id, d.status, d.superseded_by, d.finished_at IS NOT NULL AS finished, l.end_status
                    FROM deployment d JOIN log_stream l ON l.deployment_id = d.id
                   WHERE d.app_id = $1 ORDER BY d.generation`

@@ -217,7 +217,7 @@ describe('the build context', () => {
   test('that is cut short is refused', async () => {
     const tar = await tarOf(['Dockerfile', 'a'])
     for (const length of [100, 512, 600, 1024 + 100, 1536]) {
-      await assert.rejects(filter([tar.subarray(0, length)], null), /cut short/, `${length} bytes`)
+      await assert.rejects(filter([tar.subarray(0, length)], null), /truncated/, `${length} bytes`)
     }
   })
 })

@@ -188,7 +188,7 @@ describe('an engine that refuses the user', () => {
     assert.equal(await says((socket) => chmodSync(socket, 0o777)), '4.3.1', 'without that it answers')
     assert.match(
       await says((socket) => chmodSync(socket, 0o400)),
-      /^the Docker engine refuses this user: the socket SOCKET is there, and the user \S+ \(uid \d+\) may not use it: it is its owner's alone\. .*rootless/,
+      /^the Docker engine refuses this user: the socket SOCKET exists, but the user \S+ \(uid \d+\) may not use it: only its owner may\. .*rootless/,
     )
   })
 
@@ -201,10 +201,10 @@ describe('an engine that refuses the user', () => {
         chownSync(socket, 0, gid)
       }
       const named =
-        /it is not in the group daemon\. As root: usermod -aG daemon nobody, then log in anew; or use rootless/
+        /the user is not in the group daemon\. As root: usermod -aG daemon nobody, then log in again; or use rootless/
       assert.match(await says(given(1)), named)
       assert.match(await says(given(54_321)), /it belongs to the group 54321\. .*group_add/)
-      assert.match(await says(given(0)), /its owner's alone/)
+      assert.match(await says(given(0)), /only its owner may/)
     },
   )
 
@@ -212,7 +212,7 @@ describe('an engine that refuses the user', () => {
     const told = await says((socket) => chmodSync(join(socket, '..'), 0))
     assert.match(
       told,
-      /^the Docker engine refuses this user: SOCKET is in a folder that the user \S+ \(uid \d+\) may not/,
+      /^the Docker engine refuses this user: SOCKET is in a folder that the user \S+ \(uid \d+\) cannot access/,
     )
   })
 
@@ -226,10 +226,13 @@ describe('an engine that refuses the user', () => {
     writeFileSync(groups, `root:x:0:\ndocker:x:${gid}:ann,${userInfo().username}\n`)
     assert.match(
       refusal(socket, groups),
-      /it is in the group docker by now, but this session began before\. Log in anew$/,
+      /the user joined the group docker after this session began\. Log in again$/,
     )
     writeFileSync(groups, `docker:x:${gid}:ann\n`)
-    assert.match(refusal(socket, groups), /it is not in the group docker\. As root: usermod -aG docker /)
+    assert.match(
+      refusal(socket, groups),
+      /the user is not in the group docker\. As root: usermod -aG docker /,
+    )
     rmSync(folder, { recursive: true })
   })
 })

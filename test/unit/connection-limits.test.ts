@@ -45,8 +45,8 @@ describe('connections of a server', () => {
   })
 
   for (const [what, total, perAddress, reason] of [
-    ['in all', 3, 100, 'the API takes 3 connections at once'],
-    ['from one address', 100, 3, 'the API takes 3 connections from one address at once'],
+    ['in all', 3, 100, 'the API accepts 3 connections'],
+    ['from one address', 100, 3, 'the API accepts 3 connections per address'],
   ] as const) {
     test(`over the limit ${what} are answered 503 with the reason, whatever they send, and closed`, async () => {
       await guarded(total, perAddress)
@@ -76,7 +76,7 @@ describe('connections of a server', () => {
     const flood = Array.from({ length: 200 }, open)
     await until(() => flood.every(({ closed }) => closed))
     assert.equal(said.length, 1)
-    assert.match(said[0] ?? '', /^refusing connections to the API .*from one address/)
+    assert.match(said[0] ?? '', /^refusing connections to the API .*per address/)
   })
 
   test('that cannot be accepted do not end the process', async () => {

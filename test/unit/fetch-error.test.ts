@@ -37,7 +37,7 @@ describe('a fetch that fails', () => {
   test('is tried again when git was killed', () => {
     const error = errorOf('Receiving objects: 10%', null)
     assert.ok(error instanceof InfrastructureError)
-    assert.match(error.message, /ended by SIGKILL/)
+    assert.match(error.message, /killed by SIGKILL/)
   })
 
   const final: readonly [stderr: string, code: string][] = [

@@ -40,7 +40,7 @@ describe('the Docker engine', () => {
     const place = find()
     assert.deepEqual(place, {
       host: `unix://${usual()}`,
-      from: 'the usual socket',
+      from: 'the default socket',
       isNamed: false,
       warnings: [],
     })
@@ -89,7 +89,10 @@ describe('the Docker engine', () => {
   test('is not guessed where a context cannot be used', () => {
     context('box', 'ssh://ann@box')
     use('box')
-    refused({}, /context "box" of .*config\.json: "ssh:\/\/ann@box" cannot be used: .*ssh -N -L.*DOCKER_HOST/)
+    refused(
+      {},
+      /context "box" of .*config\.json: "ssh:\/\/ann@box" is not supported: .*ssh -N -L.*DOCKER_HOST/,
+    )
     context('win', 'npipe:////./pipe/docker_engine')
     refused({ DOCKER_CONTEXT: 'win' }, /context "win" of DOCKER_CONTEXT: "npipe:.* is not unix:\/\/\//)
     context('far', 'tcp://far:2376')
@@ -97,7 +100,7 @@ describe('the Docker engine', () => {
     write(`.docker/contexts/tls/${idOf('far')}/docker/ca.pem`, 'PEM')
     refused(
       { DOCKER_CONTEXT: 'far' },
-      /context "far" of DOCKER_CONTEXT needs TLS at tcp:\/\/far:2376 .*DOCKER_HOST/,
+      /context "far" of DOCKER_CONTEXT requires TLS at tcp:\/\/far:2376 .*DOCKER_HOST/,
     )
   })
 
@@ -109,14 +112,14 @@ describe('the Docker engine', () => {
     }
     use('gone')
     passedOver(
-      /^there is no Docker context "gone", which .*config\.json names: .*meta\.json is missing; taking/,
+      /^the Docker context "gone", set by .*config\.json, does not exist: .*meta\.json is missing; using/,
     )
     write(`.docker/contexts/meta/${idOf('gone')}/meta.json`, '{"Endpoints": {')
     passedOver(/meta\.json cannot be read: .*JSON/)
     write(`.docker/contexts/meta/${idOf('gone')}/meta.json`, { Endpoints: { kubernetes: {} } })
     passedOver(/context "gone" names no engine/)
     write('.docker/config.json', { currentContext: 7 })
-    passedOver(/config\.json is broken: currentContext is no text/)
+    passedOver(/config\.json is broken: currentContext is not a string/)
     for (const content of ['', 'null', '"text"', '{"currentContext": "x"']) {
       write('.docker/config.json', content)
       passedOver(/config\.json cannot be read/)
@@ -134,7 +137,10 @@ describe('the Docker engine', () => {
   })
 
   test('is not guessed where DOCKER_CONTEXT names none', () => {
-    refused({ DOCKER_CONTEXT: 'gone' }, /^DOCKER_CONTEXT: there is no Docker context "gone"/)
+    refused(
+      { DOCKER_CONTEXT: 'gone' },
+      /^DOCKER_CONTEXT: the Docker context "gone", set by DOCKER_CONTEXT, does not exist/,
+    )
   })
 
   test('cannot be where a DOCKER_HOST is none, or asks for certificates', () => {
@@ -142,14 +148,14 @@ describe('the Docker engine', () => {
       { DOCKER_HOST: '/var/run/docker.sock' },
       /^DOCKER_HOST: .* did you mean unix:\/\/\/var\/run\/docker\.sock\?/,
     )
-    refused({ DOCKER_HOST: 'ssh://box' }, /^DOCKER_HOST: "ssh:\/\/box" cannot be used/)
+    refused({ DOCKER_HOST: 'ssh://box' }, /^DOCKER_HOST: "ssh:\/\/box" is not supported/)
     refused(
       { DOCKER_HOST: 'tcp://h:2376', DOCKER_TLS_VERIFY: '1' },
-      /DOCKER_TLS_VERIFY asks for certificates/,
+      /DOCKER_TLS_VERIFY requires client certificates/,
     )
     refused(
       { DOCKER_HOST: 'https://h:2376', DOCKER_CERT_PATH: '/c' },
-      /DOCKER_CERT_PATH asks for certificates/,
+      /DOCKER_CERT_PATH requires client certificates/,
     )
     const both = { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/c' }
     assert.equal(find({ DOCKER_HOST: 'unix:///s', ...both }).host, 'unix:///s')

@@ -70,7 +70,7 @@ describe('an ignore file', () => {
     for (const line of ['a[', '[z-a]', '!x/[b', '[]', 'a\\'])
       assert.throws(() => check(`node_modules\r\n${line}\r\n*.md`), {
         code: 'DOCKERIGNORE_INVALID',
-        message: new RegExp(`^line 2 of web/\\.dockerignore is not a pattern: ".{${line.length}}", `),
+        message: new RegExp(`^line 2 of web/\\.dockerignore is not a valid pattern: ".{${line.length}}", `),
       })
     assert.throws(() => check('x\n'.repeat(MAX_IGNORE_BYTES / 2 + 1)), /is longer than 64 KiB/)
   })
@@ -106,7 +106,7 @@ describe('an ignore file', () => {
     const lines = ['node_modules', `**/*a${'?'.repeat(5_000)}`, '*.md']
     const paths = take(20, 4_000, 'ab')
     const message =
-      /^line 2 of web\/\.dockerignore takes too long to compare with the 20 paths of the context: "\*\*\/\*a\?{195}"\. Say/
+      /^line 2 of web\/\.dockerignore takes too long to match against the 20 paths of the context: "\*\*\/\*a\?{195}"\. Use/
     await assert.rejects(ignored(lines.join('\n'), paths), { code: 'DOCKERIGNORE_INVALID', message })
   })
 

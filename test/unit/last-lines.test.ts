@@ -23,17 +23,17 @@ describe('how a container ended', () => {
 
   test('is what it says itself while it does not run', async () => {
     const ended = { running: false, exitCode: 3 }
-    assert.deepEqual(await told({ ...ended, restarts: 0 }), ['it ended with exit code 3', 3])
-    assert.deepEqual(await told(ended), ['it ended and was started again (exit code 3)', 3])
+    assert.deepEqual(await told({ ...ended, restarts: 0 }), ['it exited with exit code 3', 3])
+    assert.deepEqual(await told(ended), ['it exited and was restarted (exit code 3)', 3])
     const memory = ['it used more memory than its limit (OOM)', 137]
     assert.deepEqual(await told({ running: false, exitCode: 137, outOfMemory: true }), memory)
   })
 
   test('is what the engine remembers when it runs again, if it does soon', async () => {
     const end = (outOfMemory: boolean) => () => Promise.resolve({ exitCode: 137, outOfMemory })
-    assert.deepEqual(await told({}, end(false)), ['it ended and was started again (exit code 137)', 137])
+    assert.deepEqual(await told({}, end(false)), ['it exited and was restarted (exit code 137)', 137])
     assert.deepEqual(await told({}, end(true)), ['it used more memory than its limit (OOM)', 137])
-    const unknown = ['it ended and was started again (exit code unknown)', null]
+    const unknown = ['it exited and was restarted (exit code unknown)', null]
     assert.deepEqual(await told({}, () => Promise.resolve(null)), unknown)
     assert.deepEqual(await told({}, () => Promise.reject(new Error('away'))), unknown)
     assert.deepEqual(await told({}), unknown)

@@ -140,7 +140,7 @@ describe('a stage deploys', () => {
     assert.match((await reason(push({ after: NONE }))) ?? '', /the branch was deleted/)
     assert.match((await reason(push(), { stopped: true })) ?? '', /stopped/)
     assert.match((await reason(push(), { autoDeploy: false })) ?? '', /autoDeploy/)
-    assert.match((await reason(push({ before: sha(2) }))) ?? '', /tried the webhook/)
+    assert.match((await reason(push({ before: sha(2) }))) ?? '', /tested the webhook/)
   })
 
   test('nothing whose commit says so', async () => {
@@ -152,7 +152,11 @@ describe('a stage deploys', () => {
       '[deploy skip]',
       '[skip-ci]',
     ]) {
-      assert.match((await reason(push({ message: `Docs\n\n${marker}` }))) ?? '', /its commit says/, marker)
+      assert.match(
+        (await reason(push({ message: `Docs\n\n${marker}` }))) ?? '',
+        /its commit message has/,
+        marker,
+      )
     }
     for (const message of ['skip ci', '[skip cinema]', '[ci]', '(skip ci)']) {
       assert.equal(await reason(push({ message })), null, message)
@@ -230,7 +234,7 @@ describe('watched paths', () => {
     const stages = ['production', 'staging'].map((name) => ({ ...STAGE, name }))
     const choices = await decide(push({ modified }), stages, checkWatchPaths('watchPaths', patterns))
     isDecided = true
-    const why = 'comparing its paths with watchPaths takes too long, so they do not count'
+    const why = 'matching its paths against watchPaths takes too long, so watchPaths are ignored'
     assert.deepEqual(
       choices.map(({ stage, deploys, reason: said }) => [stage, deploys, said]),
       [

@@ -72,7 +72,7 @@ export class DeploymentCommands {
 
 function refuseSettled(status: DeploymentStatus): void {
   if (status === DeploymentStatus.RUNNING || status === DeploymentStatus.RETIRED) {
-    throw new CommandError('CONFLICT', 'traffic has moved to it already: deploy again or roll back', 'id')
+    throw new CommandError('CONFLICT', 'traffic has already moved to it: deploy again or roll back', 'id')
   }
-  if (isSettled(status)) throw new CommandError('CONFLICT', `it has ended already: ${status}`, 'id')
+  if (isSettled(status)) throw new CommandError('CONFLICT', `it has already ended: ${status}`, 'id')
 }

@@ -64,5 +64,5 @@ export async function insertDomain(
   if ((result.raw as unknown[]).length > 0) return
   const { stageId } = await manager.findOneByOrFail(Domain, { host: domain.host })
   if (stageId === domain.stageId) return
-  throw new CommandError('CONFLICT', `${field}: ${domain.host} belongs to another stage already`, field)
+  throw new CommandError('CONFLICT', `${field}: ${domain.host} already belongs to another stage`, field)
 }

@@ -81,7 +81,7 @@ async function refuseOwnName(manager: EntityManager, name: string): Promise<void
     app: { name: name.slice(0, at) },
   })
   if (!found) return
-  const message = `name: "${name}" is what the containers of a deployment are called; choose another`
+  const message = `name: "${name}" is the name of a deployment's containers; choose another`
   throw new CommandError('CONFLICT', message, 'name')
 }
 
@@ -95,5 +95,5 @@ async function insertUnique(
   if ((result.raw as unknown[]).length > 0) return null
   const earlier = idempotencyKey && (await manager.findOneBy(App, { idempotencyKey, deletedAt: IsNull() }))
   if (earlier) return earlier
-  throw new CommandError('CONFLICT', `name: there is an app "${name}" already; choose another`, 'name')
+  throw new CommandError('CONFLICT', `name: an app "${name}" already exists; choose another`, 'name')
 }

@@ -57,7 +57,7 @@ export async function handleEvent(
     return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
   }
   if (event.kind === 'other') {
-    const reason = printable(`an event "${event.what.slice(0, 60)}" deploys nothing`)
+    const reason = printable(`the event "${event.what.slice(0, 60)}" does not deploy`)
     return { found: { ...NOTHING, verdict: WebhookVerdict.IGNORED, reason }, ...NONE }
   }
   const stages = await lockStages(manager, app.id)
@@ -118,7 +118,7 @@ async function queue(
     order: { generation: 'DESC' },
   })
   if (newest?.commitSha === push.sha && newest.cancelRequestedAt === null && newest.supersededBy === null) {
-    return { deployment: newest, isNew: false, reason: 'a deployment of this commit is under way' }
+    return { deployment: newest, isNew: false, reason: 'a deployment of this commit is in progress' }
   }
   const deployment = await enqueue(manager, stage, {
     ...{ trigger: DeploymentTrigger.WEBHOOK, actor: ACTORS[forge] },
@@ -139,7 +139,7 @@ function summaryOf(push: Push | undefined, decisions: readonly StageDecision[]) 
     return { ...about, verdict: WebhookVerdict.DEPLOYED, reason }
   }
   const reasons = [...new Set(decisions.map(({ reason }) => reason))]
-  const [only = 'no branch and no tag was pushed', ...others] = reasons
+  const [only = 'no branch or tag was pushed', ...others] = reasons
   const each = decisions.map(({ stage, reason }) => `${stage}: ${reason}`).join('; ')
   const reason = printable(others.length === 0 ? only : each)
   return { ...about, verdict: WebhookVerdict.IGNORED, reason }

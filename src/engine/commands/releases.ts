@@ -63,7 +63,7 @@ export class ReleaseCommands {
       const earlier = await findEarlier(manager, found.appId, idempotencyKey)
       if (earlier) return earlier
       if (stage.id === found.stageId) {
-        const message = `deployment ${deploymentId} is of this stage already: deploy or roll back`
+        const message = `deployment ${deploymentId} is already in this stage: deploy or roll back`
         throw new CommandError('CONFLICT', message, 'stage')
       }
       // Not its configuration: variables, limits and checks are the stage's that it is promoted to.
@@ -112,7 +112,7 @@ async function releaseBefore(manager: EntityManager, stage: Stage): Promise<Depl
     .limit(1)
     .getOne()
   if (!found) {
-    throw new CommandError('CONFLICT', 'there is no earlier release of this stage to go back to')
+    throw new CommandError('CONFLICT', 'this stage has no earlier release to roll back to')
   }
   return found
 }

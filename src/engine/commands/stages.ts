@@ -42,7 +42,7 @@ export class StageCommands {
         .orIgnore()
         .execute()
       if ((result.raw as unknown[]).length === 0) {
-        throw new CommandError('CONFLICT', `name: the app has a stage "${name}" already`, 'name')
+        throw new CommandError('CONFLICT', `name: the app already has a stage "${name}"`, 'name')
       }
       return manager.findOneByOrFail(Stage, { id: values.id })
     })
@@ -58,13 +58,17 @@ export class StageCommands {
     const stage = await database.getRepository(Stage).findOneBy({ id, app: { deletedAt: IsNull() } })
     if (!stage) return false
     if (stage.name === 'production') {
-      throw new CommandError('CONFLICT', 'the production stage goes with its app: delete the app', 'id')
+      throw new CommandError(
+        'CONFLICT',
+        'the production stage cannot be deleted without its app: delete the app',
+        'id',
+      )
     }
     await this.stop(id)
     const until = performance.now() + DELETE_WAIT_MS
     while (!(await this.#deleteIdle(id))) {
       if (performance.now() > until) {
-        throw new CommandError('CONFLICT', 'a deployment of the stage does not end: try again', 'id')
+        throw new CommandError('CONFLICT', 'a deployment of the stage is still running: try again', 'id')
       }
       await sleep(DELETE_POLL_MS)
     }
@@ -166,7 +170,7 @@ function isFailed(manager: EntityManager, { currentDeploymentId: id }: Stage): P
     : manager.existsBy(Deployment, { id, status: DeploymentStatus.FAILED })
 }
 
-const HAS_FAILED = 'its version has failed: deploy another one, or roll back to one that served'
+const HAS_FAILED = 'its version failed: deploy another one, or roll back to one that served'
 const NEVER_RAN = 'nothing has run in this stage yet: deploy first'
 const STOPPED = 'the stage is stopped: start it'
 

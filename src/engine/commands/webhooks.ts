@@ -119,7 +119,7 @@ export class WebhookCommands {
       return { receipt: { kind: 'duplicate', delivery: duplicate }, ...NONE }
     }
     if (await isOverLimit(manager, app.id)) {
-      const reason = 'more than 30 deliveries in a minute: let the forge send it again later'
+      const reason = 'more than 30 deliveries in a minute: have the forge resend it later'
       await recordUnhandled(manager, newDelivery(received, WebhookVerdict.RATE_LIMITED, reason))
       return { receipt: { kind: 'limited' }, ...NONE }
     }
@@ -156,7 +156,7 @@ export class WebhookCommands {
   #noteRefusal(received: Received, secret: string | null): void {
     const reason =
       secret === null
-        ? 'its secret was encrypted with another key than MASTER_KEY: rotate it'
+        ? 'its secret was encrypted with a key other than MASTER_KEY: rotate it'
         : "it is not signed with the webhook's secret"
     // The log is for whoever wonders why nothing happens: a line that is lost is no fault.
     if (this.#refusals.length >= MAX_REFUSALS) return
@@ -223,7 +223,7 @@ async function findWithBody(manager: EntityManager, id: string): Promise<Webhook
   if (!found) throw new CommandError('NOT_FOUND', `there is no delivery ${id}`, 'deliveryId')
   const { body } = found
   if (body === null) {
-    const message = `of delivery ${id} (${found.verdict}) no body is kept: let the forge send it again, or deploy`
+    const message = `the body of delivery ${id} (${found.verdict}) is not kept: have the forge resend it, or deploy`
     throw new CommandError('CONFLICT', message, 'deliveryId')
   }
   return Object.assign(found, { body })

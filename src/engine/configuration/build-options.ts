@@ -13,7 +13,7 @@ export function checkTarget(field: string, target: string | null): string | null
 export function checkPlatform(field: string, platform: string | null): string | null {
   if (platform === null || /^[a-z0-9]{1,20}\/[a-z0-9_]{1,20}(?:\/[a-z0-9]{1,20})?$/.test(platform))
     return platform
-  throw badInput(field, `${quote(platform)} is not os/arch or os/arch/variant, as linux/amd64`)
+  throw badInput(field, `${quote(platform)} is not os/arch or os/arch/variant, such as linux/amd64`)
 }
 
 /** They travel in a URL, which has to stay well below the 1 MiB that the Docker engine reads. */
@@ -32,7 +32,10 @@ export function checkBuildArgs(field: string, args: readonly BuildArg[]): Record
   for (const [index, { key, value }] of args.entries()) {
     const at = `${field}[${index}]`
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(key)) {
-      throw badInput(`${at}.key`, `${quote(key)} is not a name of letters, digits and _, first no digit`)
+      throw badInput(
+        `${at}.key`,
+        `${quote(key)} is not a valid name: letters, digits and _, not starting with a digit`,
+      )
     }
     if (checked.has(key)) throw badInput(`${at}.key`, `"${key}" is given twice`)
     if (value.includes('\0')) throw badInput(`${at}.value`, `the value of ${key} contains a NUL character`)
@@ -41,7 +44,7 @@ export function checkBuildArgs(field: string, args: readonly BuildArg[]): Record
     bytes += key.length + Buffer.byteLength(value)
     checked.set(key, value)
   }
-  if (bytes > MAX_ARGS_BYTES) throw badInput(field, 'are over 32 KiB together')
+  if (bytes > MAX_ARGS_BYTES) throw badInput(field, 'exceed 32 KiB in total')
   return Object.fromEntries(checked)
 }
 

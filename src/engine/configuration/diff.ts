@@ -47,7 +47,7 @@ export async function diffConfigurations(
   const from = configured(found, 'from', fromId)
   const to = configured(found, 'to', toId)
   if (from.deployment.appId !== to.deployment.appId) {
-    throw badInput('to', `deployment ${toId} is of another app than ${fromId}`)
+    throw badInput('to', `deployment ${toId} belongs to a different app than ${fromId}`)
   }
   return {
     from: from.deployment,
@@ -67,7 +67,7 @@ function configured(found: readonly Deployment[], field: string, id: string): Co
   if (!deployment) throw new CommandError('NOT_FOUND', `there is no deployment ${id}`, field)
   const { configuration } = deployment
   if (configuration) return { deployment, configuration }
-  const message = `deployment ${id} has no configuration: it is taken from its stage when its work begins`
+  const message = `deployment ${id} has no configuration yet: it gets one when a worker claims it`
   throw new CommandError('CONFLICT', message, field)
 }
 

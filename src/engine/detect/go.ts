@@ -32,7 +32,8 @@ export const detectGo: Detector = (tree, images) => {
   const program = programOf(tree)
   if (program === null) {
     return {
-      problem: 'go.mod is there, and no main package in its folder, nor one alone in cmd/: add a Dockerfile',
+      problem:
+        'there is a go.mod, but no main package in its folder and no single one in cmd/: add a Dockerfile',
     }
   }
   const module = tree.texts.get('go.mod') ?? ''

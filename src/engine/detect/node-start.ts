@@ -84,7 +84,7 @@ function ofFramework(tree: Tree, found: Package): readonly string[] | string | P
   if (uses(found, '@sveltejs/adapter-node')) return ['node', 'build']
   return {
     problem:
-      'SvelteKit needs an adapter that makes a program or pages: use @sveltejs/adapter-node, or @sveltejs/adapter-static, in its configuration',
+      'SvelteKit needs an adapter for a server or for static pages: configure @sveltejs/adapter-node or @sveltejs/adapter-static',
   }
 }
 

@@ -38,7 +38,7 @@ export const detectNode: Detector = (tree, images) => {
   const text = tree.texts.get('package.json')
   if (text === undefined) return null
   const found = readPackage(text)
-  if (!found) return { problem: 'package.json is not a JSON object: mend it' }
+  if (!found) return { problem: 'package.json is not a JSON object: fix it' }
   const image = withVersion(images.node, versionOf(tree, found))
   const manager = managerOf(tree, found, image)
   const app = { tree, found, manager, image }

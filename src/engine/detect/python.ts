@@ -33,12 +33,12 @@ export const detectPython: Detector = (tree, images) => {
   if (command === null) {
     return {
       problem:
-        'it is Python, and nothing says how it is started: add a Procfile with "web: …" that listens on $PORT',
+        'this is Python, but nothing says how to start it: add a Procfile with "web: …" that listens on $PORT',
     }
   }
   if (tree.paths.has('Pipfile') && !tree.paths.has('requirements.txt')) {
     return {
-      problem: 'a Pipfile is not understood: add a requirements.txt (pipenv requirements > requirements.txt)',
+      problem: 'Pipfile is not supported: add a requirements.txt (pipenv requirements > requirements.txt)',
     }
   }
   const image = withVersion(images.python, versionOf(tree))

@@ -16,7 +16,7 @@ export const detectRust: Detector = (tree, images) => {
   if (name === null) {
     return {
       problem:
-        'Cargo.toml names no one program (a workspace, or several [[bin]]): set default-run, or add a Dockerfile',
+        'Cargo.toml does not define a single program (a workspace, or several [[bin]]): set default-run, or add a Dockerfile',
     }
   }
   const cargo = `cargo build --release${tree.paths.has('Cargo.lock') ? ' --locked' : ''} --bin ${name}`

@@ -21,7 +21,7 @@ export const detectStatic: Detector = (tree, images) => {
     present(tree, ['_layouts/', '_includes/', '_posts/', 'Gemfile']).length > 0
   if (isJekyll) {
     return {
-      problem: 'it is a site of Jekyll, which is not built here: add a Dockerfile that builds it',
+      problem: 'this is a Jekyll site, which Longshore does not build: add a Dockerfile that does',
     }
   }
   const folder = ['', 'public/', 'dist/'].find((path) => tree.paths.has(`${path}index.html`))

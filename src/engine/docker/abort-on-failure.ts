@@ -8,6 +8,6 @@ export function abortOnFailure(tar: Readable, broken: AbortController): void {
   if (tar.errored) broken.abort(tar.errored)
   tar.on('error', (error) => broken.abort(error))
   tar.once('close', () => {
-    if (!tar.readableEnded) broken.abort(new Error('the build context ended before it was whole'))
+    if (!tar.readableEnded) broken.abort(new Error('the build context ended early'))
   })
 }

@@ -54,7 +54,7 @@ class TarFilter extends Transform {
 
   override _flush(done: TransformCallback): void {
     const whole = this.#buffer.length === 0 && this.#remaining === 0
-    done(whole ? null : new Error('the archive of the repository is cut short'))
+    done(whole ? null : new Error('the archive of the repository is truncated'))
   }
 
   /** Handles a header or a piece of content. False: more bytes are needed. */
@@ -91,7 +91,7 @@ class TarFilter extends Transform {
       this.#mode = 'drop' // git's comment with the commit id: it would change the context's checksum for nothing
     } else if (type === 'x') {
       if (size > MAX_EXTENSION) {
-        const message = `a path or the target of a symbolic link in the repository is too long, over ${MAX_EXTENSION} bytes: take it out of the commit`
+        const message = `a path or symbolic link target in the repository is too long, over ${MAX_EXTENSION} bytes: remove it from the commit`
         throw new DeployError('REPO_INVALID', message)
       }
       this.#mode = 'extension'
@@ -115,7 +115,7 @@ class TarFilter extends Transform {
 
 function refuseOutside(path: string): void {
   if (path.startsWith('/') || path.split('/').includes('..'))
-    throw new DeployError('REPO_INVALID', `archive entry outside: ${path}`)
+    throw new DeployError('REPO_INVALID', `archive entry outside the repository: ${path}`)
 }
 
 function textOf(block: Buffer, offset: number, length: number): string {

@@ -168,7 +168,7 @@ export function outOfMemory(error: unknown, memoryBytes: number | null, someKill
   if (error.exitCode !== KILLED && !saysSo) return error
   const bound =
     memoryBytes === null ? '' : ` Builds have ${Math.floor(memoryBytes / 1024 ** 2)} MiB (BUILD_MEMORY_MIB).`
-  const message = `a step of the build was killed, most likely for want of memory.${bound} Let it take less, or raise the limit`
+  const message = `a build step was killed, most likely for lack of memory.${bound} Reduce its memory use, or raise the limit`
   const { exitCode, lastLines } = error
   return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines, cause: error })
 }

@@ -56,7 +56,7 @@ export async function openBuildSession(
     })
   socket.on('error', () => undefined) // the build itself tells that the engine is gone
   if (socket.destroyed) {
-    throw new InfrastructureError('DOCKER_UNREACHABLE', 'the Docker engine hung up on the session of a build')
+    throw new InfrastructureError('DOCKER_UNREACHABLE', 'the Docker engine closed the session of a build')
   }
   const server = serverOf(offer)
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)

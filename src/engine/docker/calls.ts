@@ -53,7 +53,7 @@ export async function call<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (error instanceof DeployError || error instanceof InfrastructureError) throw error
     if (statusCode === undefined && isResourceExhaustion(error)) {
-      throw outOfResources(`the Docker engine could not be asked: ${message}`, error)
+      throw outOfResources(`could not call the Docker engine: ${message}`, error)
     }
     if (statusCode === undefined) throw connectionError(error) ?? error
     if (statusCode >= 500) {
@@ -101,7 +101,7 @@ function assertComplete<T>(answer: T): T {
   if (!Buffer.isBuffer(answer) && typeof answer !== 'string') return answer
   throw new InfrastructureError(
     'DOCKER_UNREACHABLE',
-    'the Docker engine broke off in the middle of an answer',
+    'the Docker engine closed the connection in the middle of a response',
   )
 }
 

@@ -56,7 +56,10 @@ function isNewEnough({ ApiVersion }: EngineVersion): boolean {
 function versionIn({ status, text }: { readonly status: number; readonly text: string }): EngineVersion {
   const said = text.trim().slice(0, 200)
   if (/HTTPS server/.test(said)) {
-    throw new EngineError('WANTS_TLS', `${said} Longshore uses none: set DOCKER_HOST to its socket`)
+    throw new EngineError(
+      'WANTS_TLS',
+      `${said} Longshore does not support TLS: set DOCKER_HOST to its socket`,
+    )
   }
   if (status >= 500) throw new EngineError('AWAY', `it answers ${status}: ${said}`)
   if (status === 401 || status === 403) throw new EngineError('REFUSES', `it answers ${status}: ${said}`)

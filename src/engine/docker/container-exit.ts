@@ -24,6 +24,6 @@ export async function describeExit(
   if (state.outOfMemory || end?.outOfMemory)
     return { code: 'OUT_OF_MEMORY', why: 'it used more memory than its limit (OOM)', exitCode }
   const ended = `exit code ${exitCode ?? 'unknown'}`
-  const why = state.restarts > 0 ? `it ended and was started again (${ended})` : `it ended with ${ended}`
+  const why = state.restarts > 0 ? `it exited and was restarted (${ended})` : `it exited with ${ended}`
   return { code: 'EXITED', why, exitCode }
 }

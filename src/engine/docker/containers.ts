@@ -85,7 +85,7 @@ function isOwn(found: ContainerRequest['labels'] | undefined, wanted: ContainerR
 }
 
 function taken(name: string, id: string): DeployError {
-  const message = `the name ${name} is taken by a container that this installation did not make (${id.slice(0, 12)}): rename or remove it (docker rename, docker rm), then deploy again`
+  const message = `the name ${name} is taken by a container that this installation did not create (${id.slice(0, 12)}): rename or remove it (docker rename, docker rm), then deploy again`
   return new DeployError('START_FAILED', message)
 }
 

@@ -37,7 +37,7 @@ export function currentContext(env: Env): DockerContext | null {
 function contextOf(file: string): string | null {
   const { currentContext: name } = readJson<{ currentContext?: unknown }>(file) ?? {}
   if (name === undefined || name === null || typeof name === 'string') return name ?? null
-  throw new ContextError(`${file} is broken: currentContext is no text`)
+  throw new ContextError(`${file} is broken: currentContext is not a string`)
 }
 
 /** The command line names the folder of a context after the hash of its name. */
@@ -47,7 +47,7 @@ function readContext(folder: string, name: string, chosenBy: string): DockerCont
   const meta = readJson<{ Endpoints?: { docker?: { Host?: unknown; SkipTLSVerify?: unknown } } }>(file)
   if (!meta) {
     throw new ContextError(
-      `there is no Docker context "${name}", which ${chosenBy} names: ${file} is missing`,
+      `the Docker context "${name}", set by ${chosenBy}, does not exist: ${file} is missing`,
     )
   }
   const endpoint = meta.Endpoints?.docker
@@ -67,7 +67,7 @@ function readJson<T extends object>(file: string): T | null {
   try {
     const value = JSON.parse(readFileSync(file, 'utf8')) as T | null
     if (typeof value === 'object' && value !== null) return value
-    throw new Error('it holds no object')
+    throw new Error('it is not a JSON object')
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return null

@@ -23,7 +23,7 @@ export function engineAddress(dockerHost: string): EngineAddress | null {
 export function whyUnusable(dockerHost: string): string | null {
   if (engineAddress(dockerHost)) return null
   if (dockerHost.startsWith('ssh://')) {
-    return `"${dockerHost}" cannot be used: Longshore does not speak ssh to an engine. Bring its socket here (ssh -N -L /tmp/engine.sock:/var/run/docker.sock host) and set DOCKER_HOST=unix:///tmp/engine.sock`
+    return `"${dockerHost}" is not supported: Longshore does not connect to an engine over SSH. Forward its socket (ssh -N -L /tmp/engine.sock:/var/run/docker.sock host) and set DOCKER_HOST=unix:///tmp/engine.sock`
   }
   const meant = dockerHost.startsWith('/') ? `; did you mean unix://${dockerHost}?` : ''
   return `"${dockerHost}" is not unix:///path or tcp://host:port${meant}`

@@ -6,8 +6,8 @@ import { InfrastructureError } from '../errors.js'
 export const ENGINE_PROBLEMS = {
   AWAY: 'the Docker engine does not answer',
   REFUSES: 'the Docker engine refuses this user',
-  FOREIGN: 'what answers is no Docker engine',
-  WANTS_TLS: 'the Docker engine wants TLS',
+  FOREIGN: 'what answers is not a Docker engine',
+  WANTS_TLS: 'the Docker engine requires TLS',
   OLD: 'the Docker engine is too old',
   NO_BUILDKIT: 'the Docker engine has no BuildKit',
 } as const
@@ -58,15 +58,19 @@ export function connectionError(error: unknown): EngineError | null {
   }
   if (code === 'ECONNREFUSED') return new EngineError('AWAY', `nothing listens at ${at}. ${START}`, error)
   if (code === 'ENOTFOUND') {
-    return new EngineError('AWAY', `there is no machine ${hostname}. Is DOCKER_HOST right?`, error)
+    return new EngineError('AWAY', `there is no host ${hostname}. Is DOCKER_HOST right?`, error)
   }
   if (LOST.test(`${code} ${message}`)) return new EngineError('AWAY', message, error)
   if (code.startsWith('HPE_')) return new EngineError('FOREIGN', `it does not speak HTTP. ${LOOK}`, error)
   if (code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
-    return new EngineError('FOREIGN', `it does not speak TLS, which https:// asks for. ${LOOK}`, error)
+    return new EngineError('FOREIGN', `it does not speak TLS, which https:// requires. ${LOOK}`, error)
   }
   if (code.startsWith('ERR_SSL') || code.includes('CERT')) {
-    return new EngineError('WANTS_TLS', `${code}: Longshore has no certificates of its own. ${LOOK}`, error)
+    return new EngineError(
+      'WANTS_TLS',
+      `${code}: Longshore does not support client certificates. ${LOOK}`,
+      error,
+    )
   }
   return null
 }
@@ -82,21 +86,21 @@ export function refusal(path: string, groupFile = '/etc/group'): string {
   const user = processUser()
   const found = statOrNull(path)
   if (found === null) {
-    return `${path} is in a folder that ${user.text} may not enter. Set DOCKER_HOST to an engine of this user's, or ${ROOTLESS}`
+    return `${path} is in a folder that ${user.text} cannot access. Set DOCKER_HOST to an engine of this user's, or ${ROOTLESS}`
   }
   const { gid, mode } = found
-  const is = `the socket ${path} is there, and ${user.text} may not use it`
+  const is = `the socket ${path} exists, but ${user.text} may not use it`
   if (gid === 0 || (mode & GROUP_MAY_WRITE) === 0) {
-    return `${is}: it is its owner's alone. Give it a group that this user is in, or ${ROOTLESS}`
+    return `${is}: only its owner may. Give it a group that this user is in, or ${ROOTLESS}`
   }
   const group = groupOf(gid, groupFile)
   if (group === null) {
     return `${is}: it belongs to the group ${gid}. Start this process in that group (in a container: group_add), or ${ROOTLESS}`
   }
   if (user.name !== null && group.members.includes(user.name)) {
-    return `${is}: it is in the group ${group.name} by now, but this session began before. Log in anew`
+    return `${is}: the user joined the group ${group.name} after this session began. Log in again`
   }
-  return `${is}: it is not in the group ${group.name}. As root: usermod -aG ${group.name} ${user.name ?? 'USER'}, then log in anew; or ${ROOTLESS}`
+  return `${is}: the user is not in the group ${group.name}. As root: usermod -aG ${group.name} ${user.name ?? 'USER'}, then log in again; or ${ROOTLESS}`
 }
 
 function processUser(): { name: string | null; text: string } {

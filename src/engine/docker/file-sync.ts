@@ -58,7 +58,7 @@ async function serve(call: Call, context: BuildContext, closed: AbortSignal): Pr
       await send(numberField(1, FIN))
       return void call.end()
     }
-    if (type === ERROR) throw new Error(`the Docker engine takes no files: ${String(packet.get(4))}`)
+    if (type === ERROR) throw new Error(`the Docker engine refuses the files: ${String(packet.get(4))}`)
     if (type !== REQUEST) continue
     const of = [numberField(1, DATA), numberField(3, id as number)]
     const entry = entries[id as number]

@@ -34,7 +34,7 @@ export function findEngine(env: Env, usualSocket = USUAL_SOCKET): EngineLocation
     if (!(error instanceof ContextError)) throw error
     // Somebody asked for that one, now; what a file says may be left from long ago.
     if (env.DOCKER_CONTEXT?.trim()) throw new ConfigError(`DOCKER_CONTEXT: ${error.message}`)
-    return { ...fromSocket(usualSocket, env), warnings: [`${error.message}; taking the usual socket`] }
+    return { ...fromSocket(usualSocket, env), warnings: [`${error.message}; using the default socket`] }
   }
 }
 
@@ -44,21 +44,21 @@ function fromSetting(host: string, env: Env): EngineLocation {
   const tls = host.startsWith('https://') ? 'DOCKER_CERT_PATH' : 'DOCKER_TLS_VERIFY'
   if (env[tls]?.trim() && !host.startsWith('unix://')) {
     throw new ConfigError(
-      `DOCKER_HOST: ${tls} asks for certificates of its own at ${host}, which Longshore does not use. ${FORWARD}`,
+      `DOCKER_HOST: ${tls} requires client certificates at ${host}, which Longshore does not support. ${FORWARD}`,
     )
   }
   return { host, from: 'DOCKER_HOST', isNamed: true, warnings: [] }
 }
 
 const FORWARD =
-  'Bring its socket here (ssh -N -L /tmp/engine.sock:/var/run/docker.sock host) and set DOCKER_HOST=unix:///tmp/engine.sock'
+  'Forward its socket (ssh -N -L /tmp/engine.sock:/var/run/docker.sock host) and set DOCKER_HOST=unix:///tmp/engine.sock'
 
 function fromContext({ name, chosenBy, host, needsTls }: DockerContext): EngineLocation {
   const from = `the Docker context "${name}" of ${chosenBy}`
-  const instead = `Or take another engine: set DOCKER_HOST (unix://${USUAL_SOCKET}), or docker context use default`
+  const instead = `Or use another engine: set DOCKER_HOST (unix://${USUAL_SOCKET}), or docker context use default`
   if (needsTls && !host.startsWith('unix://')) {
     throw new ConfigError(
-      `${from} needs TLS at ${host} with certificates of its own, which Longshore does not use. ${FORWARD}. ${instead}`,
+      `${from} requires TLS at ${host} with client certificates, which Longshore does not support. ${FORWARD}. ${instead}`,
     )
   }
   const why = whyUnusable(host)
@@ -71,6 +71,6 @@ function fromSocket(usualSocket: string, { XDG_RUNTIME_DIR }: Env): EngineLocati
   const isRootless = rootless !== null && !existsSync(usualSocket) && existsSync(rootless)
   const [path, from] = isRootless
     ? [rootless, 'the socket of rootless Docker']
-    : [usualSocket, 'the usual socket']
+    : [usualSocket, 'the default socket']
   return { host: `unix://${path}`, from, isNamed: false, warnings: [] }
 }

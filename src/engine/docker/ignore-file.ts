@@ -49,7 +49,7 @@ export async function ignoredOf(
   } catch (error) {
     if (!(error instanceof StepBudgetError)) throw error
     const line = error.rules.flatMap((rule) => rules[rule]?.line ?? [])[0] ?? 1
-    const message = `line ${line} of ${file?.path} takes too long to compare with the ${paths.length} paths of the context: "${shown(lines[line - 1])}". Say the same with fewer stars, or in fewer lines`
+    const message = `line ${line} of ${file?.path} takes too long to match against the ${paths.length} paths of the context: "${shown(lines[line - 1])}". Use fewer stars, or fewer lines`
     throw new DeployError('DOCKERIGNORE_INVALID', message, { cause: error })
   }
 }
@@ -65,7 +65,7 @@ export function checkIgnoreFile(text: string, path: string): void {
     try {
       ruleOf(line, index + 1)
     } catch (cause) {
-      const message = `line ${index + 1} of ${path} is not a pattern: "${shown(line)}", ${(cause as Error).message}. A backslash before a character takes its meaning away`
+      const message = `line ${index + 1} of ${path} is not a valid pattern: "${shown(line)}", ${(cause as Error).message}. Escape special characters with a backslash`
       throw new DeployError('DOCKERIGNORE_INVALID', message, { cause })
     }
   }

@@ -20,7 +20,7 @@ export function ignorePattern(text: string): Pattern {
     } else {
       if (one === '\\') at += 1
       const literal = characters[at]
-      if (literal === undefined) throw new SyntaxError('nothing is after the backslash')
+      if (literal === undefined) throw new SyntaxError('nothing follows the backslash')
       parts.push(character(literal))
     }
   }
@@ -35,7 +35,7 @@ function setOf(characters: readonly string[], from: number): [set: Part, last: n
   const take = (): string => {
     if (characters[at] === '\\') at += 1
     const taken = characters[at++]
-    if (taken === undefined) throw new SyntaxError('a set does not end')
+    if (taken === undefined) throw new SyntaxError('a set is not closed')
     return taken
   }
   while (characters[at] !== ']' || ranges.length === 0) {
@@ -43,7 +43,7 @@ function setOf(characters: readonly string[], from: number): [set: Part, last: n
     const isRange = characters[at] === '-' && characters[at + 1] !== ']'
     if (isRange) at += 1
     const high = isRange ? take() : low
-    if (high < low) throw new SyntaxError('a set has a range that goes backwards')
+    if (high < low) throw new SyntaxError('a set has a reversed range')
     ranges.push([low, high])
   }
   const isIn = (one: string) => ranges.some(([low, high]) => low <= one && one <= high)

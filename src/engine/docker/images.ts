@@ -58,12 +58,12 @@ async function carryOut(
     const id = await followBuild(stream, request.output)
     const image = await calls.make((docker) => findImage(docker, request.tag), signal)
     if (image) return image
-    throw new DeployError('BUILD_FAILED', `the image ${id} was built but is not there: deploy again`)
+    throw new DeployError('BUILD_FAILED', `the image ${id} was built but no longer exists: deploy again`)
   } catch (error) {
     // What the engine says of a context that broke off is a consequence.
     if (broken.signal.aborted && !signal.aborted) throw broken.signal.reason
     if (silence.signal.aborted && !signal.aborted) {
-      const message = `the build wrote nothing for ${silenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
+      const message = `the build had no output for ${silenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
       throw new DeployError('BUILD_STALLED', message)
     }
     throw namesRefused(error, request) ?? (await limited?.explain(refused(error, signal))) ?? error
@@ -77,7 +77,7 @@ async function carryOut(
 function namesRefused(error: unknown, { context }: BuildRequest): DeployError | null {
   if (!(error instanceof DeployError) || !isFileNameError(error.message)) return null
   const path = context.entries.find(({ rawPath }) => rawPath !== null)?.path ?? 'them'
-  const message = `BuildKit of this engine takes no names that are not UTF-8: rename ${path}, list it in .dockerignore, or set BUILDER=classic`
+  const message = `this engine's BuildKit accepts only UTF-8 file names: rename ${path}, list it in .dockerignore, or set BUILDER=classic`
   return new DeployError('BUILD_FAILED', message)
 }
 

@@ -27,7 +27,7 @@ export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, resul
   const said = lines.join('\n')
   const failed = (why: string) =>
     new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
-  if (result.exitCode === null) return passing(failed(`it was ended by ${result.signal}`))
+  if (result.exitCode === null) return passing(failed(`it was killed by ${result.signal}`))
   const lacking = lines.find(mentionsResourceExhaustion)
   if (lacking !== undefined) return passing(failed(lacking))
   if (isMissingRef(result)) {
@@ -35,16 +35,14 @@ export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, resul
     return new DeployError('REF_NOT_FOUND', `the repository has ${what}: ${request.repoUrl}`, details)
   }
   if (/not found|does not exist|does not appear to be a git repository|could not read Username/i.test(said)) {
-    const message = `there is no repository that can be read at ${request.repoUrl}: check the URL, or give this server access`
+    const message = `there is no readable repository at ${request.repoUrl}: check the URL, or give this server access`
     return new DeployError('REPO_NOT_FOUND', message, details)
   }
   if (/Host key verification failed/i.test(said)) {
-    return failed(
-      'its host key is not among the known hosts of the account that Longshore runs as (ssh-keyscan)',
-    )
+    return failed('its host key is not in the known hosts of the account that runs Longshore (ssh-keyscan)')
   }
   if (/Permission denied \(publickey/i.test(said)) {
-    return failed('it takes no ssh key of the account that Longshore runs as: add one as a deploy key')
+    return failed('it accepts no SSH key of the account that runs Longshore: add one as a deploy key')
   }
   // What follows git's first complaint is advice, for a person at a terminal.
   const error = failed(lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '')

@@ -19,7 +19,7 @@ export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal)
   const shown = await runInMirror(mirror, args, { signal })
   const [commitSha, time, subject] = ofEnded(shown).stdout.split('\n')
   if (shown.exitCode !== 0 || !commitSha) {
-    throw new DeployError('REF_NOT_FOUND', `what was fetched is not a commit: ${shown.stderr.trim()}`)
+    throw new DeployError('REF_NOT_FOUND', `the fetched object is not a commit: ${shown.stderr.trim()}`)
   }
   const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
   const output = async (args: readonly string[], keepBytes: number, stop: AbortSignal) => {
@@ -52,7 +52,7 @@ export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal)
 
 /** What was killed, or lacked something here, says nothing of the repository. @throws InfrastructureError GIT_FAILED */
 function ofEnded(result: ProgramResult): ProgramResult {
-  if (result.exitCode === null) throw failed(`it was ended by ${result.signal}`)
+  if (result.exitCode === null) throw failed(`it was killed by ${result.signal}`)
   if (result.exitCode !== 0 && mentionsResourceExhaustion(result.stderr)) throw failed(result.stderr.trim())
   return result
 }

@@ -22,11 +22,11 @@ const MAX_LINE_BYTES = MAX_PATH + 200
 export function invalidTree(said: string): DeployError | null {
   const [why] = /(?:invalid path|malformed mode|empty filename|too-short tree)[^\n]*/.exec(said) ?? []
   if (why === undefined) return null
-  return new DeployError('REPO_INVALID', `git can check out no such commit: ${why}. ${HOW_TO_MEND}`)
+  return new DeployError('REPO_INVALID', `git cannot check out this commit: ${why}. ${HOW_TO_MEND}`)
 }
 
 export const HOW_TO_MEND =
-  'Take it out of the commit, and make new commits by git itself: it does not add such a thing'
+  'Remove it from the commit, and create commits with git itself, which never adds such an entry'
 
 /** All that is below a tree, as git lists it. @throws DeployError REPO_INVALID */
 export async function* entriesOf(

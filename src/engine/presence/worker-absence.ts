@@ -64,7 +64,7 @@ export class WorkerAbsence implements AsyncDisposable {
     this.#isAway = secondsBetween(this.#seen, look.now) >= WORKER_SECONDS
     const { message } = this
     if (message === null) return
-    const advice = `${message}. Start one (ROLES=worker), or see why it has ended; the deployment starts by itself then.`
+    const advice = `${message}. Start one (ROLES=worker), or find out why it exited; the deployment then starts automatically.`
     await logWaiting(this.dependencies, advice, NO_WORKER)
   }
 }

@@ -63,7 +63,7 @@ async function refuseBeyond(manager: EntityManager, stageId: string): Promise<vo
   if (waiting < MAX_PENDING) return
   throw new CommandError(
     'QUEUE_FULL',
-    `${waiting} deployments of this stage wait already: let one start first`,
+    `${waiting} deployments of this stage are already waiting: wait for one to start`,
   )
 }
 

@@ -78,7 +78,7 @@ export function supersededBy(newerId: string): string {
 }
 
 async function failCrashLoop(manager: EntityManager, claim: Claim, row: ExpiredRow): Promise<void> {
-  const message = `The worker stopped ${row.attempt} times in the middle of this deployment; see the server's own log, then deploy again.`
+  const message = `The worker stopped ${row.attempt} times during this deployment; see the server's log, then deploy again.`
   const error: StatusPatch = { errorCode: 'ENGINE_CRASH_LOOP', errorPhase: row.status, errorMessage: message }
   const patch = { ...FINISHED, ...error }
   await settle(manager, claim, { to: DeploymentStatus.FAILED, text: `Failed: ${message}`, patch })

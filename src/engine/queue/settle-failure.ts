@@ -108,7 +108,7 @@ async function effectiveReason(
   // It was too far to make way when it heard of it: back in the queue, the claim of the newer one ends it.
   const isTooFar = !NEXT_STATUSES[row.status].includes(DeploymentStatus.SUPERSEDED)
   if (reason instanceof SupersededError && isTooFar)
-    return new HandOverError('a newer deployment takes its place')
+    return new HandOverError('a newer deployment replaces it')
   return reason
 }
 

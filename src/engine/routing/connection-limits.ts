@@ -75,9 +75,8 @@ export class ConnectionLimiter {
 
   #whyNot(ofNetwork: number): string | null {
     const { total, perAddress } = this.limits
-    if (ofNetwork >= perAddress)
-      return `the ${this.name} takes ${perAddress} connections from one address at once`
-    return this.#admitted.size >= total ? `the ${this.name} takes ${total} connections at once` : null
+    if (ofNetwork >= perAddress) return `the ${this.name} accepts ${perAddress} connections per address`
+    return this.#admitted.size >= total ? `the ${this.name} accepts ${total} connections` : null
   }
 
   #refuse(socket: Socket, answer: string | null): void {

@@ -2,20 +2,17 @@ import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, ST
 import { announceEnd, endAfterRequest } from './early-end.js'
 
 const TEXTS = {
-  400: ['Not a request', 'No app could be asked this.'],
+  400: ['Bad request', 'This is not a valid HTTP request.'],
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
   502: [
     'The app does not answer',
     'It is deployed, but its container refused the connection. Try again shortly.',
   ],
-  503: [
-    'The app is being started',
-    'It is deployed, and answers here when its containers run. Try again shortly.',
-  ],
-  busy: ['The server is at its limit', 'The app was not asked. Try again shortly.'],
+  503: ['The app is starting', 'It is deployed and will answer once its containers run. Try again shortly.'],
+  busy: ['The server is at its limit', 'The request did not reach the app. Try again shortly.'],
   failed: [
     'The app has failed',
-    'Its first version ended after it had been deployed, and was stopped. Its deployment says why; deploy it again.',
+    'Its first version failed after it was deployed, and was stopped. Its deployment says why; deploy again.',
   ],
 } as const
 

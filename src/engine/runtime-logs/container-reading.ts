@@ -23,7 +23,7 @@ const REOPEN_MS = 1_000
 /** Messages at the end of a log that are looked at where something may be missing. */
 const LOOKED_AT = 200
 const MISSING =
-  '--- lines may be missing here: the Docker engine deleted its oldest file of this log before it was read ---\n'
+  '--- lines may be missing here: the Docker engine deleted the oldest file of this log before it was read ---\n'
 
 /**
  * Reads what a container writes from the viewer's place on, cleaned and masked, into its outbox: to its present end,

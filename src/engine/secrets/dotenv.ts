@@ -70,7 +70,7 @@ export function parseDotenv(source: string): DotenvEntry[] {
       break
     }
     if (!take(BLANK)) {
-      problems.push(`line ${line}: something follows the closing ${quote}`)
+      problems.push(`line ${line}: unexpected text after the closing ${quote}`)
       take(REST)
     }
     entries.push({ key, value: quote === '"' ? unescape(quoted) : quoted, line: start })

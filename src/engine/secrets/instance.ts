@@ -92,11 +92,11 @@ async function keysFor(needed: string | null, settings: KeySettings): Promise<Se
   if (needed === null) return known ?? makeKeyFile(settings.dataDir)
   if (known?.hasKey(needed)) return known
   const source = settings.masterKey === null ? keyFile(settings.dataDir) : 'MASTER_KEY'
-  const have = known ? `${source} is the key ${known.keyId}` : `${source} is not there`
+  const have = known ? `${source} is the key ${known.keyId}` : `${source} is missing`
   throw new WrongKeyError(
-    `the secrets in this database are encrypted with the key ${needed}, and ${have}. ` +
-      'Set MASTER_KEY to the key that was used so far, or restore DATA_DIR/master-key from a backup. ' +
-      'To change to a new key, set MASTER_KEY to it and MASTER_KEY_PREVIOUS to the one used so far',
+    `the secrets in this database are encrypted with the key ${needed}, but ${have}. ` +
+      'Set MASTER_KEY to that key, or restore DATA_DIR/master-key from a backup. ' +
+      'To change to a new key, set MASTER_KEY to it and MASTER_KEY_PREVIOUS to the current one',
   )
 }
 

@@ -57,7 +57,7 @@ export class SecretBox {
     }
     const key = this.#keys.get(keyId)
     if (!key) {
-      const message = `the value of ${aad} was encrypted with the key ${keyId}, which is not among this server's (MASTER_KEY, MASTER_KEY_PREVIOUS)`
+      const message = `the value of ${aad} was encrypted with the key ${keyId}, which this server does not have (MASTER_KEY, MASTER_KEY_PREVIOUS)`
       throw new DecryptError(message)
     }
     try {
@@ -103,7 +103,7 @@ export async function readOrCreateFile(
   const known = await readText(path)
   if (known) return { text: known, isNew: false }
   if (known === '')
-    throw new Error(`${path} is empty: restore it from a backup, or delete it to have a new one made`)
+    throw new Error(`${path} is empty: restore it from a backup, or delete it to generate a new one`)
   // Written whole beside its place and linked to it, so that nobody ever reads half of it.
   const fresh = freshBeside(path)
   const text = make()

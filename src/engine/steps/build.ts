@@ -68,7 +68,7 @@ function logBuildOptions(
   log.system(`Building ${[`${dockerfilePath} in ${contextPath}`, ...options].join(', ')}`)
   for (const name of names.filter(looksSecret)) {
     log.system(
-      `Warning: the build argument ${name} looks like a secret. Arguments stay in the image's history, where everybody with the image reads them`,
+      `Warning: the build argument ${name} looks like a secret. Arguments stay in the image's history, where anyone with the image can read them`,
     )
   }
 }

@@ -97,7 +97,7 @@ async function untilHealthy(
     if (result.hasGivenUp) throw await unhealthyError(run, { ...candidate, probe, result }, services)
     if (now > deadline + (healthySince === null ? 0 : stableMs)) {
       await ensureAlive(run, candidate, services) // one that has just ended is told as that
-      if (lacking !== null) throw outOfResources(`the container could not be asked: ${lacking}`)
+      if (lacking !== null) throw outOfResources(`the container could not be probed: ${lacking}`)
       throw await unhealthyError(run, { ...candidate, probe, result }, services)
     }
     const pauseMs = healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs)
@@ -135,7 +135,7 @@ async function exitError(
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
-  const message = `the container ended with exit code ${exitCode ?? 'unknown'} while it was checked; see its last lines`
+  const message = `the container ended with exit code ${exitCode ?? 'unknown'} during its check; see its last lines`
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 

@@ -7,7 +7,7 @@ const MAX_NAME = 255
 const MAX_LINKS = 40
 /** Names that git itself refuses, or there would be a way out of the folder, or into what git runs. */
 const FORBIDDEN = /^(?:|\.{1,2}|(?:\.git|git~1)[ .]*(?::.*)?)$/i
-const MEND = 'Take it out of the commit: no checkout of it can be made'
+const MEND = 'Remove it from the commit: git cannot check it out'
 
 /** What a folder of a commit has, by path below it. */
 export type ContextFiles = ReadonlyMap<string, TreeEntry>
@@ -28,8 +28,8 @@ export async function listContext(
   for await (const entry of source.entries(folder, signal)) {
     checkEntry(entry)
     const parent = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
-    if (parent !== '' && found.get(parent)?.kind !== 'folder') throw invalid(entry, 'is in no folder')
-    if (found.has(entry.path)) throw invalid(entry, 'is there twice')
+    if (parent !== '' && found.get(parent)?.kind !== 'folder') throw invalid(entry, 'is not in a folder')
+    if (found.has(entry.path)) throw invalid(entry, 'exists twice')
     found.set(entry.path, entry)
     if (found.size > maxContextFiles) {
       const message = `the build context has more than ${maxContextFiles} files and folders (MAX_CONTEXT_FILES): set contextPath to a smaller folder, or raise it`
@@ -66,7 +66,7 @@ export function checkSize(sent: ContextFiles, maxBytes: number): void {
   if (bytes <= maxBytes) return
   const largest = files.reduce((one, other) => (other.size > one.size ? other : one))
   const mib = (size: number) => `${Math.ceil(size / 1024 / 1024)} MiB`
-  const message = `the build context unpacks to ${mib(bytes)}, more than ${mib(maxBytes)} (MAX_CONTEXT_MIB); its largest file is "${largest.path}" (${mib(largest.size)}). Name what the build does not need in .dockerignore, or raise MAX_CONTEXT_MIB`
+  const message = `the build context unpacks to ${mib(bytes)}, more than ${mib(maxBytes)} (MAX_CONTEXT_MIB); its largest file is "${largest.path}" (${mib(largest.size)}). Exclude what the build does not need with .dockerignore, or raise MAX_CONTEXT_MIB`
   throw new DeployError('CONTEXT_TOO_LARGE', message)
 }
 

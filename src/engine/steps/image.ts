@@ -22,7 +22,7 @@ export async function reuseImage(run: DeploymentRun, services: Services): Promis
   const tag = tagOf(run, services)
   const finished = await services.docker.findImage(tag, run.signal)
   if (finished?.labels[DEPLOYMENT_LABEL] !== deployment.id) return null
-  run.log.system(`Image ${tag} is built already`)
+  run.log.system(`Image ${tag} already exists`)
   return accept(run, { image: finished, commitSha: null }, services)
 }
 
@@ -41,7 +41,7 @@ async function useAgain(run: DeploymentRun, services: Services): Promise<Image |
   if (!image) {
     // The others were asked to run what is there; a restart or a retry may build it again.
     if ([DeploymentTrigger.ROLLBACK, DeploymentTrigger.PROMOTE].includes(run.deployment.trigger)) {
-      const message = 'the image of that release is not kept any more: deploy its commit again'
+      const message = 'the image of that release no longer exists: deploy its commit again'
       throw new DeployError('IMAGE_GONE', message)
     }
     run.log.system('The image is gone: rebuilding its commit')
@@ -73,7 +73,7 @@ export async function findBuilt(
     const image = await findAndTag(run, imageId, services)
     if (!image) continue
     const tag = tagOf(run, services)
-    log.system(`Commit ${commitSha} with the same build settings is built already: using its image as ${tag}`)
+    log.system(`Commit ${commitSha} was already built with the same settings: using its image as ${tag}`)
     return accept(run, { image, commitSha }, services)
   }
   return null
@@ -111,6 +111,6 @@ export async function accept(
 function refuseRoutingLabels(image: Image): void {
   const labels = forbiddenLabels(image.labels)
   if (labels.length === 0) return
-  const message = `the image carries the label "${labels[0]}": labels that begin with "traefik." are Longshore's; remove them from the Dockerfile or its base image`
+  const message = `the image carries the label "${labels[0]}": labels that begin with "traefik." are reserved for Longshore; remove them from the Dockerfile or its base image`
   throw new DeployError('FORBIDDEN_LABEL', message)
 }

@@ -22,13 +22,13 @@ export async function logPlaceholders(
   if (submodules.length > 0) {
     const why = hasModules
       ? 'Submodules are not fetched: their folders are empty in the build'
-      : 'Folders that are commits of other repositories are empty in the build, and without .gitmodules nobody can fetch them (git rm --cached takes one out)'
+      : 'Folders that refer to commits of other repositories are empty in the build; without .gitmodules they cannot be fetched (git rm --cached removes one)'
     log.system(`Warning: ${why}: ${names(submodules)}`)
   }
   const pointers = await pointersIn(source, sent, signal)
   if (pointers.length === 0) return
   log.system(
-    `Warning: Git LFS files are not fetched: the build has their pointers, texts of about 130 bytes, in their place: ${names(pointers)}`,
+    `Warning: Git LFS files are not fetched: the build gets their pointers, files of about 130 bytes, instead: ${names(pointers)}`,
   )
 }
 

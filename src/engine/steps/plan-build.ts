@@ -85,7 +85,8 @@ async function readIgnore(
   const entry = files.get(path)
   const file = entry?.kind === 'link' ? await follow(context, path, signal) : entry
   if (file?.kind !== 'file') {
-    const what = entry?.kind === 'link' ? 'a symbolic link to no file of the context' : describe(entry?.kind)
+    const what =
+      entry?.kind === 'link' ? 'a symbolic link that leads to no file of the context' : describe(entry?.kind)
     throw new DeployError('DOCKERIGNORE_INVALID', `${shown} is ${what}: make it a file`)
   }
   checkIgnoreSize(file.size, shown)
@@ -103,7 +104,7 @@ async function detected(
   const tree = await readTree(source, configuration.build.contextPath, signal)
   const found = detect(tree, services.settings.baseImages)
   if (!found || 'problem' in found) {
-    const why = found ? `no Dockerfile: ${found.problem}` : `no Dockerfile, and nothing of ${LOOKED_FOR}`
+    const why = found ? `no Dockerfile: ${found.problem}` : `no Dockerfile, and none of ${LOOKED_FOR}`
     throw new DeployError(
       'DOCKERFILE_NOT_FOUND',
       `there is ${why}. Or add a Dockerfile or set dockerfilePath`,
@@ -113,7 +114,7 @@ async function detected(
   const names = Object.keys(configuration.build.args).sort()
   const dockerfile = withSecrets(withArguments(found.dockerfile, names), [...buildSecrets.keys()].sort())
   log.system(
-    `No Dockerfile: this is ${found.language} (${found.detectedBy.join(', ')}), built with this one:`,
+    `No Dockerfile: detected ${found.language} (${found.detectedBy.join(', ')}), building with this one:`,
   )
   log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
   return { ignore: found.ignore, written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]) }
@@ -126,7 +127,7 @@ function logIgnored(ignored: readonly string[], files: ContextFiles, log: Deploy
   )
   if (names.length === 0) return
   log.system(
-    `Not sent to the build: ${names.sort().join(', ')}. What it needs of them are buildArgs or variables with buildSecret; or take a file back by a line such as "!${names[0]}" in .dockerignore`,
+    `Not sent to the build: ${names.sort().join(', ')}. Pass the values it needs as buildArgs or as variables with buildSecret, or include a file again with a line such as "!${names[0]}" in .dockerignore`,
   )
 }
 

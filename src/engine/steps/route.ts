@@ -67,7 +67,7 @@ async function untilProbed(
     // One that has ended meanwhile is told as that.
     for (const container of containers) await ensureAlive(run, { container, port }, services)
     if (performance.now() > until) {
-      const message = `the router does not get through to ${host} although the container answers: ${advice(services)}`
+      const message = `the router cannot reach ${host} although the container answers: ${advice(services)}`
       throw new DeployError('ROUTER_UNREACHABLE', message)
     }
     await sleep(ROUTER_POLL_MS, undefined, { signal: run.signal })

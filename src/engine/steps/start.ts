@@ -76,8 +76,8 @@ function choosePort(image: Image, log: DeploymentRun['log']): number {
   const chosen = [80, 8080, 3000, 8000, 5000].find((port) => ports.includes(port)) ?? ports[0] ?? DEFAULT_PORT
   log.system(
     ports.length === 0
-      ? `The image exposes no port (EXPOSE); taking ${chosen}`
-      : `The image exposes ${ports.join(', ')}; taking ${chosen}`,
+      ? `The image exposes no port (EXPOSE); using ${chosen}`
+      : `The image exposes ${ports.join(', ')}; using ${chosen}`,
   )
   return chosen
 }

@@ -88,5 +88,5 @@ export async function announceStage(stageId: string, services: Services): Promis
 }
 
 function unconfirmedWarning(confirmMs: number): string {
-  return `Requests may not reach it yet: a router has not followed within ${confirmMs / 1000} s (see the server's log and the router's)`
+  return `Requests may not reach it yet: a router did not apply the switch within ${confirmMs / 1000} s (see the server's log and the router's)`
 }

@@ -89,7 +89,7 @@ async function startAndSwitchBack(
   const addresses = await startStopped(stopped, patience, services).catch((error: unknown) => {
     signal.throwIfAborted()
     const details = { deployment: before.id, error: (error as Error).message }
-    logger.warn('automatic rollback: the version before does not become healthy', details)
+    logger.warn('automatic rollback: the previous version does not become healthy', details)
     return null
   })
   if (!addresses) return 'does not start'

@@ -140,21 +140,21 @@ export class CommitStatuses implements AsyncDisposable {
       return this.services.secrets.decrypt(tokenEncrypted, statusTokenAad(appId))
     } catch (error) {
       if (!(error instanceof DecryptError)) throw error
-      throw new StatusError('the token was encrypted with another MASTER_KEY: set it again', true)
+      throw new StatusError('the token was encrypted with a different MASTER_KEY: set it again', true)
     }
   }
 }
 
 const DESCRIPTIONS: Readonly<Record<DeploymentStatus, string>> = {
-  PENDING: 'Waits to be deployed',
-  CLONING: 'Is being deployed',
-  BUILDING: 'Is being built',
-  STARTING: 'Is being started',
-  ROUTING: 'Is being started',
-  RUNNING: 'Serves',
-  RETIRED: 'Has served',
-  FAILED: 'Could not be deployed',
-  CANCELLED: 'Was cancelled',
-  SUPERSEDED: 'Was superseded by a newer deployment',
-  ROLLED_BACK: 'Failed after it was deployed; the version before it serves',
+  PENDING: 'Waiting to be deployed',
+  CLONING: 'Deploying',
+  BUILDING: 'Building',
+  STARTING: 'Starting',
+  ROUTING: 'Starting',
+  RUNNING: 'Serving',
+  RETIRED: 'Served; replaced or stopped',
+  FAILED: 'Deployment failed',
+  CANCELLED: 'Cancelled',
+  SUPERSEDED: 'Superseded by a newer deployment',
+  ROLLED_BACK: 'Failed after it was deployed; the previous version serves',
 }

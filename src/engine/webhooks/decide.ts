@@ -57,8 +57,8 @@ async function refusal(push: Push, stage: StageRules, budget: StepBudget): Promi
   const follows = push.kind === 'branch' ? branchRefusal(push, stage) : await tagRefusal(push, stage, budget)
   if (follows !== null) return follows
   if (push.sha === null) return `the ${push.kind} was deleted`
-  if (push.sha === push.before) return 'nothing was pushed: the forge tried the webhook'
-  if (!stage.autoDeploy) return 'it does not deploy by itself (autoDeploy is false)'
+  if (push.sha === push.before) return 'nothing was pushed: the forge tested the webhook'
+  if (!stage.autoDeploy) return 'it does not deploy pushes (autoDeploy is false)'
   return stage.stopped ? 'the stage is stopped' : null
 }
 
@@ -66,7 +66,7 @@ function branchRefusal({ name, defaultBranch }: Push, { branch, tags }: StageRul
   if (tags !== null) return `it follows tags ${tags}`
   const wanted = branch ?? defaultBranch
   if (wanted === null) {
-    return "the forge does not say which branch is the repository's default: set the branch of the app or the stage"
+    return "the forge does not name the repository's default branch: set the branch of the app or the stage"
   }
   return wanted === name ? null : `it follows the branch ${wanted.slice(0, 200)}`
 }
@@ -80,17 +80,17 @@ async function tagRefusal({ name }: Push, { tags }: StageRules, budget: StepBudg
 async function contentVerdict(push: Push, watchPaths: readonly string[]): Promise<Verdict> {
   if (push.kind === 'tag') return DEPLOYS
   const marker = push.message === null ? null : SKIP.exec(push.message)
-  if (marker) return no(`its commit says ${marker[0]}`)
+  if (marker) return no(`its commit message has ${marker[0]}`)
   if (watchPaths.length === 0 || push.changedPaths === null) return DEPLOYS
   try {
     const isWatched = await watchesAny(watchPaths, push.changedPaths, new StepBudget(MAX_STEPS))
-    return isWatched ? DEPLOYS : no('it changes nothing below the watched paths')
+    return isWatched ? DEPLOYS : no('it changes nothing under the watched paths')
   } catch (error) {
     if (!(error instanceof StepBudgetError)) throw error
     // A deployment too many is seen; one that is missing is not.
     return {
       deploys: true,
-      reason: 'comparing its paths with watchPaths takes too long, so they do not count',
+      reason: 'matching its paths against watchPaths takes too long, so watchPaths are ignored',
     }
   }
 }

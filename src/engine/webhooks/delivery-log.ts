@@ -118,7 +118,7 @@ export async function recordUnhandled(manager: EntityManager, delivery: Row): Pr
 }
 
 /** The reason of a push that comes too late. */
-export const STALE = 'a later push was handled before it; redeliver it to deploy it all the same'
+export const STALE = 'a later push was handled before it; redeliver it to deploy it anyway'
 
 /** How a push stands to those of its branch or tag that were handled before it. */
 export interface Staleness {

@@ -17,7 +17,7 @@ export function checkStatusAddress(
   allowInsecure: boolean,
 ): StatusAddress {
   const { forge } = given
-  if (!TAKING.includes(forge)) throw badInput('forge', `is none of ${TAKING.join(', ')}`)
+  if (!TAKING.includes(forge)) throw badInput('forge', `is not one of ${TAKING.join(', ')}`)
   const found = locationOf(repoUrl)
   const repository = given.repository ?? found?.path ?? ''
   const names = repository.split('/')
@@ -26,7 +26,7 @@ export function checkStatusAddress(
     throw badInput('repository', 'must be owner/name, as in the address of the repository at the forge')
   }
   const apiUrl = given.apiUrl ?? (found && defaultApi(forge, found.host))
-  if (!apiUrl) throw badInput('apiUrl', "is missing: the app's repository does not tell it")
+  if (!apiUrl) throw badInput('apiUrl', "is required: it does not follow from the app's repoUrl")
   return { forge, repository, apiUrl: checkApiUrl(apiUrl, allowInsecure) }
 }
 

@@ -77,7 +77,7 @@ export async function postStatus(
   if (answer.status === 400 && /cannot transition status/i.test(answer.text)) return
   if (answer.status >= 300 && answer.status < 400) {
     throw new StatusError(
-      `the API redirects (${answer.status}), which is not followed: correct apiUrl or repository`,
+      `the API redirects (${answer.status}), and redirects are not followed: correct apiUrl or repository`,
       true,
     )
   }
