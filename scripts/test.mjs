@@ -16,7 +16,9 @@ const FILE_MS = 480_000
 const GROUPS = { unit: 1, integration: 3, e2e: 12 }
 const LONG = [
   'faults-kill',
+  'faults-database',
   'model',
+  'faults-announce',
   'unit',
   'faults-automatic-rollback',
   'faults-workers',

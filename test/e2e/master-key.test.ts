@@ -50,7 +50,7 @@ describe('the key in DATA_DIR', () => {
     assert.ok([...current].every((print) => !before.has(print)))
     await last.stop()
     rmSync(keyFile(installation.dataDir))
-    await assert.rejects(installation.start(env), /master-key is not there/)
+    await assert.rejects(installation.start(env), /master-key is missing/)
     assert.equal(keyLines(installation), 0)
   })
 })

@@ -83,7 +83,7 @@ describe('traffic', () => {
     assert.equal(await status(app.first), 'RUNNING')
     const { error } = await readDeployment(port, broken.id)
     assert.equal(error?.code, 'ROLLED_BACK')
-    assert.match(error.message, new RegExp(`rolled back to ${app.first}: it ended`))
+    assert.match(error.message, new RegExp(`rolled back to ${app.first}: it exited`))
     assert.equal((await readEvents(port, broken.id)).at(-1), `RUNNING > ROLLED_BACK: ${error.message}`)
     assert.deepEqual((await readEvents(port, app.first)).slice(-2), [
       `RUNNING > RETIRED: replaced by ${broken.id}`,

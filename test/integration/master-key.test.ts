@@ -139,7 +139,7 @@ describe('an installation', () => {
       assert.ok(!error.message.includes(OLD) && !error.message.includes(NEW))
       return true
     })
-    await assert.rejects(scene.open(), /master-key is not there/)
+    await assert.rejects(scene.open(), /master-key is missing/)
     await assert.rejects(scene.open(NEW, THIRD), { code: 'WRONG_MASTER_KEY' })
     assert.equal(await dump(scene.database), before)
     assert.deepEqual(readdirSync(scene.dataDir), [], 'no key was made')
