@@ -111,7 +111,9 @@ for (const kind of ['real', 'fake'] as const) {
 
     test('that is over in the turn in which its session is open leaves nothing that throws', async () => {
       const noDockerode = () => assert.fail('a session asks for nothing else')
-      const calls = new EngineCalls(new EngineClient(engines[kind].host), noDockerode, 10_000)
+      const calls = new EngineCalls(new EngineClient(engines[kind].host), noDockerode, {
+        dockerTimeoutMs: 10_000,
+      })
       const offer = { context: WHOLE, secrets: new Map<string, string>(), failed: () => undefined }
       for (let round = 0; round < 20; round++) {
         const session = await openBuildSession(calls, offer, AbortSignal.timeout(30_000))

@@ -10,7 +10,7 @@ export class EngineCalls {
   constructor(
     readonly client: EngineClient,
     private readonly dockerFor: (stop: AbortSignal) => Docker,
-    private readonly timeoutMs: number,
+    private readonly options: { readonly dockerTimeoutMs: number },
   ) {}
 
   /**
@@ -19,7 +19,7 @@ export class EngineCalls {
    * @param leastMs for what is known to take longer than a call may
    */
   make<T>(work: (docker: Docker) => Promise<T>, signal?: AbortSignal, leastMs = 0): Promise<T> {
-    const ms = Math.max(leastMs, this.timeoutMs)
+    const ms = Math.max(leastMs, this.options.dockerTimeoutMs)
     return call(() => withTimeout((givenUp) => work(this.dockerFor(givenUp)), ms, signal), signal)
   }
 
@@ -39,7 +39,7 @@ export class EngineCalls {
 
   /** {@link withTimeout} for the time that a call may take. */
   within<T>(work: (givenUp: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return withTimeout(work, this.timeoutMs, signal)
+    return withTimeout(work, this.options.dockerTimeoutMs, signal)
   }
 }
 

@@ -51,7 +51,7 @@ export class Dockerode implements DockerPort {
   constructor(private readonly options: DockerodeOptions) {
     const client = new EngineClient(options.dockerHost)
     const docker = new Docker({ socketPath: 'none: the client has the address' })
-    this.#calls = new EngineCalls(client, (stop) => sendBy(client, docker, stop), options.dockerTimeoutMs)
+    this.#calls = new EngineCalls(client, (stop) => sendBy(client, docker, stop), options)
     const isLocal = options.dockerHost.startsWith('unix://')
     this.#limiter = new BuildLimiter({ ...options, isLocal }, async () => (await this.#info()).MemTotal)
   }
