@@ -21,18 +21,17 @@ export interface Change {
 
 /** Changes that one viewer holds. */
 const PAGE = 20
-/** A cursor that is older than this may be of changes that are not kept any more. */
-const KEPT_MS = 24 * 60 * 60_000
 /** While a transaction is under way that is older than changes which are committed already. */
 const RETRY_MS = 50
 
-interface Place {
+/** Where a change is in the feed. */
+interface FeedPosition {
   readonly xid: string
   readonly id: string
   readonly at: Date
 }
 
-interface ChangeRow extends Place {
+interface ChangeRow extends FeedPosition {
   readonly event: ChangeEvent
   readonly typename: string
   readonly nodeId: string
@@ -49,8 +48,12 @@ const PAGE_AFTER = `
 const HAS_UNREADABLE = `SELECT EXISTS (SELECT 1 FROM change
    WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) AND ($1::text IS NULL OR app_id = $1)) AS found`
 
-/** After a backup was restored the database is behind the cursors that it has given out. */
-const IS_AHEAD = `SELECT $1::xid8 > pg_snapshot_xmax(pg_current_snapshot()) AS ahead`
+/**
+ * A cursor that is older may be of changes that are not kept any more, by the database's clock; one that is ahead of the
+ * database was given out before a backup was restored.
+ */
+const IS_KEPT = `SELECT $2::timestamptz > now() - interval '24 hours'
+  AND $1::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) AS kept`
 
 export interface ChangeScope {
   /** The last cursor that was seen; null: from now on. */
@@ -72,12 +75,12 @@ export async function followChanges(
 ): Promise<ChangeFeed> {
   const known = after === null ? null : decode(after)
   const isKept = known !== null && (await isReadable(database, known))
-  const [now] = await database.query<[Place]>(NOW)
+  const [now] = await database.query<[FeedPosition]>(NOW)
   return new ChangeFeed({ database, wakeups }, { start: isKept ? known : now, resets: !isKept, appId })
 }
 
 class ChangeFeed extends PullIterator<Change> {
-  #place: Place
+  #position: FeedPosition
   #resets: boolean
   readonly #appId: string | null
   readonly #stopListening: (() => void)[]
@@ -85,10 +88,10 @@ class ChangeFeed extends PullIterator<Change> {
 
   constructor(
     private readonly source: { readonly database: DataSource; readonly wakeups: Wakeups },
-    scope: { readonly start: Place; readonly resets: boolean; readonly appId: string | null },
+    scope: { readonly start: FeedPosition; readonly resets: boolean; readonly appId: string | null },
   ) {
     super()
-    this.#place = scope.start
+    this.#position = scope.start
     this.#resets = scope.resets
     this.#appId = scope.appId
     const topics = ['node', 'deployment', 'stage', 'route', 'app'] as const
@@ -107,18 +110,18 @@ class ChangeFeed extends PullIterator<Change> {
   protected async read(): Promise<Change[]> {
     if (this.#resets) {
       this.#resets = false
-      const { at } = this.#place
-      return [{ cursor: encode(this.#place), at, event: 'RESET', id: null, typename: null, node: null }]
+      const { at } = this.#position
+      return [{ cursor: encode(this.#position), at, event: 'RESET', id: null, typename: null, node: null }]
     }
     const { database } = this.source
-    const { xid, id } = this.#place
+    const { xid, id } = this.#position
     const rows = await database.query<ChangeRow[]>(PAGE_AFTER, [xid, id, this.#appId])
     if (rows.length === 0) await this.#lookAgainSoon()
     const nodes = await readNodes(
       database,
       rows.map(({ nodeId }) => nodeId),
     )
-    this.#place = rows.at(-1) ?? this.#place
+    this.#position = rows.at(-1) ?? this.#position
     return rows.map((row, index) => {
       const { at, event, nodeId, typename } = row
       const node = event === 'DELETED' ? null : (nodes[index] ?? null)
@@ -133,28 +136,35 @@ class ChangeFeed extends PullIterator<Change> {
   }
 }
 
-async function isReadable(database: Queryable, { xid, at }: Place): Promise<boolean> {
-  const [row] = await database.query<{ ahead: boolean }[]>(IS_AHEAD, [xid])
-  return row?.ahead === false && Date.now() - at.getTime() < KEPT_MS
+async function isReadable(database: Queryable, { xid, at }: FeedPosition): Promise<boolean> {
+  const [row] = await database.query<{ kept: boolean }[]>(IS_KEPT, [xid, at])
+  return row?.kept === true
 }
 
-function encode({ xid, id, at }: Place): string {
+function encode({ xid, id, at }: FeedPosition): string {
   return Buffer.from(`changes:${xid}:${id}:${at.getTime()}`).toString('base64url')
 }
 
-function decode(cursor: string): Place {
+function decode(cursor: string): FeedPosition {
   const text = Buffer.from(cursor, 'base64url').toString('latin1')
   const [, xid = '', id = '', ms = ''] = /^changes:(\d{1,19}):(\d{1,18}):(\d{1,15})$/.exec(text) ?? []
-  const place = { xid, id, at: new Date(Number(ms)) }
-  if (xid !== '' && encode(place) === cursor) return place
+  const position = { xid, id, at: new Date(Number(ms)) }
+  if (xid !== '' && encode(position) === cursor) return position
   throw badInput('after', 'is not a cursor of this feed')
 }
 
-/** Empties the partition of the day before yesterday, which is that of tomorrow. Call it once a day at least. */
-export async function dropOldChanges(database: Queryable): Promise<void> {
-  const [row] = await database.query<{ slot: number; filled: boolean }[]>(
+/** Empties the partition of the day before yesterday, which is that of tomorrow, in the caller's transaction: once a day. */
+export async function dropOldChanges(manager: Queryable): Promise<void> {
+  const [row] = await manager.query<{ slot: number; filled: boolean }[]>(
     `SELECT slot, EXISTS (SELECT 1 FROM change c WHERE c.slot = s.slot) AS filled
        FROM (SELECT ((extract(epoch FROM now())::bigint / 86400 + 1) % 3)::smallint AS slot) s`,
   )
-  if (row?.filled) await database.query(`TRUNCATE change_${row.slot}`)
+  if (!row?.filled) return
+  const table = `change_${row.slot}`
+  await manager.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`)
+  // The wait for the lock may have taken it past midnight: then tomorrow's changes are today's, and in it.
+  const [fresh] = await manager.query<{ found: boolean }[]>(
+    `SELECT EXISTS (SELECT 1 FROM ${table} WHERE at > clock_timestamp() - interval '24 hours') AS found`,
+  )
+  if (fresh?.found === false) await manager.query(`TRUNCATE ${table}`)
 }

@@ -5,12 +5,11 @@ import { LogReader } from '../engine/logs/reader.js'
 import { type LogEnd, readPage } from '../engine/logs/store.js'
 import { type LogTail, readTail } from '../engine/logs/tail.js'
 import type { ApiDependencies } from '../resolvers/request-context.js'
+import { PAGE_CHUNKS } from '../engine/logs/hub.js'
+import { MAX_TAIL } from '../engine/runtime-logs/reader.js'
 
-const MAX_TAIL = 10_000
 /** The last seq that a log can have. */
 const MAX_SEQ = 2 ** 31 - 1
-/** Chunks of a log that are in memory for one client. */
-const PAGE_CHUNKS = 64
 
 /** What is stored ends by itself. */
 const NOTHING = { return: () => undefined }

@@ -1,11 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { CommandError } from '../engine/command-error.js'
 import { encodePlaces } from '../engine/runtime-logs/cursor.js'
-import { openRuntimeLog, type RuntimeLogReader } from '../engine/runtime-logs/reader.js'
+import { MAX_TAIL, openRuntimeLog, type RuntimeLogReader } from '../engine/runtime-logs/reader.js'
 import type { ApiDependencies } from '../resolvers/request-context.js'
 import { eventOf, EVENTS, sendEvents, sendText, wholeNumber } from './log-streams.js'
 
-const MAX_TAIL = 10_000
 const DEFAULT_TAIL = '100'
 
 type LogRequest = FastifyRequest<{

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { DeploymentStatus } from '../../src/entities/deployment-status.js'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { ApiServer } from '../support/api-server.js'
+import type { TestProcess } from '../support/engine.js'
+import { useApi } from '../support/use-api.js'
 
 interface Found {
   readonly id: string
@@ -18,19 +19,10 @@ interface Connection {
 const PAGE = 'nodes { id } totalCount pageInfo { startCursor endCursor hasPreviousPage hasNextPage }'
 
 describe('what the API reads', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
   let api: ApiServer
 
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-    api = await ApiServer.open(process)
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
-  })
+  useApi((opened, used) => ([api, process] = [opened, used]))
 
   async function read<T>(query: string, variables: object = {}): Promise<T> {
     const { data, errors } = await api.post(query, variables)

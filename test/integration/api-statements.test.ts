@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { Logger as QueryLogger } from 'typeorm'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { ApiServer } from '../support/api-server.js'
+import { useApi } from '../support/use-api.js'
 
 const APPS = 50
 const DASHBOARD = `query ($first: Int!) { apps(first: $first) { nodes {
@@ -12,24 +12,17 @@ const STAGES = `query ($first: Int!) { apps(first: $first) { nodes { name
   latestDeployment { app { name } stage { name } events { to } queuePosition } webhook { url } } } }`
 
 describe('how many statements a query takes', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let api: ApiServer
   const statements: string[] = []
 
-  before(async () => {
-    opened = await openProcesses(1)
-    const process = opened.processes[0] as TestProcess
-    api = await ApiServer.open(process)
+  useApi(async (opened, process) => {
+    api = opened
     for (let count = 0; count < APPS; count++) {
       await process.commands.apps.create({ name: `app-${count}`, repoUrl: 'https://git.invalid/x.git' })
     }
     const logQuery = (statement: string) => void statements.push(statement)
     const logger = { logQuery } as unknown as QueryLogger
     process.database.setOptions({ logging: true, logger })
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
   })
 
   async function statementsOf(query: string, first: number): Promise<string[]> {

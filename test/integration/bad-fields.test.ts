@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import { describe, test } from 'node:test'
+import type { ApiServer } from '../support/api-server.js'
+import type { TestProcess } from '../support/engine.js'
 import { TOKEN } from '../support/server.js'
+import { useApi } from '../support/use-api.js'
 
 const REPO = 'https://git.invalid/x.git'
 const CREATE = `mutation ($input: CreateAppInput!) { createApp(input: $input) { id name
@@ -14,18 +15,9 @@ interface FieldError {
 }
 
 describe('input that is wrong', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
   let api: ApiServer
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-    api = await ApiServer.open(process)
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
-  })
+  useApi((opened, used) => ([api, process] = [opened, used]))
 
   /** What is refused, by field; the message does not repeat the field. */
   async function refused(query: string, variables: object): Promise<FieldError[]> {

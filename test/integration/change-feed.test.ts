@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { type Change, followChanges } from '../../src/engine/change-feed.js'
+import { type Change, followChanges, dropOldChanges } from '../../src/engine/change-feed.js'
 import type { CommandError } from '../../src/engine/command-error.js'
 import { ANY } from '../../src/engine/wakeups/wakeups.js'
 import { claimNext } from '../../src/engine/queue/claim.js'
-import { dropOldChanges } from '../../src/engine/change-feed.js'
 import { ApiServer } from '../support/api-server.js'
 import { wsClient } from '../support/client.js'
 import { openProcesses, type TestProcess } from '../support/engine.js'
@@ -168,11 +167,22 @@ describe('the feed of changes', () => {
       `(((extract(epoch FROM now())::bigint / 86400 - ${days}) % 3 + 3) % 3)::smallint`
     for (const days of [0, 1, 2]) {
       await process.database.query(
-        `INSERT INTO change (slot, app_id, event, typename, node_id) VALUES (${slotOf(days)}, 'kept', 'UPDATED', 'App', $1)`,
-        [`day-${days}`],
+        `INSERT INTO change (slot, app_id, event, typename, node_id, at)
+         VALUES (${slotOf(days)}, 'kept', 'UPDATED', 'App', $1, now() - make_interval(days => $2))`,
+        [`day-${days}`, days],
       )
     }
-    await dropOldChanges(process.database)
+    const drop = () => process.database.transaction((manager) => dropOldChanges(manager))
+    // Written after midnight, while the clean-up of the day before waited for its lock.
+    const late = `INSERT INTO change (slot, app_id, event, typename, node_id) VALUES (${slotOf(2)}, 'fresh', 'UPDATED', 'App', 'fresh')`
+    await process.database.query(late)
+    await drop()
+    const kept = await process.database.query<unknown[]>(
+      `SELECT 1 FROM change WHERE app_id IN ('kept', 'fresh')`,
+    )
+    assert.equal(kept.length, 4)
+    await process.database.query(`DELETE FROM change WHERE app_id = 'fresh'`)
+    await drop()
     const rows = await process.database.query<{ id: string }[]>(
       `SELECT node_id AS id FROM change WHERE app_id = 'kept' ORDER BY 1`,
     )

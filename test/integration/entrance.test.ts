@@ -1,21 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { printedSchema } from '../../src/resolvers/build-schema.js'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { ApiServer } from '../support/api-server.js'
+import { useApi } from '../support/use-api.js'
 
 describe('somebody who has the address alone', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let api: ApiServer
 
-  before(async () => {
-    opened = await openProcesses(1)
-    api = await ApiServer.open(opened.processes[0] as TestProcess)
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
-  })
+  useApi((opened) => (api = opened))
 
   const get = (path: string, accept = '*/*') =>
     fetch(`http://127.0.0.1:${api.port}${path}`, { headers: { accept }, redirect: 'manual' })

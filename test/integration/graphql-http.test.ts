@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type AuditResult, serverAudits } from 'graphql-http'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { ApiServer } from '../support/api-server.js'
+
 import { TOKEN } from '../support/server.js'
+import { useApi } from '../support/use-api.js'
 
 /**
  * A request that cannot be carried out is 400 whatever the client accepts, as Apollo Server has it: `curl --fail`, proxies and
@@ -12,16 +13,8 @@ import { TOKEN } from '../support/server.js'
 const ANSWERED_400 = ['572B', 'FDE2', '7B9B']
 
 describe('GraphQL over HTTP', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let api: ApiServer
-  before(async () => {
-    opened = await openProcesses(1)
-    api = await ApiServer.open(opened.processes[0] as TestProcess)
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
-  })
+  useApi((opened) => (api = opened))
 
   const fetchFn = (url: string, options: RequestInit = {}) =>
     fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${TOKEN}` } })

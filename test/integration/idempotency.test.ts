@@ -40,7 +40,8 @@ describe('a second call with the same idempotency key', () => {
   test('creates no other app, and finds the first one whatever name it gives', async () => {
     const { apps } = process.commands
     const created = await apps.create({ name: 'shop', repoUrl: REPO, ...key })
-    assert.equal((await apps.create({ name: 'shop', repoUrl: REPO, ...key })).id, created.id)
+    for (const name of ['shop', 'another'])
+      assert.equal((await apps.create({ name, repoUrl: REPO, ...key })).id, created.id)
     assert.equal(await deploymentsOf(created.id), 1)
     await assert.rejects(apps.create({ name: 'shop', repoUrl: REPO, idempotencyKey: 'other' }), CommandError)
     const many = await Promise.all(

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { CombinedGraphQLErrors, gql } from '@apollo/client'
 import { getIntrospectionQuery } from 'graphql'
-import { type Answer, type ApiError, ApiServer } from '../support/api-server.js'
+import type { ApiServer } from '../support/api-server.js'
+import { type Answer, type ApiError } from '../support/api-server.js'
 import { createApollo } from '../support/apollo.js'
 import { wsClient } from '../support/client.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import type { TestProcess } from '../support/engine.js'
+import { useApi } from '../support/use-api.js'
 
 const repeat = (times: number, text: (index: number) => string) =>
   Array.from({ length: times }, (_, index) => text(index)).join(' ')
@@ -19,24 +21,17 @@ const UNSET = 'mutation($keys:[String!]!){unsetVariables(stageId:"x",keys:$keys)
 const ALL = `{apps(first:200){nodes{deployments(first:200){nodes{app{deployments(first:200){nodes{id}}}}}}}}`
 
 describe('limits of queries', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let process: TestProcess
   let api: ApiServer
   let ids: { app: string; deployment: string }
 
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-    api = await ApiServer.open(process)
+  useApi(async (opened, used) => {
+    ;[api, process] = [opened, used]
     const created = await posted(
       'mutation{createApp(input:{name:"shop",repoUrl:"https://git.invalid/a/b.git"}){id deployments{nodes{id}}}}',
     )
     const app = created.data?.createApp as { id: string; deployments: { nodes: { id: string }[] } }
     ids = { app: app.id, deployment: app.deployments.nodes[0]?.id ?? '' }
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
   })
 
   const posted = (query: string, variables: object = {}) => api.post(query, variables)

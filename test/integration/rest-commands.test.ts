@@ -1,30 +1,22 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import { describe, test } from 'node:test'
+import type { ApiServer } from '../support/api-server.js'
 import { TOKEN } from '../support/server.js'
+import { useApi } from '../support/use-api.js'
 
 const OPENAPI = join(import.meta.dirname, '../../../web/openapi.json')
 type Json = Readonly<Record<string, unknown>>
 
 describe('commands over REST', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
-  let process: TestProcess
   let api: ApiServer
   let id = ''
-  before(async () => {
-    opened = await openProcesses(1)
-    process = opened.processes[0] as TestProcess
-    api = await ApiServer.open(process)
+  useApi(async (opened) => {
+    api = opened
     const created = await send('POST', 'apps', { name: 'shop', repo_url: 'https://git.invalid/x.git' })
     assert.equal(created.status, 201)
     id = (created.body as { id: string }).id
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
   })
 
   async function send(

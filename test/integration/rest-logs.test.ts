@@ -1,24 +1,22 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { ApiServer } from '../support/api-server.js'
-import { openProcesses, type TestProcess } from '../support/engine.js'
+import { describe, test } from 'node:test'
+import type { ApiServer } from '../support/api-server.js'
+import type { TestProcess } from '../support/engine.js'
 import { endLog, openLog, storedLog } from '../support/logs.js'
 import { TOKEN, until } from '../support/server.js'
+import { useApi } from '../support/use-api.js'
 
 const LINES = Array.from({ length: 300 }, (_, index) => `line ${index + 1}\n`)
 
 describe('a log over HTTP', () => {
-  let opened: Awaited<ReturnType<typeof openProcesses>>
   let worker: TestProcess
   let api: ApiServer
   /** Of a log that has ended. */
   let ended = ''
   let whole = ''
 
-  before(async () => {
-    opened = await openProcesses(1)
-    worker = opened.processes[0] as TestProcess
-    api = await ApiServer.open(worker)
+  useApi(async (opened, used) => {
+    ;[api, worker] = [opened, used]
     const { deployment, writer } = await openLog(worker)
     for (const line of LINES) {
       writer.system(line.trimEnd())
@@ -28,10 +26,6 @@ describe('a log over HTTP', () => {
     ended = deployment.id
     whole = await storedLog(worker, ended)
     assert.ok(whole.endsWith('line 300\nFailed.\n'))
-  })
-  after(async () => {
-    await api[Symbol.asyncDispose]()
-    await opened[Symbol.asyncDispose]()
   })
 
   const ask = (

@@ -1,4 +1,3 @@
-import { IN_FLIGHT } from '../sql/predicates.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EntityManager, IsNull } from 'typeorm'
 import { App } from '../../entities/app.js'
@@ -10,6 +9,7 @@ import type { CommandDependencies } from './dependencies.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
 import { type AppSource, checkSource } from './app-source.js'
 import { checkNewApp, type CreateAppCommand, insertNewApp } from './new-app.js'
+import { IN_FLIGHT } from '../sql/predicates.js'
 
 /** What is left out stays as it is; null resets to the default. */
 export type UpdateAppCommand = Partial<{ [Key in keyof AppSource]: AppSource[Key] | null }>

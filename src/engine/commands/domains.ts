@@ -1,10 +1,10 @@
-import { Domain } from '../../entities/domain.js'
 import type { Stage } from '../../entities/stage.js'
 import type { EntityManager } from 'typeorm'
 import { badInput, checkAll, CommandError } from '../command-error.js'
 import { asciiDomain, checkDomain } from '../names.js'
 import type { CommandDependencies } from './dependencies.js'
 import { lockStage } from '../sql/locks.js'
+import { Domain } from '../../entities/domain.js'
 
 const MAX_DOMAINS = 100
 

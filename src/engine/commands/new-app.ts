@@ -63,10 +63,11 @@ export async function insertNewApp(
   const { stage: settings, domains, variables } = ofStage
   if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)
   await refuseOwnName(manager, name)
-  const earlier = await insertUnique(manager, { id: createId(), name, ...source, idempotencyKey })
+  const id = createId()
+  const earlier = await insertUnique(manager, { id, name, ...source, idempotencyKey })
   if (earlier) return { app: earlier, stage: null }
-  const app = await manager.findOneByOrFail(App, { name, deletedAt: IsNull() })
-  const production = { id: createId(), appId: app.id, name: 'production', ...settings }
+  const app = await manager.findOneByOrFail(App, { id })
+  const production = { id: createId(), appId: id, name: 'production', ...settings }
   const stage = await manager.save(Stage, production)
   for (const host of domains) await insertDomain(manager, { host, stageId: stage.id }, 'domains')
   for (const variable of variables) await manager.insert(Variable, sealVariable(secrets, stage.id, variable))

@@ -1,4 +1,3 @@
-import { IN_FLIGHT } from '../sql/predicates.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EntityManager, In, IsNull } from 'typeorm'
 import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
@@ -16,6 +15,7 @@ import type { CommandDependencies } from './dependencies.js'
 import { checkIdempotencyKey, findEarlier, onceMore } from './idempotency.js'
 import { sameAs } from './releases.js'
 import { lockStage } from '../sql/locks.js'
+import { IN_FLIGHT } from '../sql/predicates.js'
 
 /** How long `delete` waits for a deployment under way to end. */
 const DELETE_WAIT_MS = 30_000

@@ -1,7 +1,5 @@
 import type { Queryable } from '../sql/queryable.js'
-
-/** So many chunks are read at once, from the end. */
-const PAGE_CHUNKS = 64
+import { PAGE_CHUNKS } from './hub.js'
 
 /** The end of a log as it is now. */
 export interface LogTail {

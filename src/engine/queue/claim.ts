@@ -1,4 +1,3 @@
-import { IN_FLIGHT } from '../sql/predicates.js'
 import type { DataSource } from 'typeorm'
 import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
@@ -7,6 +6,7 @@ import type { Queryable } from '../sql/queryable.js'
 import { appendChunks } from '../logs/store.js'
 import { recordEvent } from './states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
+import { IN_FLIGHT } from '../sql/predicates.js'
 
 /** A stage has one deployment in flight. */
 const ONE_IN_FLIGHT = 'deployment_one_in_flight'

@@ -1,8 +1,8 @@
-import { IN_FLIGHT } from '../sql/predicates.js'
 import pg from 'pg'
 import type { Logger } from '../../logger.js'
 import { CancelledError, LostClaimError, SupersededError } from '../errors.js'
 import type { Claim } from './states.js'
+import { IN_FLIGHT } from '../sql/predicates.js'
 
 interface HeldClaim {
   readonly claim: Claim

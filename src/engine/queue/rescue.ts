@@ -1,9 +1,9 @@
-import { IN_FLIGHT } from '../sql/predicates.js'
 import type { DataSource, EntityManager } from 'typeorm'
 import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { appendChunks } from '../logs/store.js'
 import { type Claim, NEXT_STATUSES, NOW, recordEvent, settle, type StatusPatch } from './states.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
+import { IN_FLIGHT } from '../sql/predicates.js'
 
 /** A deployment whose worker dies this often is not tried again. */
 export const MAX_ATTEMPTS = 3

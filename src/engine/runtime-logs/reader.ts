@@ -6,7 +6,8 @@ import { PullIterator } from '../wakeups/pull-iterator.js'
 import type { Wakeups } from '../wakeups/wakeups.js'
 import { deleteViewer, insertViewer, readOn, renewViewer, type RuntimeLogEntry } from './store.js'
 
-const MAX_TAIL = 10_000
+/** The most lines that a log may begin with. */
+export const MAX_TAIL = 10_000
 /** A viewer that says nothing for 15 s is taken for gone. */
 const RENEW_MS = 5_000
 

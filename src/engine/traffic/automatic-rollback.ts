@@ -1,4 +1,3 @@
-import { SUCCESSOR_IS_RUNNING } from '../sql/predicates.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource } from 'typeorm'
 import { App } from '../../entities/app.js'
@@ -13,6 +12,7 @@ import { step, type Services } from '../services.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './retire.js'
 import { type ServingError, switchBack } from './switch.js'
 import { startStopped } from './start-stopped.js'
+import { SUCCESSOR_IS_RUNNING } from '../sql/predicates.js'
 
 /** A version that ran before is waited for this long, or as long as its stage's deadline if that is shorter. */
 const MAX_WAIT_SECONDS = 30

@@ -76,49 +76,59 @@ interface ProbeTarget {
 /** Of a probe: null is healthy, a text says what is wrong with the app, an error what this process lacks. */
 type Answer = string | null | Error
 
+/** What is under way to an app. */
+interface Asking {
+  destroy(): unknown
+}
+
 /** Null: something accepts connections there. */
-function probeTcp({ host, port, timeoutMs, signal }: ProbeTarget): Promise<Answer> {
-  return new Promise((resolve) => {
+function probeTcp(target: ProbeTarget): Promise<Answer> {
+  const { host, port, timeoutMs } = target
+  const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
+  return answerOf(target, late, (finish) => {
     const socket = connect({ host, port })
-    const finish = (answer: Answer) => {
-      stopWaiting()
-      signal.removeEventListener('abort', leave)
-      socket.destroy()
-      resolve(answer)
-    }
-    const leave = () => finish(CANCELLED)
-    signal.addEventListener('abort', leave)
-    const late = `port ${port} did not answer within ${timeoutMs / 1000} s`
-    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
     socket.once('connect', () => finish(null))
     socket.once('error', (error) =>
       finish(isResourceExhaustion(error) ? error : `nothing listens on port ${port}`),
     )
+    return socket
   })
 }
 
 /** Null: the answer's status is 200 to 399. The whole answer has to begin within the time. */
-function probeHttp({ host, port, timeoutMs, signal }: ProbeTarget, path: string): Promise<Answer> {
-  return new Promise((resolve) => {
+function probeHttp(target: ProbeTarget, path: string): Promise<Answer> {
+  const { host, port, timeoutMs } = target
+  const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
+  return answerOf(target, late, (finish) => {
     const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
     const asked = request({ host, port, path, headers, agent: false })
-    const finish = (answer: Answer) => {
-      stopWaiting()
-      signal.removeEventListener('abort', leave)
-      asked.destroy()
-      resolve(answer)
-    }
-    const leave = () => finish(CANCELLED)
-    signal.addEventListener('abort', leave)
-    const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
-    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
     asked.once('response', ({ statusCode = 0 }) =>
       finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
     )
     asked.once('error', (error) =>
       finish(isResourceExhaustion(error) ? error : `nothing answers GET ${path} on port ${port}`),
     )
-    asked.end()
+    return asked.end()
+  })
+}
+
+/** The first that `ask` finds, that the time is over (`late`), or that nobody waits any more; then the connection goes. */
+function answerOf(
+  { timeoutMs, signal }: ProbeTarget,
+  late: string,
+  ask: (finish: (answer: Answer) => void) => Asking,
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const finish = (answer: Answer) => {
+      stopWaiting()
+      signal.removeEventListener('abort', leave)
+      asking.destroy()
+      resolve(answer)
+    }
+    const leave = () => finish(CANCELLED)
+    const asking = ask(finish)
+    signal.addEventListener('abort', leave)
+    const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(late))
   })
 }
 

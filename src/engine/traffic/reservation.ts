@@ -1,6 +1,6 @@
-import { IS_ROUTED_TO, KEPT_FOR_ROLLBACK } from '../sql/predicates.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from '../sql/queryable.js'
+import { IS_ROUTED_TO, KEPT_FOR_ROLLBACK } from '../sql/predicates.js'
 
 /** From the database's word that a version may be stopped: after this its containers may be needed again. */
 export const STOP_WITHIN_SECONDS = 2
