@@ -29,21 +29,27 @@ interface FeedPosition {
   readonly xid: string
   readonly id: string
   readonly at: Date
+  /** Transactions that were under way when the feed began: of those before `unseenFrom`, only theirs are still to come. */
+  readonly underWay: readonly string[]
+  readonly unseenFrom: string
 }
 
-interface ChangeRow extends FeedPosition {
+interface ChangeRow extends Pick<FeedPosition, 'xid' | 'id' | 'at'> {
   readonly event: ChangeEvent
   readonly typename: string
   readonly nodeId: string
 }
 
-const NOW = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid, '0' AS id, now() AS at`
+const NOW = `
+  SELECT pg_snapshot_xmin(s)::text AS xid, '0' AS id, now() AS at, pg_snapshot_xmax(s)::text AS "unseenFrom",
+         ARRAY(SELECT x::text FROM pg_snapshot_xip(s) x) AS "underWay" FROM pg_current_snapshot() s`
 
 /** Of transactions that are older than every one under way: no change before these can come any more. */
 const PAGE_AFTER = `
   SELECT c.xid::text, c.id::text, c.at, c.event, c.typename, c.node_id AS "nodeId" FROM change c
    WHERE (c.xid, c.id) > ($1::xid8, $2::bigint) AND c.xid < pg_snapshot_xmin(pg_current_snapshot())
-     AND ($3::text IS NULL OR c.app_id = $3) ORDER BY c.xid, c.id LIMIT ${PAGE}`
+     AND ($3::text IS NULL OR c.app_id = $3) AND (c.xid >= $4::xid8 OR c.xid = ANY ($5::xid8[]))
+   ORDER BY c.xid, c.id LIMIT ${PAGE}`
 
 const HAS_UNREADABLE = `SELECT EXISTS (SELECT 1 FROM change
    WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) AND ($1::text IS NULL OR app_id = $1)) AS found`
@@ -54,6 +60,8 @@ const HAS_UNREADABLE = `SELECT EXISTS (SELECT 1 FROM change
  */
 const IS_KEPT = `SELECT $2::timestamptz > now() - interval '24 hours'
   AND $1::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) AS kept`
+
+const CURSOR = /^changes:(\d{1,19}):(\d{1,18}):(\d{1,15}):(\d{1,19})((?::\d{1,19})*)$/
 
 export interface ChangeScope {
   /** The last cursor that was seen; null: from now on. */
@@ -114,18 +122,18 @@ class ChangeFeed extends PullIterator<Change> {
       return [{ cursor: encode(this.#position), at, event: 'RESET', id: null, typename: null, node: null }]
     }
     const { database } = this.source
-    const { xid, id } = this.#position
-    const rows = await database.query<ChangeRow[]>(PAGE_AFTER, [xid, id, this.#appId])
+    const { xid, id, unseenFrom, underWay } = this.#position
+    const rows = await database.query<ChangeRow[]>(PAGE_AFTER, [xid, id, this.#appId, unseenFrom, underWay])
     if (rows.length === 0) await this.#lookAgainSoon()
     const nodes = await readNodes(
       database,
       rows.map(({ nodeId }) => nodeId),
     )
-    this.#position = rows.at(-1) ?? this.#position
     return rows.map((row, index) => {
       const { at, event, nodeId, typename } = row
       const node = event === 'DELETED' ? null : (nodes[index] ?? null)
-      return { cursor: encode(row), at, event, id: nodeId, typename, node }
+      this.#position = positionAt(row, this.#position)
+      return { cursor: encode(this.#position), at, event, id: nodeId, typename, node }
     })
   }
 
@@ -141,14 +149,22 @@ async function isReadable(database: Queryable, { xid, at }: FeedPosition): Promi
   return row?.kept === true
 }
 
-function encode({ xid, id, at }: FeedPosition): string {
-  return Buffer.from(`changes:${xid}:${id}:${at.getTime()}`).toString('base64url')
+function positionAt({ xid, id, at }: ChangeRow, { underWay, unseenFrom }: FeedPosition): FeedPosition {
+  return BigInt(xid) < BigInt(unseenFrom)
+    ? { xid, id, at, underWay, unseenFrom }
+    : { xid, id, at, underWay: [], unseenFrom: '0' }
+}
+
+function encode({ xid, id, at, underWay, unseenFrom }: FeedPosition): string {
+  const text = ['changes', xid, id, at.getTime(), unseenFrom, ...underWay].join(':')
+  return Buffer.from(text).toString('base64url')
 }
 
 function decode(cursor: string): FeedPosition {
   const text = Buffer.from(cursor, 'base64url').toString('latin1')
-  const [, xid = '', id = '', ms = ''] = /^changes:(\d{1,19}):(\d{1,18}):(\d{1,15})$/.exec(text) ?? []
-  const position = { xid, id, at: new Date(Number(ms)) }
+  const [, xid = '', id = '', ms = '', unseenFrom = '', rest = ''] = CURSOR.exec(text) ?? []
+  const underWay = rest.split(':').slice(1)
+  const position = { xid, id, at: new Date(Number(ms)), underWay, unseenFrom }
   if (xid !== '' && encode(position) === cursor) return position
   throw badInput('after', 'is not a cursor of this feed')
 }

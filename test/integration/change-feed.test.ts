@@ -116,6 +116,30 @@ describe('the feed of changes', () => {
     await feed.return()
   })
 
+  test('has nothing of before it began, and all that was under way then, where it goes on as well', async () => {
+    const hold = process.database.createQueryRunner()
+    await hold.startTransaction()
+    await hold.query(
+      `INSERT INTO app (id, name, repo_url, dockerfile_path, context_path) VALUES ('held', 'held', $1, '', '')`,
+      [REPO],
+    )
+    await create('before-it-began')
+    const feed = await follow()
+    const { cursor, event } = await next(feed)
+    assert.equal(event, 'RESET')
+    const after = await create('after-it-began')
+    await hold.commitTransaction()
+    await hold.release()
+    const goesOn = await follow(cursor)
+    const apps = async (from: Feed) => {
+      const seen = (await until(from, after.id)).filter(({ typename }) => typename === 'App')
+      return seen.map(({ id }) => id)
+    }
+    assert.deepEqual([await apps(feed), await apps(goesOn)], [['held'], ['held']])
+    await feed.return()
+    await goesOn.return()
+  })
+
   test('has every change of many that are made at once, whatever is lost of wake-ups', async () => {
     const feed = await follow(null, null, other)
     await next(feed)
@@ -148,7 +172,8 @@ describe('the feed of changes', () => {
   })
 
   test('resets where a cursor is too old, or ahead of a database that was restored; refuses what is none', async () => {
-    const cursorAt = (xid: string, at: number) => Buffer.from(`changes:${xid}:1:${at}`).toString('base64url')
+    const cursorAt = (xid: string, at: number) =>
+      Buffer.from(`changes:${xid}:1:${at}:0`).toString('base64url')
     for (const cursor of [
       cursorAt('3', Date.now() - 25 * 3_600_000),
       cursorAt('9000000000000000000', Date.now()),
