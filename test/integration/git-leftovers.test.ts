@@ -53,6 +53,7 @@ describe('mirrors that something went wrong with', () => {
   const request = (deploymentId: string, more: { ref?: string; onProgress?: () => void } = {}) => ({
     repoUrl: repository.url,
     ref: null,
+    credential: null,
     deploymentId,
     onProgress: () => undefined,
     ...more,

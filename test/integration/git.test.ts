@@ -39,7 +39,10 @@ describe('the git port', () => {
       ...options,
     })
   const fetch = (ref: string | null, git = port(), signal = NEVER, repoUrl = repository.url) =>
-    git.fetch({ repoUrl, ref, deploymentId: `deployment${count++}`, onProgress: () => undefined }, signal)
+    git.fetch(
+      { repoUrl, credential: null, ref, deploymentId: `deployment${count++}`, onProgress: () => undefined },
+      signal,
+    )
   const codeIs = (code: string) => (error: unknown) => error instanceof DeployError && error.code === code
 
   test('fetches the default branch, a branch, a tag, an annotated tag and a full commit id', async () => {
@@ -218,7 +221,13 @@ describe('the git port', () => {
 
   test('lets go of a commit, and forgets a repository', async () => {
     const git = port()
-    const request = { repoUrl: repository.url, ref: null, deploymentId: 'one', onProgress: () => undefined }
+    const request = {
+      repoUrl: repository.url,
+      credential: null,
+      ref: null,
+      deploymentId: 'one',
+      onProgress: () => undefined,
+    }
     await git.fetch(request, NEVER)
     const mirror = join(
       dataDir,
