@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DeployError } from '../errors.js'
 import { exists, fetchInto, REFS, refOf } from './fetch.js'
 import type { Git } from './git.js'
-import { type GitSettings, type Mirror, runInMirror } from './git-command.js'
+import { type GitProgram, type GitSettings, type Mirror, runInMirror } from './git-command.js'
 import { listRemoteRefs } from './list-refs.js'
 import { removeDeadCandidates, tryWithMirrorLock, withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
@@ -15,6 +15,8 @@ export interface GitBinaryOptions {
   readonly allowFileRepos: boolean
   readonly timeoutMs: number
   readonly maxRepoBytes: number
+  /** Git itself where nothing else is said. */
+  readonly program?: GitProgram
 }
 
 /** How long a repository that is to be forgotten is waited for while somebody fetches from it. */
@@ -26,7 +28,8 @@ const FORGET_MS = 60_000
  */
 export function createGitBinary(options: GitBinaryOptions): Git {
   const root = join(options.dataDir, 'mirrors')
-  const settings: GitSettings = { allowFileRepos: options.allowFileRepos, homeDir: join(root, 'home') }
+  const { allowFileRepos, program } = options
+  const settings: GitSettings = { allowFileRepos, program, homeDir: join(root, 'home') }
   const mirrorOf = (repoUrl: string): Mirror => ({ path: join(root, nameOf(repoUrl)), settings })
 
   return {
