@@ -1,7 +1,12 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'data/'] },
+  {
+    ignores: [
+      ...['dist/', 'node_modules/', 'data/'],
+      ...['examples/frontend/dist/', 'examples/frontend/src/longshore/gql/'],
+    ],
+  },
   {
     files: ['src/**/*.ts', 'migrations/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],
@@ -39,7 +44,18 @@ export default tseslint.config(
     rules: { 'max-lines-per-function': 'off' },
   },
   {
-    files: ['scripts/**/*.mjs', 'web/**/*.js'],
+    // Without types, which need its own packages: its build checks them.
+    files: ['examples/frontend/src/**/*.{ts,tsx}', 'examples/frontend/*.ts'],
+    extends: [tseslint.configs.strict],
+    rules: {
+      eqeqeq: 'error',
+      'max-lines': ['error', { max: 260 }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+      'max-params': ['error', 3],
+    },
+  },
+  {
+    files: ['scripts/**/*.mjs', 'web/**/*.js', 'examples/frontend/*.mjs'],
     rules: { eqeqeq: 'error', 'no-undef': 'off', 'no-unused-vars': 'error' },
   },
 )
