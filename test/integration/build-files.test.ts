@@ -68,7 +68,13 @@ describe('what a build copies', () => {
     const settings = { maxContextBytes: 1024 ** 3, maxContextFiles: 1_000, ...options.limits }
     const services = { settings } as unknown as Services
     const deploymentId = `d${Math.random()}`
-    const request = { repoUrl: repository.url, ref: null, deploymentId, onProgress: () => undefined }
+    const request = {
+      repoUrl: repository.url,
+      credential: null,
+      ref: null,
+      deploymentId,
+      onProgress: () => undefined,
+    }
     const source = await git.fetch(request, NEVER)
     const context = contextOf(source, contextPath, await planBuild(run, source, services))
     const engine = engines.real

@@ -8,15 +8,15 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { DeployError } from '../../src/engine/errors.js'
-import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { ownIdentity } from '../../src/engine/git/process-identity.js'
+import { type CreateGit, GIT_BACKENDS } from '../support/git-backends.js'
 import { TestRepository } from '../support/repository.js'
 import { until } from '../support/server.js'
 
 const NEVER = new AbortController().signal
 
 /** What every backend of the git port has to keep. */
-describe('the git port', () => {
+function suite(createGit: CreateGit): void {
   let dataDir = ''
   let repository: TestRepository
   let count = 0
@@ -31,7 +31,7 @@ describe('the git port', () => {
   })
 
   const port = (options: { timeoutMs?: number; maxRepoBytes?: number } = {}) =>
-    createGitBinary({
+    createGit({
       dataDir,
       allowFileRepos: true,
       timeoutMs: 300_000,
@@ -39,7 +39,10 @@ describe('the git port', () => {
       ...options,
     })
   const fetch = (ref: string | null, git = port(), signal = NEVER, repoUrl = repository.url) =>
-    git.fetch({ repoUrl, ref, deploymentId: `deployment${count++}`, onProgress: () => undefined }, signal)
+    git.fetch(
+      { repoUrl, credential: null, ref, deploymentId: `deployment${count++}`, onProgress: () => undefined },
+      signal,
+    )
   const codeIs = (code: string) => (error: unknown) => error instanceof DeployError && error.code === code
 
   test('fetches the default branch, a branch, a tag, an annotated tag and a full commit id', async () => {
@@ -218,7 +221,13 @@ describe('the git port', () => {
 
   test('lets go of a commit, and forgets a repository', async () => {
     const git = port()
-    const request = { repoUrl: repository.url, ref: null, deploymentId: 'one', onProgress: () => undefined }
+    const request = {
+      repoUrl: repository.url,
+      credential: null,
+      ref: null,
+      deploymentId: 'one',
+      onProgress: () => undefined,
+    }
     await git.fetch(request, NEVER)
     const mirror = join(
       dataDir,
@@ -233,7 +242,11 @@ describe('the git port', () => {
     assert.equal(existsSync(mirror), false)
     await git.release(repository.url, 'one')
   })
-})
+}
+
+for (const { name, createGit, skip } of GIT_BACKENDS) {
+  describe(`the git port (${name})`, { skip }, () => suite(createGit))
+}
 
 /** Files of a tar, by path. */
 async function unpack(archive: Readable): Promise<Record<string, string>> {

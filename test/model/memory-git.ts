@@ -59,6 +59,7 @@ export class MemoryGit {
     }
     return {
       fetch: (request, signal) => this.#fetch(request, signal, turn),
+      listRefs: () => Promise.reject(new Error('no model asks for refs')),
       release: (repoUrl, deploymentId) => act(() => void this.references.get(repoUrl)?.delete(deploymentId)),
       forget: async (repoUrl, readNamed) => {
         const named = await readNamed()

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { DeployError } from '../errors.js'
 import { exists, fetchInto, REFS, refOf } from './fetch.js'
 import type { Git } from './git.js'
-import { type GitSettings, type Mirror, runInMirror } from './git-command.js'
+import { type GitProgram, type GitSettings, type Mirror, runInMirror } from './git-command.js'
+import { listRemoteRefs } from './list-refs.js'
 import { removeDeadCandidates, tryWithMirrorLock, withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
 
@@ -14,6 +15,8 @@ export interface GitBinaryOptions {
   readonly allowFileRepos: boolean
   readonly timeoutMs: number
   readonly maxRepoBytes: number
+  /** Git itself where nothing else is said. */
+  readonly program?: GitProgram
 }
 
 /** How long a repository that is to be forgotten is waited for while somebody fetches from it. */
@@ -25,23 +28,24 @@ const FORGET_MS = 60_000
  */
 export function createGitBinary(options: GitBinaryOptions): Git {
   const root = join(options.dataDir, 'mirrors')
-  const settings: GitSettings = { allowFileRepos: options.allowFileRepos, homeDir: join(root, 'home') }
+  const { allowFileRepos, program } = options
+  const settings: GitSettings = { allowFileRepos, program, homeDir: join(root, 'home') }
   const mirrorOf = (repoUrl: string): Mirror => ({ path: join(root, nameOf(repoUrl)), settings })
 
   return {
     async fetch(request, signal) {
       const mirror = mirrorOf(request.repoUrl)
       await mkdir(settings.homeDir, { recursive: true })
-      const timeout = AbortSignal.timeout(options.timeoutMs)
-      const either = AbortSignal.any([signal, timeout])
       const fetch = { ...request, maxBytes: options.maxRepoBytes }
-      try {
-        await withMirrorLock(mirror.path, either, () => fetchInto(mirror, fetch, either))
-      } catch (error) {
-        if (timeout.aborted && !signal.aborted) throw timedOut(options.timeoutMs, error)
-        throw error
-      }
+      await within(options.timeoutMs, signal, (either) =>
+        withMirrorLock(mirror.path, either, () => fetchInto(mirror, fetch, either)),
+      )
       return sourceOf(mirror, refOf(request.deploymentId), signal)
+    },
+
+    async listRefs(remote, signal) {
+      await mkdir(settings.homeDir, { recursive: true })
+      return within(options.timeoutMs, signal, (either) => listRemoteRefs(settings, remote, either))
     },
 
     async release(repoUrl, deploymentId) {
@@ -105,7 +109,18 @@ async function pruneMirrors(root: string, readNamed: () => Promise<ReadonlySet<s
   }
 }
 
-function timedOut(timeoutMs: number, cause: unknown): DeployError {
-  const message = `the repository was not fetched within ${timeoutMs / 1000} s (CLONE_TIMEOUT)`
-  return new DeployError('CLONE_TIMEOUT', message, { cause })
+/** @throws DeployError CLONE_TIMEOUT */
+async function within<T>(
+  timeoutMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeout = AbortSignal.timeout(timeoutMs)
+  try {
+    return await work(AbortSignal.any([signal, timeout]))
+  } catch (cause) {
+    if (!timeout.aborted || signal.aborted) throw cause
+    const message = `the repository was not fetched within ${timeoutMs / 1000} s (CLONE_TIMEOUT)`
+    throw new DeployError('CLONE_TIMEOUT', message, { cause })
+  }
 }

@@ -1,8 +1,26 @@
 import type { Readable } from 'node:stream'
 
-/** What to fetch. `ref` null: the remote's default branch. */
-export interface FetchRequest {
+/** What a private repository is read with; never in a URL, an argument, a log or an error. */
+export type RepositoryCredential =
+  | { readonly kind: 'TOKEN'; readonly username: string | null; readonly token: string }
+  | { readonly kind: 'DEPLOY_KEY'; readonly privateKey: string }
+
+/** A repository, and what it is read with. `credential` null: as anybody. */
+export interface Remote {
   readonly repoUrl: string
+  readonly credential: RepositoryCredential | null
+}
+
+/** The branches and tags of a repository, with the commit that each names. */
+export interface RemoteRefs {
+  /** Null: HEAD names no branch that is there. */
+  readonly defaultBranch: string | null
+  readonly branches: ReadonlyMap<string, string>
+  readonly tags: ReadonlyMap<string, string>
+}
+
+/** What to fetch. `ref` null: the remote's default branch. */
+export interface FetchRequest extends Remote {
   /** A branch, a tag or a full commit id. */
   readonly ref: string | null
   /** Keeps the commit from being pruned until {@link Git.release}. */
@@ -75,6 +93,8 @@ export interface Git {
    * @throws InfrastructureError CLONE_FAILED when the network, or the server, may be well again in a moment
    */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<Source>
+  /** Asks a repository for its branches and tags; nothing is fetched. @throws as fetch */
+  listRefs(remote: Remote, signal: AbortSignal): Promise<RemoteRefs>
   /** Lets go of the commit that a deployment fetched. */
   release(repoUrl: string, deploymentId: string): Promise<void>
   /**

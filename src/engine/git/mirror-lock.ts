@@ -148,10 +148,12 @@ async function renew(path: string): Promise<void> {
 }
 
 const isLock = (name: string) => name.endsWith('.lock')
+/** git's and libgit2's. */
+const isHalfPack = (name: string) => name.startsWith('tmp_') || name.startsWith('pack_git2_')
 const LEFTOVERS: readonly [place: string, isLeft: (name: string) => boolean][] = [
   ['.', isLock],
   ['refs/longshore', isLock],
-  ['objects/pack', (name) => name.startsWith('tmp_')],
+  ['objects/pack', isHalfPack],
 ]
 
 /** What a git that was killed left: its locks, and the pack it was receiving. */

@@ -18,6 +18,7 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
   const source = await services.git.fetch(
     {
       repoUrl: checkRepoUrl('repoUrl', app.repoUrl, services.settings.allowFileRepos),
+      credential: null,
       ref,
       deploymentId: deployment.id,
       onProgress: (bytes) => void progress.write(bytes),
