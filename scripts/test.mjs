@@ -28,9 +28,9 @@ const LONG = [
 /** What the runner is given: a module for each process. */
 const RUN = join(ROOT, 'dist/run')
 
-/** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. */
+/** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. `--compiled`: dist is as it is to be. */
 await script(async () => {
-  process.exitCode = await withTestSetup(runTests)
+  process.exitCode = await withTestSetup(runTests, process.argv.includes('--compiled'))
 })
 
 async function runTests(env) {

@@ -10,13 +10,16 @@ import { withTestPostgres } from './test-postgres.mjs'
 /**
  * Sets up what tests need (packages, a fresh build, Docker engine, images, PostgreSQL) and calls `work` with the
  * environment for them.
+ *
+ * @param isCompiled what is in dist was compiled of the sources beside it, and of nothing else
  */
-export async function withTestSetup(work) {
+export async function withTestSetup(work, isCompiled = false) {
   say('Setting up: packages, build, Docker engine, test image, PostgreSQL')
   await ensureDependencies()
-  rmSync(join(ROOT, 'dist/test'), { recursive: true, force: true })
-  rmSync(join(ROOT, 'dist/.built-all'), { force: true })
-  rmSync(join(ROOT, 'dist/.tsbuildinfo'), { force: true })
+  if (!isCompiled) {
+    for (const name of ['test', '.built-all', '.tsbuildinfo'])
+      rmSync(join(ROOT, 'dist', name), { recursive: true, force: true })
+  }
   await ensureBuild('all')
   say(`  Docker engine ${await ensureDockerEngine()}`)
   bundleServer()
