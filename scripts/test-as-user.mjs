@@ -2,13 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
+import { ensureBuild, ensureDependencies, isBuilt, ROOT } from './lib/dependencies.mjs'
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
 import { ensureFrontend, FRONTEND_TEST } from './lib/frontend.mjs'
 import { run, say, script } from './lib/run.mjs'
 import { testFiles } from './lib/test-files.mjs'
 
 const USER = 'longshore-test'
+/** What the compiler writes to dist, and that it has: last. */
+const COMPILED = ['src', 'migrations', 'test', 'bench', '.tsbuildinfo', '.built-all']
 
 /**
  * `npm run test:as-user`, by root: the tests that its arguments choose, as of `npm test`, as a fresh user who is in the
@@ -33,16 +35,26 @@ await script(async () => {
       if (!existsSync(join(ROOT, packages))) continue
       cpSync(join(ROOT, packages), join(clone, packages), { recursive: true, verbatimSymlinks: true })
     }
+    const isCompiled = copyBuild(clone)
     program('chown', '-R', `${user.uid}:${user.gid}`, folder)
     const env = { PATH: process.env.PATH, CI: process.env.CI, HOME: join(folder, 'home'), USER }
     say(`Tests as ${USER} (uid ${user.uid}, group ${user.gid} of ${socket})`)
     const args = [join(clone, 'scripts/test.mjs'), ...process.argv.slice(2)]
+    if (isCompiled) args.push('--compiled')
     await run(process.execPath, args, { cwd: clone, env, ...user }).finally(() => keepSummary(clone))
   } finally {
     spawnSync('userdel', ['--force', USER])
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+/** Where all is compiled and the sources are those of the commit: to compile them again would give the same. */
+function copyBuild(clone) {
+  if (!isBuilt('all') || program('git', '-C', ROOT, 'status', '--porcelain') !== '') return false
+  for (const name of COMPILED)
+    cpSync(join(ROOT, 'dist', name), join(clone, 'dist', name), { recursive: true })
+  return true
+}
 
 /** In the group of the socket alone: Node.js gives a child no other groups. */
 function makeUser(folder, socket) {

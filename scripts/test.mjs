@@ -28,10 +28,11 @@ const LONG = [
 /** What the runner is given: a module for each process. */
 const RUN = join(ROOT, 'dist/run')
 
-/** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. */
+/** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. `--compiled`: dist is as it is to be. */
 await script(async () => {
   const files = testFiles(process.argv.slice(2))
-  process.exitCode = await withTestSetup((env) => runTests(files, env), files)
+  const isCompiled = process.argv.includes('--compiled')
+  process.exitCode = await withTestSetup((env) => runTests(files, env), { files, isCompiled })
 })
 
 async function runTests(files, env) {
