@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
 import { makeTemplate } from '../test/support/database-template.js'
 import { run as api } from './api.js'
@@ -44,8 +45,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 
 /** `npm run bench -- claim log --rounds=9`: those named, or all; each in its own installation. */
 async function main(args: readonly string[]): Promise<void> {
-  const option = args.find((arg) => arg.startsWith('--rounds='))
-  const given = args.filter((arg) => !arg.startsWith('--'))
+  const options = { rounds: { type: 'string' }, yes: { type: 'boolean' } } as const
+  const { values, positionals: given } = parseArgs({ args: [...args], options, allowPositionals: true })
   const names = given.length > 0 ? given : Object.keys(BENCHMARKS)
   const unknown = names.find((name) => !BENCHMARKS[name])
   if (unknown) throw new Error(`no benchmark "${unknown}"; there are ${Object.keys(BENCHMARKS).join(', ')}`)
@@ -53,7 +54,7 @@ async function main(args: readonly string[]): Promise<void> {
   for (const name of names) {
     const benchmark = BENCHMARKS[name]
     say(`\n${name}`)
-    await benchmark?.run(option ? Number(option.slice('--rounds='.length)) : benchmark.rounds)
+    await benchmark?.run(values.rounds === undefined ? benchmark.rounds : Number(values.rounds))
   }
 }
 

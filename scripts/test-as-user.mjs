@@ -6,7 +6,7 @@ import { ensureBuild, ensureDependencies, isBuilt, ROOT } from './lib/dependenci
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
 import { ensureFrontend, FRONTEND_TEST } from './lib/frontend.mjs'
 import { run, say, script } from './lib/run.mjs'
-import { testFiles } from './lib/test-files.mjs'
+import { TEST_OPTIONS, testFiles } from './lib/test-files.mjs'
 
 const USER = 'longshore-test'
 /** What the compiler writes to dist, and that it has: last. */
@@ -16,7 +16,10 @@ const COMPILED = ['src', 'migrations', 'test', 'bench', '.tsbuildinfo', '.built-
  * `npm run test:as-user`, by root: the tests that its arguments choose, as of `npm test`, as a fresh user who is in the
  * group of the engine's socket, in a clone of the last commit. The user and the clone go afterwards.
  */
-await script(async () => {
+const USAGE =
+  'npm run test:as-user -- [PART...] [--all | --rest]: as npm test, by root as a fresh user of the engine'
+
+await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async (options, parts) => {
   if (process.platform !== 'linux' || process.getuid() !== 0) {
     throw new Error('npm run test:as-user makes a user: run it on Linux as root. As another user: npm test')
   }
@@ -24,7 +27,7 @@ await script(async () => {
   await ensureBuild()
   await ensureDockerEngine()
   // A user cannot install a browser.
-  if (testFiles(process.argv.slice(2)).includes(FRONTEND_TEST)) await ensureFrontend()
+  if (testFiles(parts, options).includes(FRONTEND_TEST)) await ensureFrontend()
   const socket = process.env.DOCKER_HOST.replace(/^unix:\/\//, '')
   const folder = mkdtempSync(join(tmpdir(), 'longshore-user-'))
   try {
