@@ -46,14 +46,23 @@ async function run([nodegitPath = '', protocols = '', ...args]: readonly string[
       invocation,
       protocols: protocols.split(':'),
       write,
-      say: (text) => void process.stderr.write(text),
+      say,
       open: () => (repository ??= nodegit.Repository.openBare(invocation.folder)),
     } satisfies Context)
     return 0
   } catch (error) {
-    process.stderr.write(error instanceof Fatal ? `${error.lines}\n` : `fatal: ${(error as Error).message}\n`)
+    const lines = error instanceof Fatal ? error.lines : `fatal: ${(error as Error).message}`
+    say(isLineOpen ? `\n${lines}\n` : `${lines}\n`)
     return FATAL
   }
+}
+
+/** Whether the next thing that is said would overwrite the last one. */
+let isLineOpen = false
+
+function say(text: string): void {
+  isLineOpen = !text.endsWith('\n')
+  process.stderr.write(text)
 }
 
 async function write(bytes: Buffer | string): Promise<void> {
