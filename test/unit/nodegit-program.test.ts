@@ -99,6 +99,8 @@ describe('what runs in the place of git', () => {
       ['the SSL certificate is invalid', /SSL certificate problem/],
       ["failed to resolve path '/x': No such file or directory", /does not appear to be a git repository$/],
       ['early EOF', /^early EOF$/],
+      ['invalid or unknown remote ssh hostkey', /^Could not read from remote repository\.$/],
+      ['Method connect has thrown an error.', /^Could not read from remote repository\.$/],
     ] as const) {
       assert.match(inGitsWords(new Error(said), url).message, words)
     }

@@ -21,7 +21,8 @@ export function credentialsFor({ nodegit }: Context, isSsh: boolean): Pick<Remot
     credentials: (_url, username, types) => {
       if ((types & USERNAME) !== 0) return nodegit.Credential.usernameNew(username)
       const key = keys.shift()
-      if (key === undefined) return Promise.reject(new Error('authenticate SSH session: no key is accepted'))
+      // An error as a value: nodegit leaves a rejection unhandled, and takes a number for a credential.
+      if (key === undefined) return Promise.resolve(new Error('no key is accepted'))
       return nodegit.Credential.sshKeyNew(username, `${key}.pub`, key, '')
     },
   }

@@ -81,7 +81,7 @@ export interface TransferProgress {
 }
 
 export interface RemoteCallbacks {
-  readonly credentials?: (url: string, username: string, types: number) => Promise<Credential>
+  readonly credentials?: (url: string, username: string, types: number) => Promise<Credential | Error>
   readonly transferProgress?: {
     /** Milliseconds between two calls. */
     readonly throttle: number
