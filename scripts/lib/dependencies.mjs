@@ -40,7 +40,7 @@ export async function installPackages(folder, need = 'all') {
   markInstalled(folder)
 }
 
-/** By its path: `tsc` in node_modules/.bin may be that of TypeScript 6, which typescript-eslint needs. */
+/** By its path, whatever node_modules/.bin has. */
 const COMPILER = 'node_modules/native-typescript/bin/tsc'
 
 /** What is compiled: the server alone for whoever runs it, tests and benchmarks too for whoever works on it. */
