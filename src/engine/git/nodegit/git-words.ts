@@ -32,12 +32,14 @@ const WORDS: readonly [said: RegExp, words: Words][] = [
   ],
   [
     // The last is what nodegit says when no key is left to try.
-    /authenticate SSH session|credentials|username does not match|extract public key|connect has thrown an error/i,
+    /authenticate SSH session|credentials|username does not match|extract public key|has thrown an error/i,
     (url) =>
-      new Fatal('Could not read from remote repository.', [
-        `${originOf(url)}: Permission denied (publickey).`,
-        ...noAccess,
-      ]),
+      /^https:/.test(url)
+        ? new Fatal(`Authentication failed for '${url}'`)
+        : new Fatal('Could not read from remote repository.', [
+            `${originOf(url)}: Permission denied (publickey).`,
+            ...noAccess,
+          ]),
   ],
   [
     /failed to resolve path '([^']*)'|could not find repository (?:at|from) '([^']*)'|not a.* repository/i,

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { takeGitEnvironment } from '../../../config.js'
 import { writeArchive } from './archive.js'
 import { type Command, type Context, Fatal } from './command.js'
 import { readInvocation } from './invocation.js'
@@ -39,9 +40,11 @@ async function run([nodegitPath = '', protocols = '', ...args]: readonly string[
   const command = COMMANDS.get(invocation.command)
   try {
     if (!command) throw new Fatal(`'${invocation.command}' is no command of GIT_BACKEND=nodegit`)
+    const environment = takeGitEnvironment()
     const nodegit = loadNodegit(nodegitPath)
     let repository: Promise<Repository> | undefined
     await command({
+      ...environment,
       nodegit,
       invocation,
       protocols: protocols.split(':'),
