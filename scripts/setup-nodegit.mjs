@@ -26,7 +26,7 @@ await script({ usage: USAGE }, async () => {
   say('[1/4] What the build needs')
   await ensureNeeds()
   say('[2/4] Packages')
-  await ensureDependencies('all')
+  await ensureDependencies('all', { needsGit: false })
   const npm = npmCommand()
   await runQuietly('npm ci', npm.file, [...npm.args, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: FOLDER,

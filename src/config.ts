@@ -228,3 +228,13 @@ export function dockerEnvironment(): Env {
 export function programPath(): string {
   return process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'
 }
+
+/**
+ * What git is handed by its environment for one conversation with a server, for the program that runs in its place
+ * (engine/git/nodegit/). Its OpenSSL is told of the CAs, which it looks for when it is loaded.
+ */
+export function takeGitEnvironment(): { readonly tokenFile: string | null; readonly sshCommand: string } {
+  const { GIT_SSL_CAINFO, LONGSHORE_GIT_TOKEN = null, GIT_SSH_COMMAND = '' } = process.env
+  if (GIT_SSL_CAINFO) process.env.SSL_CERT_FILE = GIT_SSL_CAINFO
+  return { tokenFile: LONGSHORE_GIT_TOKEN, sshCommand: GIT_SSH_COMMAND }
+}

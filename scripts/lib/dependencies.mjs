@@ -12,17 +12,19 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
  * Node.js new enough, git there, packages as package-lock.json says: where they are, nothing is touched.
  *
  * @param need `production`, or `all` for what compiles and tests as well
+ * @param options whether git has to be there
  * @throws Error that says what to do
  */
-export async function ensureDependencies(need = 'all') {
+export async function ensureDependencies(need = 'all', { needsGit = true } = {}) {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new Error(
       `Node.js ${process.versions.node} is too old: Longshore needs 20.19 or newer (https://nodejs.org)`,
     )
   }
-  if (spawnSync('git', ['--version']).status !== 0) {
-    throw new Error('git is missing: install it (Debian: apt-get install git) and try again')
+  if (needsGit && spawnSync('git', ['--version']).status !== 0) {
+    const without = 'or do without: npm run setup:nodegit, then GIT_BACKEND=nodegit'
+    throw new Error(`git is missing: install it (Debian: apt-get install git) and try again, ${without}`)
   }
   await installPackages(ROOT, need)
 }
@@ -49,7 +51,8 @@ const BUILDS = {
 
 /** What runs the server: its packages and its build. One that is built needs nothing that compiles. */
 export async function ensureServer() {
-  await ensureDependencies(isBuilt('server') ? 'production' : 'all')
+  const needsGit = process.env.GIT_BACKEND?.trim().toLowerCase() !== 'nodegit'
+  await ensureDependencies(isBuilt('server') ? 'production' : 'all', { needsGit })
   await ensureBuild()
 }
 

@@ -7,6 +7,10 @@ export interface Context {
   readonly invocation: Invocation
   /** Protocols that may be used, as in git's GIT_ALLOW_PROTOCOL. */
   readonly protocols: readonly string[]
+  /** A file with the host, the user name and the token of a private repository, one a line. Null: it is read as anybody. */
+  readonly tokenFile: string | null
+  /** What git would run for ssh. */
+  readonly sshCommand: string
   /** Resolves when more may be written: nothing piles up where nobody reads. */
   readonly write: (bytes: Buffer | string) => Promise<void>
   /** Says something of a transfer. */

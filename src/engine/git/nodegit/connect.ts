@@ -1,6 +1,6 @@
 import { type Context, Fatal } from './command.js'
 import { credentialsFor, linkKnownHosts } from './credentials.js'
-import type { RemoteCallbacks, RemoteHead, Repository } from './library.js'
+import type { RemoteCallbacks, RemoteHandle, RemoteHead, Repository } from './library.js'
 import { inGitsWords } from './git-words.js'
 
 /** A repository somewhere else that has answered. */
@@ -30,15 +30,36 @@ export async function connect(
   const flags = CREATE_SKIP_INSTEADOF | CREATE_SKIP_DEFAULT_FETCHSPEC
   const isSsh = protocol === 'ssh'
   if (isSsh) await linkKnownHosts()
-  const callbacks = { ...credentialsFor(context, isSsh), ...progressOf(context) }
+  const callbacks = { ...(await credentialsFor(context, url, isSsh)), ...progressOf(context) }
   const inWords = <T>(doing: Promise<T>) =>
     doing.catch((error: Error) => {
       throw inGitsWords(error, url)
     })
   const remote = await inWords(nodegit.Remote.createWithOpts(url, { repository, flags }))
-  await inWords(remote.connect(nodegit.Enums.DIRECTION.FETCH, callbacks, {}, []))
+  await inWords(
+    isSsh || !callbacks.credentials
+      ? remote.connect(nodegit.Enums.DIRECTION.FETCH, callbacks, {}, [])
+      : connectWithToken(context, remote, callbacks),
+  )
   const heads = await inWords(remote.referenceList())
   return { heads, download: (refspecs) => inWords(remote.download(refspecs, { callbacks })) }
+}
+
+/** Follows no redirect to another host: libgit2 would hand the token to it. @throws Error in libgit2's words */
+async function connectWithToken(
+  { nodegit }: Context,
+  remote: RemoteHandle,
+  callbacks: RemoteCallbacks,
+): Promise<void> {
+  const { FETCH } = nodegit.Enums.DIRECTION
+  const followRedirects = nodegit.Remote.REDIRECT.NONE
+  if ((await remote.connectExt(FETCH, { callbacks, followRedirects })) >= 0) return
+  // nodegit does not say why: whoever asks without the token hears it.
+  await remote.connect(FETCH, {}, {}, []).catch((error: Error) => {
+    if (/authentication required/.test(error.message)) throw new Error('unexpected authentication failure')
+    throw error
+  })
+  throw new Fatal('the server redirects to another host, which is not given the credential: use its URL')
 }
 
 /** Says how far a transfer is, as git does. */

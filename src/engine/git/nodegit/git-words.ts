@@ -31,12 +31,15 @@ const WORDS: readonly [said: RegExp, words: Words][] = [
     () => new Fatal('Could not read from remote repository.', ['Host key verification failed.']),
   ],
   [
-    /authenticate SSH session|credentials|username does not match|Unable to extract public key/i,
+    // The last is what nodegit says when no key is left to try.
+    /authenticate SSH session|credentials|username does not match|extract public key|has thrown an error/i,
     (url) =>
-      new Fatal('Could not read from remote repository.', [
-        `${originOf(url)}: Permission denied (publickey).`,
-        ...noAccess,
-      ]),
+      /^https:/.test(url)
+        ? new Fatal(`Authentication failed for '${url}'`)
+        : new Fatal('Could not read from remote repository.', [
+            `${originOf(url)}: Permission denied (publickey).`,
+            ...noAccess,
+          ]),
   ],
   [
     /failed to resolve path '([^']*)'|could not find repository (?:at|from) '([^']*)'|not a.* repository/i,
@@ -54,7 +57,7 @@ export function inGitsWords(error: Error, url: string): Error {
   return new Fatal(error.message)
 }
 
-/** Without the path. */
+/** Without the path; of SSH the user and the host. */
 function originOf(url: string): string {
-  return /^(?:https?:\/\/)?[^/:]+(?:\/\/[^/]*)?/.exec(url)?.[0] ?? url
+  return /^https?:\/\/[^/]*/.exec(url)?.[0] ?? /^(?:ssh:\/\/)?([^/:]+)/.exec(url)?.[1] ?? url
 }

@@ -17,6 +17,7 @@ export interface Nodegit {
   }
   readonly Remote: {
     createWithOpts(url: string, options: { repository?: Repository; flags: number }): Promise<RemoteHandle>
+    readonly REDIRECT: { readonly NONE: number }
     readonly CREATE_FLAGS: {
       readonly CREATE_SKIP_INSTEADOF: number
       readonly CREATE_SKIP_DEFAULT_FETCHSPEC: number
@@ -60,6 +61,8 @@ export type Credential = object
 
 export interface RemoteHandle {
   connect(direction: 0, callbacks: RemoteCallbacks, proxy: object, headers: string[]): Promise<void>
+  /** @returns less than 0 when it failed: what libgit2 says of it is lost */
+  connectExt(direction: 0, options: { callbacks: RemoteCallbacks; followRedirects: number }): Promise<number>
   referenceList(): Promise<RemoteHead[]>
   download(refspecs: readonly string[], options: { callbacks: RemoteCallbacks }): Promise<void>
   disconnect(): Promise<void>
@@ -81,7 +84,7 @@ export interface TransferProgress {
 }
 
 export interface RemoteCallbacks {
-  readonly credentials?: (url: string, username: string, types: number) => Promise<Credential>
+  readonly credentials?: (url: string, username: string, types: number) => Promise<Credential | Error>
   readonly transferProgress?: {
     /** Milliseconds between two calls. */
     readonly throttle: number

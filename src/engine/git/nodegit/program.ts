@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { takeGitEnvironment } from '../../../config.js'
 import { writeArchive } from './archive.js'
 import { type Command, type Context, Fatal } from './command.js'
 import { readInvocation } from './invocation.js'
@@ -39,21 +40,32 @@ async function run([nodegitPath = '', protocols = '', ...args]: readonly string[
   const command = COMMANDS.get(invocation.command)
   try {
     if (!command) throw new Fatal(`'${invocation.command}' is no command of GIT_BACKEND=nodegit`)
+    const environment = takeGitEnvironment()
     const nodegit = loadNodegit(nodegitPath)
     let repository: Promise<Repository> | undefined
     await command({
+      ...environment,
       nodegit,
       invocation,
       protocols: protocols.split(':'),
       write,
-      say: (text) => void process.stderr.write(text),
+      say,
       open: () => (repository ??= nodegit.Repository.openBare(invocation.folder)),
     } satisfies Context)
     return 0
   } catch (error) {
-    process.stderr.write(error instanceof Fatal ? `${error.lines}\n` : `fatal: ${(error as Error).message}\n`)
+    const lines = error instanceof Fatal ? error.lines : `fatal: ${(error as Error).message}`
+    say(isLineOpen ? `\n${lines}\n` : `${lines}\n`)
     return FATAL
   }
+}
+
+/** Whether the next thing that is said would overwrite the last one. */
+let isLineOpen = false
+
+function say(text: string): void {
+  isLineOpen = !text.endsWith('\n')
+  process.stderr.write(text)
 }
 
 async function write(bytes: Buffer | string): Promise<void> {
