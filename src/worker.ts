@@ -131,7 +131,11 @@ function createServices(
   const { config, database, wakeups, secrets, logger, instanceId } = core
   return {
     ...{ database, wakeups, secrets, logger },
-    git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
+    git: createGitBinary({
+      ...config,
+      timeoutMs: config.cloneTimeoutMs,
+      silenceMs: config.fetchSilenceMs,
+    }),
     docker,
     router,
     failpoint,
