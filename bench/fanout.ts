@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { OpenCore } from '../src/core.js'
@@ -12,6 +11,7 @@ import type { Viewed } from './fanout-viewer.js'
 import { end, insertDeployment, open, writerOptions } from './log.js'
 import { monotonic } from './log-source.js'
 import { Longshore } from './longshore.js'
+import { processorMs, residentMib } from './processor.js'
 import {
   atLeast,
   atMost,
@@ -32,8 +32,6 @@ const SECONDS = 8
 const LINE = `${'x'.repeat(74)}\n`
 const GOAL = { efficiency: 0.8, p99: 250, mib: 100 }
 const MANY = { MAX_CONNECTIONS: '20000', MAX_CONNECTIONS_PER_ADDRESS: '20000' }
-/** Of /proc/PID/stat. */
-const TICK_MS = 10
 
 interface Measured {
   readonly events: number
@@ -203,18 +201,18 @@ class Watched {
   #watch: NodeJS.Timeout | undefined
 
   constructor(private readonly pid: number | undefined) {
-    this.#before = this.#mib()
+    this.#before = residentMib(this.pid)
   }
 
   /** Its viewers are there. */
   begin(): void {
-    this.#startMs = this.#processorMs()
-    this.#watch = setInterval(() => (this.#highest = Math.max(this.#highest, this.#mib())), 100)
+    this.#startMs = processorMs(this.pid)
+    this.#watch = setInterval(() => (this.#highest = Math.max(this.#highest, residentMib(this.pid))), 100)
   }
 
   /** `stored`: when what each event shows was there; the first event came before. */
   end(viewed: readonly Viewed[], viewers: number, stored: readonly number[]): Measured {
-    const usedMs = this.#processorMs() - this.#startMs
+    const usedMs = processorMs(this.pid) - this.#startMs
     clearInterval(this.#watch)
     const events = viewed.reduce((sum, one) => sum + one.events, 0) / viewers - 1
     if (!Number.isInteger(events)) throw new Error(`not all viewers got the same: ${events} events each`)
@@ -226,18 +224,7 @@ class Watched {
       eventUs: (usedMs * 1000) / (events * viewers),
       p50: quantile(latencies, 0.5),
       p99: quantile(latencies, 0.99),
-      mib: Math.max(this.#highest, this.#mib()) - this.#before,
+      mib: Math.max(this.#highest, residentMib(this.pid)) - this.#before,
     }
-  }
-
-  #processorMs(): number {
-    const text = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MS
-  }
-
-  #mib(): number {
-    const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]
-    return Number(kib) / 1024
   }
 }

@@ -1,13 +1,12 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Installation, TOKEN, until } from '../test/support/server.js'
+import { processorMs, residentMib } from './processor.js'
 import { atMost, median, printTable, rounds, spread } from './report.js'
 
 const IDLE_MS = 30_000
 const GOAL_MIB = 100
-const KIB_PER_MIB = 1024
 const ENTRY = new URL('../src/main.js', import.meta.url).href
 const SERVER = `import { main } from ${JSON.stringify(ENTRY)}; await main()`
 const BARE = 'setInterval(() => undefined, 1000)'
@@ -55,10 +54,10 @@ async function measure({ args, script, memory, cpu }: Variant): Promise<void> {
   try {
     if (script === SERVER) await untilAnswers(child)
     await sleep(IDLE_MS / 2)
-    const before = cpuSeconds(child)
+    const before = processorMs(child.pid)
     await sleep(IDLE_MS / 2)
-    cpu.push(((cpuSeconds(child) - before) / (IDLE_MS / 2000)) * 100)
-    memory.push(residentKib(child) / KIB_PER_MIB)
+    cpu.push(((processorMs(child.pid) - before) / (IDLE_MS / 2)) * 100)
+    memory.push(residentMib(child.pid))
   } finally {
     const ended = once(child, 'exit')
     if (child.exitCode === null && child.kill()) await ended
@@ -73,15 +72,3 @@ async function untilAnswers(child: ChildProcess): Promise<void> {
     return said.includes('API started')
   })
 }
-
-function residentKib({ pid }: ChildProcess): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-}
-
-/** User and system time so far: fields 14 and 15, counted after the program's name in brackets. */
-function cpuSeconds({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
-}
-
-const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))

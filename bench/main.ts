@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
 import { makeTemplate } from '../test/support/database-template.js'
+import { run as api } from './api.js'
+import { run as bytes } from './bytes.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as fanout } from './fanout.js'
@@ -30,7 +32,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   claim: { run: claim, rounds: 1 },
   queue: { run: queue, rounds: 1 },
   log: { run: log, rounds: 1 },
+  bytes: { run: bytes, rounds: 3 },
   fanout: { run: fanout, rounds: 3 },
+  api: { run: api, rounds: 5 },
   throughput: { run: throughput, rounds: 3 },
   idle: { run: idle, rounds: 3 },
   router: { run: router, rounds: 3 },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { ensureBuild, ROOT } from './lib/dependencies.mjs'
 import { run, script } from './lib/run.mjs'
 
-/** Tests that need the sources alone: layers, cycles, owners, walks; descriptions and promises of the schema; OpenAPI. */
+/** Tests that need the sources alone: layers, cycles, owners, walks; descriptions and promises of the schema; OpenAPI; examples. */
 const RULES = [
   'architecture',
   'architecture-walks',
@@ -10,6 +10,7 @@ const RULES = [
   'unit/released-schema',
   'unit/configuration-reference',
   'unit/openapi',
+  'unit/documented-operations',
 ]
 
 await script(async () => {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
+import { ensureFrontend, FRONTEND_TEST } from './lib/frontend.mjs'
 import { run, say, script } from './lib/run.mjs'
+import { testFiles } from './lib/test-files.mjs'
 
 const USER = 'longshore-test'
 
@@ -19,16 +21,18 @@ await script(async () => {
   await ensureDependencies()
   await ensureBuild()
   await ensureDockerEngine()
+  // A user cannot install a browser.
+  if (testFiles(process.argv.slice(2)).includes(FRONTEND_TEST)) await ensureFrontend()
   const socket = process.env.DOCKER_HOST.replace(/^unix:\/\//, '')
   const folder = mkdtempSync(join(tmpdir(), 'longshore-user-'))
   try {
     const user = makeUser(folder, socket)
     const clone = join(folder, 'longshore')
     program('git', 'clone', '--quiet', ROOT, clone)
-    cpSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'), {
-      recursive: true,
-      verbatimSymlinks: true,
-    })
+    for (const packages of ['node_modules', 'examples/frontend/node_modules']) {
+      if (!existsSync(join(ROOT, packages))) continue
+      cpSync(join(ROOT, packages), join(clone, packages), { recursive: true, verbatimSymlinks: true })
+    }
     program('chown', '-R', `${user.uid}:${user.gid}`, folder)
     const env = { PATH: process.env.PATH, CI: process.env.CI, HOME: join(folder, 'home'), USER }
     say(`Tests as ${USER} (uid ${user.uid}, group ${user.gid} of ${socket})`)

@@ -30,11 +30,11 @@ const RUN = join(ROOT, 'dist/run')
 
 /** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. */
 await script(async () => {
-  process.exitCode = await withTestSetup(runTests)
+  const files = testFiles(process.argv.slice(2))
+  process.exitCode = await withTestSetup((env) => runTests(files, env), files)
 })
 
-async function runTests(env) {
-  const files = testFiles(process.argv.slice(2))
+async function runTests(files, env) {
   // A person reads lines of TypeScript. To read the maps takes each process a sixth of its start.
   const maps = env.CI === 'true' ? [] : ['--enable-source-maps']
   const reporters = ['spec', join(ROOT, 'scripts/lib/test-reporter.mjs')].flatMap((name) => [

@@ -92,7 +92,8 @@ export interface Config {
   /** Images kept for each stage beside the one that serves. */
   readonly keepReleases: number
   readonly logRetentionDays: number
-  readonly gitBackend: 'git'
+  /** What fetches: the git binary, or nodegit where it is built. */
+  readonly gitBackend: 'git' | 'nodegit'
   readonly allowFileRepos: boolean
   /** Forges' APIs may be told over http:// as well. */
   readonly allowInsecureForges: boolean
@@ -204,7 +205,7 @@ function readBuilds(read: SettingReader) {
 
 function readGit(read: SettingReader) {
   return {
-    gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
+    gitBackend: read.oneOf('GIT_BACKEND', ['git', 'nodegit'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, { min: 1, max: 86_400 }) * SECOND,

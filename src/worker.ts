@@ -8,7 +8,9 @@ import { Dockerode } from './engine/docker/dockerode.js'
 import { findEngine } from './engine/docker/find-engine.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
+import type { Git } from './engine/git/git.js'
 import { createGitBinary } from './engine/git/git-binary.js'
+import { checkNodegit, createNodegit } from './engine/git/nodegit/nodegit.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
 import { LeaseKeeper } from './engine/queue/lease.js'
 import { WorkerHeartbeat } from './engine/presence/worker-heartbeat.js'
@@ -45,11 +47,12 @@ export async function startWorker(
   const opened = new Disposal()
   try {
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
+    const git = await openGit(core)
     const docker = openDocker(core)
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await clearStaleAddresses({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
-    const services = createServices(core, { docker, router, failpoint })
+    const services = createServices(core, { git, docker, router, failpoint })
     const heartbeat = opened.use(
       new WorkerHeartbeat({ ...core, docker: services.docker }, config.workerId, router.name),
     )
@@ -79,6 +82,14 @@ export async function startWorker(
     await opened[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** @throws ConfigError when nodegit is asked for and cannot be loaded */
+async function openGit({ config, logger }: Core): Promise<Git> {
+  const options = { ...config, timeoutMs: config.cloneTimeoutMs, silenceMs: config.fetchSilenceMs }
+  if (config.gitBackend === 'git') return createGitBinary(options)
+  logger.info('git backend', { uses: await checkNodegit() })
+  return createNodegit(options)
 }
 
 /** @throws ConfigError when what names the engine cannot be used */
@@ -126,19 +137,12 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
 
 function createServices(
   core: Core,
-  { docker, router, failpoint }: Pick<Services, 'docker' | 'router' | 'failpoint'>,
+  adapters: Pick<Services, 'git' | 'docker' | 'router' | 'failpoint'>,
 ): Services {
   const { config, database, wakeups, secrets, logger, instanceId } = core
   return {
     ...{ database, wakeups, secrets, logger },
-    git: createGitBinary({
-      ...config,
-      timeoutMs: config.cloneTimeoutMs,
-      silenceMs: config.fetchSilenceMs,
-    }),
-    docker,
-    router,
-    failpoint,
+    ...adapters,
     settings: { ...config, instanceId },
   }
 }

@@ -24,16 +24,21 @@ export async function ensureDependencies(need = 'all') {
   if (spawnSync('git', ['--version']).status !== 0) {
     throw new Error('git is missing: install it (Debian: apt-get install git) and try again')
   }
-  if (isInstalled(ROOT, need)) return
+  await installPackages(ROOT, need)
+}
+
+/** Packages of `folder` as its package-lock.json says: where they are, nothing is touched. */
+export async function installPackages(folder, need = 'all') {
+  if (isInstalled(folder, need)) return
   const npm = process.env.npm_execpath
   const [file, args] = npm ? [process.execPath, [npm]] : ['npm', []]
   // Whatever the settings of npm leave out: with NODE_ENV=production the compiler.
   const everything = ['--include=dev', '--include=optional']
-  await runQuietly('npm ci', file, [...args, 'ci', ...everything, '--no-audit', '--no-fund'], { cwd: ROOT })
-  markInstalled(ROOT)
+  await runQuietly('npm ci', file, [...args, 'ci', ...everything, '--no-audit', '--no-fund'], { cwd: folder })
+  markInstalled(folder)
 }
 
-/** By its path: `tsc` in node_modules/.bin may be that of TypeScript 6, which typescript-eslint needs. */
+/** By its path, whatever node_modules/.bin has. */
 const COMPILER = 'node_modules/native-typescript/bin/tsc'
 
 /** What is compiled: the server alone for whoever runs it, tests and benchmarks too for whoever works on it. */

@@ -2,9 +2,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, openSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasProgram, runQuietly, say } from './run.mjs'
+import { say } from './run.mjs'
+import { agreed, aptInstall, hasProgram } from './system-packages.mjs'
 
 const WAIT_MS = 60_000
 const ANSWER_MS = 3_000
@@ -53,23 +53,9 @@ function use({ host, version }) {
 
 async function install() {
   if (!hasProgram('apt-get')) throw new Error(BY_HAND)
-  if (!(await agreed('Install Docker from the system’s packages (docker.io) and start it?')))
+  if (!(await agreed('Install Docker from the system’s packages (docker.io) and start it?', BY_HAND)))
     throw new Error(BY_HAND)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  await runQuietly('apt-get update', 'apt-get', ['update'], { env })
-  const packages = ['docker.io', 'iptables']
-  await runQuietly('apt-get install', 'apt-get', ['install', '-y', '--no-install-recommends', ...packages], {
-    env,
-  })
-}
-
-async function agreed(question) {
-  if (process.argv.includes('--yes') || process.env.CI === 'true') return true
-  if (!process.stdin.isTTY) throw new Error(`${BY_HAND} Or let Longshore do it: add -- --yes`)
-  const terminal = createInterface({ input: process.stdin, output: process.stdout })
-  const answer = await terminal.question(`  ${question} [Y/n] `)
-  terminal.close()
-  return !/^n/i.test(answer.trim())
+  await aptInstall(['docker.io', 'iptables'])
 }
 
 async function start() {

@@ -1,4 +1,5 @@
-import { hasProgram, runQuietly, say } from './run.mjs'
+import { say } from './run.mjs'
+import { aptInstall, hasProgram } from './system-packages.mjs'
 
 /** Debian's packages for what the tests of git's transfers run: nginx before `git http-backend`, and sshd. */
 const PACKAGES = ['nginx-light', 'openssh-server', 'openssh-client', 'openssl']
@@ -15,8 +16,5 @@ export async function ensureGitServers() {
     say(`  ${missing.join(', ')} missing: tests that fetch from them are skipped (${PACKAGES.join(' ')})`)
     return
   }
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  await runQuietly('apt-get update', 'apt-get', ['update'], { env })
-  const install = ['install', '-y', '--no-install-recommends', ...PACKAGES]
-  await runQuietly('nginx and sshd', 'apt-get', install, { env })
+  await aptInstall(PACKAGES)
 }

@@ -18,6 +18,7 @@ const REST = [
   'e2e/engine-restart',
   'e2e/engines',
   'e2e/failure-table',
+  'e2e/frontend',
   'e2e/hostile-repository',
   'e2e/load',
   'e2e/master-key',

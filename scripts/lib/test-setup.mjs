@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './dependencies.mjs'
 import { ensureDockerEngine } from './docker-engine.mjs'
+import { ensureFrontend, FRONTEND_TEST } from './frontend.mjs'
 import { ensureGitServers } from './git-servers.mjs'
 import { ensureStaticImage, ensureTestImage } from './images.mjs'
 import { say } from './run.mjs'
@@ -9,10 +10,12 @@ import { bundleServer } from './server-bundle.mjs'
 import { withTestPostgres } from './test-postgres.mjs'
 
 /**
- * Sets up what tests need (packages, a fresh build, Docker engine, images, PostgreSQL) and calls `work` with the
- * environment for them.
+ * Sets up what tests need (packages, a fresh build, Docker engine, images, PostgreSQL; a browser for the one that drives
+ * it) and calls `work` with the environment for them.
+ *
+ * @param files compiled test files that are to run
  */
-export async function withTestSetup(work) {
+export async function withTestSetup(work, files = []) {
   say('Setting up: packages, build, Docker engine, test image, PostgreSQL')
   await ensureDependencies()
   rmSync(join(ROOT, 'dist/test'), { recursive: true, force: true })
@@ -24,5 +27,6 @@ export async function withTestSetup(work) {
   await ensureStaticImage()
   await ensureTestImage()
   await ensureGitServers()
-  return withTestPostgres((url) => work({ ...process.env, TEST_DATABASE_URL: url }))
+  const browser = files.includes(FRONTEND_TEST) ? await ensureFrontend() : {}
+  return withTestPostgres((url) => work({ ...process.env, ...browser, TEST_DATABASE_URL: url }))
 }

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm'
 import { badInput } from './command-error.js'
 import { type Node, readNodes } from './nodes.js'
 import type { Queryable } from './sql/queryable.js'
-import { PullIterator } from './wakeups/pull-iterator.js'
+import { PullIterator, type Shareable } from './wakeups/pull-iterator.js'
 import type { Wakeups } from './wakeups/wakeups.js'
 
 export type ChangeEvent = 'CREATED' | 'UPDATED' | 'DELETED' | 'RESET'
@@ -87,7 +87,15 @@ export async function followChanges(
   return new ChangeFeed({ database, wakeups }, { start: isKept ? known : now, resets: !isKept, appId })
 }
 
-class ChangeFeed extends PullIterator<Change> {
+/** Where a feed begins, and whether it says first that everything may have changed. */
+interface FeedStart {
+  readonly start: FeedPosition
+  readonly resets: boolean
+  readonly appId: string | null
+}
+
+class ChangeFeed extends PullIterator<Change> implements Shareable<Change> {
+  readonly subject: string
   #position: FeedPosition
   #resets: boolean
   readonly #appId: string | null
@@ -96,14 +104,28 @@ class ChangeFeed extends PullIterator<Change> {
 
   constructor(
     private readonly source: { readonly database: DataSource; readonly wakeups: Wakeups },
-    scope: { readonly start: FeedPosition; readonly resets: boolean; readonly appId: string | null },
+    scope: FeedStart,
   ) {
     super()
+    this.subject = `changes of ${scope.appId ?? 'all'}`
     this.#position = scope.start
     this.#resets = scope.resets
     this.#appId = scope.appId
     const topics = ['node', 'deployment', 'stage', 'route', 'app'] as const
     this.#stopListening = topics.map((topic) => source.wakeups.on(topic, () => this.wake()))
+  }
+
+  position(): string {
+    return JSON.stringify([this.#resets, encode(this.#position)])
+  }
+
+  fork(): ChangeFeed {
+    const scope = { start: this.#position, resets: this.#resets, appId: this.#appId }
+    return new ChangeFeed(this.source, scope)
+  }
+
+  shownTo(): void {
+    // Whoever changes something does not wait for those who watch.
   }
 
   protected give(): boolean {

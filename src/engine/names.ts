@@ -127,7 +127,7 @@ export function checkPath(field: string, path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   const outside = path.startsWith('/') || parts.includes('..')
 
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   const malformed = path.length > 500 || /[\x00-\x1f\x7f\\:]/.test(path)
   if (outside || malformed || parts.some((part) => part.startsWith('-'))) {
     throw badInput(field, `${quote(path)} must be a relative path inside the repository, without ".."`)
@@ -143,7 +143,7 @@ const SCP = new RegExp(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@${HOST}:(?![-/])${REPO_PATH
 
 /** https://, ssh:// or git@host:path; file:// where the operator allows it. Gives the URL that git is called with. */
 export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean): string {
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   if (url.length > 2048 || /[\x00-\x20\x7f]/.test(url)) {
     throw badInput(field, 'must be a URL of at most 2048 characters without spaces or control characters')
   }

@@ -1,4 +1,4 @@
-import { type DataSource, In, IsNull, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm'
+import { type DataSource, In, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm'
 import { App } from '../entities/app.js'
 import { CommitStatusTarget } from '../entities/commit-status.js'
 import { DeploymentEvent } from '../entities/deployment-event.js'
@@ -10,9 +10,10 @@ import { type ConfigurationDiff, diffConfigurations } from './configuration/diff
 import { WebhookDelivery } from '../entities/webhook-delivery.js'
 import { Webhook } from '../entities/webhook.js'
 import { Cursors } from './sql/cursors.js'
+import { readEntities } from './sql/entities.js'
 import { type DeploymentFilter, filtered } from './deployment-filter.js'
 import { badInput } from './command-error.js'
-import { asShown } from './shown.js'
+import { asShown, SHOWN_COLUMNS, type ShownDeployment } from './shown.js'
 
 /** Rows of one page, and whether others follow. `cursor` gives what to pass as `after` for the page behind a row. */
 export interface Page<T> {
@@ -44,27 +45,22 @@ export class Queries {
     }
     const all = query.clone()
     if (after !== null) query.andWhere('app.name > :after', { after: APPS.decode(after) })
-    const rows = await query
-      .orderBy('app.name')
-      .take(limit + 1)
-      .getMany()
+    const rows = await readEntities(query.orderBy('app.name').limit(limit + 1))
     return pageOf({ rows, limit, after }, all, (app) => APPS.encode(app.name))
   }
 
-  app(by: { id?: string | null; name?: string | null }): Promise<App | null> {
+  async app(by: { id?: string | null; name?: string | null }): Promise<App | null> {
     if (!by.id && !by.name) throw badInput('id', 'give the id or the name of an app')
-    const where = {
-      ...(by.id ? { id: by.id } : {}),
-      ...(by.name ? { name: by.name } : {}),
-      deletedAt: IsNull(),
-    }
-    return this.database.getRepository(App).findOneBy(where)
+    const query = this.database.getRepository(App).createQueryBuilder('app').where('app.deletedAt IS NULL')
+    if (by.id) query.andWhere('app.id = :id', { id: by.id })
+    if (by.name) query.andWhere('app.name = :name', { name: by.name })
+    const [app] = await readEntities(query)
+    return app ?? null
   }
 
-  async deployment(id: string): Promise<Deployment | null> {
-    const where = { id, app: { deletedAt: IsNull() } }
-    const row = await this.database.getRepository(Deployment).findOneBy(where)
-    return row && asShown(row)
+  async deployment(id: string): Promise<ShownDeployment | null> {
+    const [row] = await readShown(filtered(this.database, {}).andWhere('deployment.id = :id', { id }))
+    return row ?? null
   }
 
   /** Newest first. */
@@ -72,20 +68,15 @@ export class Queries {
     first: number,
     after: string | null,
     filter: DeploymentFilter,
-  ): Promise<Page<Deployment>> {
+  ): Promise<Page<ShownDeployment>> {
     const limit = checkFirst(first)
     const query = filtered(this.database, filter)
     const all = query.clone()
     if (after !== null) {
       query.andWhere('deployment.generation < :generation', { generation: DEPLOYMENTS.decode(after) })
     }
-    const rows = await query
-      .orderBy('deployment.generation', 'DESC')
-      .limit(limit + 1)
-      .getMany()
-    return pageOf({ rows: rows.map(asShown), limit, after }, all, (deployment) =>
-      DEPLOYMENTS.encode(deployment.generation),
-    )
+    const rows = await readShown(query.orderBy('deployment.generation', 'DESC').limit(limit + 1))
+    return pageOf({ rows, limit, after }, all, (deployment) => DEPLOYMENTS.encode(deployment.generation))
   }
 
   /** What differs between what two deployments of an app run with. @throws CommandError */
@@ -106,33 +97,29 @@ export class Queries {
       .where('delivery.appId = :appId', { appId })
     const all = query.clone()
     if (after !== null) query.andWhere('delivery.number < :number', { number: DELIVERIES.decode(after) })
-    const rows = await query
-      .orderBy('delivery.number', 'DESC')
-      .take(limit + 1)
-      .getMany()
+    const rows = await readEntities(query.orderBy('delivery.number', 'DESC').limit(limit + 1))
     return pageOf({ rows, limit, after }, all, (delivery) => DELIVERIES.encode(delivery.number))
   }
 
   /** Of all stages of each app, the one that was asked for last. */
-  async latestDeployments(appIds: readonly string[]): Promise<Map<string, Deployment>> {
-    const rows = await this.database
+  async latestDeployments(appIds: readonly string[]): Promise<Map<string, ShownDeployment>> {
+    const query = this.database
       .getRepository(Deployment)
       .createQueryBuilder('deployment')
       .distinctOn(['deployment.appId'])
-      .where('deployment.appId IN (:...appIds)', { appIds })
+      .where('deployment.appId = ANY(:appIds)', { appIds })
       .orderBy('deployment.appId')
       .addOrderBy('deployment.generation', 'DESC')
-      .getMany()
-    return new Map(rows.map((row) => [row.appId, asShown(row)]))
+    return new Map((await readShown(query)).map((row) => [row.appId, row]))
   }
 
   appsById(ids: readonly string[]): Promise<App[]> {
     return this.database.getRepository(App).findBy({ id: In([...ids]) })
   }
 
-  async deploymentsById(ids: readonly string[]): Promise<Deployment[]> {
-    const rows = await this.database.getRepository(Deployment).findBy({ id: In([...ids]) })
-    return rows.map(asShown)
+  deploymentsById(ids: readonly string[]): Promise<ShownDeployment[]> {
+    const query = this.database.getRepository(Deployment).createQueryBuilder('deployment')
+    return readShown(query.where('deployment.id = ANY(:ids)', { ids }))
   }
 
   stagesById(ids: readonly string[]): Promise<Stage[]> {
@@ -210,6 +197,11 @@ export class Queries {
   }
 }
 
+async function readShown(query: SelectQueryBuilder<Deployment>): Promise<ShownDeployment[]> {
+  const rows = await readEntities(query.select(SHOWN_COLUMNS.map((column) => `deployment.${column}`)))
+  return rows.map(asShown)
+}
+
 function checkFirst(first: number): number {
   if (!Number.isInteger(first) || first < 1 || first > MAX_PAGE) {
     throw badInput('first', `must be a whole number from 1 to ${MAX_PAGE}`)
@@ -224,9 +216,9 @@ interface Slice<T> {
   readonly after: string | null
 }
 
-function pageOf<T extends ObjectLiteral>(
+function pageOf<T>(
   { rows, limit, after }: Slice<T>,
-  all: SelectQueryBuilder<T>,
+  all: SelectQueryBuilder<ObjectLiteral>,
   cursor: (row: T) => string,
 ): Page<T> {
   const totalCount = () => all.getCount()

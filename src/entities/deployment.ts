@@ -13,7 +13,7 @@ import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
 import type { Configuration } from './configuration.js'
 import type { DeploymentErrorCode } from './deployment-error-code.js'
-import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from './deployment-status.js'
+import { DeploymentStatus, type DeploymentTrigger, IN_FLIGHT_STATUSES } from './deployment-status.js'
 import { Stage } from './stage.js'
 
 /** One attempt to bring a commit to a stage. The table is also the queue. */

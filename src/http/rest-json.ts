@@ -1,6 +1,6 @@
 import { deploymentUrl, publicUrl, stageHost } from '../engine/names.js'
+import type { ShownDeployment } from '../engine/shown.js'
 import type { App } from '../entities/app.js'
-import type { Deployment } from '../entities/deployment.js'
 import type { Variable } from '../entities/variable.js'
 import type { PublicAddress } from '../resolvers/request-context.js'
 
@@ -24,7 +24,7 @@ export function appJson(app: App, address: PublicAddress) {
 }
 
 /** The REST form of a deployment: snake case, status and trigger in lower case. */
-export function deploymentJson(deployment: Deployment, app: App, address: PublicAddress) {
+export function deploymentJson(deployment: ShownDeployment, app: App, address: PublicAddress) {
   return {
     id: deployment.id,
     app_id: deployment.appId,
@@ -54,7 +54,7 @@ export function variableJson({ key, buildSecret, fingerprint, updatedAt }: Varia
   return { key, build_secret: buildSecret, fingerprint, updated_at: updatedAt }
 }
 
-function errorJson(deployment: Deployment) {
+function errorJson(deployment: ShownDeployment) {
   if (deployment.errorCode === null) return null
   return {
     code: deployment.errorCode,

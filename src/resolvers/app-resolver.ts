@@ -84,8 +84,9 @@ export class AppResolver {
     nullable: true,
     description: 'The newest deployment across all its stages.',
   })
-  latestDeployment(@Root() app: App, @Ctx() { loaders }: RequestContext) {
-    return loaders.latestDeploymentOfApp.load(app.id)
+  async latestDeployment(@Root() app: App, @Ctx() { loaders }: RequestContext) {
+    const deployment = await loaders.latestDeploymentOfApp.load(app.id)
+    return deployment && Object.assign(deployment, { app })
   }
 
   @FieldResolver(() => [StageType], { description: 'Its stages: production first, then by name.' })
@@ -123,6 +124,8 @@ export class AppResolver {
     })
     stage: string | null,
   ) {
-    return toConnection(await queries.deployments(first, after ?? null, { appId: app.id, stage }))
+    const page = await queries.deployments(first, after ?? null, { appId: app.id, stage })
+    for (const deployment of page.rows) deployment.app = app
+    return toConnection(page)
   }
 }

@@ -17,10 +17,10 @@ import { StageResolver } from './stage-resolver.js'
 import { AppWebhookResolver, WebhookDeliveryResolver, WebhookResolver } from './webhook-resolver.js'
 
 /** The API as one executable schema. */
-export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
-  // Fields that are read from an object go without the middleware: around each of them it costs as much as the rest.
+export async function buildSchema(logger: Logger): Promise<GraphQLSchema> {
+  // Fields that are read from an object need no resolver: one around each of them costs as much as the rest.
   for (const type of getMetadataStorage().objectTypes) type.simpleResolvers = true
-  return build({
+  const schema = await build({
     resolvers: [
       AppResolver,
       StageResolver,
@@ -38,13 +38,14 @@ export function buildSchema(logger: Logger): Promise<GraphQLSchema> {
       ServerInfoResolver,
     ],
     scalarsMap: [{ type: Date, scalar: DateTime }],
-    globalMiddlewares: [translateErrors(logger)],
     // Grammars are the engine's (names.ts), the same for GraphQL and REST.
     validate: false,
     // It would run an introspection query at each start, 0.1 s of processor: `npm run check` does it once.
     skipCheck: true,
     pubSub: NO_PUB_SUB,
   })
+  translateErrors(schema, logger)
+  return schema
 }
 
 /** What `schema.graphql` holds; sorted, so that a diff shows what has changed and nothing else. */

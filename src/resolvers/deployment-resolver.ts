@@ -4,9 +4,10 @@ import { badInput } from '../engine/command-error.js'
 import { storedEntries } from '../engine/logs/reader.js'
 import { readPage } from '../engine/logs/store.js'
 import { MAX_PAGE } from '../engine/queries.js'
+import type { ShownDeployment } from '../engine/shown.js'
 import { DEPLOYMENT_ERROR_CODES } from '../entities/deployment-error-code.js'
 import { IN_FLIGHT_STATUSES } from '../entities/deployment-status.js'
-import type { Deployment } from '../entities/deployment.js'
+import type { App } from '../entities/app.js'
 import { AppType } from '../schema/app.js'
 import { DeploymentConnectionType } from '../schema/connection.js'
 import { DeploymentErrorType, DeploymentEventType, DeploymentType } from '../schema/deployment.js'
@@ -111,12 +112,12 @@ export class DeploymentResolver {
   }
 
   @FieldResolver(() => AppType, { description: 'The app it belongs to.' })
-  app(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
-    return loaders.app.load(deployment.appId)
+  app(@Root() deployment: ShownDeployment, @Ctx() { loaders }: RequestContext) {
+    return deployment.app ?? loaders.app.load(deployment.appId)
   }
 
   @FieldResolver(() => StageType, { description: 'The stage it belongs to.' })
-  stage(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+  stage(@Root() deployment: ShownDeployment, @Ctx() { loaders }: RequestContext) {
     return loaders.stage.load(deployment.stageId)
   }
 
@@ -125,7 +126,7 @@ export class DeploymentResolver {
     description:
       'The deployment it rolls back to or promotes. Null: neither, or it was deleted with its stage.',
   })
-  source(@Root() { sourceId }: Deployment, @Ctx() { loaders }: RequestContext) {
+  source(@Root() { sourceId }: ShownDeployment, @Ctx() { loaders }: RequestContext) {
     return sourceId === null ? null : loaders.deployment.load(sourceId)
   }
 
@@ -133,16 +134,16 @@ export class DeploymentResolver {
     nullable: true,
     description: "This deployment's own URL while its container runs, at {app}-{id}.{BASE_DOMAIN}.",
   })
-  async url(@Root() deployment: Deployment, @Ctx() { loaders, address }: RequestContext) {
-    const app = await loaders.app.load(deployment.appId)
-    return app && deploymentUrl(deployment, app.name, address)
+  url(@Root() deployment: ShownDeployment, @Ctx() { loaders, address }: RequestContext) {
+    const urlAt = (app: App | null) => app && deploymentUrl(deployment, app.name, address)
+    return deployment.app ? urlAt(deployment.app) : loaders.app.load(deployment.appId).then(urlAt)
   }
 
   @FieldResolver(() => DeploymentErrorType, {
     nullable: true,
     description: 'Why it failed. Null: it did not fail.',
   })
-  error(@Root() deployment: Deployment): DeploymentErrorType | null {
+  error(@Root() deployment: ShownDeployment): DeploymentErrorType | null {
     if (deployment.errorCode === null) return null
     return {
       // One that an older version has stored, and that is not given any more.
@@ -155,7 +156,7 @@ export class DeploymentResolver {
   }
 
   @FieldResolver(() => Boolean, { description: 'Whether it can be cancelled now.' })
-  canCancel(@Root() { status, shownAs }: Deployment): boolean {
+  canCancel(@Root() { status, shownAs }: ShownDeployment): boolean {
     // What is shown as an earlier status has moved traffic already.
     return shownAs === null && CANCELLABLE.includes(status)
   }
@@ -163,7 +164,7 @@ export class DeploymentResolver {
   @FieldResolver(() => Boolean, {
     description: 'Whether the stage can roll back to it now: it has served, and its image is kept.',
   })
-  canRollback(@Root() { liveAt, imageId }: Deployment): boolean {
+  canRollback(@Root() { liveAt, imageId }: ShownDeployment): boolean {
     return liveAt !== null && imageId !== null
   }
 
@@ -171,12 +172,12 @@ export class DeploymentResolver {
     nullable: true,
     description: 'Position in the queue while PENDING, starting at 1.',
   })
-  queuePosition(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+  queuePosition(@Root() deployment: ShownDeployment, @Ctx() { loaders }: RequestContext) {
     return deployment.status === DeploymentStatus.PENDING ? loaders.queuePosition.load(deployment.id) : null
   }
 
   @FieldResolver(() => [DeploymentEventType], { description: 'Its changes of status, oldest first.' })
-  events(@Root() deployment: Deployment, @Ctx() { loaders }: RequestContext) {
+  events(@Root() deployment: ShownDeployment, @Ctx() { loaders }: RequestContext) {
     return loaders.eventsOfDeployment.load(deployment.id)
   }
 
@@ -185,7 +186,7 @@ export class DeploymentResolver {
     description: 'Stored chunks after `after`, oldest first. The cursor is the same as in deploymentLogs.',
   })
   async logs(
-    @Root() deployment: Deployment,
+    @Root() deployment: ShownDeployment,
     @Ctx() { queries }: RequestContext,
     @Arg('after', () => Int, { defaultValue: 0, description: 'The last `seq` you have; 0 for the start.' })
     after: number,

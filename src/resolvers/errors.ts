@@ -1,5 +1,11 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql'
-import type { MiddlewareFn } from 'type-graphql'
+import {
+  GraphQLError,
+  type GraphQLFieldResolver,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  isIntrospectionType,
+  isObjectType,
+} from 'graphql'
 import { badInput, CommandError } from '../engine/command-error.js'
 import { isDatabaseAway } from '../engine/sql/errors.js'
 import type { Logger } from '../logger.js'
@@ -13,21 +19,41 @@ export function toGraphQLError({ message, code, field, fields }: CommandError): 
 }
 
 /**
- * Around every resolver: commands' errors are translated, and lists counted. What nobody expected is not shown, and
- * logged once for a request: when the database is away, each of its thousand fields says so.
+ * Around every resolver of a schema: commands' errors are translated, and lists counted. What nobody expected is not shown,
+ * and logged once for a request: when the database is away, each of its thousand fields says so.
+ *
+ * Not as a middleware of TypeGraphQL, which makes three promises for each value, whether its resolver makes one or not.
  */
-export function translateErrors(logger: Logger): MiddlewareFn {
-  return async ({ info, args }, next) => {
-    try {
-      refuseNul(args)
-      const value: unknown = await next()
+export function translateErrors(schema: GraphQLSchema, logger: Logger): void {
+  for (const type of Object.values(schema.getTypeMap())) {
+    // Those of the schema itself are graphql-js's own, the same for all schemas.
+    if (!isObjectType(type) || isIntrospectionType(type)) continue
+    for (const field of Object.values(type.getFields())) {
+      if (field.resolve) field.resolve = translated(field.resolve, logger)
+    }
+  }
+}
+
+type Resolve = GraphQLFieldResolver<unknown, unknown>
+
+function translated(resolve: Resolve, logger: Logger): Resolve {
+  return (source, args: Readonly<Record<string, unknown>>, context, info) => {
+    const counted = (value: unknown) => {
       if (Array.isArray(value)) countItems(info, value.length)
       return value
-    } catch (error) {
+    }
+    const failed = (error: unknown) => {
       if (error instanceof GraphQLError) throw error
       if (error instanceof CommandError) throw toGraphQLError(error)
       if (isFirstFailure(info)) logFailure(logger, `${info.parentType.name}.${info.fieldName}`, error)
       throw serverError(error)
+    }
+    try {
+      refuseNul(args)
+      const value: unknown = resolve(source, args, context, info)
+      return value instanceof Promise ? value.then(counted, failed) : counted(value)
+    } catch (error) {
+      return failed(error)
     }
   }
 }

@@ -2,7 +2,6 @@ import DataLoader from 'dataloader'
 import type { App } from '../entities/app.js'
 import type { CommitStatusTarget } from '../entities/commit-status.js'
 import type { DeploymentEvent } from '../entities/deployment-event.js'
-import type { Deployment } from '../entities/deployment.js'
 import type { Domain } from '../entities/domain.js'
 import type { Stage } from '../entities/stage.js'
 import type { Variable } from '../entities/variable.js'
@@ -10,6 +9,7 @@ import type { Webhook } from '../entities/webhook.js'
 import type { Commands } from '../engine/commands.js'
 import type { LogHub } from '../engine/logs/hub.js'
 import type { Queries } from '../engine/queries.js'
+import type { ShownDeployment } from '../engine/shown.js'
 import type { Wakeups } from '../engine/wakeups/wakeups.js'
 
 /** What the API is made of; the same for all requests. */
@@ -37,9 +37,9 @@ export interface RequestContext extends ApiDependencies {
 /** Gather the same read of many rows into one query. */
 export interface Loaders {
   readonly app: DataLoader<string, App | null>
-  readonly deployment: DataLoader<string, Deployment | null>
+  readonly deployment: DataLoader<string, ShownDeployment | null>
   readonly stage: DataLoader<string, Stage | null>
-  readonly latestDeploymentOfApp: DataLoader<string, Deployment | null>
+  readonly latestDeploymentOfApp: DataLoader<string, ShownDeployment | null>
   readonly stagesOfApp: DataLoader<string, Stage[]>
   readonly variablesOfStage: DataLoader<string, Variable[]>
   readonly domainsOfStage: DataLoader<string, Domain[]>
@@ -112,7 +112,8 @@ function one<V extends { id: string }>(load: (ids: readonly string[]) => Promise
 
 function many<V>(load: (ids: readonly string[]) => Promise<V[]>, keyOf: (row: V) => string) {
   return batch<V[]>(async (ids) => {
-    const rows = await load(ids)
-    return ids.map((id) => rows.filter((row) => keyOf(row) === id))
+    const byId = new Map(ids.map((id) => [id, [] as V[]]))
+    for (const row of await load(ids)) byId.get(keyOf(row))?.push(row)
+    return ids.map((id) => byId.get(id) ?? [])
   })
 }

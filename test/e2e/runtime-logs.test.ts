@@ -54,7 +54,7 @@ function linesOf(events: readonly RuntimeLogEvent[]): Line[] {
       .slice(0, -1)
       .split('\n')
       .map((line) => {
-        const match = /^(?:\x1b\[31m)?([a-z]+)(?:\x1b\[0m)? (\d+)( key=\[REDACTED\]\.)?$/.exec(line) // eslint-disable-line no-control-regex
+        const match = /^(?:\x1b\[31m)?([a-z]+)(?:\x1b\[0m)? (\d+)( key=\[REDACTED\]\.)?$/.exec(line) // oxlint-disable-line no-control-regex
         assert.ok(match, JSON.stringify(line))
         const number = Number(match[2])
         assert.equal(match[3] !== undefined, number % 10 === 5, line)

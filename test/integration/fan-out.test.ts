@@ -4,6 +4,7 @@ import { DeploymentStatus } from '../../src/entities/deployment-status.js'
 import { LogHub } from '../../src/engine/logs/hub.js'
 import type { LogWriter } from '../../src/engine/logs/writer.js'
 import { transition } from '../../src/engine/queue/states.js'
+import { ChangeResolver } from '../../src/resolvers/change-resolver.js'
 import { LogResolver } from '../../src/resolvers/log-resolver.js'
 import { type ApiError, ApiServer } from '../support/api-server.js'
 import { followLog, type LogEvent } from '../support/client.js'
@@ -83,8 +84,8 @@ describe('viewers of the same', () => {
       await until(() => all.every((viewer) => seqsOf(viewer).at(-1) === seq))
     }
     assert.equal(executions.mock.callCount() - before.executions, 20)
-    // What is there, and that there is nothing more; now and then a poll.
-    assert.ok(reads - before.reads <= 60, `${reads - before.reads} reads for 20 events`)
+    // One each, and now and then a poll.
+    assert.ok(reads - before.reads < 40, `${reads - before.reads} reads for 20 events`)
     await endLog(worker, deployment, writer)
     for (const viewer of all) await viewer.ended('1')
     for (const viewer of all) assert.deepEqual(seqsOf(viewer), upTo(23))
@@ -121,6 +122,35 @@ describe('viewers of the same', () => {
     const data = [...seen, FAILED].map((status) => ({ deploymentUpdated: { status } }))
     for (const viewer of viewers) assert.deepEqual(viewer.dataOf('1'), data)
     for (const viewer of viewers) assert.equal(viewer.of('1').at(-1)?.type, 'complete')
+    for (const viewer of viewers) viewer[Symbol.dispose]()
+    executions.mock.restore()
+  })
+
+  test('of the feed of changes share one execution of each, wherever they began', async () => {
+    const executions = mock.method(ChangeResolver.prototype, 'changes')
+    const query = 'subscription ($after: String) { changes(after: $after) { cursor event typename id } }'
+    const viewers = await openViewers(MANY, '', query)
+    const seen = (viewer: Subscriber, id = '1') =>
+      viewer.dataOf(id).map((data) => (data as { changes: { cursor: string; event: string } }).changes)
+    await until(() => viewers.every((viewer) => seen(viewer).length === 1))
+    const resumed = viewers.slice(0, 5)
+    for (const viewer of resumed) viewer.subscribe('2', query, { after: seen(viewer)[0]?.cursor })
+    let executed = 0
+    // An app and its stage: those that began each for itself meet behind the first change that all have read.
+    for (const count of [2, 4, 6]) {
+      executed = executions.mock.callCount()
+      await worker.commands.apps.create({
+        name: `shared-${count}`,
+        repoUrl: 'https://git.invalid/x.git',
+        deploy: false,
+      })
+      await until(() => viewers.every((viewer) => seen(viewer).length === count + 1))
+      await until(() => resumed.every((viewer) => seen(viewer, '2').length === count))
+    }
+    assert.equal(executions.mock.callCount() - executed, 2)
+    const all = seen(viewers[0] as Subscriber).slice(1)
+    for (const viewer of viewers) assert.deepEqual(seen(viewer).slice(1), all)
+    for (const viewer of resumed) assert.deepEqual(seen(viewer, '2'), all)
     for (const viewer of viewers) viewer[Symbol.dispose]()
     executions.mock.restore()
   })

@@ -17,16 +17,16 @@ import { basename, dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { DeployError } from '../../src/engine/errors.js'
-import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { withMirrorLock } from '../../src/engine/git/mirror-lock.js'
 import { ownIdentity } from '../../src/engine/git/process-identity.js'
+import { type CreateGit, GIT_BACKENDS } from '../support/git-backends.js'
 import { TestRepository } from '../support/repository.js'
 import { until } from '../support/server.js'
 
 const MIB = 1024 * 1024
 const NEVER = new AbortController().signal
 
-describe('mirrors that something went wrong with', () => {
+function suite(createGit: CreateGit): void {
   let dataDir = ''
   let repository: TestRepository
   let mirror = ''
@@ -43,7 +43,7 @@ describe('mirrors that something went wrong with', () => {
   })
 
   const port = (options: { timeoutMs?: number; maxRepoBytes?: number } = {}) =>
-    createGitBinary({
+    createGit({
       dataDir,
       allowFileRepos: true,
       timeoutMs: 300_000,
@@ -251,4 +251,8 @@ describe('mirrors that something went wrong with', () => {
     assert.equal(await stopped, 'done')
     clearInterval(taken)
   })
-})
+}
+
+for (const { name, createGit, skip } of GIT_BACKENDS) {
+  describe(`mirrors that something went wrong with (${name})`, { skip }, () => suite(createGit))
+}

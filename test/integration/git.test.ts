@@ -8,15 +8,15 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { DeployError } from '../../src/engine/errors.js'
-import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import { ownIdentity } from '../../src/engine/git/process-identity.js'
+import { type CreateGit, GIT_BACKENDS } from '../support/git-backends.js'
 import { TestRepository } from '../support/repository.js'
 import { until } from '../support/server.js'
 
 const NEVER = new AbortController().signal
 
 /** What every backend of the git port has to keep. */
-describe('the git port', () => {
+function suite(createGit: CreateGit): void {
   let dataDir = ''
   let repository: TestRepository
   let count = 0
@@ -31,7 +31,7 @@ describe('the git port', () => {
   })
 
   const port = (options: { timeoutMs?: number; maxRepoBytes?: number } = {}) =>
-    createGitBinary({
+    createGit({
       dataDir,
       allowFileRepos: true,
       timeoutMs: 300_000,
@@ -243,7 +243,11 @@ describe('the git port', () => {
     await git.forget(repository.url, () => Promise.resolve(new Set()))
     assert.equal(existsSync(mirror), false)
   })
-})
+}
+
+for (const { name, createGit, skip } of GIT_BACKENDS) {
+  describe(`the git port (${name})`, { skip }, () => suite(createGit))
+}
 
 /** Files of a tar, by path. */
 async function unpack(archive: Readable): Promise<Record<string, string>> {

@@ -217,7 +217,7 @@ describe('a clean line', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 24 }), (pieces) => {
         const clean = cleanLine(pieces.join(''))
-        // eslint-disable-next-line no-control-regex
+        // oxlint-disable-next-line no-control-regex
         const plain = clean.replace(/\x1b\[[0-9;:]*m/g, '')
         for (const character of plain) {
           const code = character.charCodeAt(0)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { HEAD_BYTES, LogCap, TAIL_BYTES } from '../../src/engine/logs/log-cap.js'
 import { TAIL_CHUNKS } from '../../src/engine/logs/log-tail.js'
 import type { LogChunkInput } from '../../src/engine/logs/store.js'
@@ -69,6 +71,23 @@ describe('the cap of a log', () => {
     assert.deepEqual(noticesOf(chunks), [`--- ${omittedBytes} bytes / ${count} lines omitted ---\n`])
     assert.equal(chunks[0]?.stream, LogStream.SYSTEM)
     assert.equal(chunks[0]?.phase, DeploymentStatus.FAILED)
+  })
+
+  test('holds what it keeps, and not what it has left out', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const cap = new LogCap()
+    const heldMib = () => {
+      collect()
+      return process.memoryUsage().heapUsed / 1024 / 1024
+    }
+    const text = () => Buffer.from(`${'x'.repeat(1023)}\n`).toString()
+    for (let bytes = 0; bytes <= HEAD_BYTES; bytes += 1024) cap.take(line(text()))
+    const before = heldMib()
+    for (let count = 0; count < 40 * 1024; count++) cap.take(line(text()))
+    const grownMib = heldMib() - before
+    assert.ok(grownMib < 12, `${grownMib} MiB are held after 40 MiB`)
+    assert.ok(cap.overflowTail(DeploymentStatus.FAILED).omittedBytes > 0)
   })
 
   test('stores a head and a tail of at most their sizes, and nearly that', () => {

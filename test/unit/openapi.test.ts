@@ -14,6 +14,7 @@ import type { ApiDependencies } from '../../src/resolvers/request-context.js'
 interface Operation {
   readonly operationId: string
   readonly parameters?: readonly { readonly name: string; readonly in: string }[]
+  readonly requestBody?: object
   readonly responses: Readonly<Record<string, unknown>>
 }
 interface OpenApi {
@@ -55,6 +56,13 @@ describe('web/openapi.json', () => {
       assert.deepEqual(named, inPath, `${method} ${path}`)
       if (path !== '/api/v1/openapi.json') assert.ok(responses['401'], `${method} ${path}`)
     }
+  })
+
+  test('gives no default in what is sent: generators of types take the field for required', () => {
+    const bodies = operations().flatMap(([, , { requestBody }]) => requestBody ?? [])
+    const sent = JSON.stringify([bodies, DOCUMENT.components.schemas.NewApp])
+    assert.ok(bodies.length > 0)
+    assert.doesNotMatch(sent, /"default":/)
   })
 
   test('lists statuses, triggers and error codes as they are', () => {

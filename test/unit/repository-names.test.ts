@@ -201,7 +201,7 @@ test('what is accepted as a ref or a URL is no option and has no white space or 
           continue
         }
         accepted += 1
-        // eslint-disable-next-line no-control-regex
+        // oxlint-disable-next-line no-control-regex
         assert.doesNotMatch(result, /^-|[\s\x00-\x1f\x7f-\x9f]/)
         assert.ok(!/:\/\/-/.test(result), 'a host must not be an option either')
       }

@@ -155,7 +155,7 @@ async function bytesOf(answer: IncomingMessage, maxBytes = Infinity): Promise<Bu
 async function refusalOf(answer: IncomingMessage, { statusCodes }: EngineRequest): Promise<EngineRefusal> {
   const status = answer.statusCode ?? 0
   const text = (await bytesOf(answer)).toString('utf8')
-  const said = parsed(text) as { message?: string; error?: string } | null
+  const said: { message?: string; error?: string } | null = parsed(text)
   const why = said?.message ?? said?.error ?? text
   return new EngineRefusal(status, `(HTTP code ${status}) ${statusCodes[status] ?? 'unexpected'} - ${why} `)
 }

@@ -1,21 +1,21 @@
 import { readFile } from 'node:fs/promises'
 
 /**
- * Bytes that a program and those that it started have read so far, from the network, pipes and files, as the kernel counts
- * them. It rises also with what git says nothing of: the empty packets with which a server says that it still prepares a
- * pack. Null: this system does not count (it has no /proc), or the program is gone.
+ * Bytes that a program and those that it started have read and written so far, by pipes, files and most sockets, as the kernel
+ * counts them. It rises also with what git says nothing of: the empty packets with which a server says that it still prepares
+ * a pack, which git's helper hands on. Null: this system does not count (it has no /proc), or the program is gone.
  */
-export async function bytesRead(pid: number): Promise<number | null> {
-  const io = await readFile(`/proc/${pid}/io`, 'utf8').catch(() => null)
-  const own = /^rchar: (\d+)$/m.exec(io ?? '')?.[1]
-  if (own === undefined) return null
+export async function bytesMoved(pid: number): Promise<number | null> {
+  const io = await readFile(`/proc/${pid}/io`, 'utf8').catch(() => '')
+  const own = [...io.matchAll(/^[rw]char: (\d+)$/gm)].reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+  if (own === 0) return null
   // Protocols before the second one are spoken by a program that git starts.
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  const read = await Promise.all(
+  const moved = await Promise.all(
     children
       .split(' ')
       .filter(Boolean)
-      .map((child) => bytesRead(Number(child))),
+      .map((child) => bytesMoved(Number(child))),
   )
-  return read.reduce<number>((sum, bytes) => sum + (bytes ?? 0), Number(own))
+  return moved.reduce<number>((sum, bytes) => sum + (bytes ?? 0), own)
 }

@@ -1,18 +1,15 @@
 import type { Readable } from 'node:stream'
-import { killWhenAborted, startProgram } from '../../process.js'
+import { killWhenAborted } from '../../process.js'
 import { InfrastructureError } from '../errors.js'
 import type { Contents } from './git.js'
-import { gitArguments, gitEnvironment, type Mirror } from './git-command.js'
+import { type Mirror, startInMirror } from './git-command.js'
 
 const NEWLINE = 0x0a
 const HEADER = /^[0-9a-f]{40,64} blob (\d+)$/
 
 /** Contents by one `git cat-file --batch`: a program for all files, not one for each. */
-export function openContents({ path, settings }: Mirror, signal: AbortSignal): Contents {
-  const child = startProgram('git', gitArguments(['-C', path, 'cat-file', '--batch']), {
-    env: gitEnvironment(settings),
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
+export function openContents(mirror: Mirror, signal: AbortSignal): Contents {
+  const child = startInMirror(mirror, ['cat-file', '--batch'], ['pipe', 'pipe', 'ignore'])
   child.on('error', () => undefined) // its output ends, which is what is looked at
   const stop = killWhenAborted(child, signal)
   const output = (child.stdout as Readable)[Symbol.asyncIterator]() as AsyncIterator<Buffer>

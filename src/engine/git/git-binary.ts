@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DeployError } from '../errors.js'
 import { fetchInto, refOf } from './fetch.js'
 import type { Git } from './git.js'
-import type { GitSettings, Mirror } from './git-command.js'
+import type { GitProgram, GitSettings, Mirror } from './git-command.js'
 import { listRemoteRefs } from './list-refs.js'
 import { withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
@@ -19,6 +19,8 @@ export interface GitBinaryOptions {
   /** How long a server may send nothing, not even that it still works; 2 minutes where nothing else is said. */
   readonly silenceMs?: number
   readonly maxRepoBytes: number
+  /** Git itself where nothing else is said. */
+  readonly program?: GitProgram
 }
 
 const SILENCE_MS = 120_000
@@ -33,7 +35,8 @@ const FORGET_MS = 60_000
  */
 export function createGitBinary(options: GitBinaryOptions): Git {
   const root = join(options.dataDir, 'mirrors')
-  const settings: GitSettings = { allowFileRepos: options.allowFileRepos, homeDir: join(root, 'home') }
+  const { allowFileRepos, program } = options
+  const settings: GitSettings = { allowFileRepos, program, homeDir: join(root, 'home') }
   const limits: FetchLimits = { timeoutMs: options.timeoutMs, silenceMs: options.silenceMs ?? SILENCE_MS }
   const mirrorOf = (repoUrl: string): Mirror => ({ path: join(root, nameOf(repoUrl)), settings })
 

@@ -1,7 +1,24 @@
 import { programPath } from '../../config.js'
-import { type ProgramResult, runProgram } from '../../process.js'
+import {
+  type ChildProcess,
+  type ProgramResult,
+  runProgram,
+  type RunOptions,
+  startProgram,
+} from '../../process.js'
+
+/** What runs as git: the binary, or what takes the same arguments (nodegit/). */
+export interface GitProgram {
+  readonly file: string
+  /** Arguments before those of git. */
+  readonly before: readonly string[]
+}
+
+export const GIT_BINARY: GitProgram = { file: 'git', before: [] }
 
 export interface GitSettings {
+  /** The binary where nothing else is said. */
+  readonly program?: GitProgram
   readonly allowFileRepos: boolean
   /** Empty folder that git takes for the home: no configuration of the machine's users applies. */
   readonly homeDir: string
@@ -24,9 +41,8 @@ const FIXED = [
 const SSH =
   'ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ProxyCommand=none -o PermitLocalCommand=no'
 
-/** Arguments before the subcommand. */
-export function gitArguments(args: readonly string[]): string[] {
-  return [...FIXED, ...args]
+function commandOf({ program = GIT_BINARY }: GitSettings, args: readonly string[]): [string, string[]] {
+  return [program.file, [...program.before, ...FIXED, ...args]]
 }
 
 export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
@@ -43,22 +59,19 @@ export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
   }
 }
 
-export interface GitRun {
-  readonly signal?: AbortSignal
+export interface GitRun extends Pick<RunOptions, 'signal' | 'keep' | 'keepBytes' | 'onStart'> {
   /** Hears what git writes of a transfer. */
   readonly onProgress?: (bytes: Buffer) => void
-  readonly onStart?: (pid: number) => void
 }
 
 /** Runs git to its end; a non-zero exit is a result. */
 export function runGit(
   settings: GitSettings,
   args: readonly string[],
-  { signal, onProgress, onStart }: GitRun = {},
+  { onProgress, ...run }: GitRun = {},
 ): Promise<ProgramResult> {
-  const hears = { ...(onProgress ? { onStderr: onProgress } : {}), ...(onStart ? { onStart } : {}) }
-  const options = { env: gitEnvironment(settings), signal, ...hears }
-  return runProgram('git', gitArguments(args), options)
+  const options = { ...run, env: gitEnvironment(settings), ...(onProgress ? { onStderr: onProgress } : {}) }
+  return runProgram(...commandOf(settings, args), options)
 }
 
 /** A bare repository on this machine, and how git is run on it. */
@@ -70,4 +83,14 @@ export interface Mirror {
 /** {@link runGit} in a mirror. */
 export function runInMirror(mirror: Mirror, args: readonly string[], run?: GitRun): Promise<ProgramResult> {
   return runGit(mirror.settings, ['-C', mirror.path, ...args], run)
+}
+
+/** Starts git in a mirror, for its output to be read as it comes. */
+export function startInMirror(
+  { path, settings }: Mirror,
+  args: readonly string[],
+  stdio: [stdin: 'pipe' | 'ignore', stdout: 'pipe', stderr: 'pipe' | 'ignore'],
+): ChildProcess {
+  const [file, list] = commandOf(settings, ['-C', path, ...args])
+  return startProgram(file, list, { env: gitEnvironment(settings), stdio })
 }

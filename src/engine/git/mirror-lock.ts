@@ -148,10 +148,12 @@ async function renew(path: string): Promise<void> {
 }
 
 const isLock = (name: string) => name.endsWith('.lock')
+/** Of git's fetch, git's repack and libgit2. */
+const isHalfPack = (name: string) => /^(tmp_|\.tmp-|pack_git2_)/.test(name)
 const LEFTOVERS: readonly [place: string, isLeft: (name: string) => boolean][] = [
   ['.', isLock],
   ['refs/longshore', isLock],
-  ['objects/pack', (name) => /^(tmp_|\.tmp-)/.test(name)],
+  ['objects/pack', isHalfPack],
 ]
 
 /** What a git that was killed left: its locks, and the pack it was receiving or making. */

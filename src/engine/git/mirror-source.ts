@@ -1,10 +1,10 @@
 import { PassThrough, type Readable } from 'node:stream'
-import { ended, killWhenAborted, type ProgramResult, runProgram, startProgram } from '../../process.js'
+import { ended, killWhenAborted, type ProgramResult } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
 import { openContents } from './contents.js'
 import type { EntryKind, Source } from './git.js'
-import { gitArguments, gitEnvironment, type Mirror, runInMirror } from './git-command.js'
+import { type Mirror, runInMirror, startInMirror } from './git-command.js'
 import { entriesOf, invalidTree, KINDS } from './tree-entries.js'
 
 /** Bytes of a folder's list: tens of thousands of entries, in the order of their names. */
@@ -23,9 +23,7 @@ export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal)
   }
   const tree = (path: string) => (path === '.' ? `${commitSha}^{tree}` : `${commitSha}:${path}`)
   const output = async (args: readonly string[], keepBytes: number, stop: AbortSignal) => {
-    const options = { env: gitEnvironment(mirror.settings), keepBytes, keep: 'first', signal: stop } as const
-    const whole = gitArguments(['-C', mirror.path, ...args])
-    return ofEnded(await runProgram('git', whole, options)).stdout
+    return ofEnded(await runInMirror(mirror, args, { keepBytes, keep: 'first', signal: stop })).stdout
   }
   return {
     commitSha,
@@ -75,14 +73,11 @@ function kindsIn(listing: string): Map<string, EntryKind> {
  * Piped in the same turn as the start: Node discards a child's output that nobody reads when the child exits, and
  * whoever consumes this stream may wait for a connection first.
  */
-function archive({ path, settings }: Mirror, treeish: string, signal: AbortSignal): Readable {
+function archive(mirror: Mirror, treeish: string, signal: AbortSignal): Readable {
   const out = new PassThrough()
   // git's own default would let the group write, which no checkout does.
-  const args = gitArguments(['-c', 'tar.umask=0022', '-C', path, 'archive', '--format=tar', treeish])
-  const child = startProgram('git', args, {
-    env: gitEnvironment(settings),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const args = ['-c', 'tar.umask=0022', 'archive', '--format=tar', treeish]
+  const child = startInMirror(mirror, args, ['ignore', 'pipe', 'pipe'])
   let said = ''
   child.stderr?.on('data', (bytes: Buffer) => (said = (said + bytes.toString('utf8')).slice(-2000)))
   child.stdout?.pipe(out, { end: false })

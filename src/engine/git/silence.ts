@@ -1,4 +1,4 @@
-import { bytesRead } from './bytes-moved.js'
+import { bytesMoved } from './bytes-moved.js'
 
 /** Hears of a silence when half of the time is over after which it ends the fetch. */
 export type SilenceListener = (silentMs: number, limitMs: number) => void
@@ -11,7 +11,7 @@ export class SilenceWatch implements Disposable {
   readonly #silent = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #heardAt = performance.now()
-  #read: number | null = null
+  #moved: number | null = null
   #isTold = false
 
   constructor(
@@ -40,9 +40,9 @@ export class SilenceWatch implements Disposable {
   }
 
   async #look(pid: number): Promise<void> {
-    const read = await bytesRead(pid)
-    if (read !== this.#read) this.heard()
-    this.#read = read
+    const moved = await bytesMoved(pid)
+    if (moved !== this.#moved) this.heard()
+    this.#moved = moved
     const silentMs = performance.now() - this.#heardAt
     if (silentMs >= this.limitMs) return this.#silent.abort()
     if (this.#isTold || silentMs < this.limitMs / 2) return

@@ -1,7 +1,7 @@
-import { type ChildProcess, ended, killWhenAborted, startProgram } from '../../process.js'
+import { type ChildProcess, ended, killWhenAborted } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { type EntryKind, MAX_PATH, type TreeEntry } from './git.js'
-import { gitArguments, gitEnvironment, type Mirror } from './git-command.js'
+import { type Mirror, startInMirror } from './git-command.js'
 
 export const KINDS = new Map<string, EntryKind>([
   ['100644', 'file'],
@@ -30,15 +30,12 @@ export const HOW_TO_MEND =
 
 /** All that is below a tree, as git lists it. @throws DeployError REPO_INVALID */
 export async function* entriesOf(
-  { path, settings }: Mirror,
+  mirror: Mirror,
   treeish: string,
   signal: AbortSignal,
 ): AsyncGenerator<TreeEntry> {
-  const args = gitArguments(['-C', path, 'ls-tree', '-r', '-t', '-z', '--long', treeish])
-  const child = startProgram('git', args, {
-    env: gitEnvironment(settings),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const args = ['ls-tree', '-r', '-t', '-z', '--long', treeish]
+  const child = startInMirror(mirror, args, ['ignore', 'pipe', 'pipe'])
   const stop = killWhenAborted(child, signal)
   const end = outcome(child)
   try {

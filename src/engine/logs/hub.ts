@@ -18,15 +18,20 @@ interface Followed {
   /** Newest stored chunks without gaps, oldest first. */
   ring: StoredChunk[]
   ringLength: number
+  /** As soon as a read has seen it. */
+  logDay: string | null
   /** How it ended, as soon as a read has seen it. */
   end: LogEnd | null
   reading: Map<number, Promise<LogPage | null>>
 }
 
+/** What a reader gets, from memory or from the database. */
+export type FeedPage = Pick<LogPage, 'chunks' | 'end'>
+
 /** A viewer's view of one log. Must be closed. */
 export interface LogFeed {
   /** Chunks after `after`; empty at the end. Null: there is no such log. */
-  page(after: number): Promise<LogPage | null>
+  page(after: number): Promise<FeedPage | null>
   /** How many watch through it. */
   shownTo(viewers: number): void
   close(): void
@@ -90,17 +95,18 @@ export class LogHub implements LogAnnouncer, Disposable {
     }
   }
 
-  async #page(deploymentId: string, log: Followed, after: number): Promise<LogPage | null> {
+  async #page(deploymentId: string, log: Followed, after: number): Promise<FeedPage | null> {
     const fromRing = pageFromRing(log, after)
     if (fromRing) return fromRing
     // Keyed by cursor: sharing one read among different cursors would give a viewer somebody else's page.
     const underWay = log.reading.get(after)
     if (underWay) return underWay
-    const reading = readPage(this.database, deploymentId, { after, limit: PAGE_CHUNKS })
+    const reading = readPage(this.database, deploymentId, { after, limit: PAGE_CHUNKS, logDay: log.logDay })
     log.reading.set(after, reading)
     try {
       const page = await reading
       if (page) extendRing(log, page.chunks)
+      log.logDay ??= page?.logDay ?? null
       log.end ??= page?.end ?? null
       return page
     } finally {
@@ -114,6 +120,7 @@ function createFollowed(): Followed {
     readers: new Map(),
     ring: [],
     ringLength: 0,
+    logDay: null,
     end: null,
     reading: new Map(),
   }
@@ -146,7 +153,7 @@ function extendRing(log: Followed, chunks: readonly StoredChunk[]): void {
 }
 
 /** Null: the ring does not hold what follows `after`. */
-function pageFromRing(log: Followed, after: number): LogPage | null {
+function pageFromRing(log: Followed, after: number): FeedPage | null {
   const first = log.ring[0]
   const last = log.ring.at(-1)
   if (!first || !last || after + 1 < first.seq || after >= last.seq) return null

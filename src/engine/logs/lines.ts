@@ -92,12 +92,14 @@ function wholeLength(text: string, length: number): number {
 }
 
 // Viewers are terminals too: a log may colour its text, it may not set titles, links or the clipboard.
-/* eslint-disable no-control-regex */
+/* oxlint-disable no-control-regex */
 const ANSI =
   /\x1b\[[0-9;:]*m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)|\x1b[ -/]*[0-~]?|[\x80-\x9f]/g
 const CONTROL = /[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]/g
 const COLOUR = /^\x1b\[[0-9;:]*m$/
-/* eslint-enable no-control-regex */
+/** What none of the others finds anything in, which is most lines, has none of these. */
+const UNCLEAN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|:\/\//
+/* oxlint-enable no-control-regex */
 const URL_CREDENTIALS = /(https?:\/\/)[^\s/@'"]+@|(:\/\/)[^\s/@:'"]*:[^\s/@'"]+@/gi
 
 const ENCODER = new TextEncoder()
@@ -120,6 +122,7 @@ export function cleanLines(lines: readonly string[], mask: (text: string) => str
 
 /** One line for storage and display; also used for messages that quote a program's output. */
 export function cleanLine(line: string): string {
+  if (!UNCLEAN.test(line)) return line
   return line
     .replace(ANSI, (sequence) => (COLOUR.test(sequence) ? sequence : ''))
     .replaceAll('\0', NUL_SIGN)

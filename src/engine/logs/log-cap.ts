@@ -4,8 +4,8 @@ import type { LogChunkInput, OverflowTail } from './store.js'
 
 /** The beginning of a log is stored as it comes, up to this many bytes … */
 export const HEAD_BYTES = 8 * 1024 * 1024
-/** … and its end up to this many, because that is what people need of a build that failed. */
-export const TAIL_BYTES = 2 * 1024 * 1024
+/** … and its end, because that is what people need of a build that failed: with what is said of both, 10 MiB in all. */
+export const TAIL_BYTES = 2 * 1024 * 1024 - 16 * 1024
 const PROGRESS_MS = 5_000
 
 /** Bounds one deployment's log: the first 8 MiB, an exact count of what is left out, the last 2 MiB. */

@@ -1,6 +1,6 @@
 import { PullIterator, type Shareable } from '../wakeups/pull-iterator.js'
-import type { LogFeed, LogHub } from './hub.js'
-import type { LogEnd, LogPage, StoredChunk } from './store.js'
+import { type FeedPage, type LogFeed, type LogHub, PAGE_CHUNKS } from './hub.js'
+import type { LogEnd, StoredChunk } from './store.js'
 
 /** A chunk for a viewer; the last one of a log carries its end. */
 export interface LogEntry extends StoredChunk {
@@ -41,9 +41,12 @@ export class LogReader extends PullIterator<LogEntry> implements Shareable<LogEn
 
   protected async read(): Promise<LogEntry[]> {
     const page = await this.#feed.page(this.#after)
-    if (page) return entriesOf(page, this.#after)
-    this.finish()
-    return []
+    if (!page) {
+      this.finish()
+      return []
+    }
+    if (page.chunks.length < PAGE_CHUNKS) this.foundAll()
+    return entriesOf(page, this.#after)
   }
 
   protected give(entry: LogEntry): boolean {
@@ -60,7 +63,7 @@ export class LogReader extends PullIterator<LogEntry> implements Shareable<LogEn
 }
 
 /** A cursor at or past the end gets the end once more, with an empty text. */
-function entriesOf(page: LogPage, after: number): LogEntry[] {
+function entriesOf(page: FeedPage, after: number): LogEntry[] {
   const { chunks, end } = page
   if (chunks.length === 0 && end) {
     const text = { at: new Date(), phase: end.status, stream: 'SYSTEM' as StoredChunk['stream'], text: '' }
@@ -70,7 +73,7 @@ function entriesOf(page: LogPage, after: number): LogEntry[] {
 }
 
 /** What is stored, and nothing else: who reads page by page is done where a page is empty. */
-export function storedEntries({ chunks, end }: LogPage): LogEntry[] {
+export function storedEntries({ chunks, end }: FeedPage): LogEntry[] {
   return chunks.map((chunk) => (end && chunk.seq === end.lastSeq ? { ...chunk, end } : entryOf(chunk)))
 }
 

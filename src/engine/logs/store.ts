@@ -34,6 +34,8 @@ export interface OverflowTail {
 
 export interface LogPage {
   readonly chunks: StoredChunk[]
+  /** The day that the log began, by which its chunks are filed. */
+  readonly logDay: string
   /** Set when the log is complete; the page may still be followed by others. */
   readonly end: LogEnd | null
 }
@@ -97,7 +99,15 @@ export async function appendChunks(
   return rows[0]?.base ?? null
 }
 
+export interface PageQuery {
+  readonly after: number
+  readonly limit: number
+  /** Of an earlier page. Where it is known the database plans for one partition, not for all: half of a small page's time. */
+  readonly logDay?: string | null
+}
+
 interface PageRow extends StoredChunk {
+  log_day: string
   last_seq: number
   bytes: string
   omitted_bytes: string
@@ -106,10 +116,11 @@ interface PageRow extends StoredChunk {
 }
 
 const PAGE = `
-  SELECT s.last_seq, s.bytes, s.omitted_bytes, s.clipped, s.end_status, c.seq, c.at, c.phase, c.stream, c.text
+  SELECT s.log_day::text, s.last_seq, s.bytes, s.omitted_bytes, s.clipped, s.end_status,
+         c.seq, c.at, c.phase, c.stream, c.text
     FROM log_stream s
     LEFT JOIN LATERAL (SELECT * FROM log_chunk
-                        WHERE deployment_id = s.deployment_id AND log_day = s.log_day AND seq > $2
+                        WHERE deployment_id = s.deployment_id AND log_day = coalesce($4, s.log_day) AND seq > $2
                         ORDER BY seq LIMIT $3) c ON true
    WHERE s.deployment_id = $1
    ORDER BY c.seq`
@@ -118,9 +129,9 @@ const PAGE = `
 export async function readPage(
   database: Queryable,
   deploymentId: string,
-  { after, limit }: { readonly after: number; readonly limit: number },
+  { after, limit, logDay = null }: PageQuery,
 ): Promise<LogPage | null> {
-  const rows = await database.query<PageRow[]>(PAGE, [deploymentId, after, limit])
+  const rows = await database.query<PageRow[]>(PAGE, [deploymentId, after, limit, logDay])
   const head = rows[0]
   if (!head) return null
   const end = head.end_status && {
@@ -133,7 +144,7 @@ export async function readPage(
   const chunks = rows
     .filter((row) => row.seq !== null)
     .map(({ seq, at, phase, stream, text }) => ({ seq, at, phase, stream, text }))
-  return { chunks, end: end || null }
+  return { chunks, logDay: head.log_day, end: end || null }
 }
 
 /** The seq of the last chunk written under `epoch`, or null when the claim is lost. */

@@ -31,6 +31,7 @@ export function isShareable<T>(reader: PullIterator<T>): reader is Shareable<T> 
 export abstract class PullIterator<T> implements AsyncIterableIterator<T> {
   #ready: T[] = []
   #isDone = false
+  #isUpToDate = false
   readonly #changed = new ManualResetEvent()
   readonly #retryWindow = new RetryWindow(() => this.#isDone)
 
@@ -83,6 +84,11 @@ export abstract class PullIterator<T> implements AsyncIterableIterator<T> {
     return Promise.resolve({ done: true, value: undefined })
   }
 
+  /** What is being read is all there is: whatever comes after it has a wake-up, so the next read waits for one. */
+  protected foundAll(): void {
+    this.#isUpToDate = true
+  }
+
   /** There is something to read, perhaps. */
   protected wake(): void {
     this.#changed.set()
@@ -97,8 +103,11 @@ export abstract class PullIterator<T> implements AsyncIterableIterator<T> {
   }
 
   async #fill(): Promise<void> {
+    if (this.#isUpToDate) await this.#changed.wait(POLL_MS)
+    if (this.#isDone) return
+    this.#isUpToDate = false
     this.#changed.clear() // before the read: a change during it must not be slept through
     this.#ready = await this.#retryWindow.run(() => this.read(), [])
-    if (!this.#isDone && this.#ready.length === 0) await this.#changed.wait(POLL_MS)
+    if (this.#ready.length === 0) this.foundAll()
   }
 }

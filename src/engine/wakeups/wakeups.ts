@@ -24,8 +24,13 @@ type Listener = (id: string) => void
 export const ANY = ''
 
 const CHANNEL = 'longshore'
-/** After a first NOTIFY, further ones gather this long: each takes a lock of the whole PostgreSQL instance. */
-const GATHER_MS = 10
+/**
+ * After a NOTIFY, further ones gather: each takes a lock of the whole PostgreSQL instance. They gather for so many times what
+ * that one took, so that a server with little to do is told soon and a busy one is left in peace …
+ */
+const GATHER_TIMES = 4
+/** … but for so long at least, and at most. */
+const GATHER_MS = { least: 2, most: 10 }
 /** PostgreSQL refuses a payload of 8,000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900
 const HEARTBEAT_MS = 10_000
@@ -158,8 +163,11 @@ export class Wakeups implements AsyncDisposable {
     try {
       while (this.#outgoing.size > 0) {
         const payload = this.#takePayload()
+        const sentAt = performance.now()
         await this.#client?.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]).catch(() => undefined)
-        await sleep(GATHER_MS, undefined, { signal: this.#closing.signal, ref: false })
+        const gatherMs = GATHER_TIMES * (performance.now() - sentAt)
+        const boundedMs = Math.min(Math.max(gatherMs, GATHER_MS.least), GATHER_MS.most)
+        await sleep(boundedMs, undefined, { signal: this.#closing.signal, ref: false })
       }
     } catch {
       this.#outgoing.clear() // disposed

@@ -19,7 +19,7 @@ export function checkWatchPaths(field: string, patterns: readonly string[]): str
 
 /** One glob of 1 to 200 characters. `*` and `?` stay within a name, `**` stands for any folders; all else is literal. */
 export function checkGlob(field: string, glob: string): string {
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   if (glob !== '' && glob.length <= MAX_LENGTH && !/[\x00-\x1f\x7f\\{}]/.test(glob)) return glob
   throw badInput(
     field,

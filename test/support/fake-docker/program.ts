@@ -30,6 +30,7 @@ export interface Behaviour {
 
 export type Action =
   | { readonly kind: 'write'; readonly stream: 1 | 2; readonly text: string }
+  | { readonly kind: 'repeat'; readonly text: string; readonly bytes: number }
   | { readonly kind: 'sleep'; readonly ms: number }
   | { readonly kind: 'listen'; readonly port: number }
   | { readonly kind: 'exit'; readonly code: number; readonly outOfMemory?: boolean }
@@ -103,7 +104,19 @@ function readCommand(container: FakeContainer): { actions: Action[]; termCode: n
   }
 }
 
-/** The few words of a shell that tests use: echo, sleep, exit, false, httpd, wait. Others do nothing. */
+/** What one piece of a program's output has at most. */
+const PIECE_BYTES = 16 * 1024
+
+/** The output of `yes`, cut into pieces. */
+export function* repeated({ text, bytes }: Extract<Action, { kind: 'repeat' }>): Generator<string> {
+  const whole = text.repeat(Math.ceil(PIECE_BYTES / text.length) + 1)
+  for (let given = 0; given < bytes; given += PIECE_BYTES) {
+    const from = given % text.length
+    yield whole.slice(from, from + Math.min(PIECE_BYTES, bytes - given))
+  }
+}
+
+/** The few words of a shell that tests use: echo, yes, sleep, exit, false, httpd, wait. Others do nothing. */
 export function readScript(script: string, port: string | null = null): Action[] {
   const actions = script.split(/;|&&|\n/).flatMap((statement) => readStatement(statement.trim(), port))
   const last = actions.at(-1)?.kind
@@ -117,6 +130,9 @@ function readStatement(statement: string, port: string | null): Action[] {
     const text = words.slice('echo '.length).replace(/\s*>&2$/, '')
     return [{ kind: 'write', stream: words.endsWith('>&2') ? 2 : 1, text: `${unquoted(text)}\n` }]
   }
+  const [, said, isJoined, bytes] = /^yes (.*?)( \| tr -d '\\n')? \| head -c (\d+)$/.exec(words) ?? []
+  if (said !== undefined)
+    return [{ kind: 'repeat', text: isJoined ? said : `${said}\n`, bytes: Number(bytes) }]
   if (/^exit\b/.test(words)) return [{ kind: 'exit', code: number }]
   if (words === 'false') return [{ kind: 'exit', code: 1 }]
   if (words.endsWith('& wait')) return [{ kind: 'stay' }]

@@ -5,7 +5,7 @@ import { type Engine, type Route, route } from './engine.js'
 import type { Exchange, Reply } from './exchange.js'
 import type { Dialect } from './generations.js'
 import { checkedReference, type FakeImage, newId, Refused } from './model.js'
-import { readScript } from './program.js'
+import { readScript, repeated } from './program.js'
 import { filesOf } from './session-files.js'
 import { readTar } from './tar.js'
 
@@ -171,6 +171,7 @@ async function* run(exchange: Exchange, step: Step, draft: Draft): AsyncGenerato
   const script = command.includes('-c') ? (command.at(-1) ?? '') : command.join(' ')
   for (const action of readScript(withArgs(exchange, script))) {
     if (action.kind === 'write') yield* draft.messages.write(action.stream, action.text)
+    if (action.kind === 'repeat') for (const piece of repeated(action)) yield* draft.messages.write(1, piece)
     if (action.kind === 'sleep') await sleep(action.ms, undefined, { signal: exchange.signal })
     if (action.kind !== 'exit') continue
     draft.failed = action.code !== 0

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Addresses, type Listener, listen } from './addresses.js'
 import type { Endpoint, FakeContainer } from './model.js'
-import type { Action, Program } from './program.js'
+import { type Action, type Program, repeated } from './program.js'
 
 /** What a run tells of itself. */
 export interface RunEvents {
@@ -57,6 +57,7 @@ export class Run implements AsyncDisposable {
 
   async #act(action: Action): Promise<void> {
     if (action.kind === 'write') this.tells.write(action.stream, action.text)
+    else if (action.kind === 'repeat') for (const piece of repeated(action)) this.tells.write(1, piece)
     else if (action.kind === 'sleep') await pause(action.ms, this.signal)
     else if (action.kind === 'exit') await this.tells.exit(action.code, action.outOfMemory ?? false)
     else if (action.kind === 'listen') {

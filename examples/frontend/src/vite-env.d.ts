@@ -1,0 +1,4 @@
+interface ImportMetaEnv {
+  /** Of the Longshore, such as https://deploy.example.com. */
+  readonly VITE_LONGSHORE_URL?: string
+}

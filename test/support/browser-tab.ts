@@ -1,0 +1,59 @@
+import { type BrowserContext, type Page } from 'playwright-core'
+import { until } from './server.js'
+
+/** A tab of examples/frontend, and what a test asks of it. */
+export class BrowserTab {
+  /** What its page threw. */
+  readonly errors: string[] = []
+  /** GraphQL operations that it sent by POST, oldest first. */
+  readonly posted: string[] = []
+
+  private constructor(readonly page: Page) {
+    page.on('pageerror', (error) => this.errors.push(String(error)))
+    page.on('request', (request) => {
+      if (request.method() !== 'POST') return
+      this.posted.push((JSON.parse(request.postData() ?? '{}') as { operationName: string }).operationName)
+    })
+  }
+
+  static async open(context: BrowserContext, url: string): Promise<BrowserTab> {
+    const tab = new BrowserTab(await context.newPage())
+    await tab.page.goto(url)
+    return tab
+  }
+
+  /** Waits until the text of the page fits; fails with the text that it has. */
+  async shows(text: RegExp): Promise<void> {
+    let last = ''
+    const look = async () => text.test((last = (await this.page.textContent('#root')) ?? ''))
+    await until(look, 25).catch(() => {
+      throw new Error(`${text} is not on the page: ${last.slice(0, 500)} … ${last.slice(-500)}`)
+    })
+  }
+
+  /** Clicks a button or a link by its name. */
+  async click(role: 'button' | 'link', name: string): Promise<void> {
+    await this.page.getByRole(role, { name, exact: true }).click()
+  }
+
+  /** Marks the document: a full reload would lose the mark. */
+  async mark(): Promise<void> {
+    await this.page.evaluate('window.marked = true')
+  }
+
+  isMarked(): Promise<boolean> {
+    return this.page.evaluate<boolean>('window.marked === true')
+  }
+
+  /** The chunks of the log that it shows, in order. */
+  chunks(): Promise<{ seq: number; text: string }[]> {
+    return this.page.evaluate(`[...document.querySelectorAll('[data-seq]')].map(
+      (chunk) => ({ seq: Number(chunk.dataset.seq), text: chunk.textContent }))`)
+  }
+
+  /** Fields that are marked as wrong, and what they say. */
+  wrongFields(): Promise<Record<string, string>> {
+    return this.page.evaluate(`Object.fromEntries([...document.querySelectorAll('[aria-invalid=true]')].map(
+      (field) => [field.name, document.getElementById(field.getAttribute('aria-describedby')).textContent]))`)
+  }
+}
