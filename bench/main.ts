@@ -9,6 +9,7 @@ import { run as bytes } from './bytes.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as fanout } from './fanout.js'
+import { run as fetch } from './fetch.js'
 import { run as idle } from './idle.js'
 import { run as idleConnections } from './idle-connections.js'
 import { run as log } from './log.js'
@@ -28,6 +29,7 @@ interface Benchmark {
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   deploy: { run: deploy, rounds: 5 },
+  fetch: { run: fetch, rounds: 9 },
   claim: { run: claim, rounds: 1 },
   queue: { run: queue, rounds: 1 },
   log: { run: log, rounds: 1 },

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './dependencies.mjs'
 import { ensureDockerEngine } from './docker-engine.mjs'
 import { ensureFrontend, FRONTEND_TEST } from './frontend.mjs'
+import { ensureGitServers } from './git-servers.mjs'
 import { ensureStaticImage, ensureTestImage } from './images.mjs'
 import { say } from './run.mjs'
 import { bundleServer } from './server-bundle.mjs'
@@ -27,6 +28,7 @@ export async function withTestSetup(work, { files = [], isCompiled = false } = {
   bundleServer()
   await ensureStaticImage()
   await ensureTestImage()
+  await ensureGitServers()
   const browser = files.includes(FRONTEND_TEST) ? await ensureFrontend() : {}
   return withTestPostgres((url) => work({ ...process.env, ...browser, TEST_DATABASE_URL: url }))
 }
