@@ -1,0 +1,56 @@
+import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from 'type-graphql'
+import type { App } from '../entities/app.js'
+import { AppType } from '../schema/app.js'
+import { RepositoryCredentialType } from '../schema/repository-credential.js'
+import type { RequestContext } from './request-context.js'
+
+@Resolver(() => AppType)
+export class RepositoryCredentialResolver {
+  @Mutation(() => AppType, {
+    description:
+      'Sets the token for a private repository with an https:// URL. Replaces the credential; the next fetch uses it.',
+  })
+  setRepositoryToken(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+    @Arg('token', () => String, { description: 'A token that can read the repository. Stored encrypted.' })
+    token: string,
+    @Arg('username', () => String, {
+      nullable: true,
+      description: "The user name sent with it. Default: one that the forge's tokens work with.",
+    })
+    username: string | null,
+  ) {
+    return commands.repositoryCredentials.setToken(appId, { username, token })
+  }
+
+  @Mutation(() => AppType, {
+    description:
+      'Creates an ed25519 key pair for a private repository with an SSH URL. Replaces the credential; add repositoryCredential.publicKey to the repository at the forge.',
+  })
+  createDeployKey(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+  ) {
+    return commands.repositoryCredentials.createDeployKey(appId)
+  }
+
+  @Mutation(() => AppType, {
+    description:
+      "Deletes the credential. The repository is then fetched anonymously, or over SSH with the keys of the worker's account.",
+  })
+  removeRepositoryCredential(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+  ) {
+    return commands.repositoryCredentials.remove(appId)
+  }
+
+  @FieldResolver(() => RepositoryCredentialType, {
+    nullable: true,
+    description: 'What its private repository is fetched with. Null: nothing of its own.',
+  })
+  async repositoryCredential(@Root() { id }: App, @Ctx() { loaders }: RequestContext) {
+    return (await loaders.repositoryCredentialOfApp.load(id))[0] ?? null
+  }
+}
