@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { dockerEnvironment } from './config.js'
 import type { Core } from './core.js'
 import { Disposal } from './disposal.js'
@@ -8,6 +9,8 @@ import { Dockerode } from './engine/docker/dockerode.js'
 import { findEngine } from './engine/docker/find-engine.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
+import { readCaFile, writeCaBundle } from './engine/git/ca-bundle.js'
+import type { Git } from './engine/git/git.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
 import { LeaseKeeper } from './engine/queue/lease.js'
@@ -20,6 +23,7 @@ import { fitted } from './engine/routing/connection-limits.js'
 import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
+import { createKnownHosts } from './engine/repositories/known-hosts.js'
 import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
 import type { Services } from './engine/services.js'
 import { Watcher } from './engine/traffic/watch.js'
@@ -49,7 +53,8 @@ export async function startWorker(
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await clearStaleAddresses({ ...core, docker }, core.instanceId)
     const { router, port: routerPort } = await startRouter(core, opened)
-    const services = createServices(core, { docker, router, failpoint })
+    const git = await openGit(core)
+    const services = createServices(core, { git, docker, router, failpoint })
     const heartbeat = opened.use(
       new WorkerHeartbeat({ ...core, docker: services.docker }, config.workerId, router.name),
     )
@@ -124,17 +129,24 @@ async function startTraefik(core: Core, opened: Disposal): Promise<Router> {
   return router
 }
 
+/** @throws ConfigError when GIT_CA_FILE cannot be used */
+async function openGit({ config, database }: Core): Promise<Git> {
+  const caBundle = config.gitCaFile === null ? null : join(config.dataDir, 'git-ca.pem')
+  if (config.gitCaFile !== null && caBundle !== null) {
+    await writeCaBundle(caBundle, await readCaFile(config.gitCaFile))
+  }
+  const timeoutMs = config.cloneTimeoutMs
+  return createGitBinary({ ...config, timeoutMs, caBundle, knownHosts: createKnownHosts(database) })
+}
+
 function createServices(
   core: Core,
-  { docker, router, failpoint }: Pick<Services, 'docker' | 'router' | 'failpoint'>,
+  adapters: Pick<Services, 'git' | 'docker' | 'router' | 'failpoint'>,
 ): Services {
   const { config, database, wakeups, secrets, logger, instanceId } = core
   return {
     ...{ database, wakeups, secrets, logger },
-    git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
-    docker,
-    router,
-    failpoint,
+    ...adapters,
     settings: { ...config, instanceId },
   }
 }

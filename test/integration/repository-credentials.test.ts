@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openRepositoryCredential } from '../../src/engine/repositories/credential.js'
+import { createKnownHosts, forgetHost } from '../../src/engine/repositories/known-hosts.js'
 import type { ApiServer } from '../support/api-server.js'
 import type { TestProcess } from '../support/engine.js'
 import { useApi } from '../support/use-api.js'
@@ -140,5 +141,18 @@ describe('the credential of a repository', () => {
       [id],
     )
     assert.deepEqual(rows, [])
+  })
+
+  test('of an SSH host, its key: the first that a worker saw is kept, until it is forgotten', async () => {
+    const hosts = createKnownHosts(process.database)
+    const names = ['git.invalid', '[git.invalid]:2222', 'gitxinvalid']
+    for (const name of names) assert.equal(await hosts.record(name, `first of ${name}`), `first of ${name}`)
+    assert.equal(await hosts.record('git.invalid', 'other'), 'first of git.invalid')
+    assert.deepEqual((await forgetHost(process.database, 'Git.invalid')).sort(), names.slice(0, 2).sort())
+    assert.deepEqual(await Promise.all(names.map((name) => hosts.find(name))), [
+      null,
+      null,
+      'first of gitxinvalid',
+    ])
   })
 })

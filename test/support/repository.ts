@@ -14,10 +14,14 @@ const OPTIONS = [
 
 /** A real Git repository in a temporary folder, made with the git binary. */
 export class TestRepository implements Disposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'longshore-repo-'))
-  readonly url = `file://${this.folder}`
+  readonly url: string
 
-  constructor(files: Readonly<Record<string, string>>) {
+  constructor(
+    files: Readonly<Record<string, string>>,
+    readonly folder = mkdtempSync(join(tmpdir(), 'longshore-repo-')),
+  ) {
+    mkdirSync(folder, { recursive: true })
+    this.url = `file://${folder}`
     this.git('init', '--quiet', '-b', 'main')
     this.commit(files)
   }

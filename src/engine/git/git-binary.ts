@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DeployError } from '../errors.js'
+import { removeAbandonedFolders } from './access-folder.js'
 import { exists, fetchInto, REFS, refOf } from './fetch.js'
 import type { Git } from './git.js'
 import { type GitSettings, type Mirror, runInMirror } from './git-command.js'
+import { createForgetfulHosts, type KnownHosts } from './host-keys.js'
 import { listRemoteRefs } from './list-refs.js'
 import { removeDeadCandidates, tryWithMirrorLock, withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
+import { type AccessOptions, withRemoteAccess } from './remote-access.js'
 
 export interface GitBinaryOptions {
   /** Where mirrors are kept. */
@@ -15,6 +18,10 @@ export interface GitBinaryOptions {
   readonly allowFileRepos: boolean
   readonly timeoutMs: number
   readonly maxRepoBytes: number
+  /** Certificates of CAs that servers are trusted by; left out or null: those of the system. */
+  readonly caBundle?: string | null
+  /** Left out: SSH hosts are known for as long as this process lives. */
+  readonly knownHosts?: KnownHosts
 }
 
 /** How long a repository that is to be forgotten is waited for while somebody fetches from it. */
@@ -26,7 +33,8 @@ const FORGET_MS = 60_000
  */
 export function createGitBinary(options: GitBinaryOptions): Git {
   const root = join(options.dataDir, 'mirrors')
-  const settings: GitSettings = { allowFileRepos: options.allowFileRepos, homeDir: join(root, 'home') }
+  const access = accessOf(options, root)
+  const { settings } = access
   const mirrorOf = (repoUrl: string): Mirror => ({ path: join(root, nameOf(repoUrl)), settings })
 
   return {
@@ -35,14 +43,20 @@ export function createGitBinary(options: GitBinaryOptions): Git {
       await mkdir(settings.homeDir, { recursive: true })
       const fetch = { ...request, maxBytes: options.maxRepoBytes }
       await within(options.timeoutMs, signal, (either) =>
-        withMirrorLock(mirror.path, either, () => fetchInto(mirror, fetch, either)),
+        withMirrorLock(mirror.path, either, () =>
+          withRemoteAccess(access, request, (remote) =>
+            fetchInto({ ...mirror, settings: remote }, fetch, either),
+          ),
+        ),
       )
       return sourceOf(mirror, refOf(request.deploymentId), signal)
     },
 
     async listRefs(remote, signal) {
       await mkdir(settings.homeDir, { recursive: true })
-      return within(options.timeoutMs, signal, (either) => listRemoteRefs(settings, remote, either))
+      return within(options.timeoutMs, signal, (either) =>
+        withRemoteAccess(access, remote, (granted) => listRemoteRefs(granted, remote, either)),
+      )
     },
 
     async release(repoUrl, deploymentId) {
@@ -65,8 +79,23 @@ export function createGitBinary(options: GitBinaryOptions): Git {
       })
     },
 
-    prune: (readNamed) => pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf))),
+    prune: (readNamed) => pruneAll(root, access.folders, readNamed),
   }
+}
+
+function accessOf(options: GitBinaryOptions, root: string): AccessOptions {
+  const { dataDir, allowFileRepos, caBundle = null, knownHosts = createForgetfulHosts() } = options
+  const settings: GitSettings = { allowFileRepos, homeDir: join(root, 'home'), caBundle }
+  return { settings, folders: join(dataDir, 'git-access'), knownHosts }
+}
+
+async function pruneAll(
+  root: string,
+  folders: string,
+  readNamed: () => Promise<ReadonlySet<string>>,
+): Promise<void> {
+  await removeAbandonedFolders(folders)
+  await pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf)))
 }
 
 /** The name of a repository's mirror. */
