@@ -23,6 +23,7 @@ import { fitted } from './engine/routing/connection-limits.js'
 import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
+import { RefsAnswerer } from './engine/repositories/refs-answerer.js'
 import { createKnownHosts } from './engine/repositories/known-hosts.js'
 import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
 import type { Services } from './engine/services.js'
@@ -66,6 +67,7 @@ export async function startWorker(
       new Watcher(services),
       new Housekeeper(services),
       new CommitStatuses(services),
+      new RefsAnswerer(services, config.workerId),
     ]) {
       opened.use(repeated)
       repeated.start()

@@ -1,11 +1,32 @@
-import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from 'type-graphql'
+import type { ComplexityEstimatorArgs } from 'graphql-query-complexity'
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql'
 import type { App } from '../entities/app.js'
 import { AppType } from '../schema/app.js'
-import { RepositoryCredentialType } from '../schema/repository-credential.js'
+import { REMOTE_COST } from '../schema/costs.js'
+import { RepositoryCredentialType, RepositoryRefsType } from '../schema/repository-credential.js'
 import type { RequestContext } from './request-context.js'
 
 @Resolver(() => AppType)
 export class RepositoryCredentialResolver {
+  @Query(() => RepositoryRefsType, {
+    description:
+      "A repository's branches and tags, read by a worker within 30 s. If the repository cannot be read, the error has the code that a deployment would fail with; NO_WORKER: no worker is running.",
+    complexity: ({ childComplexity }: ComplexityEstimatorArgs) => REMOTE_COST + childComplexity,
+  })
+  repositoryRefs(
+    @Ctx() { commands }: RequestContext,
+    @Arg('repoUrl', () => String, { description: 'https://, ssh:// or git@host:path, without a token.' })
+    repoUrl: string,
+    @Arg('appId', () => ID, {
+      nullable: true,
+      description:
+        "Reads it with this app's credential, which must be for the protocol, host and port of repoUrl. Null: anonymously.",
+    })
+    appId: string | null,
+  ) {
+    return commands.repositoryRefs.list(repoUrl, appId ?? null)
+  }
+
   @Mutation(() => AppType, {
     description:
       'Sets the token for a private repository with an https:// URL. Replaces the credential; the next fetch uses it.',
