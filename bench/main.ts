@@ -6,6 +6,7 @@ import { makeTemplate } from '../test/support/database-template.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as fanout } from './fanout.js'
+import { run as fetch } from './fetch.js'
 import { run as idle } from './idle.js'
 import { run as idleConnections } from './idle-connections.js'
 import { run as log } from './log.js'
@@ -25,6 +26,7 @@ interface Benchmark {
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   deploy: { run: deploy, rounds: 5 },
+  fetch: { run: fetch, rounds: 9 },
   claim: { run: claim, rounds: 1 },
   queue: { run: queue, rounds: 1 },
   log: { run: log, rounds: 1 },

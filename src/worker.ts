@@ -137,8 +137,9 @@ async function openGit({ config, database }: Core): Promise<Git> {
   if (config.gitCaFile !== null && caBundle !== null) {
     await writeCaBundle(caBundle, await readCaFile(config.gitCaFile))
   }
-  const timeoutMs = config.cloneTimeoutMs
-  return createGitBinary({ ...config, timeoutMs, caBundle, knownHosts: createKnownHosts(database) })
+  const [timeoutMs, silenceMs] = [config.cloneTimeoutMs, config.fetchSilenceMs]
+  const knownHosts = createKnownHosts(database)
+  return createGitBinary({ ...config, timeoutMs, silenceMs, caBundle, knownHosts })
 }
 
 function createServices(

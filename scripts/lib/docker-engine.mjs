@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runQuietly, say } from './run.mjs'
+import { hasProgram, runQuietly, say } from './run.mjs'
 
 const WAIT_MS = 60_000
 const ANSWER_MS = 3_000
@@ -27,7 +27,7 @@ export async function ensureDockerEngine() {
   if (error.problem !== 'AWAY' || found.isNamed) throw new Error(`${error.message}\n(${host}: ${from})`)
   say(`  ${error.message}.`)
   if (process.platform !== 'linux' || process.getuid() !== 0) throw new Error(BY_HAND)
-  if (!isInstalled('dockerd')) await install()
+  if (!hasProgram('dockerd')) await install()
   return start()
 }
 
@@ -51,13 +51,8 @@ function use({ host, version }) {
   return version
 }
 
-function isInstalled(program) {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']
-  return folders.some((folder) => folder !== '' && existsSync(join(folder, program)))
-}
-
 async function install() {
-  if (!isInstalled('apt-get')) throw new Error(BY_HAND)
+  if (!hasProgram('apt-get')) throw new Error(BY_HAND)
   if (!(await agreed('Install Docker from the system’s packages (docker.io) and start it?')))
     throw new Error(BY_HAND)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 
 /** Runs a program with an argument list; its output goes to ours. @throws Error with the exit code */
 export async function run(file, args, options = {}) {
@@ -30,6 +32,12 @@ export async function runQuietly(title, file, args, options = {}) {
   } finally {
     clearInterval(ticker)
   }
+}
+
+/** Whether a program is there, also where only root looks for programs. */
+export function hasProgram(name) {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, name)))
 }
 
 export function say(text) {

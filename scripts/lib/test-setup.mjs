@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './dependencies.mjs'
 import { ensureDockerEngine } from './docker-engine.mjs'
+import { ensureGitServers } from './git-servers.mjs'
 import { ensureStaticImage, ensureTestImage } from './images.mjs'
 import { say } from './run.mjs'
 import { bundleServer } from './server-bundle.mjs'
@@ -22,5 +23,6 @@ export async function withTestSetup(work) {
   bundleServer()
   await ensureStaticImage()
   await ensureTestImage()
+  await ensureGitServers()
   return withTestPostgres((url) => work({ ...process.env, TEST_DATABASE_URL: url }))
 }

@@ -27,25 +27,30 @@ export class GitHttpBackend implements AsyncDisposable {
     return new GitHttpBackend(server, root)
   }
 
+  /** Requests that are being answered. */
+  get running(): number {
+    return this.#running.size
+  }
+
   get port(): number {
     return (this.server.address() as AddressInfo).port
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#running) child.kill('SIGKILL')
+    for (const child of this.#running) killGroup(child)
     this.server.closeAllConnections()
     this.server.close()
     await once(this.server, 'close')
   }
 
   #run(request: IncomingMessage, response: ServerResponse): void {
-    const child = spawn('git', ['http-backend'], { env: this.#environment(request), stdio: 'pipe' })
+    const child = spawn('git', ['http-backend'], { env: this.#environment(request), detached: true })
     this.#running.add(child)
     child.once('close', () => this.#running.delete(child))
     child.stdin.on('error', () => undefined)
     request.pipe(child.stdin)
     child.stderr.resume()
-    response.once('close', () => child.kill('SIGKILL'))
+    response.once('close', () => killGroup(child))
     void answer(child.stdout, response)
   }
 
@@ -75,6 +80,15 @@ export class GitHttpBackend implements AsyncDisposable {
         ]),
       ),
     }
+  }
+}
+
+/** With the upload-pack that it has started, and a hook of that. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended.
   }
 }
 

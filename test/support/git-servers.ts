@@ -6,6 +6,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { GitHttpBackend } from './git-http-backend.js'
 import { until } from './server.js'
+import { TcpRelay } from './tcp-relay.js'
 
 /** The user and the password of what is below /private/. */
 export const LOGIN = { user: 'reader', password: 'right-token' }
@@ -45,6 +46,7 @@ export class GitServers implements AsyncDisposable {
   /** Has both keys of the account, its known hosts, and the CA. */
   readonly account: string
   readonly #children: ChildProcess[] = []
+  readonly #relays: TcpRelay[] = []
 
   private constructor(
     readonly folder: string,
@@ -81,15 +83,17 @@ export class GitServers implements AsyncDisposable {
     return `ssh://${userInfo().username}@127.0.0.1:${port}${this.root}/${path}`
   }
 
+  /** A port in front of one of these, of which the account knows no host key. */
+  async relayTo(port: number): Promise<number> {
+    const relay = await TcpRelay.start(port)
+    this.#relays.push(relay)
+    return relay.port
+  }
+
   /** The account knows the host key of the server at a port. */
   know(port: number, keyFile = join(this.folder, 'host.pub')): void {
     const line = `[127.0.0.1]:${port} ${readFileSync(keyFile, 'utf8')}`
     writeFileSync(join(this.account, 'known_hosts'), line, { flag: 'a' })
-  }
-
-  forgetHosts(): void {
-    writeFileSync(join(this.account, 'known_hosts'), '')
-    this.know(this.ports.ssh)
   }
 
   /**
@@ -110,6 +114,7 @@ export class GitServers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const relay of this.#relays) await relay[Symbol.asyncDispose]()
     for (const child of this.#children) {
       const ended = once(child, 'exit')
       if (child.exitCode === null && child.kill('SIGKILL')) await ended

@@ -18,8 +18,6 @@ const FIXED = [
   'core.fsmonitor=false',
   'protocol.ext.allow=never',
   'http.followRedirects=initial',
-  'http.lowSpeedLimit=1000',
-  'http.lowSpeedTime=30',
   // Always a pack: what is received can be measured while it comes, and one file is removed if it is too much.
   'fetch.unpackLimit=1',
   'gc.auto=0',
@@ -73,15 +71,17 @@ export interface GitRun {
   readonly signal?: AbortSignal
   /** Hears what git writes of a transfer. */
   readonly onProgress?: (bytes: Buffer) => void
+  readonly onStart?: (pid: number) => void
 }
 
 /** Runs git to its end; a non-zero exit is a result. */
 export function runGit(
   settings: GitSettings,
   args: readonly string[],
-  { signal, onProgress }: GitRun = {},
+  { signal, onProgress, onStart }: GitRun = {},
 ): Promise<ProgramResult> {
-  const options = { env: gitEnvironment(settings), signal, ...(onProgress ? { onStderr: onProgress } : {}) }
+  const hears = { ...(onProgress ? { onStderr: onProgress } : {}), ...(onStart ? { onStart } : {}) }
+  const options = { env: gitEnvironment(settings), signal, ...hears }
   return runProgram('git', gitArguments(args), options)
 }
 

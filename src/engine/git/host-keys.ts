@@ -17,6 +17,12 @@ export const FORGES: Readonly<Record<string, string>> = {
   'codeberg.org': 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIVIC02vnjFyL+I4RHfvIGNtOgJMe769VTF1VR4EB3ZB',
 }
 
+/** What to do about a host key that is not the one that is known. */
+export const CHANGED_KEY =
+  'If the server was given a new key, compare it with what its operator publishes and run npm run forget-host -- HOST, or ' +
+  "replace it in the known hosts of the worker's account (ssh-keygen -R, ssh-keyscan); otherwise somebody may be between " +
+  'this server and it'
+
 /** The name of a host in known_hosts. */
 export function knownHostName({ host, port }: Pick<RepositoryAddress, 'host' | 'port'>): string {
   return port === 22 ? host : `[${host}]:${port}`

@@ -151,10 +151,10 @@ const isLock = (name: string) => name.endsWith('.lock')
 const LEFTOVERS: readonly [place: string, isLeft: (name: string) => boolean][] = [
   ['.', isLock],
   ['refs/longshore', isLock],
-  ['objects/pack', (name) => name.startsWith('tmp_')],
+  ['objects/pack', (name) => /^(tmp_|\.tmp-)/.test(name)],
 ]
 
-/** What a git that was killed left: its locks, and the pack it was receiving. */
+/** What a git that was killed left: its locks, and the pack it was receiving or making. */
 async function removeLeftovers(folder: string): Promise<void> {
   for (const [place, isLeft] of LEFTOVERS) {
     const names = await readdir(join(folder, place)).catch(() => [])

@@ -9,7 +9,7 @@ import { addressOf, type RepositoryAddress } from '../repository-url.js'
 import { type AccessFolder, openAccessFolder } from './access-folder.js'
 import type { Remote } from './git.js'
 import { type GitSettings, programEnvironment, sshCommand } from './git-command.js'
-import { fingerprintOf, FORGES, type KnownHosts, knownHostName } from './host-keys.js'
+import { CHANGED_KEY, fingerprintOf, FORGES, type KnownHosts, knownHostName } from './host-keys.js'
 
 export interface AccessOptions {
   readonly settings: GitSettings
@@ -140,8 +140,3 @@ async function recordHost(
   }
   onNewHost?.(name, fingerprintOf(seen))
 }
-
-/** What to do about a host key that is not the one that is known. */
-export const CHANGED_KEY =
-  'If the server was given a new key, compare its fingerprint with what its operator publishes and run npm run ' +
-  'forget-host -- HOST; otherwise somebody may be between this server and it'
