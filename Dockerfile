@@ -24,7 +24,7 @@ COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY web ./web
-COPY scripts/serve.mjs ./scripts/serve.mjs
+COPY scripts/serve.mjs scripts/git-askpass ./scripts/
 # New volumes take over the owner of what they cover.
 RUN install -d -o node -g node -m 0750 /data && install -d -o node -g node -m 0755 /routes
 ENV NODE_ENV=production DATA_DIR=/data HOST=0.0.0.0

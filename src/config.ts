@@ -95,6 +95,8 @@ export interface Config {
   /** What fetches: the git binary, or nodegit where it is built. */
   readonly gitBackend: 'git' | 'nodegit'
   readonly allowFileRepos: boolean
+  /** Certificates of CAs that repositories and forges are trusted by, beside those that everybody trusts. */
+  readonly gitCaFile: string | null
   /** Forges' APIs may be told over http:// as well. */
   readonly allowInsecureForges: boolean
   readonly adminToken: string | null
@@ -207,6 +209,7 @@ function readGit(read: SettingReader) {
   return {
     gitBackend: read.oneOf('GIT_BACKEND', ['git', 'nodegit'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
+    gitCaFile: read.optional('GIT_CA_FILE'),
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, { min: 1, max: 86_400 }) * SECOND,
     fetchSilenceMs: read.integer('FETCH_SILENCE_TIMEOUT', 120, { min: 1, max: 86_400 }) * SECOND,
@@ -234,7 +237,19 @@ export function dockerEnvironment(): Env {
   return { DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, HOME, XDG_RUNTIME_DIR }
 }
 
-/** Where programs are looked up: the only part of the environment that child processes inherit. */
+const PROXIES = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY'].flatMap((name) => [
+  name,
+  name.toLowerCase(),
+])
+
+/** The proxies by which repositories and forges are reached, by the names that programs know them by. */
+export function proxyEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    PROXIES.flatMap((name) => (process.env[name] ? [[name, process.env[name]] as const] : [])),
+  )
+}
+
+/** Where programs are looked up: beside proxies, the only part of the environment that child processes inherit. */
 export function programPath(): string {
   return process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'
 }

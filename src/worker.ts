@@ -1,5 +1,6 @@
 import { dockerEnvironment } from './config.js'
 import type { Core } from './core.js'
+import { openGit } from './git.js'
 import { Disposal } from './disposal.js'
 import { clearStaleAddresses } from './engine/traffic/stale-addresses.js'
 import { CommitStatuses } from './engine/webhooks/commit-status.js'
@@ -8,9 +9,6 @@ import { Dockerode } from './engine/docker/dockerode.js'
 import { findEngine } from './engine/docker/find-engine.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
-import type { Git } from './engine/git/git.js'
-import { createGitBinary } from './engine/git/git-binary.js'
-import { checkNodegit, createNodegit } from './engine/git/nodegit/nodegit.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
 import { LeaseKeeper } from './engine/queue/lease.js'
 import { WorkerHeartbeat } from './engine/presence/worker-heartbeat.js'
@@ -22,6 +20,7 @@ import { fitted } from './engine/routing/connection-limits.js'
 import { NoRouter, type Router } from './engine/routing/router.js'
 import { TraefikFileRouter } from './engine/routing/traefik-file-router.js'
 import { TraefikLabelsRouter } from './engine/routing/traefik-labels-router.js'
+import { RefsAnswerer } from './engine/repositories/refs-answerer.js'
 import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
 import type { Services } from './engine/services.js'
 import { Watcher } from './engine/traffic/watch.js'
@@ -64,6 +63,7 @@ export async function startWorker(
       new Watcher(services),
       new Housekeeper(services),
       new CommitStatuses(services),
+      new RefsAnswerer(services, config.workerId),
     ]) {
       opened.use(repeated)
       repeated.start()
@@ -82,14 +82,6 @@ export async function startWorker(
     await opened[Symbol.asyncDispose]()
     throw error
   }
-}
-
-/** @throws ConfigError when nodegit is asked for and cannot be loaded */
-async function openGit({ config, logger }: Core): Promise<Git> {
-  const options = { ...config, timeoutMs: config.cloneTimeoutMs, silenceMs: config.fetchSilenceMs }
-  if (config.gitBackend === 'git') return createGitBinary(options)
-  logger.info('git backend', { uses: await checkNodegit() })
-  return createNodegit(options)
 }
 
 /** @throws ConfigError when what names the engine cannot be used */

@@ -1,4 +1,6 @@
-export type CommandErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'QUEUE_FULL'
+import type { DeploymentErrorCode } from '../entities/deployment-error-code.js'
+
+export type CommandErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'QUEUE_FULL' | 'NO_WORKER'
 
 /** A field of the input that is wrong, by the API's name, and what is wrong with it. */
 export interface FieldError {
@@ -13,7 +15,8 @@ export class CommandError extends Error {
   readonly fields: readonly FieldError[]
 
   constructor(
-    readonly code: CommandErrorCode,
+    /** Of a repository that cannot be read, what a deployment of it would fail with. */
+    readonly code: CommandErrorCode | DeploymentErrorCode,
     message: string,
     /** The field that it is about, or all of them. */
     about: string | null | readonly FieldError[] = null,

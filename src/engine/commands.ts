@@ -4,6 +4,8 @@ import { DeploymentCommands } from './commands/deployments.js'
 import { DomainCommands } from './commands/domains.js'
 import type { CommandDependencies } from './commands/dependencies.js'
 import { ReleaseCommands } from './commands/releases.js'
+import { RepositoryCredentialCommands } from './commands/repository-credentials.js'
+import { RepositoryRefsCommands } from './commands/repository-refs.js'
 import { StageSettings } from './commands/stage-settings.js'
 import { StageCommands } from './commands/stages.js'
 import { VariableCommands } from './commands/variables.js'
@@ -23,6 +25,8 @@ export class Commands {
   readonly variables: VariableCommands
   readonly webhooks: WebhookCommands
   readonly commitStatuses: CommitStatusCommands
+  readonly repositoryCredentials: RepositoryCredentialCommands
+  readonly repositoryRefs: RepositoryRefsCommands
 
   constructor(dependencies: CommandDependencies) {
     this.apps = new AppCommands(dependencies)
@@ -34,5 +38,7 @@ export class Commands {
     this.variables = new VariableCommands(dependencies)
     this.webhooks = new WebhookCommands(dependencies)
     this.commitStatuses = new CommitStatusCommands(dependencies)
+    this.repositoryCredentials = new RepositoryCredentialCommands(dependencies)
+    this.repositoryRefs = new RepositoryRefsCommands(dependencies)
   }
 }

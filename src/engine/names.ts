@@ -148,7 +148,7 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
     throw badInput(field, 'must be a URL of at most 2048 characters without spaces or control characters')
   }
   if (/^https?:\/\/[^/]*@/i.test(url) || /^ssh:\/\/[^/]*:[^/]*@/i.test(url)) {
-    throw badInput(field, 'must not carry a user name or password: they would end up in logs; use an ssh key')
+    throw badInput(field, USERINFO)
   }
   const hasParent = url.split(/[/:]/).includes('..')
   if (!hasParent && (HTTPS.test(url) || SSH.test(url) || SCP.test(url))) return url
@@ -157,8 +157,13 @@ export function checkRepoUrl(field: string, url: string, allowFileRepos: boolean
       throw badInput(field, 'file:// is disabled on this server (ALLOW_FILE_REPOS=true enables it)')
     if (!hasParent && /^file:\/\/\/[A-Za-z0-9_./~+@%-]+$/.test(url)) return url
   }
-  throw badInput(field, `${quote(url)} is not https://host/path, ssh://host/path or git@host:path`)
+  // A password with a slash in it, for one.
+  const shown = /:\/\/.*@/.test(url) ? 'it' : quote(url)
+  throw badInput(field, `${shown} is not https://host/path, ssh://host/path or git@host:path`)
 }
+
+const USERINFO =
+  'must not carry a user name or password, except https://user:token@host/path: SSH has deploy keys for that (createDeployKey)'
 
 /** So many of the variables that are wrong are named at once. */
 const MAX_LISTED = 50

@@ -4,6 +4,7 @@ import { CommitStatusTarget } from '../entities/commit-status.js'
 import { DeploymentEvent } from '../entities/deployment-event.js'
 import { Deployment } from '../entities/deployment.js'
 import { Domain } from '../entities/domain.js'
+import { StoredRepositoryCredential } from '../entities/repository-credential.js'
 import { Stage } from '../entities/stage.js'
 import { Variable } from '../entities/variable.js'
 import { type ConfigurationDiff, diffConfigurations } from './configuration/diff.js'
@@ -151,6 +152,10 @@ export class Queries {
 
   webhooksOfApps(appIds: readonly string[]): Promise<Webhook[]> {
     return this.database.getRepository(Webhook).findBy({ appId: In([...appIds]) })
+  }
+
+  repositoryCredentialsOfApps(appIds: readonly string[]): Promise<StoredRepositoryCredential[]> {
+    return this.database.getRepository(StoredRepositoryCredential).findBy({ appId: In([...appIds]) })
   }
 
   commitStatusesOfApps(appIds: readonly string[]): Promise<CommitStatusTarget[]> {

@@ -4,8 +4,11 @@ import { DeploymentEvent } from './deployment-event.js'
 import { Deployment } from './deployment.js'
 import { Domain } from './domain.js'
 import { Instance } from './instance.js'
+import { KnownHost } from './known-host.js'
 import { LogChunk } from './log-chunk.js'
 import { DeploymentLog } from './deployment-log.js'
+import { RefsRequest } from './refs-request.js'
+import { StoredRepositoryCredential } from './repository-credential.js'
 import { RouteConfirmation } from './route-confirmation.js'
 import { RuntimeLogChunk } from './runtime-log-chunk.js'
 import { RuntimeLogViewer } from './runtime-log-viewer.js'
@@ -34,4 +37,7 @@ export const ENTITIES = [
   WebhookDelivery,
   CommitStatusTarget,
   CommitStatusReport,
+  StoredRepositoryCredential,
+  KnownHost,
+  RefsRequest,
 ]

@@ -8,7 +8,10 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   NOT_FOUND: 404,
   CONFLICT: 409,
   QUEUE_FULL: 429,
+  NO_WORKER: 503,
 }
+/** What was asked of a server that is not ours has failed. */
+const OTHER_STATUS = 502
 
 /** What an answer says of an error. */
 export interface ErrorDetails {
@@ -33,7 +36,7 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
   })
   app.setErrorHandler<FastifyError | CommandError>((error, request, reply) => {
     if (error instanceof CommandError) {
-      return reply.code(STATUS[error.code]).send(errorBody(request, inSnakeCase(error)))
+      return reply.code(statusOf(error)).send(errorBody(request, inSnakeCase(error)))
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return reply
@@ -44,6 +47,10 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
     const body = errorBody(request, { code: 'INTERNAL_SERVER_ERROR', message: shownOf(error) })
     return reply.code(500).send(body)
   })
+}
+
+function statusOf({ code }: CommandError): number {
+  return Object.hasOwn(STATUS, code) ? STATUS[code as CommandErrorCode] : OTHER_STATUS
 }
 
 function inSnakeCase({ code, message, fields }: CommandError): ErrorDetails {

@@ -12,6 +12,7 @@ import { DeploymentResolver } from './deployment-resolver.js'
 import { translateErrors } from './errors.js'
 import { LogResolver, RuntimeLogEventResolver } from './log-resolver.js'
 import { NodeResolver } from './node-resolver.js'
+import { RepositoryCredentialResolver } from './repository-credential-resolver.js'
 import { ServerInfoResolver } from './server-info-resolver.js'
 import { StageResolver } from './stage-resolver.js'
 import { AppWebhookResolver, WebhookDeliveryResolver, WebhookResolver } from './webhook-resolver.js'
@@ -33,6 +34,7 @@ export async function buildSchema(logger: Logger): Promise<GraphQLSchema> {
       WebhookDeliveryResolver,
       CommitStatusResolver,
       CommitStatusTargetResolver,
+      RepositoryCredentialResolver,
       NodeResolver,
       ChangeResolver,
       ServerInfoResolver,

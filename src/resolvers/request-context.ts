@@ -3,6 +3,7 @@ import type { App } from '../entities/app.js'
 import type { CommitStatusTarget } from '../entities/commit-status.js'
 import type { DeploymentEvent } from '../entities/deployment-event.js'
 import type { Domain } from '../entities/domain.js'
+import type { StoredRepositoryCredential } from '../entities/repository-credential.js'
 import type { Stage } from '../entities/stage.js'
 import type { Variable } from '../entities/variable.js'
 import type { Webhook } from '../entities/webhook.js'
@@ -44,6 +45,7 @@ export interface Loaders {
   readonly variablesOfStage: DataLoader<string, Variable[]>
   readonly domainsOfStage: DataLoader<string, Domain[]>
   readonly webhookOfApp: DataLoader<string, Webhook[]>
+  readonly repositoryCredentialOfApp: DataLoader<string, StoredRepositoryCredential[]>
   readonly commitStatusOfApp: DataLoader<string, CommitStatusTarget[]>
   readonly commitStatusError: DataLoader<string, string | null>
   readonly eventsOfDeployment: DataLoader<string, DeploymentEvent[]>
@@ -63,10 +65,7 @@ function createLoaders(queries: Queries): Loaders {
       const latest = await queries.latestDeployments(ids)
       return ids.map((id) => latest.get(id) ?? null)
     }),
-    stagesOfApp: many(
-      (ids) => queries.stagesOfApps(ids),
-      (stage) => stage.appId,
-    ),
+    stagesOfApp: many((ids) => queries.stagesOfApps(ids), appIdOf),
     variablesOfStage: many(
       (ids) => queries.variablesOfStages(ids),
       (variable) => variable.stageId,
@@ -79,6 +78,7 @@ function createLoaders(queries: Queries): Loaders {
       (ids) => queries.webhooksOfApps(ids),
       (webhook) => webhook.appId,
     ),
+    repositoryCredentialOfApp: many((ids) => queries.repositoryCredentialsOfApps(ids), appIdOf),
     commitStatusOfApp: many(
       (ids) => queries.commitStatusesOfApps(ids),
       (target) => target.appId,
@@ -97,6 +97,8 @@ function createLoaders(queries: Queries): Loaders {
     }),
   }
 }
+
+const appIdOf = ({ appId }: { readonly appId: string }) => appId
 
 /** Batches only: a subscription's context lives for hours, and a cache in it would show it its first answer for ever. */
 function batch<V>(load: (ids: readonly string[]) => Promise<V[]>): DataLoader<string, V> {

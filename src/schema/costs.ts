@@ -6,6 +6,9 @@ export const STATEMENT_COST = 20
 /** A piece of a log has up to 32 KiB. */
 export const TEXT_COST = 100
 
+/** A question to a server that is not ours, which a worker waits for. */
+export const REMOTE_COST = 5_000
+
 /** What the field that has `first` has paid for. */
 export const PAID = () => 0
 

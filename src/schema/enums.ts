@@ -1,6 +1,7 @@
 import { registerEnumType } from 'type-graphql'
 import { DEPLOYMENT_ERROR_CODES, type DeploymentErrorCode } from '../entities/deployment-error-code.js'
 import { DeploymentStatus, DeploymentTrigger, LogStream } from '../entities/deployment-status.js'
+import { RepositoryCredentialKind } from '../entities/repository-credential.js'
 import { Forge, WebhookVerdict } from '../entities/webhook-delivery.js'
 
 registerEnumType(DeploymentStatus, {
@@ -48,6 +49,14 @@ registerEnumType(DeploymentErrorCodeEnum, {
   description: 'Why a deployment failed.',
   valuesConfig: byName(CODES, (code) => ({ description: DEPLOYMENT_ERROR_CODES[code] })),
 })
+registerEnumType(RepositoryCredentialKind, {
+  name: 'RepositoryCredentialKind',
+  description: 'The kinds of repository credentials.',
+  valuesConfig: {
+    TOKEN: { description: 'A user name and a token, for HTTPS.' },
+    DEPLOY_KEY: { description: 'An ed25519 key pair, for SSH.' },
+  },
+})
 registerEnumType(LogStream, {
   name: 'LogStream',
   description: 'Where log lines come from.',
@@ -81,7 +90,7 @@ registerEnumType(WebhookVerdict, {
   },
 })
 
-export { DeploymentStatus, DeploymentTrigger, Forge, LogStream, WebhookVerdict }
+export { DeploymentStatus, DeploymentTrigger, Forge, LogStream, RepositoryCredentialKind, WebhookVerdict }
 
 function byName<Name extends string, Value>(
   names: readonly Name[],

@@ -42,7 +42,8 @@ export class CreateAppInput {
   name!: string
 
   @Field(() => String, {
-    description: 'https://, ssh:// or git@host:path. file:// requires ALLOW_FILE_REPOS=true.',
+    description:
+      'https://, ssh:// or git@host:path. file:// requires ALLOW_FILE_REPOS=true. A token in it (https://user:token@host/path) becomes the repositoryCredential.',
   })
   repoUrl!: string
 
@@ -139,7 +140,8 @@ export class CreateAppInput {
 })
 export class UpdateAppInput {
   @Field(() => String, {
-    description: 'https://, ssh:// or git@host:path. file:// requires ALLOW_FILE_REPOS=true.',
+    description:
+      'https://, ssh:// or git@host:path. file:// requires ALLOW_FILE_REPOS=true. A token in it (https://user:token@host/path) becomes the repositoryCredential. A URL with another protocol, host or port deletes the credential.',
     nullable: true,
   })
   repoUrl?: string | null

@@ -10,6 +10,7 @@ import { Commands } from '../../src/engine/commands.js'
 import { readConfiguration } from '../../src/engine/configuration/configuration.js'
 import { CommandError } from '../../src/engine/command-error.js'
 import { openInstance, type OpenInstance } from '../../src/engine/secrets/instance.js'
+import { openRepositoryCredential } from '../../src/engine/repositories/credential.js'
 import { rotateKey } from '../../src/engine/secrets/rotate-key.js'
 import { keyIdOf, SecretBox } from '../../src/engine/secrets/secrets.js'
 import { openVariables } from '../../src/engine/secrets/variables.js'
@@ -189,7 +190,7 @@ describe('a change of the key', () => {
     assert.deepEqual(await rotateKey(scene.database, secrets), { count: 0, unreadable: [] })
   })
 
-  test('encrypts the secrets of webhooks and forges again', async () => {
+  test('encrypts the secrets of webhooks, forges and repositories again', async () => {
     await using scene = await openScene()
     const commands = scene.commandsWith(await scene.open(OLD))
     const { id } = await commands.apps.create({
@@ -199,9 +200,13 @@ describe('a change of the key', () => {
     })
     const secret = await commands.webhooks.rotate(id)
     await commands.commitStatuses.set(id, { forge: Forge.GITEA, token: 'a-token-of-the-forge' })
+    await commands.repositoryCredentials.setToken(id, { token: 'a-token-of-the-repository' })
     const { secrets } = await scene.open(NEW, OLD)
-    assert.deepEqual(await rotateKey(scene.database, secrets), { count: 2, unreadable: [] })
+    assert.deepEqual(await rotateKey(scene.database, secrets), { count: 3, unreadable: [] })
     const alone = (await scene.open(NEW)).secrets
+    const access = { database: scene.database, secrets: alone }
+    const credential = await openRepositoryCredential(access, id, 'https://git.invalid/o/r.git')
+    assert.deepEqual(credential, { kind: 'TOKEN', username: null, token: 'a-token-of-the-repository' })
     const webhook = await scene.database.getRepository(Webhook).findOneByOrFail({ appId: id })
     assert.equal(alone.decrypt(webhook.secretEncrypted, webhookSecretAad(id)), secret)
     const target = await scene.database.getRepository(CommitStatusTarget).findOneByOrFail({ appId: id })

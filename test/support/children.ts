@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Looks all the time at the command lines of everything that a process starts. Linux only. */
+/** Looks all the time at the command lines and environments of everything that a process starts. Linux only. */
 export class ChildWatch implements Disposable {
   readonly #seen = new Set<string>()
+  readonly #environments = new Set<string>()
   readonly #timer: NodeJS.Timeout
 
   constructor(private readonly pid: number) {
@@ -12,6 +13,11 @@ export class ChildWatch implements Disposable {
   /** Every command line that was seen, its arguments separated by spaces. */
   commandLines(): string[] {
     return [...this.#seen]
+  }
+
+  /** Every environment that was seen, its variables separated by line ends. */
+  environments(): string[] {
+    return [...this.#environments]
   }
 
   #look(): void {
@@ -24,6 +30,7 @@ export class ChildWatch implements Disposable {
       if (!this.#descends(pid, parents)) continue
       const line = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()
       if (line !== '') this.#seen.add(line)
+      this.#environments.add(read(`/proc/${pid}/environ`).replaceAll('\0', '\n'))
     }
   }
 

@@ -22,6 +22,7 @@ export const COMMAND_SETTINGS: CommandDependencies['settings'] = {
 export class TestProcess implements AsyncDisposable {
   readonly commands: Commands
   readonly hub: LogHub
+  readonly secrets = new SecretBox(randomBytes(32))
 
   private constructor(
     readonly database: DataSource,
@@ -30,7 +31,7 @@ export class TestProcess implements AsyncDisposable {
     this.commands = new Commands({
       database,
       wakeups,
-      secrets: new SecretBox(randomBytes(32)),
+      secrets: this.secrets,
       settings: COMMAND_SETTINGS,
     })
     this.hub = new LogHub(database, wakeups)

@@ -136,6 +136,7 @@ describe('the settings', () => {
       ...{ maxRepoBytes: 500 * 1024 ** 2, maxContextBytes: 1024 ** 3, maxContextFiles: 200_000 },
       gitBackend: 'git',
       allowFileRepos: false,
+      gitCaFile: null,
       allowInsecureForges: false,
       adminToken: null,
       masterKey: null,

@@ -141,11 +141,14 @@ describe('the URL of a repository', () => {
       'https://s3cret@h/a',
       'HTTP://s3cret@h/a',
       'ssh://git:s3cret@h/a',
+      'https://me:s3cret/more@h/a',
+      'sh://me:s3cret@h/a',
     ]) {
       refuses(() => checkRepoUrl('field', url, true), url)
       assert.throws(
         () => checkRepoUrl('field', url, true),
-        (error: Error) => /user name or password/.test(error.message) && !error.message.includes('s3cret'),
+        (error: Error) =>
+          /user name or password|it is not https/.test(error.message) && !error.message.includes('s3cret'),
       )
     }
   })

@@ -1,6 +1,7 @@
 import { checkAll } from '../command-error.js'
 import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../configuration/build-options.js'
-import { checkPath, checkPort, checkRef, checkRepoUrl } from '../names.js'
+import { checkPath, checkPort, checkRef } from '../names.js'
+import { checkGivenRepository } from '../repository-url.js'
 import { checkWatchPaths } from '../webhooks/globs.js'
 import type { CommandDependencies } from './dependencies.js'
 
@@ -17,13 +18,14 @@ export interface AppSource {
   readonly watchPaths?: readonly string[] | null
 }
 
-/** The columns of a source. @throws CommandError that names each field that is wrong */
+/**
+ * The columns of a source, and the token that its URL had.
+ *
+ * @throws CommandError that names each field that is wrong
+ */
 export function checkSource(source: AppSource, { allowFileRepos }: CommandDependencies['settings']) {
-  return checkAll({
-    repoUrl: () => {
-      checkRepoUrl('repoUrl', source.repoUrl, allowFileRepos)
-      return source.repoUrl
-    },
+  const { repository, ...others } = checkAll({
+    repository: () => checkGivenRepository('repoUrl', source.repoUrl, allowFileRepos),
     branch: () => (source.branch ? checkRef('branch', source.branch) : null),
     dockerfilePath: () => checkPath('dockerfilePath', source.dockerfilePath ?? 'Dockerfile'),
     contextPath: () => checkPath('contextPath', source.contextPath ?? '.'),
@@ -33,4 +35,5 @@ export function checkSource(source: AppSource, { allowFileRepos }: CommandDepend
     port: () => checkPort('port', source.port ?? null),
     watchPaths: () => checkWatchPaths('watchPaths', source.watchPaths ?? []),
   })
+  return { columns: { repoUrl: repository.repoUrl, ...others }, token: repository.token }
 }

@@ -8,6 +8,9 @@ import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
 import { type AppSource, checkSource } from './app-source.js'
+import { forgetElsewhere, storeToken } from '../repositories/credential.js'
+import { lockKeySharedToEncrypt } from '../secrets/instance.js'
+import { hasToken } from '../repository-url.js'
 import { checkNewApp, type CreateAppCommand, insertNewApp } from './new-app.js'
 import { IN_FLIGHT } from '../sql/predicates.js'
 
@@ -36,11 +39,17 @@ export class AppCommands {
     return created
   }
 
+  /**
+   * A repository at another host, or of another protocol, gets no credential that was for the one before: whoever may
+   * change the URL could have it sent anywhere.
+   */
   async update(id: string, command: UpdateAppCommand): Promise<App> {
+    const { secrets } = this.dependencies
     return changeNode(this.dependencies, id, async (manager) => {
+      if (hasToken(command.repoUrl)) await lockKeySharedToEncrypt(manager, secrets)
       const app = await lockApp(manager, id)
       const buildArgs = Object.entries(app.buildArgs).map(([key, value]) => ({ key, value }))
-      const source = checkSource(
+      const { columns, token } = checkSource(
         {
           repoUrl: command.repoUrl ?? app.repoUrl,
           branch: command.branch === undefined ? app.branch : command.branch,
@@ -54,8 +63,11 @@ export class AppCommands {
         },
         this.dependencies.settings,
       )
-      await manager.update(App, { id }, { ...source, updatedAt: new Date() })
-      return manager.findOneByOrFail(App, { id })
+      await manager.update(App, { id }, { ...columns, updatedAt: new Date() })
+      const updated = await manager.findOneByOrFail(App, { id })
+      await forgetElsewhere(manager, updated)
+      if (token) await storeToken(manager, updated, { ...token, secrets })
+      return updated
     })
   }
 

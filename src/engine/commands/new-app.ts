@@ -5,6 +5,7 @@ import { Stage } from '../../entities/stage.js'
 import { Variable } from '../../entities/variable.js'
 import { checkAll, CommandError } from '../command-error.js'
 import { checkAppName, checkStageHost, checkVariables, createId, type GivenVariable } from '../names.js'
+import { storeToken } from '../repositories/credential.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { sealVariable } from '../secrets/variables.js'
 import { type AppSource, checkSource } from './app-source.js'
@@ -61,12 +62,13 @@ export async function insertNewApp(
   { secrets }: CommandDependencies,
 ): Promise<{ readonly app: App; readonly stage: Stage | null }> {
   const { stage: settings, domains, variables } = ofStage
-  if (variables.length > 0) await lockKeySharedToEncrypt(manager, secrets)
+  if (variables.length > 0 || source.token) await lockKeySharedToEncrypt(manager, secrets)
   await refuseOwnName(manager, name)
   const id = createId()
-  const earlier = await insertUnique(manager, { id, name, ...source, idempotencyKey })
+  const earlier = await insertUnique(manager, { id, name, ...source.columns, idempotencyKey })
   if (earlier) return { app: earlier, stage: null }
   const app = await manager.findOneByOrFail(App, { id })
+  if (source.token) await storeToken(manager, app, { ...source.token, secrets })
   const production = { id: createId(), appId: id, name: 'production', ...settings }
   const stage = await manager.save(Stage, production)
   for (const host of domains) await insertDomain(manager, { host, stageId: stage.id }, 'domains')

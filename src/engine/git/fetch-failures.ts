@@ -1,4 +1,5 @@
 import type { DeploymentErrorCode } from '../../entities/deployment-error-code.js'
+import { CHANGED_KEY } from './host-keys.js'
 
 /** What a failed fetch comes from, by what git, ssh, curl and the TLS library print of it. */
 export interface FetchFailure {
@@ -22,8 +23,7 @@ export const FETCH_FAILURES: readonly FetchFailure[] = [
     says: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
     code: 'CLONE_FAILED',
     message: (url) =>
-      `git could not fetch ${url}: the server has another host key than the one that is known of it. If the key was ` +
-      'changed on purpose, replace it in the known hosts of the account that runs Longshore (ssh-keygen -R, ssh-keyscan)',
+      `git could not fetch ${url}: the server has another host key than the one that is known of it. ${CHANGED_KEY}`,
     isPassing: false,
   },
   {
@@ -31,7 +31,7 @@ export const FETCH_FAILURES: readonly FetchFailure[] = [
     says: /No \S+ host key is known for|Host key verification failed/,
     code: 'CLONE_FAILED',
     message: (url) =>
-      `git could not fetch ${url}: its host key is not in the known hosts of the account that runs Longshore (ssh-keyscan)`,
+      `git could not fetch ${url}: the server shows a host key of another type than the one that is known of it. ${CHANGED_KEY}`,
     isPassing: false,
   },
   {

@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DeployError } from '../errors.js'
+import { removeAbandonedFolders } from './access-folder.js'
 import { fetchInto, refOf } from './fetch.js'
 import type { Git } from './git.js'
 import type { GitProgram, GitSettings, Mirror } from './git-command.js'
+import { createForgetfulHosts, type KnownHosts } from './host-keys.js'
 import { listRemoteRefs } from './list-refs.js'
 import { withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
 import { pruneMirrors, shrinkMirrors, sweepMirrors } from './mirror-upkeep.js'
+import { type AccessOptions, withRemoteAccess } from './remote-access.js'
 import { type FetchLimits, seconds } from './remote-command.js'
 
 export interface GitBinaryOptions {
@@ -21,6 +24,10 @@ export interface GitBinaryOptions {
   readonly maxRepoBytes: number
   /** Git itself where nothing else is said. */
   readonly program?: GitProgram
+  /** Certificates of CAs that servers are trusted by; left out or null: those of the system. */
+  readonly caBundle?: string | null
+  /** Left out: SSH hosts are known for as long as this process lives. */
+  readonly knownHosts?: KnownHosts
 }
 
 const SILENCE_MS = 120_000
@@ -35,8 +42,8 @@ const FORGET_MS = 60_000
  */
 export function createGitBinary(options: GitBinaryOptions): Git {
   const root = join(options.dataDir, 'mirrors')
-  const { allowFileRepos, program } = options
-  const settings: GitSettings = { allowFileRepos, program, homeDir: join(root, 'home') }
+  const access = accessOf(options, root)
+  const { settings } = access
   const limits: FetchLimits = { timeoutMs: options.timeoutMs, silenceMs: options.silenceMs ?? SILENCE_MS }
   const mirrorOf = (repoUrl: string): Mirror => ({ path: join(root, nameOf(repoUrl)), settings })
 
@@ -46,14 +53,20 @@ export function createGitBinary(options: GitBinaryOptions): Git {
       await mkdir(settings.homeDir, { recursive: true })
       const fetch = { ...request, limits, maxBytes: options.maxRepoBytes }
       await within(limits, signal, (either) =>
-        withMirrorLock(mirror.path, either, () => fetchInto(mirror, fetch, either)),
+        withMirrorLock(mirror.path, either, () =>
+          withRemoteAccess(access, request, (granted) =>
+            fetchInto({ ...mirror, settings: granted }, fetch, either),
+          ),
+        ),
       )
       return sourceOf(mirror, refOf(request.deploymentId), signal)
     },
 
     async listRefs(remote, signal) {
       await mkdir(settings.homeDir, { recursive: true })
-      return within(limits, signal, (either) => listRemoteRefs(settings, { ...remote, limits }, either))
+      return within(limits, signal, (either) =>
+        withRemoteAccess(access, remote, (granted) => listRemoteRefs(granted, { ...remote, limits }, either)),
+      )
     },
 
     async forget(repoUrl, readNamed) {
@@ -65,9 +78,24 @@ export function createGitBinary(options: GitBinaryOptions): Git {
     },
 
     sweep: (readKept) => sweepMirrors(root, settings, readKept),
-    prune: (readNamed) => pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf))),
+    prune: (readNamed) => pruneAll(root, access.folders, readNamed),
     shrink: (maxBytes, readInUse) => shrinkMirrors(root, settings, { maxBytes, readInUse }),
   }
+}
+
+function accessOf(options: GitBinaryOptions, root: string): AccessOptions {
+  const { dataDir, allowFileRepos, program, caBundle = null, knownHosts = createForgetfulHosts() } = options
+  const settings: GitSettings = { allowFileRepos, program, homeDir: join(root, 'home'), caBundle }
+  return { settings, folders: join(dataDir, 'git-access'), knownHosts }
+}
+
+async function pruneAll(
+  root: string,
+  folders: string,
+  readNamed: () => Promise<ReadonlySet<string>>,
+): Promise<void> {
+  await removeAbandonedFolders(folders)
+  await pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf)))
 }
 
 /** The name of a repository's mirror. */

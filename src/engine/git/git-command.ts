@@ -1,4 +1,4 @@
-import { programPath } from '../../config.js'
+import { programPath, proxyEnvironment } from '../../config.js'
 import {
   type ChildProcess,
   type ProgramResult,
@@ -22,6 +22,10 @@ export interface GitSettings {
   readonly allowFileRepos: boolean
   /** Empty folder that git takes for the home: no configuration of the machine's users applies. */
   readonly homeDir: string
+  /** Certificates of CAs that servers are trusted by; null: those of the system. */
+  readonly caBundle?: string | null
+  /** What is added for a conversation with one server: how the credential and the host's key are found. */
+  readonly remoteEnvironment?: NodeJS.ProcessEnv
 }
 
 // Hooks, credential helpers, file watchers and redirects to other hosts are off whatever a repository says.
@@ -37,9 +41,27 @@ const FIXED = [
   'maintenance.auto=false',
 ].flatMap((setting) => ['-c', setting])
 
-/** `-F none`: no configuration of the user; keys and known hosts are those of the account Longshore runs as. */
-const SSH =
-  'ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ProxyCommand=none -o PermitLocalCommand=no'
+const SSH_OPTIONS = [
+  'BatchMode=yes',
+  'StrictHostKeyChecking=yes',
+  'ProxyCommand=none',
+  'PermitLocalCommand=no',
+]
+
+/**
+ * The command that git runs for ssh. `-F none`: no configuration of the user; keys and known hosts are those of the account
+ * Longshore runs as, unless `options` say otherwise: of two that set the same, ssh takes the first. git leaves the command
+ * to a shell, so each is quoted.
+ */
+export function sshCommand(options: readonly string[] = []): string {
+  const quoted = [...options, ...SSH_OPTIONS].map((option) => `'${option.replaceAll("'", "'\\''")}'`)
+  return ['ssh -F none', ...quoted].join(' -o ')
+}
+
+/** For programs that need nothing else. */
+export function programEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: programPath(), LC_ALL: 'C' }
+}
 
 function commandOf({ program = GIT_BINARY }: GitSettings, args: readonly string[]): [string, string[]] {
   return [program.file, [...program.before, ...FIXED, ...args]]
@@ -47,15 +69,17 @@ function commandOf({ program = GIT_BINARY }: GitSettings, args: readonly string[
 
 export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
   return {
-    PATH: programPath(),
+    ...programEnvironment(),
     HOME: settings.homeDir,
-    LC_ALL: 'C',
     GIT_ALLOW_PROTOCOL: settings.allowFileRepos ? 'https:ssh:file' : 'https:ssh',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'true',
-    GIT_SSH_COMMAND: SSH,
+    GIT_SSH_COMMAND: sshCommand(),
+    ...proxyEnvironment(),
+    ...(settings.caBundle ? { GIT_SSL_CAINFO: settings.caBundle } : {}),
+    ...settings.remoteEnvironment,
   }
 }
 

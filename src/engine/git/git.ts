@@ -9,6 +9,8 @@ export type RepositoryCredential =
 export interface Remote {
   readonly repoUrl: string
   readonly credential: RepositoryCredential | null
+  /** Hears that an SSH host nobody knew was trusted, and by which key; from now on it is refused with another one. */
+  readonly onNewHost?: (host: string, fingerprint: string) => void
 }
 
 /** The branches and tags of a repository, with the commit that each names. */

@@ -50,7 +50,8 @@ export class LogWriter {
   /** The status under which lines are written. */
   phase = DeploymentStatus.CLONING
   readonly #cap = new LogCap()
-  readonly #redactor: Redactor
+  #redactor: Redactor
+  #secrets: readonly string[]
   readonly #closing = new AbortController()
   #pending: LogChunkInput[] = []
   #pendingLength = 0
@@ -66,7 +67,14 @@ export class LogWriter {
     private readonly announcer: LogAnnouncer,
     private readonly options: LogWriterOptions,
   ) {
+    this.#secrets = options.secrets
     this.#redactor = new Redactor(options.secrets)
+  }
+
+  /** From now on these must not be seen either; outputs that are open keep to what they began with. */
+  hide(secrets: readonly string[]): void {
+    this.#secrets = [...new Set([...this.#secrets, ...secrets])]
+    this.#redactor = new Redactor(this.#secrets)
   }
 
   /** Text that quotes a program or a person, with the values that must not be seen masked. */
@@ -87,7 +95,7 @@ export class LogWriter {
 
   /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */
   output(stream: LogStream): { write(bytes: Buffer): Promise<void>; end(): void } {
-    const shaper = new LineShaper(this.options.secrets, (line) => this.#add(stream, line))
+    const shaper = new LineShaper(this.#secrets, (line) => this.#add(stream, line))
     return {
       write: async (bytes) => {
         shaper.write(bytes)

@@ -7,3 +7,8 @@ export function webhookSecretAad(appId: string): string {
 export function statusTokenAad(appId: string): string {
   return `commit-status|${appId}`
 }
+
+/** The same of the token or key that its repository is fetched with. */
+export function repositoryCredentialAad(appId: string): string {
+  return `repository-credential|${appId}`
+}

@@ -1,7 +1,7 @@
 import type { Configuration, StoredVariable } from '../../entities/configuration.js'
 import { DecryptError, keyIdOf, type SecretBox } from './secrets.js'
 import { sealVariable, variableAad } from './variables.js'
-import { statusTokenAad, webhookSecretAad } from './aad.js'
+import { repositoryCredentialAad, statusTokenAad, webhookSecretAad } from './aad.js'
 
 /** What one row becomes under another key. */
 export interface Resealed {
@@ -85,11 +85,28 @@ const STATUS_TOKENS: SealedColumn = {
   replace: 'UPDATE commit_status_target SET token_encrypted = $2, fingerprint = $3 WHERE app_id = $1',
 }
 
+const REPOSITORY_CREDENTIALS: SealedColumn = {
+  find: `SELECT c.app_id AS at, c.app_id AS "appId", c.secret_encrypted AS sealed FROM repository_credential c
+          WHERE c.app_id > $2 AND split_part(c.secret_encrypted, ':', 2) <> $1`,
+  reseal: (row: AppRow, secrets) => {
+    const value = { aad: repositoryCredentialAad(row.appId), what: 'the repository credential' }
+    const { parameters, ...rest } = resealOfApp(row, value, secrets)
+    return { parameters: parameters.slice(0, 2), ...rest } // it has no fingerprint
+  },
+  replace: 'UPDATE repository_credential SET secret_encrypted = $2 WHERE app_id = $1',
+}
+
 /**
  * Every column that holds encrypted values. One that is not in this list is lost at the next rotation. What is copied
  * from one to another stands before what it is copied to.
  */
-export const SEALED_COLUMNS: readonly SealedColumn[] = [VARIABLES, SNAPSHOTS, WEBHOOKS, STATUS_TOKENS]
+export const SEALED_COLUMNS: readonly SealedColumn[] = [
+  VARIABLES,
+  SNAPSHOTS,
+  WEBHOOKS,
+  STATUS_TOKENS,
+  REPOSITORY_CREDENTIALS,
+]
 
 /** The fingerprint changes with the key, so that equal values have equal ones again when all are done. */
 function resealVariable(variable: StoredVariable, stageId: string, secrets: SecretBox) {

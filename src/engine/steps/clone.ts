@@ -3,6 +3,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { FetchRequest, Source } from '../git/git.js'
 import { checkRepoUrl } from '../names.js'
+import { openRepositoryCredential, secretsOf } from '../repositories/credential.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
 import { retryOutages } from './retry-outages.js'
@@ -14,10 +15,15 @@ import { retryOutages } from './retry-outages.js'
 export async function clone(run: DeploymentRun, services: Services): Promise<Source> {
   const { app, deployment, log } = run
   const ref = deployment.commitSha ?? deployment.ref ?? app.branch
-  log.system(`Fetching ${app.repoUrl} at ${ref ?? 'its default branch'}`)
+  const repoUrl = checkRepoUrl('repoUrl', app.repoUrl, services.settings.allowFileRepos)
+  // The one of now: a token that was replaced because it had expired helps what is tried again as well.
+  const credential = await openRepositoryCredential(services, app.id, repoUrl)
+  log.hide(secretsOf(credential))
+  log.system(`Fetching ${repoUrl} at ${ref ?? 'its default branch'}${WITH[credential?.kind ?? 'NONE']}`)
   const request: Omit<FetchRequest, 'onProgress'> = {
-    repoUrl: checkRepoUrl('repoUrl', app.repoUrl, services.settings.allowFileRepos),
-    credential: null,
+    repoUrl,
+    credential,
+    onNewHost: (host, fingerprint) => log.system(newHost(host, fingerprint)),
     ref,
     deploymentId: deployment.id,
     onSilence: (silentMs, limitMs) => log.system(silence(silentMs, limitMs)),
@@ -38,6 +44,12 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
   })
   log.system(`Commit ${commitSha} ${commitMessage}`)
   return source
+}
+
+const WITH = { TOKEN: ' with its token', DEPLOY_KEY: ' with its deploy key', NONE: '' } as const
+
+function newHost(host: string, fingerprint: string): string {
+  return `Trusting the SSH host ${host}, seen for the first time, by its key ${fingerprint}: compare it with what the host's operator publishes. Another key is refused from now on.`
 }
 
 /** Its progress ends with it: what comes next begins a line of its own. */

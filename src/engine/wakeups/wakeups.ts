@@ -18,6 +18,8 @@ export type Topic =
   | 'viewer'
   | 'output'
   | 'read'
+  | 'refs'
+  | 'refsAnswer'
 type Listener = (id: string) => void
 
 /** Instead of an id: any of them may have changed. */
@@ -139,6 +141,16 @@ export class Wakeups implements AsyncDisposable {
   /** A viewer of a runtime log has read chunks: there is room for more. */
   outputRead(viewerId: string): void {
     this.notify('read', viewerId)
+  }
+
+  /** The API asks for the refs of a repository. */
+  refsRequested(requestId: string): void {
+    this.notify('refs', requestId)
+  }
+
+  /** A worker has asked the repository. */
+  refsAnswered(requestId: string): void {
+    this.notify('refsAnswer', requestId)
   }
 
   protected notify(topic: Topic, id: string): void {
