@@ -49,15 +49,18 @@ export interface GitRun {
   readonly signal?: AbortSignal
   /** Hears what git writes of a transfer. */
   readonly onProgress?: (bytes: Buffer) => void
+  /** Of its output, the last; 256 KiB where nothing is said. */
+  readonly keepBytes?: number
 }
 
 /** Runs git to its end; a non-zero exit is a result. */
 export function runGit(
   settings: GitSettings,
   args: readonly string[],
-  { signal, onProgress }: GitRun = {},
+  { signal, onProgress, keepBytes }: GitRun = {},
 ): Promise<ProgramResult> {
-  const options = { env: gitEnvironment(settings), signal, ...(onProgress ? { onStderr: onProgress } : {}) }
+  const heard = { ...(onProgress && { onStderr: onProgress }), ...(keepBytes && { keepBytes }) }
+  const options = { env: gitEnvironment(settings), signal, ...heard }
   return runProgram('git', gitArguments(args), options)
 }
 

@@ -1,7 +1,12 @@
+import { DeployError } from '../errors.js'
 import { fetchError } from './fetch-error.js'
 import type { Remote, RemoteRefs } from './git.js'
 import { type GitSettings, runGit } from './git-command.js'
 
+/** Of pull requests a forge may have hundreds of thousands: only these are listed. */
+const LISTED = ['HEAD', 'refs/heads/*', 'refs/tags/*']
+/** Some 200,000 branches and tags. */
+const MAX_LISTING = 16 * 1024 * 1024
 const HEAD = /^ref: refs\/heads\/(\S+)\tHEAD$/
 const REF = /^([0-9a-f]{40})\trefs\/(heads|tags)\/(\S+?)(\^\{\})?$/
 
@@ -11,8 +16,15 @@ export async function listRemoteRefs(
   { repoUrl }: Remote,
   signal: AbortSignal,
 ): Promise<RemoteRefs> {
-  const listing = await runGit(settings, ['ls-remote', '--symref', '--', repoUrl], { signal })
+  const args = ['ls-remote', '--symref', '--', repoUrl, ...LISTED]
+  const listing = await runGit(settings, args, { signal, keepBytes: MAX_LISTING })
   if (listing.exitCode !== 0) throw fetchError({ repoUrl, ref: null }, listing)
+  if (listing.stdout.length >= MAX_LISTING) {
+    throw new DeployError(
+      'REPO_TOO_LARGE',
+      `the repository has more branches and tags than can be listed: ${repoUrl}`,
+    )
+  }
   return refsIn(listing.stdout)
 }
 
