@@ -87,6 +87,8 @@ export interface Config {
   readonly logRetentionDays: number
   readonly gitBackend: 'git'
   readonly allowFileRepos: boolean
+  /** How often repositories are looked up for commits that no push has brought; 0: never without need. */
+  readonly reconcileMs: number
   /** Forges' APIs may be told over http:// as well. */
   readonly allowInsecureForges: boolean
   readonly adminToken: string | null
@@ -200,6 +202,7 @@ function readGit(read: SettingReader) {
     gitBackend: read.oneOf('GIT_BACKEND', ['git'], 'git'),
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
+    reconcileMs: read.integer('RECONCILE_MINUTES', 60, { min: 0, max: 10_080 }) * 60 * SECOND,
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, { min: 1, max: 86_400 }) * SECOND,
     maxRepoBytes: read.integer('MAX_REPO_MIB', 500, { min: 1, max: 1024 * 1024 }) * MIB,
     maxContextBytes: read.integer('MAX_CONTEXT_MIB', 1024, { min: 1, max: 1024 * 1024 }) * MIB,

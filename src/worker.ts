@@ -10,6 +10,8 @@ import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
 import { createGitBinary } from './engine/git/git-binary.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
+import { PushComparer } from './engine/pushes/push-comparer.js'
+import { RepositoryPoller } from './engine/pushes/repository-poller.js'
 import { LeaseKeeper } from './engine/queue/lease.js'
 import { WorkerHeartbeat } from './engine/presence/worker-heartbeat.js'
 import { Announcer } from './engine/traffic/announcer.js'
@@ -61,6 +63,8 @@ export async function startWorker(
       new Watcher(services),
       new Housekeeper(services),
       new CommitStatuses(services),
+      new PushComparer(services),
+      new RepositoryPoller(services, config.reconcileMs),
     ]) {
       opened.use(repeated)
       repeated.start()

@@ -6,9 +6,12 @@ import { Domain } from './domain.js'
 import { Instance } from './instance.js'
 import { LogChunk } from './log-chunk.js'
 import { DeploymentLog } from './deployment-log.js'
+import { PushComparison } from './push-comparison.js'
+import { RepositoryLookup } from './repository-lookup.js'
 import { RouteConfirmation } from './route-confirmation.js'
 import { RuntimeLogChunk } from './runtime-log-chunk.js'
 import { RuntimeLogViewer } from './runtime-log-viewer.js'
+import { SeenRef } from './seen-ref.js'
 import { Stage } from './stage.js'
 import { Variable } from './variable.js'
 import { WebhookDelivery } from './webhook-delivery.js'
@@ -32,6 +35,9 @@ export const ENTITIES = [
   Instance,
   Webhook,
   WebhookDelivery,
+  SeenRef,
+  RepositoryLookup,
+  PushComparison,
   CommitStatusTarget,
   CommitStatusReport,
 ]

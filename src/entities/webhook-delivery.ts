@@ -25,6 +25,8 @@ export enum Forge {
 export enum WebhookVerdict {
   /** At least one stage deploys what was pushed. */
   DEPLOYED = 'DEPLOYED',
+  /** A worker compares the pushed commit with what serves; then it is DEPLOYED or IGNORED. */
+  COMPARING = 'COMPARING',
   /** Genuine, and no stage deploys it: the reason says why. */
   IGNORED = 'IGNORED',
   /** The forge asked whether anybody is there. */
@@ -33,7 +35,7 @@ export enum WebhookVerdict {
   UNREADABLE = 'UNREADABLE',
   /** Not signed with the app's secret; nothing of it was looked at or kept. */
   REFUSED = 'REFUSED',
-  /** Too many in a minute: not looked at. The forge may send it again. */
+  /** Too many in a minute would have deployed: the branch is looked up when the minute is over. */
   RATE_LIMITED = 'RATE_LIMITED',
 }
 
@@ -50,6 +52,8 @@ export interface StageDecision {
   readonly reason: string
   /** Null: it is not deployed. */
   readonly deploymentId: string | null
+  /** A worker compares it, or has: an older push must not come after it. */
+  readonly comparison?: 'pending' | 'done'
 }
 
 /** A request to an app's webhook, and what became of it. Kept for seven days: so long a second one is known. */

@@ -9,7 +9,10 @@ const error = (code: string, message: string) => ({ error: { code, message, fiel
 /** The same for an app that is unknown, one without a secret and a signature that is wrong. */
 const NOBODY = error('NOT_FOUND', 'there is no such webhook, or the request is not signed with its secret')
 const BY_POST = 'this is a webhook: enter its address at your forge, which sends its deliveries by POST'
-const TOO_MANY = error('RATE_LIMITED', 'more than 30 deliveries in a minute: send it again later')
+const TOO_MANY = error(
+  'RATE_LIMITED',
+  'more than 30 deliveries in a minute would have deployed: the branch is looked up in a minute',
+)
 
 /** POST /hooks/{appId}: what forges send. Open without the token; the signature over the raw body is what counts. */
 export async function serveWebhooks(app: FastifyInstance, { commands }: ApiDependencies): Promise<void> {

@@ -138,19 +138,31 @@ describe('a webhook that strangers know', () => {
     assert.equal((await app.deployments()).length, 1)
   })
 
-  test('looks at thirty deliveries in a minute, and says of the next that they are too many', async () => {
+  test('deploys thirty pushes in a minute, whatever other branches are pushed, and names the branch of the next', async () => {
     const app = await create('flooded')
     const other = await create('calm')
-    const ref = (index: number) => `refs/heads/b${index}`
-    const sent: string[] = []
-    for (let index = 0; index < 60; index++) {
-      const delivery = github(app.secret, githubBody({ ...MAIN, ref: ref(index) }))
-      const { status } = await app.send(delivery)
-      sent.push(String(status))
+    const push = async (ref: string, after: number) => {
+      const facts = { ref, before: sha(after - 1), after: sha(after) }
+      return String((await app.send(github(app.secret, githubBody(facts)))).status)
     }
-    assert.deepEqual(sent, [...Array<string>(30).fill('202'), ...Array<string>(30).fill('429')])
-    const verdicts = (await app.log()).map(({ verdict }) => verdict)
-    assert.equal(verdicts.filter((verdict) => verdict === 'RATE_LIMITED').length, 10)
+    const sent: string[] = []
+    for (let index = 0; index < 35; index++) {
+      sent.push(await push('refs/heads/main', index + 2), await push(`refs/heads/b${index}`, index + 2))
+    }
+    const [deployed, refused] = [
+      ['202', '202'],
+      ['429', '202'],
+    ]
+    assert.deepEqual(
+      sent,
+      [...Array<string[]>(30).fill(deployed), ...Array<string[]>(5).fill(refused)].flat(),
+    )
+    const log = (await app.log()).filter(({ verdict }) => verdict === 'RATE_LIMITED')
+    assert.deepEqual(
+      log.map(({ ref, commitSha }) => `${ref} ${commitSha}`),
+      [36, 35, 34, 33, 32].map((last) => `refs/heads/main ${sha(last)}`),
+    )
+    assert.match(log[0]?.reason ?? '', /the branch is looked up in a minute/)
     assert.equal((await other.send(github(other.secret, githubBody(MAIN)))).status, 202)
   })
 

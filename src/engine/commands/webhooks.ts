@@ -4,13 +4,14 @@ import { App } from '../../entities/app.js'
 import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../command-error.js'
+import { createId } from '../names.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
   findDuplicate,
   forgetOld,
   continuesHistory,
-  isOverLimit,
+  loadOf,
   newDelivery,
   recordUnhandled,
   type Received,
@@ -18,13 +19,14 @@ import {
 } from '../webhooks/delivery-log.js'
 import { type DeliveryKeys, identify } from '../webhooks/forges.js'
 import { webhookSecretAad } from '../secrets/aad.js'
-import { type DeliveryContent, readEvent } from '../webhooks/payloads.js'
-import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
+import { readEvent } from '../webhooks/payloads.js'
 import { header, type Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
 import { announceQueued } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
-import { handleEvent, NONE, type Outcome } from './pushes.js'
+import { requestLookup } from '../pushes/lookups.js'
+import { announceStop } from '../traffic/stop-stage.js'
+import { flooded, handleEvent, LIMITED, NONE, type Outcome } from './pushes.js'
 
 /** What became of a request to a webhook. */
 export type Receipt =
@@ -33,7 +35,7 @@ export type Receipt =
   | { readonly kind: 'limited' }
   | { readonly kind: 'duplicate' | 'received'; readonly delivery: WebhookDelivery }
 
-type Deployed = Pick<Outcome, 'queued' | 'superseded'>
+type Deployed = Pick<Outcome, 'queued' | 'stopped'>
 
 type Sealed = Pick<Webhook, 'appId' | 'secretEncrypted'>
 
@@ -43,6 +45,8 @@ const NOTED_AFTER_MS = 200
 const MAX_REFUSALS = 100
 const APP_ID = /^[a-z0-9]{1,32}$/
 const MAX_CONTENT_TYPE = 100
+/** The limit's minute is over then. */
+const LOOKUP_AFTER_SECONDS = 60
 
 export class WebhookCommands {
   /** Stands in where there is no webhook, so that a request for none takes the same work. */
@@ -93,10 +97,13 @@ export class WebhookCommands {
       const app = await lockWebhook(manager, earlier.appId)
       if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
       const { appId, forge, event, contentType, body } = earlier
-      const outcome = await outcomeOf(manager, app, { ...earlier, isRedelivery: true })
+      const id = createId()
+      const read = readEvent({ forge, event, contentType, body })
+      const how = { isRedelivery: true, isOverLimit: false, settings: this.dependencies.settings }
+      const outcome = await handleEvent(manager, app, { ...how, id, forge, event: read })
       const { found } = outcome
       const row = newDelivery({ appId, forge, event, contentType }, found.verdict, found.reason)
-      const delivery = await record(manager, { ...row, ...found, body, redeliveryOf: deliveryId })
+      const delivery = await record(manager, { ...row, ...found, id, body, redeliveryOf: deliveryId })
       return { ...outcome, delivery }
     })
     this.#announce(handled)
@@ -111,24 +118,46 @@ export class WebhookCommands {
     const app = await lockWebhook(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const content = { ...received, body }
+    const event = readEvent({ ...received, body })
     const known = { appId: app.id, ...keys }
     const byKey = await findDuplicate(manager, known, 'deliveryKey')
     const duplicate = byKey ?? (await findDuplicate(manager, known, 'bodyHash'))
-    if (duplicate && !(byKey === null && (await isAnotherPush(manager, app.id, content)))) {
+    const isAnother =
+      byKey === null && event.kind === 'push' && (await continuesHistory(manager, app.id, event.pushes))
+    if (duplicate && !isAnother) {
       return { receipt: { kind: 'duplicate', delivery: duplicate }, ...NONE }
     }
-    if (await isOverLimit(manager, app.id)) {
-      const reason = 'more than 30 deliveries in a minute: have the forge resend it later'
-      await recordUnhandled(manager, newDelivery(received, WebhookVerdict.RATE_LIMITED, reason))
-      return { receipt: { kind: 'limited' }, ...NONE }
+    const id = createId()
+    const load = await loadOf(manager, app.id)
+    const how = {
+      id,
+      event,
+      forge: received.forge,
+      isRedelivery: false,
+      settings: this.dependencies.settings,
     }
-    if (duplicate) await manager.update(WebhookDelivery, { id: duplicate.id }, { bodyHash: null })
-    const outcome = await outcomeOf(manager, app, { ...content, isRedelivery: false })
+    const outcome =
+      load === 'flood'
+        ? flooded(event)
+        : await handleEvent(manager, app, { ...how, isOverLimit: load === 'full' })
+    if (outcome.isLimited) return this.#limit(manager, received, outcome)
     const { found } = outcome
+    if (duplicate) await manager.update(WebhookDelivery, { id: duplicate.id }, { bodyHash: null })
     const kept = found.verdict === WebhookVerdict.PONG ? null : body
-    const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, body: kept }
+    const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, id, body: kept }
     return { ...outcome, receipt: { kind: 'received', delivery: await record(manager, row) } }
+  }
+
+  /** Not deployed now: a worker looks the branch up when the minute is over, so that its newest commit is, whatever came before. */
+  async #limit(
+    manager: EntityManager,
+    received: Received,
+    { found: { ref, beforeSha, commitSha }, stopped }: Outcome,
+  ): Promise<{ receipt: Receipt } & Deployed> {
+    const row = newDelivery(received, WebhookVerdict.RATE_LIMITED, LIMITED)
+    await recordUnhandled(manager, { ...row, ref, beforeSha, commitSha })
+    await requestLookup(manager, received.appId, LOOKUP_AFTER_SECONDS)
+    return { receipt: { kind: 'limited' }, queued: [], stopped }
   }
 
   async #find(appId: string): Promise<Sealed | null> {
@@ -170,41 +199,14 @@ export class WebhookCommands {
       await recordUnhandled(manager, newDelivery(received, WebhookVerdict.REFUSED, reason))
   }
 
-  #announce({ queued, superseded }: Deployed): void {
-    for (const deployment of queued) announceQueued(this.dependencies.wakeups, deployment)
-    for (const id of superseded) this.dependencies.wakeups.deploymentSettled(id)
-  }
-}
-
-async function outcomeOf(
-  manager: EntityManager,
-  app: App,
-  { isRedelivery, ...content }: DeliveryContent & { readonly isRedelivery: boolean },
-): Promise<Outcome> {
-  const event = eventOf(content)
-  if (!(event instanceof UnreadableError))
-    return handleEvent(manager, app, { event, isRedelivery, forge: content.forge })
-  const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
-  return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
-}
-
-/** Of a body that came before, under another id or without one. */
-async function isAnotherPush(
-  manager: EntityManager,
-  appId: string,
-  content: DeliveryContent,
-): Promise<boolean> {
-  const found = eventOf(content)
-  if (found instanceof UnreadableError || found.kind !== 'push') return false
-  return continuesHistory(manager, appId, found.pushes)
-}
-
-function eventOf(content: DeliveryContent): ForgeEvent | UnreadableError {
-  try {
-    return readEvent(content)
-  } catch (error) {
-    if (error instanceof UnreadableError) return error
-    throw error
+  #announce({ queued, stopped }: Deployed): void {
+    const { wakeups } = this.dependencies
+    for (const { deployment, superseded } of queued) {
+      announceQueued(wakeups, deployment)
+      for (const id of superseded) wakeups.deploymentSettled(id)
+    }
+    for (const stage of stopped) announceStop(wakeups, stage)
+    wakeups.pushReceived()
   }
 }
 
