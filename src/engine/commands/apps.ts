@@ -4,6 +4,7 @@ import { App } from '../../entities/app.js'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { CommandError } from '../command-error.js'
 import { ANY } from '../wakeups/wakeups.js'
+import { moveStatusTarget } from './commit-statuses.js'
 import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
@@ -55,6 +56,7 @@ export class AppCommands {
         this.dependencies.settings,
       )
       await manager.update(App, { id }, { ...source, updatedAt: new Date() })
+      await moveStatusTarget(manager, id, { from: app.repoUrl, to: source.repoUrl })
       return manager.findOneByOrFail(App, { id })
     })
   }
