@@ -10,16 +10,9 @@ import {
 } from 'typeorm'
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
+import { Forge } from './forge.js'
 
-/** Whose webhooks are understood. Forgejo's are Gitea's. */
-export enum Forge {
-  GITHUB = 'GITHUB',
-  GITLAB = 'GITLAB',
-  GITEA = 'GITEA',
-  BITBUCKET = 'BITBUCKET',
-  /** Anything else, such as a post-receive hook of a bare repository. */
-  GENERIC = 'GENERIC',
-}
+export { Forge }
 
 /** What became of a delivery. */
 export enum WebhookVerdict {
@@ -33,7 +26,7 @@ export enum WebhookVerdict {
   PONG = 'PONG',
   /** Genuine, and not what the forge documents. */
   UNREADABLE = 'UNREADABLE',
-  /** Not signed with the app's secret; nothing of it was looked at or kept. */
+  /** Not signed with the app's secret, or not read to its end; nothing of it was looked at or kept. */
   REFUSED = 'REFUSED',
   /** Too many in a minute would have deployed: the branch is looked up when the minute is over. */
   RATE_LIMITED = 'RATE_LIMITED',

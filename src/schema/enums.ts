@@ -78,7 +78,9 @@ registerEnumType(WebhookVerdict, {
     IGNORED: { description: 'Genuine, but no stage deploys it; see the reason.' },
     PONG: { description: 'A ping from the forge.' },
     UNREADABLE: { description: 'Genuine, but not in the format that the forge documents.' },
-    REFUSED: { description: "Not signed with the webhook's secret; not processed." },
+    REFUSED: {
+      description: "Not processed: not signed with the webhook's secret, or too large; see the reason.",
+    },
     RATE_LIMITED: {
       description:
         'Over 30 per minute that deploy: not deployed. Its branch is looked up when the minute is over.',

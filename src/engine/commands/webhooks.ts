@@ -17,10 +17,11 @@ import {
   type Received,
   record,
 } from '../webhooks/delivery-log.js'
-import { type DeliveryKeys, identify } from '../webhooks/forges.js'
+import { LargeDeliveries, SMALL_DELIVERY_BYTES } from '../webhooks/large-deliveries.js'
+import { aboutDelivery, openDelivery, type OpenedDelivery } from '../webhooks/open-delivery.js'
 import { webhookSecretAad } from '../secrets/aad.js'
 import { readEvent } from '../webhooks/payloads.js'
-import { header, type Headers } from '../webhooks/signatures.js'
+import type { Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
 import { announceQueued } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
@@ -37,6 +38,8 @@ export type Receipt =
 
 type Deployed = Pick<Outcome, 'queued' | 'stopped'>
 
+type Genuine = NonNullable<OpenedDelivery['genuine']>
+
 type Sealed = Pick<Webhook, 'appId' | 'secretEncrypted'>
 
 const REFUSED: Receipt = { kind: 'refused' }
@@ -44,13 +47,15 @@ const NOTED_AFTER_MS = 200
 /** In so much time more are not noted. */
 const MAX_REFUSALS = 100
 const APP_ID = /^[a-z0-9]{1,32}$/
-const MAX_CONTENT_TYPE = 100
+const UNSIGNED = "it is not signed with the webhook's secret"
+const UNREADABLE_SECRET = 'its secret was encrypted with a key other than MASTER_KEY: rotate it'
 /** The limit's minute is over then. */
 const LOOKUP_AFTER_SECONDS = 60
 
 export class WebhookCommands {
   /** Stands in where there is no webhook, so that a request for none takes the same work. */
   readonly #decoy: Sealed
+  readonly #large = new LargeDeliveries()
   readonly #refusals: { readonly received: Received; readonly reason: string }[] = []
 
   constructor(private readonly dependencies: CommandDependencies) {
@@ -73,21 +78,39 @@ export class WebhookCommands {
 
   /** A request to the webhook of an app: looked at if it is genuine and new, written down, and deployed. */
   async receive(appId: string, headers: Headers, body: Buffer): Promise<Receipt> {
-    const request = identify(headers)
     const hook = await this.#find(appId)
     const secret = this.#secretOf(hook ?? this.#decoy)
-    const isGenuine = request.isGenuine(secret ?? '', body, new Date())
-    const contentType = (header(headers, 'content-type') ?? '').slice(0, MAX_CONTENT_TYPE)
-    const received = { appId, forge: request.forge, event: request.event, contentType }
-    if (!isGenuine || secret === null || hook === null) {
-      if (hook !== null) this.#noteRefusal(received, secret)
+    const sealed = { headers, body, secret: secret ?? '', receivedAt: new Date() }
+    const isSmall = body.length <= SMALL_DELIVERY_BYTES
+    const opened = isSmall ? openDelivery(sealed) : await this.#large.open(sealed).catch(messageOf)
+    if (typeof opened === 'string' || !opened.genuine || secret === null || hook === null) {
+      const why = typeof opened === 'string' ? `it could not be read: ${opened}` : UNSIGNED
+      if (hook !== null)
+        this.#noteRefusal({ appId, headers, reason: secret === null ? UNREADABLE_SECRET : why })
       return REFUSED
     }
+    const { genuine, ...about } = opened
     const handled = await this.dependencies.database.transaction((manager) =>
-      this.#handle(manager, received, { keys: request.keys(body), body }),
+      // A large one is decided once: kept, a hundred of them would be gigabytes.
+      this.#handle(manager, { appId, ...about }, { ...genuine, body: isSmall ? body : null }),
     )
     this.#announce(handled)
     return handled.receipt
+  }
+
+  /** Whether an app has a webhook. */
+  async isHooked(appId: string): Promise<boolean> {
+    return (await this.#find(appId)) !== null
+  }
+
+  /**
+   * A request whose body was not read, for `reason`: written down, and the repository is looked up in a minute. Nobody knows
+   * who sent it; strangers cause one lookup a minute by it.
+   */
+  async refuseUnread(appId: string, headers: Headers, reason: string): Promise<void> {
+    if (!(await this.isHooked(appId))) return
+    this.#noteRefusal({ appId, headers, reason })
+    await requestLookup(this.dependencies.database, appId, LOOKUP_AFTER_SECONDS)
   }
 
   /** Decides once more about a delivery, as things are now: a new entry of the log. */
@@ -113,12 +136,11 @@ export class WebhookCommands {
   async #handle(
     manager: EntityManager,
     received: Received,
-    { keys, body }: { readonly keys: DeliveryKeys; readonly body: Buffer },
+    { keys, content: event, body }: Genuine & { readonly body: Buffer | null },
   ): Promise<{ receipt: Receipt } & Deployed> {
     const app = await lockWebhook(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const event = readEvent({ ...received, body })
     const known = { appId: app.id, ...keys }
     const byKey = await findDuplicate(manager, known, 'deliveryKey')
     const duplicate = byKey ?? (await findDuplicate(manager, known, 'bodyHash'))
@@ -182,14 +204,11 @@ export class WebhookCommands {
   }
 
   /** Well after the answer, and one after the other: their work would tell strangers by its time which apps there are. */
-  #noteRefusal(received: Received, secret: string | null): void {
-    const reason =
-      secret === null
-        ? 'its secret was encrypted with a key other than MASTER_KEY: rotate it'
-        : "it is not signed with the webhook's secret"
+  #noteRefusal({ appId, headers, reason }: { appId: string; headers: Headers; reason: string }): void {
+    const about = aboutDelivery(headers)
     // The log is for whoever wonders why nothing happens: a line that is lost is no fault.
     if (this.#refusals.length >= MAX_REFUSALS) return
-    if (this.#refusals.push({ received, reason }) > 1) return
+    if (this.#refusals.push({ received: { appId, ...about }, reason }) > 1) return
     setTimeout(() => void this.#writeRefusals().catch(() => undefined), NOTED_AFTER_MS).unref()
   }
 
@@ -208,6 +227,10 @@ export class WebhookCommands {
     for (const stage of stopped) announceStop(wakeups, stage)
     wakeups.pushReceived()
   }
+}
+
+function messageOf({ message }: Error): string {
+  return message
 }
 
 /** The app, whose deliveries are handled one after another until the transaction ends. */
