@@ -1,10 +1,9 @@
-import type { EntityManager } from 'typeorm'
 import type { App } from '../../entities/app.js'
 import { CommitStatusTarget } from '../../entities/commit-status.js'
 import type { Forge } from '../../entities/webhook-delivery.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { statusTokenAad } from '../secrets/aad.js'
-import { checkStatusAddress, checkToken, movedAddress } from '../webhooks/status-target.js'
+import { checkStatusAddress, checkToken } from '../webhooks/status-target.js'
 import { getApp } from './apps.js'
 import { ANY } from '../wakeups/wakeups.js'
 import type { CommandDependencies } from './dependencies.js'
@@ -58,15 +57,4 @@ export class CommitStatusCommands {
       return app
     })
   }
-}
-
-/** After the app's repository was changed: moves its commit statuses along, or stops them and says why. */
-export async function moveStatusTarget(
-  manager: EntityManager,
-  appId: string,
-  repoUrl: { readonly from: string; readonly to: string },
-): Promise<void> {
-  if (repoUrl.from === repoUrl.to) return
-  const target = await manager.findOneBy(CommitStatusTarget, { appId })
-  if (target) await manager.update(CommitStatusTarget, { appId }, movedAddress(target, repoUrl))
 }

@@ -9,6 +9,7 @@ import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
   findDuplicate,
+  findWithBody,
   forgetOld,
   continuesHistory,
   loadOf,
@@ -237,21 +238,6 @@ function messageOf({ message }: Error): string {
 async function lockWebhook(manager: EntityManager, appId: string): Promise<App | null> {
   await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR NO KEY UPDATE', [appId])
   return manager.findOneBy(App, { id: appId, deletedAt: IsNull() })
-}
-
-async function findWithBody(manager: EntityManager, id: string): Promise<WebhookDelivery & { body: Buffer }> {
-  const found = await manager
-    .createQueryBuilder(WebhookDelivery, 'delivery')
-    .addSelect('delivery.body')
-    .where({ id })
-    .getOne()
-  if (!found) throw new CommandError('NOT_FOUND', `there is no delivery ${id}`, 'deliveryId')
-  const { body } = found
-  if (body === null) {
-    const message = `the body of delivery ${id} (${found.verdict}) is not kept: have the forge resend it, or deploy`
-    throw new CommandError('CONFLICT', message, 'deliveryId')
-  }
-  return Object.assign(found, { body })
 }
 
 /** Taken by every forge as its secret; what follows `whsec_` is the key of Standard Webhooks. */

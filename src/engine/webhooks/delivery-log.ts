@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm'
 import { type Forge, WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
+import { CommandError } from '../command-error.js'
 import { createId } from '../names.js'
 import type { DeliveryKeys } from './forges.js'
 import type { Push } from './push.js'
@@ -100,6 +101,25 @@ export async function findDuplicate(
 ): Promise<WebhookDelivery | null> {
   const { appId, [by]: key } = known
   return key === null ? null : manager.findOneBy(WebhookDelivery, { appId, [by]: key })
+}
+
+/** A delivery whose body is kept. @throws CommandError NOT_FOUND, CONFLICT */
+export async function findWithBody(
+  manager: EntityManager,
+  id: string,
+): Promise<WebhookDelivery & { body: Buffer }> {
+  const found = await manager
+    .createQueryBuilder(WebhookDelivery, 'delivery')
+    .addSelect('delivery.body')
+    .where({ id })
+    .getOne()
+  if (!found) throw new CommandError('NOT_FOUND', `there is no delivery ${id}`, 'deliveryId')
+  const { body } = found
+  if (body === null) {
+    const message = `the body of delivery ${id} (${found.verdict}) is not kept: have the forge resend it, or deploy`
+    throw new CommandError('CONFLICT', message, 'deliveryId')
+  }
+  return Object.assign(found, { body })
 }
 
 /** How many deliveries of an app were looked at in the last minute: `full` deploys no more, of a `flood` none is looked at. */
