@@ -97,6 +97,8 @@ export interface Config {
   readonly allowFileRepos: boolean
   /** Certificates of CAs that repositories and forges are trusted by, beside those that everybody trusts. */
   readonly gitCaFile: string | null
+  /** How often repositories are looked up for commits that no push has brought; 0: never without need. */
+  readonly reconcileMs: number
   /** Forges' APIs may be told over http:// as well. */
   readonly allowInsecureForges: boolean
   readonly adminToken: string | null
@@ -211,6 +213,7 @@ function readGit(read: SettingReader) {
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
     gitCaFile: read.optional('GIT_CA_FILE'),
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
+    reconcileMs: read.integer('RECONCILE_MINUTES', 60, { min: 0, max: 10_080 }) * 60 * SECOND,
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, { min: 1, max: 86_400 }) * SECOND,
     fetchSilenceMs: read.integer('FETCH_SILENCE_TIMEOUT', 120, { min: 1, max: 86_400 }) * SECOND,
     fetchRetryMs: read.integer('FETCH_RETRY_SECONDS', 180, { min: 0, max: 86_400 }) * SECOND,

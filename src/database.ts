@@ -14,6 +14,7 @@ import { Changes1700000000011 } from '../migrations/1700000000011-changes.js'
 import { RuntimeLogCursors1700000000012 } from '../migrations/1700000000012-runtime-log-cursors.js'
 import { RuntimeLogHistories1700000000013 } from '../migrations/1700000000013-runtime-log-histories.js'
 import { RepositoryCredentials1700000000014 } from '../migrations/1700000000014-repository-credentials.js'
+import { SeenPushes1700000000015 } from '../migrations/1700000000015-seen-pushes.js'
 import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
@@ -63,6 +64,7 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       RuntimeLogCursors1700000000012,
       RuntimeLogHistories1700000000013,
       RepositoryCredentials1700000000014,
+      SeenPushes1700000000015,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

@@ -10,6 +10,8 @@ import { findEngine } from './engine/docker/find-engine.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
+import { PushComparer } from './engine/pushes/push-comparer.js'
+import { RepositoryPoller } from './engine/pushes/repository-poller.js'
 import { LeaseKeeper } from './engine/queue/lease.js'
 import { WorkerHeartbeat } from './engine/presence/worker-heartbeat.js'
 import { Announcer } from './engine/traffic/announcer.js'
@@ -64,6 +66,8 @@ export async function startWorker(
       new Housekeeper(services),
       new CommitStatuses(services),
       new RefsAnswerer(services, config.workerId),
+      new PushComparer(services),
+      new RepositoryPoller(services, config.reconcileMs),
     ]) {
       opened.use(repeated)
       repeated.start()

@@ -165,9 +165,11 @@ export class Queries {
   /** Why the forge has not taken the newest status of each app's; an app is left out where all is well. */
   async commitStatusErrors(appIds: readonly string[]): Promise<Map<string, string>> {
     const rows = await this.database.query<{ app_id: string; error: string | null }[]>(
-      `SELECT DISTINCT ON (d.app_id) d.app_id, r.error
-         FROM commit_status_report r JOIN deployment d ON d.id = r.deployment_id
-        WHERE d.app_id = ANY($1) ORDER BY d.app_id, d.generation DESC`,
+      `SELECT DISTINCT ON (t.app_id) t.app_id, coalesce(t.stale_reason, r.error) AS error
+         FROM commit_status_target t LEFT JOIN deployment d ON d.app_id = t.app_id
+              LEFT JOIN commit_status_report r ON r.deployment_id = d.id
+        WHERE t.app_id = ANY($1) AND (t.stale_reason IS NOT NULL OR r.deployment_id IS NOT NULL)
+        ORDER BY t.app_id, d.generation DESC`,
       [appIds],
     )
     return new Map(rows.flatMap(({ app_id: id, error }) => (error === null ? [] : [[id, error] as const])))

@@ -9,9 +9,12 @@ import { LogChunk } from './log-chunk.js'
 import { DeploymentLog } from './deployment-log.js'
 import { RefsRequest } from './refs-request.js'
 import { StoredRepositoryCredential } from './repository-credential.js'
+import { PushComparison } from './push-comparison.js'
+import { RepositoryLookup } from './repository-lookup.js'
 import { RouteConfirmation } from './route-confirmation.js'
 import { RuntimeLogChunk } from './runtime-log-chunk.js'
 import { RuntimeLogViewer } from './runtime-log-viewer.js'
+import { SeenRef } from './seen-ref.js'
 import { Stage } from './stage.js'
 import { Variable } from './variable.js'
 import { WebhookDelivery } from './webhook-delivery.js'
@@ -35,6 +38,9 @@ export const ENTITIES = [
   Instance,
   Webhook,
   WebhookDelivery,
+  SeenRef,
+  RepositoryLookup,
+  PushComparison,
   CommitStatusTarget,
   CommitStatusReport,
   StoredRepositoryCredential,

@@ -31,6 +31,10 @@ export class CommitStatusTarget {
   @Column({ type: 'text' })
   fingerprint!: string
 
+  /** Why nothing is reported any more until it is set again: the app's repository is another one. Null: it is reported. */
+  @Column({ type: 'text', name: 'stale_reason', nullable: true })
+  staleReason!: string | null
+
   @Column({ type: 'timestamptz', name: 'updated_at', default: () => 'now()' })
   updatedAt!: Date
 }

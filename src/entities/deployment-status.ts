@@ -54,6 +54,8 @@ export enum DeploymentTrigger {
   CREATE = 'CREATE',
   MANUAL = 'MANUAL',
   WEBHOOK = 'WEBHOOK',
+  /** A lookup of the repository found a commit that no push had brought. */
+  POLL = 'POLL',
   ROLLBACK = 'ROLLBACK',
   PROMOTE = 'PROMOTE',
 }

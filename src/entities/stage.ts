@@ -42,6 +42,10 @@ export class Stage {
   @Column({ type: 'boolean', name: 'auto_deploy', default: true })
   autoDeploy!: boolean
 
+  /** It stops when the branch that it follows is deleted. */
+  @Column({ type: 'boolean', name: 'stop_on_branch_deletion', default: false })
+  stopOnBranchDeletion!: boolean
+
   @Column({ type: 'boolean', default: false })
   stopped!: boolean
 

@@ -10,30 +10,25 @@ import {
 } from 'typeorm'
 import { App } from './app.js'
 import { bigintAsNumber } from './bigint.js'
+import { Forge } from './forge.js'
 
-/** Whose webhooks are understood. Forgejo's are Gitea's. */
-export enum Forge {
-  GITHUB = 'GITHUB',
-  GITLAB = 'GITLAB',
-  GITEA = 'GITEA',
-  BITBUCKET = 'BITBUCKET',
-  /** Anything else, such as a post-receive hook of a bare repository. */
-  GENERIC = 'GENERIC',
-}
+export { Forge }
 
 /** What became of a delivery. */
 export enum WebhookVerdict {
   /** At least one stage deploys what was pushed. */
   DEPLOYED = 'DEPLOYED',
+  /** A worker compares the pushed commit with what serves; then it is DEPLOYED or IGNORED. */
+  COMPARING = 'COMPARING',
   /** Genuine, and no stage deploys it: the reason says why. */
   IGNORED = 'IGNORED',
   /** The forge asked whether anybody is there. */
   PONG = 'PONG',
   /** Genuine, and not what the forge documents. */
   UNREADABLE = 'UNREADABLE',
-  /** Not signed with the app's secret; nothing of it was looked at or kept. */
+  /** Not signed with the app's secret, or not read to its end; nothing of it was looked at or kept. */
   REFUSED = 'REFUSED',
-  /** Too many in a minute: not looked at. The forge may send it again. */
+  /** Too many in a minute would have deployed: the branch is looked up when the minute is over. */
   RATE_LIMITED = 'RATE_LIMITED',
 }
 
@@ -50,6 +45,8 @@ export interface StageDecision {
   readonly reason: string
   /** Null: it is not deployed. */
   readonly deploymentId: string | null
+  /** A worker compares it, or has: an older push must not come after it. */
+  readonly comparison?: 'pending' | 'done'
 }
 
 /** A request to an app's webhook, and what became of it. Kept for seven days: so long a second one is known. */

@@ -37,6 +37,7 @@ registerEnumType(DeploymentTrigger, {
     CREATE: { description: 'The creation of the app.' },
     MANUAL: { description: 'deploy or restartStage; also the rebuild of a version whose image is gone.' },
     WEBHOOK: { description: 'A push.' },
+    POLL: { description: 'A lookup of the repository, which found a commit that no push had brought.' },
     ROLLBACK: { description: 'A rollback.' },
     PROMOTE: { description: 'A promotion from another stage.' },
   },
@@ -82,11 +83,17 @@ registerEnumType(WebhookVerdict, {
   description: 'Outcome of a request to a webhook.',
   valuesConfig: {
     DEPLOYED: { description: 'At least one stage deploys the push.' },
+    COMPARING: { description: 'A worker compares the push with what serves, then deploys or ignores it.' },
     IGNORED: { description: 'Genuine, but no stage deploys it; see the reason.' },
     PONG: { description: 'A ping from the forge.' },
     UNREADABLE: { description: 'Genuine, but not in the format that the forge documents.' },
-    REFUSED: { description: "Not signed with the webhook's secret; not processed." },
-    RATE_LIMITED: { description: 'Over 30 per minute; not processed. The forge may send it again.' },
+    REFUSED: {
+      description: "Not processed: not signed with the webhook's secret, or too large; see the reason.",
+    },
+    RATE_LIMITED: {
+      description:
+        'Over 30 per minute that deploy: not deployed. Its branch is looked up when the minute is over.',
+    },
   },
 })
 

@@ -68,6 +68,12 @@ export class UpdateStageInput {
   @Field(() => Boolean, { description: 'Whether pushes deploy.', nullable: true })
   autoDeploy?: boolean | null
 
+  @Field(() => Boolean, {
+    description: 'Whether the stage stops when the branch that it follows is deleted.',
+    nullable: true,
+  })
+  stopOnBranchDeletion?: boolean | null
+
   @Field(() => HealthCheckInput, {
     description: 'How new versions are checked before they serve.',
     nullable: true,

@@ -30,6 +30,11 @@ export class StageType implements NodeType {
   autoDeploy!: boolean
 
   @Field(() => Boolean, {
+    description: 'Whether the stage stops when the branch that it follows is deleted.',
+  })
+  stopOnBranchDeletion!: boolean
+
+  @Field(() => Boolean, {
     description: 'Whether it is stopped: nothing runs until startStage or a deployment.',
   })
   stopped!: boolean

@@ -117,7 +117,7 @@ describe('the status of a commit', () => {
     await told(sha, 'success')
   })
 
-  test('follows no redirect: the token is for one host', async () => {
+  test('follows no redirect to another host: the token is for one', async () => {
     await using other = await ForgeServer.start()
     await set('GITHUB')
     for (let time = 0; time < 2; time++) {

@@ -112,6 +112,8 @@ function sourceOf(commitSha: string): Source {
     commitSha,
     commitMessage: commit,
     committedAt: 0,
+    message: () => Promise.resolve(commit),
+    changedSince: () => Promise.resolve(null),
     kindsOf: () => Promise.resolve(kinds),
     list: () => Promise.resolve(kinds),
     entries: () => entriesOf(commit),

@@ -23,6 +23,8 @@ const QUICK = {
   BUILD_CGROUP: 'longshore-test/none',
   // What is watched is inspected all the time, and what was before it is kept.
   WATCH_SECONDS: '0',
+  // Its apps share a repository, and a commit is deployed only where a test says so.
+  RECONCILE_MINUTES: '0',
 }
 
 export interface AppUnderTest {

@@ -43,6 +43,8 @@ export class Installation implements AsyncDisposable {
       ALLOW_FILE_REPOS: 'true',
       // What was kept for an automatic rollback goes soon.
       WATCH_SECONDS: '2',
+      // A commit is deployed when a test says so.
+      RECONCILE_MINUTES: '0',
       ...env,
     })
     this.processes.push(server)

@@ -5,7 +5,7 @@ import { StepBudget } from '../../src/engine/paths/step-budget.js'
 import { decide, type StageRules } from '../../src/engine/webhooks/decide.js'
 import { checkGlob, checkWatchPaths, watchesAny } from '../../src/engine/webhooks/globs.js'
 import { readEvent } from '../../src/engine/webhooks/payloads.js'
-import { type Push, UnreadableError } from '../../src/engine/webhooks/push.js'
+import type { Push } from '../../src/engine/webhooks/push.js'
 import { Forge } from '../../src/entities/webhook-delivery.js'
 import { mixedTexts } from '../support/mixed-texts.js'
 import { bitbucket, gitea, githubBody, gitlabBody, NONE, type PushFacts, sha } from '../support/forges.js'
@@ -18,6 +18,7 @@ const STAGE: StageRules = {
   tags: null,
   autoDeploy: true,
   stopped: false,
+  stopOnBranchDeletion: false,
 }
 
 function read(forge: Forge, body: string, event = 'push'): Push {
@@ -97,9 +98,9 @@ describe('a push is read', () => {
       for (const forge of Object.values(Forge)) {
         const event = forge === Forge.BITBUCKET ? 'repo:push' : 'push'
         const bytes = Buffer.from(forge === Forge.GITLAB ? body.replace('{', '{"object_kind":"push",') : body)
-        const asked = () => readEvent({ forge, event, contentType: 'application/json', body: bytes })
+        const asked = { forge, event, contentType: 'application/json', body: bytes }
         if (forge === Forge.GITLAB && bytes.includes(',}')) continue
-        assert.throws(asked, UnreadableError, forge)
+        assert.equal(readEvent(asked).kind, 'unreadable', forge)
       }
     })
   }

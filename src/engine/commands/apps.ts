@@ -4,6 +4,7 @@ import { App } from '../../entities/app.js'
 import { DeploymentTrigger } from '../../entities/deployment-status.js'
 import { CommandError } from '../command-error.js'
 import { ANY } from '../wakeups/wakeups.js'
+import { moveStatusTarget } from './move-commit-status.js'
 import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
@@ -65,6 +66,7 @@ export class AppCommands {
       )
       await manager.update(App, { id }, { ...columns, updatedAt: new Date() })
       const updated = await manager.findOneByOrFail(App, { id })
+      await moveStatusTarget(manager, id, { from: app.repoUrl, to: updated.repoUrl })
       await forgetElsewhere(manager, updated)
       if (token) await storeToken(manager, updated, { ...token, secrets })
       return updated

@@ -29,7 +29,13 @@ export class CommitStatusCommands {
       const found = await getApp(manager, appId, 'appId')
       const address = checkStatusAddress(command, found.repoUrl, settings.allowInsecureForges)
       const tokenEncrypted = secrets.encrypt(token, statusTokenAad(appId))
-      const row = { appId, ...address, tokenEncrypted, fingerprint: secrets.fingerprint(token) }
+      const row = {
+        appId,
+        ...address,
+        tokenEncrypted,
+        fingerprint: secrets.fingerprint(token),
+        staleReason: null,
+      }
       await manager.upsert(CommitStatusTarget, { ...row, updatedAt: new Date() }, ['appId'])
       // What was given up under the token before may work under this one.
       await manager.query(

@@ -1,6 +1,6 @@
-import { type EntityManager, In } from 'typeorm'
+import { type EntityManager } from 'typeorm'
 import type { App } from '../../entities/app.js'
-import { DeploymentStatus, DeploymentTrigger, IN_FLIGHT_STATUSES } from '../../entities/deployment-status.js'
+import { DeploymentStatus, DeploymentTrigger } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import {
@@ -9,20 +9,33 @@ import {
   type WebhookDelivery,
   WebhookVerdict,
 } from '../../entities/webhook-delivery.js'
-import { decide } from '../webhooks/decide.js'
+import { awaitComparison, COMPARING, dropComparison } from '../pushes/comparisons.js'
+import {
+  deployPush,
+  findInProgress,
+  findPolled,
+  type PushedCommit,
+  type QueuedPush,
+} from '../pushes/push-deployment.js'
+import { recordSeen } from '../pushes/seen.js'
+import type { Services } from '../services.js'
+import { type StoppedStage, stopStage } from '../traffic/stop-stage.js'
+import { type Choice, decide } from '../webhooks/decide.js'
+import { summaryOf } from '../webhooks/delivery-summary.js'
 import { STALE, type Staleness, stalenessOf, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
-import { enqueue, supersedeOldest } from '../queue/enqueue.js'
 
-/** What a delivery meant, and the deployments that were queued for it. */
+/** What a delivery meant, and what is to be announced of it. */
 export interface Outcome {
   readonly found: Pick<
     WebhookDelivery,
     'verdict' | 'reason' | 'ref' | 'beforeSha' | 'commitSha' | 'decisions'
   >
-  readonly queued: readonly Deployment[]
-  /** Ids of those that made way for them. */
-  readonly superseded: readonly string[]
+  readonly queued: readonly QueuedPush[]
+  /** Stages whose branch was deleted. */
+  readonly stopped: readonly StoppedStage[]
+  /** Something would have been deployed, had there not been too many in the last minute. */
+  readonly isLimited: boolean
 }
 
 /** What a forge is called as the one who asked for a deployment. */
@@ -34,25 +47,35 @@ const ACTORS: Readonly<Record<Forge, string>> = {
   [Forge.GENERIC]: 'webhook',
 }
 /** Nothing is deployed. */
-export const NONE = { queued: [], superseded: [] }
+export const NONE = { queued: [], stopped: [], isLimited: false }
+/** The reason of a push that is over the limit. */
+export const LIMITED =
+  'more than 30 deliveries in a minute would have deployed: the branch is looked up in a minute (a tag is not: redeliver it)'
 const FRESH: Staleness = { isStale: false, passedIn: [] }
 const NOTHING = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
 
 /** A delivery that could be read. */
 export interface ReadDelivery {
+  readonly id: string
   readonly event: ForgeEvent
   /** Somebody asked for it: it is deployed although later ones came before it. */
   readonly isRedelivery: boolean
   /** Who sent it. */
   readonly forge: Forge
+  /** Nothing more may be deployed for now. */
+  readonly isOverLimit: boolean
 }
+
+/** What handling goes by. */
+type PushSettings = Pick<Services['settings'], 'drainMs'>
 
 /** Queues what a forge's event asks for, in the caller's transaction. */
 export async function handleEvent(
   manager: EntityManager,
   app: App,
-  { event, isRedelivery, forge }: ReadDelivery,
+  { settings, ...delivery }: ReadDelivery & { readonly settings: PushSettings },
 ): Promise<Outcome> {
+  const { event } = delivery
   if (event.kind === 'ping') {
     return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
   }
@@ -60,29 +83,42 @@ export async function handleEvent(
     const reason = printable(`the event "${event.what.slice(0, 60)}" does not deploy`)
     return { found: { ...NOTHING, verdict: WebhookVerdict.IGNORED, reason }, ...NONE }
   }
+  if (event.kind === 'unreadable') {
+    return { found: { ...NOTHING, verdict: WebhookVerdict.UNREADABLE, reason: event.why }, ...NONE }
+  }
   const stages = await lockStages(manager, app.id)
+  const answers: Answer[] = []
   const decisions: StageDecision[] = []
-  const queued: Deployment[] = []
-  const superseded: string[] = []
   for (const push of event.pushes) {
-    const { isStale, passedIn } = isRedelivery ? FRESH : await stalenessOf(manager, app.id, push)
-    const choices = await decide(push, rulesOf(app, stages), app.watchPaths)
-    for (const { stageId, stage, deploys, reason } of choices) {
-      const isPassed = isStale && passedIn.includes(stage)
-      const answer =
-        deploys && !isPassed
-          ? await queue(manager, stages.get(stageId), { push, note: reason, forge })
-          : { deployment: null, reason: deploys ? STALE : reason, isNew: false }
-      if (answer.deployment && answer.isNew) {
-        queued.push(answer.deployment)
-        superseded.push(...(await supersedeOldest(manager, answer.deployment)))
-      }
-      const deploymentId = answer.deployment?.id ?? null
-      const of = { ref: push.ref, before: push.before, sha: push.sha, isLate: isStale }
-      decisions.push({ ...of, stage, reason: printable(answer.reason), deploymentId })
+    const staleness = delivery.isRedelivery ? FRESH : await stalenessOf(manager, app.id, push)
+    const of = { ref: push.ref, before: push.before, sha: push.sha, isLate: staleness.isStale }
+    for (const choice of await decide(push, rulesOf(app, stages), app.watchPaths)) {
+      const stage = stages.get(choice.stageId)
+      if (!stage) continue
+      const answer = await answerTo(manager, { push, choice, stage, staleness, delivery, settings })
+      answers.push(answer)
+      const { reason, deploymentId, comparison } = answer
+      const said = { stage: choice.stage, reason: printable(reason), deploymentId }
+      decisions.push({ ...of, ...said, ...(comparison && { comparison }) })
     }
   }
-  return { found: { ...summaryOf(event.pushes[0], decisions), decisions }, queued, superseded }
+  return {
+    found: { ...aboutFirst(event.pushes), ...summaryOf(decisions), decisions },
+    queued: answers.flatMap(({ queued }) => queued ?? []),
+    stopped: answers.flatMap(({ stopped }) => stopped ?? []),
+    isLimited: answers.some(({ isLimited }) => isLimited),
+  }
+}
+
+/** Of a delivery that is one too many to be looked at: only what a lookup is asked for instead. */
+export function flooded(event: ForgeEvent): Outcome {
+  const about = event.kind === 'push' ? aboutFirst(event.pushes) : NOTHING
+  const verdict = WebhookVerdict.RATE_LIMITED
+  return { ...NONE, found: { ...about, verdict, reason: LIMITED, decisions: [] }, isLimited: true }
+}
+
+function aboutFirst([first]: readonly Push[]) {
+  return { ref: first?.ref ?? null, beforeSha: first?.before ?? null, commitSha: first?.sha ?? null }
 }
 
 /** All of an app, in one order, so that two deliveries do not wait for each other. */
@@ -100,47 +136,63 @@ function rulesOf(app: App, stages: ReadonlyMap<string, Stage>) {
   return byName.map((stage) => ({ ...stage, branch: stage.branch ?? app.branch }))
 }
 
-interface Answer {
-  readonly deployment: Deployment | null
-  readonly isNew: boolean
-  readonly reason: string
+/** What a push does to one stage. */
+interface Answer extends Pick<StageDecision, 'reason' | 'deploymentId' | 'comparison'> {
+  readonly queued?: QueuedPush
+  readonly stopped?: StoppedStage
+  readonly isLimited?: boolean
 }
 
-/** One that is to bring the same commit already is not doubled. */
-async function queue(
+interface Question {
+  readonly push: Push
+  readonly choice: Choice
+  readonly stage: Stage
+  readonly staleness: Staleness
+  readonly delivery: Pick<ReadDelivery, 'id' | 'isRedelivery' | 'forge' | 'isOverLimit'>
+  readonly settings: PushSettings
+}
+
+async function answerTo(manager: EntityManager, question: Question): Promise<Answer> {
+  const { push, choice, stage, staleness, delivery, settings } = question
+  const no = (reason: string): Answer => ({ reason, deploymentId: null })
+  if (choice.stops) return { ...no(choice.reason), stopped: await stopStage(manager, stage, settings) }
+  if (!choice.isTaken || push.sha === null) return no(choice.reason)
+  if (staleness.isStale && staleness.passedIn.includes(stage.name)) {
+    return no(choice.deploys || choice.compares ? STALE : choice.reason)
+  }
+  const trigger = DeploymentTrigger.WEBHOOK
+  const pushed = { ...push, sha: push.sha, trigger, actor: ACTORS[delivery.forge] }
+  const answer = await deployOrCompare(manager, { ...question, pushed })
+  // What is deployed once more on purpose says nothing of where the branch is.
+  if (push.kind === 'branch' && !answer.isLimited && !delivery.isRedelivery) {
+    await recordSeen(manager, stage.id, pushed)
+  }
+  return answer
+}
+
+async function deployOrCompare(
   manager: EntityManager,
-  stage: Stage | undefined,
-  { push, note, forge }: { readonly push: Push; readonly note: string; readonly forge: Forge },
+  { choice, stage, delivery, pushed }: Question & { readonly pushed: PushedCommit },
 ): Promise<Answer> {
-  if (!stage || push.sha === null) return { deployment: null, isNew: false, reason: 'it is gone' }
-  const newest = await manager.findOne(Deployment, {
-    where: { stageId: stage.id, status: In([DeploymentStatus.PENDING, ...IN_FLIGHT_STATUSES]) },
-    order: { generation: 'DESC' },
-  })
-  if (newest?.commitSha === push.sha && newest.cancelRequestedAt === null && newest.supersededBy === null) {
-    return { deployment: newest, isNew: false, reason: 'a deployment of this commit is in progress' }
+  const { deploys, reason } = choice
+  // Nothing to compare it with: what the forge lists has to do.
+  const compares = choice.compares && (await serves(manager, stage))
+  if (!deploys && !compares) return { reason, deploymentId: null }
+  const same =
+    (await findInProgress(manager, stage.id, pushed)) ??
+    (delivery.isRedelivery ? null : await findPolled(manager, stage.id, pushed))
+  if (same) return { reason: same.reason, deploymentId: same.deployment.id }
+  if (delivery.isOverLimit) return { reason: LIMITED, deploymentId: null, isLimited: true }
+  if (compares) {
+    await awaitComparison(manager, stage, { ...pushed, deliveryId: delivery.id })
+    return { reason: COMPARING, deploymentId: null, comparison: 'pending' }
   }
-  const deployment = await enqueue(manager, stage, {
-    ...{ trigger: DeploymentTrigger.WEBHOOK, actor: ACTORS[forge] },
-    ref: push.name,
-    commitSha: push.sha,
-    commitMessage: push.message && printable(push.message.split('\n', 1)[0] ?? '').slice(0, 200),
-    reason: `push of the ${push.kind} ${push.name}`,
-  })
-  return { deployment, isNew: true, reason: `deploys ${push.sha}${note && `: ${note}`}` }
+  await dropComparison(manager, stage)
+  const queued = await deployPush(manager, stage, pushed)
+  const said = `deploys ${pushed.sha}${reason && `: ${reason}`}`
+  return { reason: said, deploymentId: queued.deployment.id, queued }
 }
 
-function summaryOf(push: Push | undefined, decisions: readonly StageDecision[]) {
-  const about = { ref: push?.ref ?? null, beforeSha: push?.before ?? null, commitSha: push?.sha ?? null }
-  const deployed = decisions.filter(({ deploymentId }) => deploymentId !== null)
-  if (deployed.length > 0) {
-    const stages = [...new Set(deployed.map(({ stage }) => stage))]
-    const reason = `${stages.join(', ')}: ${deployed[0]?.reason ?? ''}`
-    return { ...about, verdict: WebhookVerdict.DEPLOYED, reason }
-  }
-  const reasons = [...new Set(decisions.map(({ reason }) => reason))]
-  const [only = 'no branch or tag was pushed', ...others] = reasons
-  const each = decisions.map(({ stage, reason }) => `${stage}: ${reason}`).join('; ')
-  const reason = printable(others.length === 0 ? only : each)
-  return { ...about, verdict: WebhookVerdict.IGNORED, reason }
+function serves(manager: EntityManager, { id: stageId }: Stage): Promise<boolean> {
+  return manager.existsBy(Deployment, { stageId, status: DeploymentStatus.RUNNING })
 }

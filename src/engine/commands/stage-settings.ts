@@ -12,6 +12,7 @@ export interface UpdateStageCommand {
   readonly tags?: string | null
   readonly replicas?: number | null
   readonly autoDeploy?: boolean | null
+  readonly stopOnBranchDeletion?: boolean | null
   readonly healthCheck?: {
     readonly path?: string | null
     readonly intervalSeconds?: number | null
@@ -84,7 +85,7 @@ export class StageSettings {
 
 /** The columns that a command sets. @throws CommandError that names each field that is wrong */
 export function stagePatch(command: UpdateStageCommand): Partial<Stage> {
-  const { branch, tags, autoDeploy } = command
+  const { branch, tags, autoDeploy, stopOnBranchDeletion: stops } = command
   const checks: Record<string, () => unknown> = {}
   for (const [field, { column, fallback, ...bounds }] of Object.entries(STAGE_NUMBERS)) {
     const value = valueAt(command, field)
@@ -94,6 +95,7 @@ export function stagePatch(command: UpdateStageCommand): Partial<Stage> {
   if (branch !== undefined) checks.branch = () => (branch ? checkRef('branch', branch) : null)
   if (tags !== undefined) checks.tags = () => (tags ? checkGlob('tags', tags) : null)
   if (autoDeploy !== undefined) checks.autoDeploy = () => autoDeploy ?? true
+  if (stops !== undefined) checks.stopOnBranchDeletion = () => stops ?? false
   const path = command.healthCheck === null ? null : command.healthCheck?.path
   if (path !== undefined) checks.healthPath = () => (path ? checkHealthPath('healthCheck.path', path) : null)
   return checkAll(checks)

@@ -6,8 +6,7 @@ import { Stage } from '../../entities/stage.js'
 import { checkAll, CommandError } from '../command-error.js'
 import { lockKeyShared } from '../secrets/instance.js'
 import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
-import { NOW, settle } from '../queue/states.js'
-import { switchToNothing } from '../traffic/switch.js'
+import { announceStop, cancelAll, stopStage } from '../traffic/stop-stage.js'
 import { getApp } from './apps.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
 import { changeNode } from './change-node.js'
@@ -15,7 +14,6 @@ import type { CommandDependencies } from './dependencies.js'
 import { checkIdempotencyKey, findEarlier, onceMore } from './idempotency.js'
 import { sameAs } from './releases.js'
 import { lockStage } from '../sql/locks.js'
-import { IN_FLIGHT } from '../sql/predicates.js'
 
 /** How long `delete` waits for a deployment under way to end. */
 const DELETE_WAIT_MS = 30_000
@@ -97,17 +95,11 @@ export class StageCommands {
    */
   async stop(id: string): Promise<Stage> {
     const { database, wakeups, settings } = this.dependencies
-    const { stage, changed } = await database.transaction(async (manager) => {
-      const found = await lockStage(manager, id)
-      const cancelled = await cancelAll(manager, id)
-      if (found.stopped) return { stage: found, changed: cancelled }
-      const retired = await switchToNothing(manager, id, settings)
-      const ids = retired ? [...cancelled, retired.deploymentId] : cancelled
-      return { stage: await manager.findOneByOrFail(Stage, { id }), changed: ids }
+    const { stage, stopped } = await database.transaction(async (manager) => {
+      const ended = await stopStage(manager, await lockStage(manager, id), settings)
+      return { stage: await manager.findOneByOrFail(Stage, { id }), stopped: ended }
     })
-    for (const deploymentId of changed) wakeups.deploymentSettled(deploymentId)
-    wakeups.cancelRequested()
-    this.#announce(id)
+    announceStop(wakeups, stopped)
     return stage
   }
 
@@ -173,23 +165,3 @@ function isFailed(manager: EntityManager, { currentDeploymentId: id }: Stage): P
 const HAS_FAILED = 'its version failed: deploy another one, or roll back to one that served'
 const NEVER_RAN = 'nothing has run in this stage yet: deploy first'
 const STOPPED = 'the stage is stopped: start it'
-
-/** Ends what waits, asks the worker of what is under way. Gives those that have ended. */
-async function cancelAll(manager: EntityManager, stageId: string): Promise<string[]> {
-  const pending = await manager.find(Deployment, {
-    where: { stageId, status: DeploymentStatus.PENDING },
-    lock: { mode: 'for_no_key_update' },
-    order: { id: 'ASC' },
-  })
-  for (const { id, epoch } of pending) {
-    const text = 'Cancelled: the stage was stopped.'
-    const cancelled = { to: DeploymentStatus.CANCELLED, text, patch: { finishedAt: NOW } }
-    await settle(manager, { deploymentId: id, epoch }, cancelled)
-  }
-  await manager.query(
-    `UPDATE deployment SET cancel_requested_at = coalesce(cancel_requested_at, now())
-      WHERE stage_id = $1 AND status IN ${IN_FLIGHT}`,
-    [stageId],
-  )
-  return pending.map(({ id }) => id)
-}

@@ -4,27 +4,31 @@ import { App } from '../../entities/app.js'
 import { WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../command-error.js'
+import { createId } from '../names.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
 import { DecryptError } from '../secrets/secrets.js'
 import {
   findDuplicate,
+  findWithBody,
   forgetOld,
   continuesHistory,
-  isOverLimit,
+  loadOf,
   newDelivery,
   recordUnhandled,
   type Received,
   record,
 } from '../webhooks/delivery-log.js'
-import { type DeliveryKeys, identify } from '../webhooks/forges.js'
+import { LargeDeliveries, SMALL_DELIVERY_BYTES } from '../webhooks/large-deliveries.js'
+import { aboutDelivery, openDelivery, type OpenedDelivery } from '../webhooks/open-delivery.js'
 import { webhookSecretAad } from '../secrets/aad.js'
-import { type DeliveryContent, readEvent } from '../webhooks/payloads.js'
-import { type ForgeEvent, UnreadableError } from '../webhooks/push.js'
-import { header, type Headers } from '../webhooks/signatures.js'
+import { readEvent } from '../webhooks/payloads.js'
+import type { Headers } from '../webhooks/signatures.js'
 import { getApp } from './apps.js'
 import { announceQueued } from '../queue/enqueue.js'
 import type { CommandDependencies } from './dependencies.js'
-import { handleEvent, NONE, type Outcome } from './pushes.js'
+import { requestLookup } from '../pushes/lookups.js'
+import { announceStop } from '../traffic/stop-stage.js'
+import { flooded, handleEvent, LIMITED, NONE, type Outcome } from './pushes.js'
 
 /** What became of a request to a webhook. */
 export type Receipt =
@@ -33,7 +37,9 @@ export type Receipt =
   | { readonly kind: 'limited' }
   | { readonly kind: 'duplicate' | 'received'; readonly delivery: WebhookDelivery }
 
-type Deployed = Pick<Outcome, 'queued' | 'superseded'>
+type Deployed = Pick<Outcome, 'queued' | 'stopped'>
+
+type Genuine = NonNullable<OpenedDelivery['genuine']>
 
 type Sealed = Pick<Webhook, 'appId' | 'secretEncrypted'>
 
@@ -42,11 +48,15 @@ const NOTED_AFTER_MS = 200
 /** In so much time more are not noted. */
 const MAX_REFUSALS = 100
 const APP_ID = /^[a-z0-9]{1,32}$/
-const MAX_CONTENT_TYPE = 100
+const UNSIGNED = "it is not signed with the webhook's secret"
+const UNREADABLE_SECRET = 'its secret was encrypted with a key other than MASTER_KEY: rotate it'
+/** The limit's minute is over then. */
+const LOOKUP_AFTER_SECONDS = 60
 
 export class WebhookCommands {
   /** Stands in where there is no webhook, so that a request for none takes the same work. */
   readonly #decoy: Sealed
+  readonly #large = new LargeDeliveries()
   readonly #refusals: { readonly received: Received; readonly reason: string }[] = []
 
   constructor(private readonly dependencies: CommandDependencies) {
@@ -69,21 +79,39 @@ export class WebhookCommands {
 
   /** A request to the webhook of an app: looked at if it is genuine and new, written down, and deployed. */
   async receive(appId: string, headers: Headers, body: Buffer): Promise<Receipt> {
-    const request = identify(headers)
     const hook = await this.#find(appId)
     const secret = this.#secretOf(hook ?? this.#decoy)
-    const isGenuine = request.isGenuine(secret ?? '', body, new Date())
-    const contentType = (header(headers, 'content-type') ?? '').slice(0, MAX_CONTENT_TYPE)
-    const received = { appId, forge: request.forge, event: request.event, contentType }
-    if (!isGenuine || secret === null || hook === null) {
-      if (hook !== null) this.#noteRefusal(received, secret)
+    const sealed = { headers, body, secret: secret ?? '', receivedAt: new Date() }
+    const isSmall = body.length <= SMALL_DELIVERY_BYTES
+    const opened = isSmall ? openDelivery(sealed) : await this.#large.open(sealed).catch(messageOf)
+    if (typeof opened === 'string' || !opened.genuine || secret === null || hook === null) {
+      const why = typeof opened === 'string' ? `it could not be read: ${opened}` : UNSIGNED
+      if (hook !== null)
+        this.#noteRefusal({ appId, headers, reason: secret === null ? UNREADABLE_SECRET : why })
       return REFUSED
     }
+    const { genuine, ...about } = opened
     const handled = await this.dependencies.database.transaction((manager) =>
-      this.#handle(manager, received, { keys: request.keys(body), body }),
+      // A large one is decided once: kept, a hundred of them would be gigabytes.
+      this.#handle(manager, { appId, ...about }, { ...genuine, body: isSmall ? body : null }),
     )
     this.#announce(handled)
     return handled.receipt
+  }
+
+  /** Whether an app has a webhook. */
+  async isHooked(appId: string): Promise<boolean> {
+    return (await this.#find(appId)) !== null
+  }
+
+  /**
+   * A request whose body was not read, for `reason`: written down, and the repository is looked up in a minute. Nobody knows
+   * who sent it; strangers cause one lookup a minute by it.
+   */
+  async refuseUnread(appId: string, headers: Headers, reason: string): Promise<void> {
+    if (!(await this.isHooked(appId))) return
+    this.#noteRefusal({ appId, headers, reason })
+    await requestLookup(this.dependencies.database, appId, LOOKUP_AFTER_SECONDS)
   }
 
   /** Decides once more about a delivery, as things are now: a new entry of the log. */
@@ -93,10 +121,13 @@ export class WebhookCommands {
       const app = await lockWebhook(manager, earlier.appId)
       if (!app) throw new CommandError('NOT_FOUND', `there is no delivery ${deliveryId}`, 'deliveryId')
       const { appId, forge, event, contentType, body } = earlier
-      const outcome = await outcomeOf(manager, app, { ...earlier, isRedelivery: true })
+      const id = createId()
+      const read = readEvent({ forge, event, contentType, body })
+      const how = { isRedelivery: true, isOverLimit: false, settings: this.dependencies.settings }
+      const outcome = await handleEvent(manager, app, { ...how, id, forge, event: read })
       const { found } = outcome
       const row = newDelivery({ appId, forge, event, contentType }, found.verdict, found.reason)
-      const delivery = await record(manager, { ...row, ...found, body, redeliveryOf: deliveryId })
+      const delivery = await record(manager, { ...row, ...found, id, body, redeliveryOf: deliveryId })
       return { ...outcome, delivery }
     })
     this.#announce(handled)
@@ -106,29 +137,50 @@ export class WebhookCommands {
   async #handle(
     manager: EntityManager,
     received: Received,
-    { keys, body }: { readonly keys: DeliveryKeys; readonly body: Buffer },
+    { keys, content: event, body }: Genuine & { readonly body: Buffer | null },
   ): Promise<{ receipt: Receipt } & Deployed> {
     const app = await lockWebhook(manager, received.appId)
     if (!app) return { receipt: REFUSED, ...NONE }
     await forgetOld(manager, app.id)
-    const content = { ...received, body }
     const known = { appId: app.id, ...keys }
     const byKey = await findDuplicate(manager, known, 'deliveryKey')
     const duplicate = byKey ?? (await findDuplicate(manager, known, 'bodyHash'))
-    if (duplicate && !(byKey === null && (await isAnotherPush(manager, app.id, content)))) {
+    const isAnother =
+      byKey === null && event.kind === 'push' && (await continuesHistory(manager, app.id, event.pushes))
+    if (duplicate && !isAnother) {
       return { receipt: { kind: 'duplicate', delivery: duplicate }, ...NONE }
     }
-    if (await isOverLimit(manager, app.id)) {
-      const reason = 'more than 30 deliveries in a minute: have the forge resend it later'
-      await recordUnhandled(manager, newDelivery(received, WebhookVerdict.RATE_LIMITED, reason))
-      return { receipt: { kind: 'limited' }, ...NONE }
+    const id = createId()
+    const load = await loadOf(manager, app.id)
+    const how = {
+      id,
+      event,
+      forge: received.forge,
+      isRedelivery: false,
+      settings: this.dependencies.settings,
     }
-    if (duplicate) await manager.update(WebhookDelivery, { id: duplicate.id }, { bodyHash: null })
-    const outcome = await outcomeOf(manager, app, { ...content, isRedelivery: false })
+    const outcome =
+      load === 'flood'
+        ? flooded(event)
+        : await handleEvent(manager, app, { ...how, isOverLimit: load === 'full' })
+    if (outcome.isLimited) return this.#limit(manager, received, outcome)
     const { found } = outcome
+    if (duplicate) await manager.update(WebhookDelivery, { id: duplicate.id }, { bodyHash: null })
     const kept = found.verdict === WebhookVerdict.PONG ? null : body
-    const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, body: kept }
+    const row = { ...newDelivery(received, found.verdict, found.reason), ...found, ...keys, id, body: kept }
     return { ...outcome, receipt: { kind: 'received', delivery: await record(manager, row) } }
+  }
+
+  /** Not deployed now: a worker looks the branch up when the minute is over, so that its newest commit is, whatever came before. */
+  async #limit(
+    manager: EntityManager,
+    received: Received,
+    { found: { ref, beforeSha, commitSha }, stopped }: Outcome,
+  ): Promise<{ receipt: Receipt } & Deployed> {
+    const row = newDelivery(received, WebhookVerdict.RATE_LIMITED, LIMITED)
+    await recordUnhandled(manager, { ...row, ref, beforeSha, commitSha })
+    await requestLookup(manager, received.appId, LOOKUP_AFTER_SECONDS)
+    return { receipt: { kind: 'limited' }, queued: [], stopped }
   }
 
   async #find(appId: string): Promise<Sealed | null> {
@@ -153,14 +205,11 @@ export class WebhookCommands {
   }
 
   /** Well after the answer, and one after the other: their work would tell strangers by its time which apps there are. */
-  #noteRefusal(received: Received, secret: string | null): void {
-    const reason =
-      secret === null
-        ? 'its secret was encrypted with a key other than MASTER_KEY: rotate it'
-        : "it is not signed with the webhook's secret"
+  #noteRefusal({ appId, headers, reason }: { appId: string; headers: Headers; reason: string }): void {
+    const about = aboutDelivery(headers)
     // The log is for whoever wonders why nothing happens: a line that is lost is no fault.
     if (this.#refusals.length >= MAX_REFUSALS) return
-    if (this.#refusals.push({ received, reason }) > 1) return
+    if (this.#refusals.push({ received: { appId, ...about }, reason }) > 1) return
     setTimeout(() => void this.#writeRefusals().catch(() => undefined), NOTED_AFTER_MS).unref()
   }
 
@@ -170,63 +219,25 @@ export class WebhookCommands {
       await recordUnhandled(manager, newDelivery(received, WebhookVerdict.REFUSED, reason))
   }
 
-  #announce({ queued, superseded }: Deployed): void {
-    for (const deployment of queued) announceQueued(this.dependencies.wakeups, deployment)
-    for (const id of superseded) this.dependencies.wakeups.deploymentSettled(id)
+  #announce({ queued, stopped }: Deployed): void {
+    const { wakeups } = this.dependencies
+    for (const { deployment, superseded } of queued) {
+      announceQueued(wakeups, deployment)
+      for (const id of superseded) wakeups.deploymentSettled(id)
+    }
+    for (const stage of stopped) announceStop(wakeups, stage)
+    wakeups.pushReceived()
   }
 }
 
-async function outcomeOf(
-  manager: EntityManager,
-  app: App,
-  { isRedelivery, ...content }: DeliveryContent & { readonly isRedelivery: boolean },
-): Promise<Outcome> {
-  const event = eventOf(content)
-  if (!(event instanceof UnreadableError))
-    return handleEvent(manager, app, { event, isRedelivery, forge: content.forge })
-  const nothing = { ref: null, beforeSha: null, commitSha: null, decisions: [] }
-  return { found: { ...nothing, verdict: WebhookVerdict.UNREADABLE, reason: event.message }, ...NONE }
-}
-
-/** Of a body that came before, under another id or without one. */
-async function isAnotherPush(
-  manager: EntityManager,
-  appId: string,
-  content: DeliveryContent,
-): Promise<boolean> {
-  const found = eventOf(content)
-  if (found instanceof UnreadableError || found.kind !== 'push') return false
-  return continuesHistory(manager, appId, found.pushes)
-}
-
-function eventOf(content: DeliveryContent): ForgeEvent | UnreadableError {
-  try {
-    return readEvent(content)
-  } catch (error) {
-    if (error instanceof UnreadableError) return error
-    throw error
-  }
+function messageOf({ message }: Error): string {
+  return message
 }
 
 /** The app, whose deliveries are handled one after another until the transaction ends. */
 async function lockWebhook(manager: EntityManager, appId: string): Promise<App | null> {
   await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR NO KEY UPDATE', [appId])
   return manager.findOneBy(App, { id: appId, deletedAt: IsNull() })
-}
-
-async function findWithBody(manager: EntityManager, id: string): Promise<WebhookDelivery & { body: Buffer }> {
-  const found = await manager
-    .createQueryBuilder(WebhookDelivery, 'delivery')
-    .addSelect('delivery.body')
-    .where({ id })
-    .getOne()
-  if (!found) throw new CommandError('NOT_FOUND', `there is no delivery ${id}`, 'deliveryId')
-  const { body } = found
-  if (body === null) {
-    const message = `the body of delivery ${id} (${found.verdict}) is not kept: have the forge resend it, or deploy`
-    throw new CommandError('CONFLICT', message, 'deliveryId')
-  }
-  return Object.assign(found, { body })
 }
 
 /** Taken by every forge as its secret; what follows `whsec_` is the key of Standard Webhooks. */

@@ -65,6 +65,10 @@ export interface Source {
   readonly commitMessage: string
   /** Seconds since 1970. */
   readonly committedAt: number
+  /** The whole message, of 64 KiB. */
+  message(signal: AbortSignal): Promise<string>
+  /** Paths whose files differ from those of another commit of the repository; null: that commit is not at hand. */
+  changedSince(commitSha: string, signal: AbortSignal): Promise<readonly string[] | null>
   /** What is at paths below the repository's root (`.` is the root itself), without following symbolic links. */
   kindsOf(paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, EntryKind>>
   /** What is in a folder, by name, of 8 MiB of it; empty when there is no such folder. */

@@ -1,8 +1,13 @@
+import { DeployError } from '../errors.js'
 import { fetchError } from './fetch-error.js'
 import type { Remote, RemoteRefs } from './git.js'
 import type { GitSettings } from './git-command.js'
 import { type FetchLimits, runRemote } from './remote-command.js'
 
+/** Of pull requests a forge may have hundreds of thousands: only these are listed. */
+const LISTED = ['HEAD', 'refs/heads/*', 'refs/tags/*']
+/** Some 200,000 branches and tags. */
+const MAX_LISTING = 16 * 1024 * 1024
 const HEAD = /^ref: refs\/heads\/(\S+)\tHEAD$/
 const REF = /^([0-9a-f]{40})\trefs\/(heads|tags)\/(\S+?)(\^\{\})?$/
 
@@ -12,9 +17,15 @@ export async function listRemoteRefs(
   { repoUrl, limits }: Remote & { readonly limits: FetchLimits },
   signal: AbortSignal,
 ): Promise<RemoteRefs> {
-  const args = ['ls-remote', '--symref', '--', repoUrl]
-  const listing = await runRemote(settings, { args, limits }, signal)
+  const args = ['ls-remote', '--symref', '--', repoUrl, ...LISTED]
+  const listing = await runRemote(settings, { args, limits, keepBytes: MAX_LISTING }, signal)
   if (listing.exitCode !== 0) throw fetchError({ repoUrl, ref: null }, listing)
+  if (listing.stdout.length >= MAX_LISTING) {
+    throw new DeployError(
+      'REPO_TOO_LARGE',
+      `the repository has more branches and tags than can be listed: ${repoUrl}`,
+    )
+  }
   return refsIn(listing.stdout)
 }
 

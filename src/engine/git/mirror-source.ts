@@ -9,6 +9,9 @@ import { entriesOf, invalidTree, KINDS } from './tree-entries.js'
 
 /** Bytes of a folder's list: tens of thousands of entries, in the order of their names. */
 const LISTED = 8 * 1024 * 1024
+/** Bytes of the paths in which two commits differ: those of all files of a large repository. */
+const COMPARED = 64 * 1024 * 1024
+const MESSAGE = 64 * 1024
 
 /** Seconds since 1970 that still have nanoseconds in 64 bits. */
 const MAX_TIME = 2 ** 32
@@ -30,6 +33,17 @@ export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal)
     // A commit may claim any time, which is no reason not to build it.
     committedAt: Math.max(0, Math.min(Number(time) || 0, MAX_TIME)),
     commitMessage: (subject ?? '').slice(0, 200),
+    message: (stop) =>
+      output(['log', '-1', '--no-show-signature', '--format=%B', commitSha, '--'], MESSAGE, stop),
+    changedSince: async (other, stop) => {
+      const known = await runInMirror(mirror, ['cat-file', '-e', `${other}^{tree}`], { signal: stop })
+      if (ofEnded(known).exitCode !== 0) return null
+      const listing = ['diff-tree', '-r', '-z', '--name-only', '--no-renames', other, commitSha]
+      const paths = await output(listing, COMPARED, stop)
+      if (paths.length >= COMPARED)
+        throw failed(`the commits differ in over ${COMPARED / 1024 ** 2} MiB of paths`)
+      return paths.split('\0').filter((path) => path !== '')
+    },
     kindsOf: async (paths, stop) => {
       const below = paths.filter((path) => path !== '.')
       // -t: a folder is listed itself, also where something in it is asked for as well.

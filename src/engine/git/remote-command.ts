@@ -12,6 +12,8 @@ export interface FetchLimits {
 /** A git that talks to a server. */
 export interface RemoteCommand {
   readonly args: readonly string[]
+  /** Of its output, the last; 256 KiB where nothing is said. */
+  readonly keepBytes?: number
   readonly limits: FetchLimits
   readonly onProgress?: (bytes: Buffer) => void
   readonly onSilence?: SilenceListener | undefined
@@ -24,12 +26,13 @@ export interface RemoteCommand {
  */
 export async function runRemote(
   settings: GitSettings,
-  { args, limits, onProgress, onSilence }: RemoteCommand,
+  { args, limits, keepBytes, onProgress, onSilence }: RemoteCommand,
   signal: AbortSignal,
 ): Promise<ProgramResult> {
   using watch = new SilenceWatch(limits.silenceMs, onSilence)
   try {
     return await runGit(settings, args, {
+      ...(keepBytes && { keepBytes }),
       signal: AbortSignal.any([signal, watch.signal]),
       onStart: (pid) => watch.start(pid),
       onProgress: (bytes) => {

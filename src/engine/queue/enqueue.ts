@@ -18,6 +18,9 @@ const REBUILD_BACKOFF_SECONDS = 300
 /** … and at least this often. */
 const MAX_REBUILD_BACKOFF_SECONDS = 3_600
 
+/** Nobody is there to ask again. */
+const NEVER_REFUSED: readonly DeploymentTrigger[] = [DeploymentTrigger.WEBHOOK, DeploymentTrigger.POLL]
+
 /** Who asks by the API, for as long as there is one token. */
 export const ADMIN = 'admin'
 
@@ -48,7 +51,7 @@ export async function enqueue(
   stage: Stage,
   { reason, ...deployment }: NewDeployment,
 ): Promise<Deployment> {
-  if (deployment.trigger !== DeploymentTrigger.WEBHOOK) await refuseBeyond(manager, stage.id)
+  if (!NEVER_REFUSED.includes(deployment.trigger)) await refuseBeyond(manager, stage.id)
   const id = createId()
   await manager.insert(Deployment, { id, appId: stage.appId, stageId: stage.id, ...deployment })
   await manager.insert(DeploymentLog, { deploymentId: id })

@@ -2,8 +2,8 @@ import { LogStream } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { FetchRequest, Source } from '../git/git.js'
-import { checkRepoUrl } from '../names.js'
-import { openRepositoryCredential, secretsOf } from '../repositories/credential.js'
+import { secretsOf } from '../repositories/credential.js'
+import { remoteOf } from '../repositories/remote.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
 import { retryOutages } from './retry-outages.js'
@@ -15,14 +15,12 @@ import { retryOutages } from './retry-outages.js'
 export async function clone(run: DeploymentRun, services: Services): Promise<Source> {
   const { app, deployment, log } = run
   const ref = deployment.commitSha ?? deployment.ref ?? app.branch
-  const repoUrl = checkRepoUrl('repoUrl', app.repoUrl, services.settings.allowFileRepos)
-  // The one of now: a token that was replaced because it had expired helps what is tried again as well.
-  const credential = await openRepositoryCredential(services, app.id, repoUrl)
+  const remote = await remoteOf(services, app)
+  const { repoUrl, credential } = remote
   log.hide(secretsOf(credential))
   log.system(`Fetching ${repoUrl} at ${ref ?? 'its default branch'}${WITH[credential?.kind ?? 'NONE']}`)
   const request: Omit<FetchRequest, 'onProgress'> = {
-    repoUrl,
-    credential,
+    ...remote,
     onNewHost: (host, fingerprint) => log.system(newHost(host, fingerprint)),
     ref,
     deploymentId: deployment.id,

@@ -6,6 +6,7 @@ import type { Logger } from '../../logger.js'
 /** What a wake-up is about. Each has one method of {@link Wakeups}, which says whose id goes with it. */
 export type Topic =
   | 'queue'
+  | 'push'
   | 'log'
   | 'deployment'
   | 'app'
@@ -77,6 +78,11 @@ export class Wakeups implements AsyncDisposable {
   /** Deployments wait, or a slot is free. */
   queueChanged(): void {
     this.notify('queue', ANY)
+  }
+
+  /** A push is to be compared with what serves. */
+  pushReceived(): void {
+    this.notify('push', ANY)
   }
 
   /** Something that is under way is to be cancelled, or to make way. */

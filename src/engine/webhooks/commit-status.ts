@@ -25,7 +25,7 @@ const NEWEST = `
       FROM commit_status_target t
       JOIN app a ON a.id = t.app_id AND a.deleted_at IS NULL
       JOIN deployment d ON d.app_id = t.app_id, LATERAL (SELECT coalesce(d.shown_as, d.status) AS status) shown
-     WHERE d.commit_sha IS NOT NULL AND d.created_at > now() - interval '1 day'
+     WHERE t.stale_reason IS NULL AND d.commit_sha IS NOT NULL AND d.created_at > now() - interval '1 day'
      ORDER BY d.stage_id, d.commit_sha, d.generation DESC) speaking`
 
 const WANT = `

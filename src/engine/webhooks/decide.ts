@@ -13,19 +13,28 @@ export interface StageRules {
   readonly tags: string | null
   readonly autoDeploy: boolean
   readonly stopped: boolean
+  readonly stopOnBranchDeletion: boolean
 }
 
 export interface Choice {
   readonly stageId: string
   readonly stage: string
+  /** It follows what was pushed, and deploys pushes. */
+  readonly isTaken: boolean
   readonly deploys: boolean
-  /** Why it does not, or what else there is to say of it. */
+  /** What the push says of its paths is not to be relied on: where something serves, the commits are compared. */
+  readonly compares: boolean
+  /** Its branch was deleted, and it is to stop then. */
+  readonly stops: boolean
+  /** Why it does not deploy it, or what else there is to say of it. */
   readonly reason: string
 }
 
-type Verdict = Pick<Choice, 'deploys' | 'reason'>
+type Verdict = Pick<Choice, 'deploys' | 'compares' | 'reason'>
 
-const DEPLOYS: Verdict = { deploys: true, reason: '' }
+const DEPLOYS: Verdict = { deploys: true, compares: false, reason: '' }
+/** What a commit is asked to change for a stage to deploy it. */
+export const UNWATCHED = 'it changes nothing under the watched paths'
 /** About a second of processor: the paths of a push are of a megabyte at most. */
 const MAX_STEPS = 10_000_000
 
@@ -44,19 +53,36 @@ export async function decide(
   for (const stage of stages) {
     const refused = await refusal(push, stage, budget)
     const verdict = refused === null ? (content ??= await contentVerdict(push, watchPaths)) : no(refused)
-    choices.push({ stageId: stage.id, stage: stage.name, ...verdict })
+    const stops = refused === DELETED && stage.stopOnBranchDeletion && !stage.stopped
+    const reason = stops ? `${DELETED}: the stage stops` : verdict.reason
+    choices.push({
+      stageId: stage.id,
+      stage: stage.name,
+      isTaken: refused === null,
+      stops,
+      ...verdict,
+      reason,
+    })
   }
   return choices
 }
 
-function no(reason: string): Verdict {
-  return { deploys: false, reason }
+/** The reason of a commit whose message asks for no deployment; null: it does not. */
+export function skipReason(message: string | null): string | null {
+  const marker = message === null ? null : SKIP.exec(message)
+  return marker && `its commit message has ${marker[0]}`
 }
+
+function no(reason: string): Verdict {
+  return { deploys: false, compares: false, reason }
+}
+
+const DELETED = 'the branch was deleted'
 
 async function refusal(push: Push, stage: StageRules, budget: StepBudget): Promise<string | null> {
   const follows = push.kind === 'branch' ? branchRefusal(push, stage) : await tagRefusal(push, stage, budget)
   if (follows !== null) return follows
-  if (push.sha === null) return `the ${push.kind} was deleted`
+  if (push.sha === null) return push.kind === 'branch' ? DELETED : 'the tag was deleted'
   if (push.sha === push.before) return 'nothing was pushed: the forge tested the webhook'
   if (!stage.autoDeploy) return 'it does not deploy pushes (autoDeploy is false)'
   return stage.stopped ? 'the stage is stopped' : null
@@ -79,18 +105,24 @@ async function tagRefusal({ name }: Push, { tags }: StageRules, budget: StepBudg
 /** A tag is set on purpose: its commit may be one that asked for no deployment when it came to its branch. */
 async function contentVerdict(push: Push, watchPaths: readonly string[]): Promise<Verdict> {
   if (push.kind === 'tag') return DEPLOYS
-  const marker = push.message === null ? null : SKIP.exec(push.message)
-  if (marker) return no(`its commit message has ${marker[0]}`)
-  if (watchPaths.length === 0 || push.changedPaths === null) return DEPLOYS
+  const skipped = skipReason(push.message)
+  if (skipped !== null) return no(skipped)
+  if (watchPaths.length === 0) return DEPLOYS
+  if (push.changedPaths === null) return { ...DEPLOYS, compares: true }
   try {
-    const isWatched = await watchesAny(watchPaths, push.changedPaths, new StepBudget(MAX_STEPS))
-    return isWatched ? DEPLOYS : no('it changes nothing under the watched paths')
+    const isWatched = await changesWatched(watchPaths, push.changedPaths)
+    return isWatched ? DEPLOYS : { ...no(UNWATCHED), compares: true }
   } catch (error) {
     if (!(error instanceof StepBudgetError)) throw error
     // A deployment too many is seen; one that is missing is not.
-    return {
-      deploys: true,
-      reason: 'matching its paths against watchPaths takes too long, so watchPaths are ignored',
-    }
+    return { ...DEPLOYS, reason: TOO_SLOW }
   }
+}
+
+/** What is said where the paths of a commit were made to match slowly. */
+export const TOO_SLOW = 'matching its paths against watchPaths takes too long, so watchPaths are ignored'
+
+/** Whether one of the paths is watched. Yields to the event loop meanwhile. @throws StepBudgetError */
+export function changesWatched(watchPaths: readonly string[], paths: readonly string[]): Promise<boolean> {
+  return watchesAny(watchPaths, paths, new StepBudget(MAX_STEPS))
 }

@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm'
 import { type Forge, WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
+import { CommandError } from '../command-error.js'
 import { createId } from '../names.js'
 import type { DeliveryKeys } from './forges.js'
 import type { Push } from './push.js'
@@ -8,15 +9,21 @@ import type { Push } from './push.js'
 const KEPT = `interval '7 days'`
 /**
  * Of those that were never looked at, so many of an app: nobody without the secret pushes out the others. These all stay,
- * 302,400 by the limit of a minute: one that is forgotten sooner could be sent again.
+ * three million by the limit of a minute: one that is forgotten sooner could be sent again.
  */
 const KEPT_UNHANDLED = 1_000
 /** Of so many, the newest, the body is kept: 1 MiB each at most. */
 const KEPT_BODIES = 100
-/** Deliveries of an app in a minute that are looked at. */
-const LIMIT_PER_MINUTE = 30
-/** Refused ones, or those over the limit, in a minute that are written down: whoever floods the webhook fills no disk. */
-const NOTED_PER_MINUTE = 10
+/** Deliveries of an app in a minute that may deploy: pushes of other branches take nothing from them. */
+const DEPLOYING_PER_MINUTE = 30
+/** Deliveries of an app in a minute that are looked at, whatever they do. */
+const LIMIT_PER_MINUTE = 300
+/**
+ * Of those that are not looked at, so many in a minute are written down: whoever floods the webhook fills no disk. Those over
+ * the limit are signed, and each names a branch that somebody may miss.
+ */
+const NOTED_PER_MINUTE: Partial<Record<WebhookVerdict, number>> = { [WebhookVerdict.RATE_LIMITED]: 100 }
+const REFUSED_PER_MINUTE = 10
 
 const UNHANDLED = [WebhookVerdict.REFUSED, WebhookVerdict.RATE_LIMITED]
 
@@ -96,14 +103,35 @@ export async function findDuplicate(
   return key === null ? null : manager.findOneBy(WebhookDelivery, { appId, [by]: key })
 }
 
-/** Whether the app has had so many in the last minute that no more are looked at. */
-export async function isOverLimit(manager: EntityManager, appId: string): Promise<boolean> {
-  const [row] = await manager.query<{ count: number }[]>(
-    `SELECT count(*)::int AS count FROM webhook_delivery
+/** A delivery whose body is kept. @throws CommandError NOT_FOUND, CONFLICT */
+export async function findWithBody(
+  manager: EntityManager,
+  id: string,
+): Promise<WebhookDelivery & { body: Buffer }> {
+  const found = await manager
+    .createQueryBuilder(WebhookDelivery, 'delivery')
+    .addSelect('delivery.body')
+    .where({ id })
+    .getOne()
+  if (!found) throw new CommandError('NOT_FOUND', `there is no delivery ${id}`, 'deliveryId')
+  const { body } = found
+  if (body === null) {
+    const message = `the body of delivery ${id} (${found.verdict}) is not kept: have the forge resend it, or deploy`
+    throw new CommandError('CONFLICT', message, 'deliveryId')
+  }
+  return Object.assign(found, { body })
+}
+
+/** How many deliveries of an app were looked at in the last minute: `full` deploys no more, of a `flood` none is looked at. */
+export async function loadOf(manager: EntityManager, appId: string): Promise<'light' | 'full' | 'flood'> {
+  const [row] = await manager.query<{ all: number; deploying: number }[]>(
+    `SELECT count(*)::int AS all, count(*) FILTER (WHERE verdict = ANY($3))::int AS deploying
+       FROM webhook_delivery
       WHERE app_id = $1 AND received_at > now() - interval '1 minute' AND redelivery_of IS NULL AND verdict <> ALL($2)`,
-    [appId, UNHANDLED],
+    [appId, UNHANDLED, [WebhookVerdict.DEPLOYED, WebhookVerdict.COMPARING]],
   )
-  return (row?.count ?? 0) >= LIMIT_PER_MINUTE
+  if ((row?.all ?? 0) >= LIMIT_PER_MINUTE) return 'flood'
+  return (row?.deploying ?? 0) >= DEPLOYING_PER_MINUTE ? 'full' : 'light'
 }
 
 /** Records a delivery that was refused or over the limit, unless there were enough of them in the last minute. */
@@ -113,7 +141,7 @@ export async function recordUnhandled(manager: EntityManager, delivery: Row): Pr
       WHERE app_id = $1 AND received_at > now() - interval '1 minute' AND verdict = $2`,
     [delivery.appId, delivery.verdict],
   )
-  if ((row?.count ?? 0) >= NOTED_PER_MINUTE) return
+  if ((row?.count ?? 0) >= (NOTED_PER_MINUTE[delivery.verdict] ?? REFUSED_PER_MINUTE)) return
   await manager.insert(WebhookDelivery, delivery)
 }
 
@@ -169,7 +197,8 @@ async function pastOf(manager: EntityManager, appId: string, push: Push): Promis
   const [row] = await manager.query<[Past]>(
     `WITH RECURSIVE past AS (
        SELECT number, place, decision->>'before' AS before, decision->>'sha' AS sha, decision->>'stage' AS stage,
-              (decision->'isLate')::boolean AS late, decision->>'deploymentId' IS NOT NULL AS deployed
+              (decision->'isLate')::boolean AS late,
+              coalesce(decision->>'deploymentId', decision->>'comparison') IS NOT NULL AS deployed
          FROM webhook_delivery, jsonb_array_elements(decisions) WITH ORDINALITY AS decided (decision, place)
         WHERE app_id = $1 AND redelivery_of IS NULL AND decision->>'ref' = $2
      ), later AS (

@@ -1,4 +1,4 @@
-import { Forge } from '../../entities/webhook-delivery.js'
+import { Forge } from '../../entities/forge.js'
 import { formPayload } from './payloads.js'
 import {
   hashOf,

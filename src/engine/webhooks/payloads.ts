@@ -1,4 +1,4 @@
-import { Forge } from '../../entities/webhook-delivery.js'
+import { Forge } from '../../entities/forge.js'
 import {
   commitId,
   field,
@@ -26,12 +26,18 @@ export interface DeliveryContent {
   readonly body: Buffer
 }
 
-/**
- * Reads a genuine delivery. Nothing in it is believed to have the type that the forge documents.
- *
- * @throws UnreadableError
- */
-export function readEvent({ forge, event, contentType, body }: DeliveryContent): ForgeEvent {
+/** Reads a genuine delivery. Nothing in it is believed to have the type that the forge documents. */
+export function readEvent(content: DeliveryContent): ForgeEvent {
+  try {
+    return eventIn(content)
+  } catch (error) {
+    if (error instanceof UnreadableError) return { kind: 'unreadable', why: error.message }
+    throw error
+  }
+}
+
+/** @throws UnreadableError */
+function eventIn({ forge, event, contentType, body }: DeliveryContent): ForgeEvent {
   const payload = readJson(contentType, body)
   switch (forge) {
     case Forge.GITHUB:

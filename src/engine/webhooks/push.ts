@@ -25,6 +25,8 @@ export type ForgeEvent =
   | { readonly kind: 'push'; readonly pushes: readonly Push[] }
   /** Something that deploys nothing. */
   | { readonly kind: 'other'; readonly what: string }
+  /** Not what the forge documents. */
+  | { readonly kind: 'unreadable'; readonly why: string }
 
 /** A delivery that is not what its forge documents. The message says what is wrong, for whoever reads the log. */
 export class UnreadableError extends Error {

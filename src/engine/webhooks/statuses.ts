@@ -45,7 +45,7 @@ const GITLAB_STATES = {
 } as const
 
 /**
- * Tells the forge. A redirect is not followed: the token is for one host.
+ * Tells the forge. A redirect is followed once, on the same host alone: the token is for that one.
  *
  * @throws StatusError
  */
@@ -54,10 +54,25 @@ export async function postStatus(
   status: CommitStatus,
   { signal, timeoutMs = TIMEOUT_MS }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
 ): Promise<void> {
-  const { url, headers, body } = requestOf(target, status)
+  const request = requestOf(target, status)
+  let answer = await post(request, { signal, timeoutMs })
+  const moved = movedTo(request.url, answer)
+  if (moved !== null) answer = await post({ ...request, url: moved }, { signal, timeoutMs })
+  refuse(answer)
+}
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+  readonly location: string | null
+}
+
+async function post(
+  { url, headers, body }: StatusRequest,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<Answer> {
   const timeout = AbortSignal.timeout(timeoutMs)
   const either = AbortSignal.any([signal, timeout])
-  let answer: { status: number; text: string }
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -66,24 +81,35 @@ export async function postStatus(
       redirect: 'manual',
       signal: either,
     })
-    answer = { status: response.status, text: await beginningOf(response) }
+    const location = response.headers.get('location')
+    return { status: response.status, text: await beginningOf(response), location }
   } catch (error) {
     // Held until here by its use: a timeout that only AbortSignal.any knows is collected as garbage, and never comes.
     const why = timeout.aborted ? ` within ${timeoutMs / 1000} s` : `: ${reasonOf(error)}`
     throw new StatusError(`no answer${why}`, false)
   }
-  if (answer.status >= 200 && answer.status < 300) return
+}
+
+/** Where a renamed repository is now; null: there is no redirect. @throws StatusError where it leads to another host */
+function movedTo(url: string, { status, location }: Answer): string | null {
+  if (![301, 302, 307, 308].includes(status) || location === null || !URL.canParse(location, url)) return null
+  const moved = new URL(location, url)
+  if (moved.origin === new URL(url).origin) return moved.href
+  const message = `the API redirects (${status}) to ${moved.origin}, to which the token is not sent: correct apiUrl or repository`
+  throw new StatusError(message, true)
+}
+
+function refuse({ status, text }: Answer): void {
+  if (status >= 200 && status < 300) return
   // GitLab refuses to be told twice what it knows already.
-  if (answer.status === 400 && /cannot transition status/i.test(answer.text)) return
-  if (answer.status >= 300 && answer.status < 400) {
-    throw new StatusError(
-      `the API redirects (${answer.status}), and redirects are not followed: correct apiUrl or repository`,
-      true,
-    )
+  if (status === 400 && /cannot transition status/i.test(text)) return
+  if (status >= 300 && status < 400) {
+    const message = `the API redirects (${status}) more than once, or nowhere: correct apiUrl or repository`
+    throw new StatusError(message, true)
   }
-  const isFinal = answer.status < 500 && answer.status !== 429 && answer.status !== 408
+  const isFinal = status < 500 && status !== 429 && status !== 408
   const advice = isFinal ? ': check the token’s rights, apiUrl and repository' : ''
-  throw new StatusError(`the API answered ${answer.status}${advice}`, isFinal)
+  throw new StatusError(`the API answered ${status}${advice}`, isFinal)
 }
 
 interface StatusRequest {

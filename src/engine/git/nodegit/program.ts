@@ -6,6 +6,7 @@ import { readInvocation } from './invocation.js'
 import { loadNodegit, type Repository } from './library.js'
 import { listTree } from './list-tree.js'
 import { catFile } from './cat-file.js'
+import { diffTrees } from './diff-tree.js'
 import { receive } from './receive.js'
 import { deleteRef, initialize, listRefs } from './refs.js'
 import { showId, showVersion } from './show-id.js'
@@ -21,6 +22,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['log', showCommit],
   ['ls-tree', listTree],
   ['cat-file', catFile],
+  ['diff-tree', diffTrees],
   ['archive', writeArchive],
   ['rev-parse', showId],
   ['version', showVersion],

@@ -3,21 +3,21 @@ import { Objects } from './objects.js'
 
 const FORMAT = '--format='
 
-/** `git log -1` of one commit, with `%H`, `%ct`, `%s` and `%n`. */
+/** `git log -1` of one commit, with `%H`, `%ct`, `%s`, `%B` and `%n`. */
 export async function showCommit(context: Context): Promise<void> {
   const { options, operands } = context.invocation
   const objects = await Objects.open(context)
   const id = await objects.peel(await objects.resolve(operands[0] ?? ''), 'commit')
   const { type, bytes } = await objects.get(id)
   if (type !== 'commit') throw new Fatal(`bad object ${id}`)
-  const { time, subject } = partsOf(bytes)
-  const fields: Record<string, string> = { H: id, ct: time, s: subject, n: '\n' }
+  const { time, subject, message } = partsOf(bytes)
+  const fields: Record<string, string> = { H: id, ct: time, s: subject, B: message, n: '\n' }
   const format = options.find((one) => one.startsWith(FORMAT))?.slice(FORMAT.length) ?? '%H'
-  await context.write(`${format.replace(/%(H|ct|s|n)/g, (_, field: string) => fields[field] ?? '')}\n`)
+  await context.write(`${format.replace(/%(H|ct|s|B|n)/g, (_, field: string) => fields[field] ?? '')}\n`)
 }
 
 /** A commit is headers, an empty line and the message; the headers may say how the message is encoded. */
-function partsOf(commit: Buffer): { time: string; subject: string } {
+function partsOf(commit: Buffer): { time: string; subject: string; message: string } {
   const end = commit.indexOf('\n\n')
   const headers = commit.subarray(0, end < 0 ? commit.length : end).toString('latin1')
   const message = decoded(
@@ -27,7 +27,7 @@ function partsOf(commit: Buffer): { time: string; subject: string } {
   const [, time = ''] = /^committer .*> (\d+)/m.exec(headers) ?? []
   const [paragraph = ''] = message.replace(/^\s*\n/, '').split(/\n\s*\n/)
   const subject = paragraph.split('\n').map((line) => line.trimEnd())
-  return { time, subject: subject.join(' ').trimEnd() }
+  return { time, subject: subject.join(' ').trimEnd(), message }
 }
 
 function decoded(bytes: Buffer, encoding: string): string {
