@@ -1,4 +1,4 @@
-import { type BrowserContext, type Page } from 'playwright-core'
+import type { BrowserContext, Page, Route } from 'playwright-core'
 import { until } from './server.js'
 
 /** A tab of examples/frontend, and what a test asks of it. */
@@ -7,6 +7,8 @@ export class BrowserTab {
   readonly errors: string[] = []
   /** GraphQL operations that it sent by POST, oldest first. */
   readonly posted: string[] = []
+  /** Messages that came on its WebSockets, oldest first. */
+  readonly received: string[] = []
 
   private constructor(readonly page: Page) {
     page.on('pageerror', (error) => this.errors.push(String(error)))
@@ -14,6 +16,9 @@ export class BrowserTab {
       if (request.method() !== 'POST') return
       this.posted.push((JSON.parse(request.postData() ?? '{}') as { operationName: string }).operationName)
     })
+    page.on('websocket', (socket) =>
+      socket.on('framereceived', ({ payload }) => this.received.push(payload.toString())),
+    )
   }
 
   static async open(context: BrowserContext, url: string): Promise<BrowserTab> {
@@ -34,6 +39,12 @@ export class BrowserTab {
   /** Clicks a button or a link by its name. */
   async click(role: 'button' | 'link', name: string): Promise<void> {
     await this.page.getByRole(role, { name, exact: true }).click()
+  }
+
+  /** Answers its requests otherwise, until what it gives is called. */
+  async intercept(handler: (route: Route) => Promise<void>): Promise<() => Promise<void>> {
+    await this.page.route('**/graphql', handler)
+    return () => this.page.unrouteAll({ behavior: 'wait' })
   }
 
   /** Marks the document: a full reload would lose the mark. */

@@ -1,4 +1,5 @@
 import type { ApolloClient } from '@apollo/client'
+import type { Arrivals } from './arrivals.js'
 import type { ChangesSubscription } from './gql/graphql.js'
 import { CHANGES } from './operations.js'
 
@@ -9,13 +10,20 @@ const LISTS: ReadonlySet<string> = new Set(['apps', 'deployments', 'stages'])
 
 type Change = ChangesSubscription['changes']
 
+export interface ChangeFeedOptions {
+  /** Gets the id of everything that changes. */
+  readonly arrivals: Arrivals
+  /** Called when the feed cannot go on. */
+  readonly onError: (error: unknown) => void
+}
+
 /**
- * Keeps all screens up to date with one subscription, and calls `onError` when it cannot go on. Gives what ends it.
+ * Keeps all screens up to date with one subscription. Gives what ends it.
  *
  * A node that changed needs no code: Apollo Client merges its fields into the cache. Only lists do, when something is new
  * or gone: those on the screen are fetched again.
  */
-export function followChanges(apollo: ApolloClient, onError: (error: unknown) => void): () => void {
+export function followChanges(apollo: ApolloClient, { arrivals, onError }: ChangeFeedOptions): () => void {
   const stale = new Set<string>()
   let timer: ReturnType<typeof setTimeout> | undefined
   const refetchLists = () => {
@@ -26,6 +34,7 @@ export function followChanges(apollo: ApolloClient, onError: (error: unknown) =>
   const apply = (change: Change) => {
     // At the start, and when too much was missed: a query may have been answered before the feed began.
     if (change.event === 'RESET') return void apollo.refetchQueries({ include: 'active' })
+    if (change.id !== null) arrivals.add(change.id)
     if (change.event === 'UPDATED') return
     if (change.event === 'DELETED') forget(apollo, change)
     stale.add('ROOT_QUERY')

@@ -5,8 +5,8 @@ import { RetryLink } from '@apollo/client/link/retry'
 import { OperationTypeNode } from 'graphql'
 import type { Session } from './session.js'
 
-/** A restart takes half a minute at most: it waits for deployments that are under way. */
-const ATTEMPTS = 15
+/** A minute or so: a restart waits half of it for deployments that are under way. */
+const ATTEMPTS = 30
 const FIRST_WAIT_MS = 250
 const LAST_WAIT_MS = 4_000
 

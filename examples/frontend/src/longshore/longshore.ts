@@ -1,5 +1,6 @@
 import { ApolloClient, ApolloLink } from '@apollo/client'
 import { OperationTypeNode } from 'graphql'
+import { Arrivals, createOvertakenLink } from './arrivals.js'
 import { createCache } from './cache.js'
 import { followChanges } from './change-feed.js'
 import { createHttpLink, isUnauthorized } from './http-link.js'
@@ -33,11 +34,15 @@ export function createLongshore(url: string): Longshore {
     url: new URL('/graphql', url.replace(/^http/, 'ws')).href,
     token: () => session.token,
   })
+  const arrivals = new Arrivals()
+  const http = createHttpLink(new URL('/graphql', url).href, session)
+  // When the answer is in the cache: what is shown is asked for again.
+  const refetch = () => setTimeout(() => void apollo.refetchQueries({ include: 'active' }), 0)
   const apollo = new ApolloClient({
     link: ApolloLink.split(
       ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
       new ResumingLink(socket),
-      createHttpLink(new URL('/graphql', url).href, session),
+      createOvertakenLink(arrivals, refetch).concat(http),
     ),
     cache: createCache(),
     // What is known is shown at once, and asked for again: it may have changed while no screen showed it.
@@ -46,11 +51,12 @@ export function createLongshore(url: string): Longshore {
   let stop: (() => void) | undefined
   const follow = () => {
     if (session.token === null) return
-    stop = followChanges(apollo, (error) => {
+    const onError = (error: unknown) => {
       if (error instanceof ForbiddenError) session.signOut('The token is no longer valid.')
       // Anew, which fetches what is shown.
       else setTimeout(follow, FOLLOW_AGAIN_MS)
-    })
+    }
+    stop = followChanges(apollo, { arrivals, onError })
   }
   session.access.subscribe(() => {
     stop?.()
