@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
 import { makeTemplate } from '../test/support/database-template.js'
 import { run as api } from './api.js'
@@ -8,6 +9,7 @@ import { run as bytes } from './bytes.js'
 import { run as claim } from './claim.js'
 import { run as deploy } from './deploy.js'
 import { run as fanout } from './fanout.js'
+import { run as fetch } from './fetch.js'
 import { run as idle } from './idle.js'
 import { run as idleConnections } from './idle-connections.js'
 import { run as log } from './log.js'
@@ -27,6 +29,7 @@ interface Benchmark {
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   deploy: { run: deploy, rounds: 5 },
+  fetch: { run: fetch, rounds: 9 },
   claim: { run: claim, rounds: 1 },
   queue: { run: queue, rounds: 1 },
   log: { run: log, rounds: 1 },
@@ -44,8 +47,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 
 /** `npm run bench -- claim log --rounds=9`: those named, or all; each in its own installation. */
 async function main(args: readonly string[]): Promise<void> {
-  const option = args.find((arg) => arg.startsWith('--rounds='))
-  const given = args.filter((arg) => !arg.startsWith('--'))
+  const options = { rounds: { type: 'string' }, yes: { type: 'boolean' } } as const
+  const { values, positionals: given } = parseArgs({ args: [...args], options, allowPositionals: true })
   const names = given.length > 0 ? given : Object.keys(BENCHMARKS)
   const unknown = names.find((name) => !BENCHMARKS[name])
   if (unknown) throw new Error(`no benchmark "${unknown}"; there are ${Object.keys(BENCHMARKS).join(', ')}`)
@@ -53,7 +56,7 @@ async function main(args: readonly string[]): Promise<void> {
   for (const name of names) {
     const benchmark = BENCHMARKS[name]
     say(`\n${name}`)
-    await benchmark?.run(option ? Number(option.slice('--rounds='.length)) : benchmark.rounds)
+    await benchmark?.run(values.rounds === undefined ? benchmark.rounds : Number(values.rounds))
   }
 }
 

@@ -5,7 +5,10 @@ import { ensureStaticImage, ensureTestImage } from './lib/images.mjs'
 import { run, script } from './lib/run.mjs'
 import { bundleServer } from './lib/server-bundle.mjs'
 
-await script(async () => {
+const USAGE =
+  'npm run bench -- [NAME...] [--rounds=N]: the benchmarks of bench/README.md that are named, or all'
+
+await script({ usage: USAGE, options: { rounds: { type: 'string' } }, takesNames: true }, async () => {
   await ensureDependencies()
   await ensureBuild('all')
   await ensureDockerEngine()

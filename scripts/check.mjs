@@ -5,10 +5,13 @@ import { runQuietly, script } from './lib/run.mjs'
 const CHECKS = [['lint'], ['format'], ['types', 'schema', 'rules']]
 
 /** All checks at once: each alone leaves most of a processor idle. Says what each of those that fail found. */
-await script(async () => {
-  const failed = (await Promise.all(CHECKS.map(check))).flat()
-  if (failed.length > 0) throw new Error(failed.join('\n\n'))
-})
+await script(
+  { usage: 'npm run check: format, lint, types, schema.graphql and the rules of the sources' },
+  async () => {
+    const failed = (await Promise.all(CHECKS.map(check))).flat()
+    if (failed.length > 0) throw new Error(failed.join('\n\n'))
+  },
+)
 
 /** Gives what the checks that fail said. */
 async function check(names) {

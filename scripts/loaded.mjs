@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { run, say, script } from './lib/run.mjs'
+import { TEST_OPTIONS } from './lib/test-files.mjs'
 
 const LOOPS = Number(process.env.LOOPS ?? 3)
 const TIMES = Number(process.env.TIMES ?? 3)
@@ -11,7 +12,10 @@ const TIMES = Number(process.env.TIMES ?? 3)
  * `npm run test:loaded`: the tests, or those whose path contains an argument, three times in a row on a machine that three
  * endless loops keep busy. LOOPS and TIMES set other numbers.
  */
-await script(async () => {
+const USAGE =
+  'npm run test:loaded -- [PART...] [--all | --rest]: as npm test, three times beside three endless loops'
+
+await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async () => {
   const loops = Array.from({ length: LOOPS }, () => spawn(process.execPath, ['--eval', 'for (;;);']))
   const counts = []
   try {

@@ -11,11 +11,12 @@ import { exampleRepository } from './lib/example-app.mjs'
 import { ensureStaticImage } from './lib/images.mjs'
 import { say, script } from './lib/run.mjs'
 
-/** `--once`: stops the server after the page has answered. `--yes`: installs a Docker engine without asking. */
-const stopsAfterwards = process.argv.includes('--once')
+const USAGE = `npm run quickstart: starts Longshore and deploys examples/hello
+  --once  stops the server after the page has answered
+  --yes   installs a Docker engine without asking`
 const START_MS = 60_000
 
-await script(async () => {
+await script({ usage: USAGE, options: { once: { type: 'boolean' } } }, async ({ once: stopsAfterwards }) => {
   const startedAt = Date.now()
   step(1, 'Packages')
   await ensureDependencies()

@@ -13,7 +13,7 @@ const RULES = [
   'unit/documented-operations',
 ]
 
-await script(async () => {
+await script({ usage: 'npm run check:rules: the tests that need the sources alone' }, async () => {
   await ensureBuild('all')
   const files = RULES.map((name) => join(ROOT, `dist/test/${name}.test.js`))
   await run(process.execPath, ['--test', '--test-reporter=dot', ...files], { cwd: ROOT })

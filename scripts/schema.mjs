@@ -4,12 +4,14 @@ import { ensureServer, ROOT } from './lib/dependencies.mjs'
 import { script } from './lib/run.mjs'
 
 /** Writes schema.graphql; with --check, fails where it differs from what the code says. */
-await script(async () => {
+const USAGE = 'npm run schema: writes schema.graphql; with -- --check, fails where it differs from the code'
+
+await script({ usage: USAGE, options: { check: { type: 'boolean' } } }, async ({ check }) => {
   await ensureServer()
   const { printedSchema } = await import('../dist/src/resolvers/build-schema.js')
   const file = join(ROOT, 'schema.graphql')
   const schema = await printedSchema()
-  if (!process.argv.includes('--check')) return writeFileSync(file, schema)
+  if (!check) return writeFileSync(file, schema)
   const committed = readFileSync(file, 'utf8').split('\n')
   const at = schema.split('\n').findIndex((line, index) => line !== committed[index])
   if (at < 0 && schema.split('\n').length === committed.length) return undefined

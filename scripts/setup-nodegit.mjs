@@ -19,8 +19,10 @@ const NEEDS = [
   ['krb5-config', () => hasProgram('krb5-config'), 'libkrb5-dev'],
 ]
 
-/** Installs and compiles nodegit, for GIT_BACKEND=nodegit. `--yes`: installs what the build needs without asking. */
-await script(async () => {
+const USAGE = `npm run setup:nodegit: installs and compiles nodegit, for GIT_BACKEND=nodegit
+  --yes  installs what the build needs without asking`
+
+await script({ usage: USAGE }, async () => {
   say('[1/4] What the build needs')
   await ensureNeeds()
   say('[2/4] Packages')

@@ -2,19 +2,24 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensureBuild, ensureDependencies, ROOT } from './lib/dependencies.mjs'
+import { ensureBuild, ensureDependencies, isBuilt, ROOT } from './lib/dependencies.mjs'
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
 import { ensureFrontend, FRONTEND_TEST } from './lib/frontend.mjs'
 import { run, say, script } from './lib/run.mjs'
-import { testFiles } from './lib/test-files.mjs'
+import { TEST_OPTIONS, testFiles } from './lib/test-files.mjs'
 
 const USER = 'longshore-test'
+/** What the compiler writes to dist, and that it has: last. */
+const COMPILED = ['src', 'migrations', 'test', 'bench', '.tsbuildinfo', '.built-all']
 
 /**
  * `npm run test:as-user`, by root: the tests that its arguments choose, as of `npm test`, as a fresh user who is in the
  * group of the engine's socket, in a clone of the last commit. The user and the clone go afterwards.
  */
-await script(async () => {
+const USAGE =
+  'npm run test:as-user -- [PART...] [--all | --rest]: as npm test, by root as a fresh user of the engine'
+
+await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async (options, parts) => {
   if (process.platform !== 'linux' || process.getuid() !== 0) {
     throw new Error('npm run test:as-user makes a user: run it on Linux as root. As another user: npm test')
   }
@@ -22,7 +27,7 @@ await script(async () => {
   await ensureBuild()
   await ensureDockerEngine()
   // A user cannot install a browser.
-  if (testFiles(process.argv.slice(2)).includes(FRONTEND_TEST)) await ensureFrontend()
+  if (testFiles(parts, options).includes(FRONTEND_TEST)) await ensureFrontend()
   const socket = process.env.DOCKER_HOST.replace(/^unix:\/\//, '')
   const folder = mkdtempSync(join(tmpdir(), 'longshore-user-'))
   try {
@@ -33,16 +38,26 @@ await script(async () => {
       if (!existsSync(join(ROOT, packages))) continue
       cpSync(join(ROOT, packages), join(clone, packages), { recursive: true, verbatimSymlinks: true })
     }
+    const isCompiled = copyBuild(clone)
     program('chown', '-R', `${user.uid}:${user.gid}`, folder)
     const env = { PATH: process.env.PATH, CI: process.env.CI, HOME: join(folder, 'home'), USER }
     say(`Tests as ${USER} (uid ${user.uid}, group ${user.gid} of ${socket})`)
     const args = [join(clone, 'scripts/test.mjs'), ...process.argv.slice(2)]
+    if (isCompiled) args.push('--compiled')
     await run(process.execPath, args, { cwd: clone, env, ...user }).finally(() => keepSummary(clone))
   } finally {
     spawnSync('userdel', ['--force', USER])
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+/** Where all is compiled and the sources are those of the commit: to compile them again would give the same. */
+function copyBuild(clone) {
+  if (!isBuilt('all') || program('git', '-C', ROOT, 'status', '--porcelain') !== '') return false
+  for (const name of COMPILED)
+    cpSync(join(ROOT, 'dist', name), join(clone, 'dist', name), { recursive: true })
+  return true
+}
 
 /** In the group of the socket alone: Node.js gives a child no other groups. */
 function makeUser(folder, socket) {

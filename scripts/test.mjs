@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { say, script } from './lib/run.mjs'
-import { testFiles } from './lib/test-files.mjs'
+import { TEST_OPTIONS, testFiles } from './lib/test-files.mjs'
 import { SUMMARY_FILE } from './lib/test-reporter.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
@@ -28,10 +28,17 @@ const LONG = [
 /** What the runner is given: a module for each process. */
 const RUN = join(ROOT, 'dist/run')
 
-/** Sets up, then runs the tests that its arguments choose: `npm test -- queue`. */
-await script(async () => {
-  const files = testFiles(process.argv.slice(2))
-  process.exitCode = await withTestSetup((env) => runTests(files, env), files)
+const USAGE = `npm test -- [PART...]: the test files whose path contains one of the parts; without any, all but the long ones
+  --all       the long ones too
+  --rest      the long ones, and those that match a part
+  --compiled  dist/ has been compiled from these sources already
+  --yes       installs a Docker engine without asking`
+
+/** Sets up, then runs the tests that its arguments choose. */
+await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async (options, parts) => {
+  const files = testFiles(parts, options)
+  const isCompiled = options.compiled ?? false
+  process.exitCode = await withTestSetup((env) => runTests(files, env), { files, isCompiled })
 })
 
 async function runTests(files, env) {

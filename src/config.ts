@@ -69,7 +69,12 @@ export interface Config {
   /** Where the engine runs steps of BuildKit, below the root of the cgroups. */
   readonly buildCgroup: string
   readonly baseImages: BaseImages
+  /** Of one attempt to fetch. */
   readonly cloneTimeoutMs: number
+  /** How long a server may send nothing during a fetch. */
+  readonly fetchSilenceMs: number
+  /** How long a fetch is tried again after its first failure, where that may pass. */
+  readonly fetchRetryMs: number
   readonly buildTimeoutMs: number
   readonly buildSilenceMs: number
   readonly drainMs: number
@@ -78,6 +83,8 @@ export interface Config {
   /** How long the router may take to follow. */
   readonly confirmMs: number
   readonly maxRepoBytes: number
+  /** What all mirrors may take together. */
+  readonly maxMirrorBytes: number
   /** What a build context may unpack to. */
   readonly maxContextBytes: number
   readonly maxContextFiles: number
@@ -202,7 +209,10 @@ function readGit(read: SettingReader) {
     allowFileRepos: read.flag('ALLOW_FILE_REPOS', false),
     allowInsecureForges: read.flag('ALLOW_INSECURE_FORGES', false),
     cloneTimeoutMs: read.integer('CLONE_TIMEOUT', 300, { min: 1, max: 86_400 }) * SECOND,
+    fetchSilenceMs: read.integer('FETCH_SILENCE_TIMEOUT', 120, { min: 1, max: 86_400 }) * SECOND,
+    fetchRetryMs: read.integer('FETCH_RETRY_SECONDS', 180, { min: 0, max: 86_400 }) * SECOND,
     maxRepoBytes: read.integer('MAX_REPO_MIB', 500, { min: 1, max: 1024 * 1024 }) * MIB,
+    maxMirrorBytes: read.integer('MAX_MIRRORS_MIB', 10 * 1024, { min: 1, max: 16 * 1024 * 1024 }) * MIB,
     maxContextBytes: read.integer('MAX_CONTEXT_MIB', 1024, { min: 1, max: 1024 * 1024 }) * MIB,
     maxContextFiles: read.integer('MAX_CONTEXT_FILES', 200_000, { min: 1, max: 10_000_000 }),
   }

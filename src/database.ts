@@ -12,6 +12,7 @@ import { ClippedLogs1700000000009 } from '../migrations/1700000000009-clipped-lo
 import { Provenance1700000000010 } from '../migrations/1700000000010-provenance.js'
 import { Changes1700000000011 } from '../migrations/1700000000011-changes.js'
 import { RuntimeLogCursors1700000000012 } from '../migrations/1700000000012-runtime-log-cursors.js'
+import { RuntimeLogHistories1700000000013 } from '../migrations/1700000000013-runtime-log-histories.js'
 import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
 import { ENTITIES } from './entities/all.js'
@@ -59,6 +60,7 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       Provenance1700000000010,
       Changes1700000000011,
       RuntimeLogCursors1700000000012,
+      RuntimeLogHistories1700000000013,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

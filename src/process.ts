@@ -65,6 +65,8 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv
   readonly input?: string
   readonly onStderr?: (bytes: Buffer) => void
+  /** Hears of the process once it runs. */
+  readonly onStart?: (pid: number) => void
   readonly keepBytes?: number
   /** Which bytes of `stdout` are kept, where there are more than `keepBytes`. */
   readonly keep?: 'first' | 'last'
@@ -91,6 +93,7 @@ export async function runProgram(
     ...(options.deathSignal ? { deathSignal: options.deathSignal } : {}),
     stdio: ['pipe', 'pipe', 'pipe'],
   })
+  if (child.pid !== undefined) options.onStart?.(child.pid)
   const keepBytes = options.keepBytes ?? 256 * 1024
   const stdout = options.keep === 'first' ? new Head(keepBytes) : new Tail(keepBytes)
   const stderr = new Tail(keepBytes)

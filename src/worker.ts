@@ -86,7 +86,7 @@ export async function startWorker(
 
 /** @throws ConfigError when nodegit is asked for and cannot be loaded */
 async function openGit({ config, logger }: Core): Promise<Git> {
-  const options = { ...config, timeoutMs: config.cloneTimeoutMs }
+  const options = { ...config, timeoutMs: config.cloneTimeoutMs, silenceMs: config.fetchSilenceMs }
   if (config.gitBackend === 'git') return createGitBinary(options)
   logger.info('git backend', { uses: await checkNodegit() })
   return createNodegit(options)

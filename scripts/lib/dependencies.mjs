@@ -40,7 +40,7 @@ export async function installPackages(folder, need = 'all') {
   markInstalled(folder)
 }
 
-/** By its path, whatever node_modules/.bin has. */
+/** By its path, as in package.json: whatever else brings a `tsc`, this one compiles. */
 const COMPILER = 'node_modules/native-typescript/bin/tsc'
 
 /** What is compiled: the server alone for whoever runs it, tests and benchmarks too for whoever works on it. */
@@ -65,9 +65,13 @@ export async function ensureBuild(name = 'server') {
   writeFileSync(markerOf(name), '')
 }
 
-function isBuilt(name) {
+/** Whether no source is newer than the last build. One of all is one of the server, too. */
+export function isBuilt(name) {
   const { project, sources } = BUILDS[name]
-  const builtAt = statSync(markerOf(name), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const builds = name === 'all' ? [name] : [name, 'all']
+  const builtAt = Math.max(
+    ...builds.map((build) => statSync(markerOf(build), { throwIfNoEntry: false })?.mtimeMs ?? 0),
+  )
   const newest = Math.max(
     ...[...sources, project, 'package-lock.json'].map((path) => newestChange(join(ROOT, path))),
   )

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { installPackages, ROOT } from './dependencies.mjs'
-import { runQuietly, say } from './run.mjs'
+import { say } from './run.mjs'
+import { aptInstall } from './system-packages.mjs'
 
 /** The test that builds examples/frontend and drives it in a browser. */
 export const FRONTEND_TEST = 'e2e/frontend.test.js'
@@ -28,13 +29,8 @@ function findBrowser() {
 
 async function installBrowser() {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return null
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   try {
-    await runQuietly('apt-get update', 'apt-get', ['update'], { env })
-    const packages = ['chromium', 'fonts-dejavu-core']
-    await runQuietly('Chromium', 'apt-get', ['install', '-y', '--no-install-recommends', ...packages], {
-      env,
-    })
+    await aptInstall(['chromium', 'fonts-dejavu-core'])
   } catch (error) {
     say(`  ${error.message.split('\n')[0]}`)
   }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { parseArgs } from 'node:util'
 
 /** Runs a program with an argument list; its output goes to ours. @throws Error with the exit code */
 export async function run(file, args, options = {}) {
@@ -40,10 +41,19 @@ function lastLine(text) {
   return (text.trimEnd().split('\n').at(-1) ?? '').slice(0, 90)
 }
 
-/** For scripts: an error is a sentence for a person, not a stack. */
-export async function script(main) {
+/** What every script takes: it may have to install something. */
+const COMMON = { help: { type: 'boolean' }, yes: { type: 'boolean' } }
+
+/**
+ * For scripts. `main` gets the values of `options` (as parseArgs of node:util takes them) and the names beside them. An
+ * option that the script does not have ends it before it does anything, as does a name where it takes none; `--help` prints
+ * `usage`. An error is a sentence for a person, not a stack.
+ */
+export async function script({ usage, options = {}, takesNames = false }, main) {
   try {
-    await main()
+    const given = parseArgs({ options: { ...COMMON, ...options }, allowPositionals: takesNames })
+    if (given.values.help) return say(usage)
+    await main(given.values, given.positionals)
   } catch (error) {
     process.stderr.write(`\n${process.env.LOG_LEVEL === 'debug' ? error.stack : error.message}\n`)
     process.exitCode = 1

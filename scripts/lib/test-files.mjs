@@ -10,6 +10,7 @@ const REST = [
   'e2e/build-limits',
   'e2e/build-secrets',
   'e2e/builds',
+  'e2e/canaries',
   'e2e/commit-status',
   'e2e/crash',
   'e2e/detect',
@@ -26,6 +27,7 @@ const REST = [
   'e2e/reconcile',
   'e2e/registry',
   'e2e/runtime-logs',
+  'e2e/sample-apps',
   'e2e/stage-life',
   'e2e/stages',
   'e2e/surroundings',
@@ -46,13 +48,19 @@ const REST = [
   'integration/git-leftovers',
 ].map((name) => `${name}.test.js`)
 
+export const TEST_OPTIONS = {
+  all: { type: 'boolean' },
+  rest: { type: 'boolean' },
+  compiled: { type: 'boolean' },
+}
+
 /**
- * Compiled test files that are asked for, in order: those whose path contains one of `parts`, and with `--rest` what
- * `npm test` leaves out; without either all but the rest, with `--all` all.
+ * Compiled test files that are asked for, in order: those whose path contains one of `parts`, and with `rest` what
+ * `npm test` leaves out; without either all but the rest, with `all` all.
  *
  * @throws Error when a part matches none
  */
-export function testFiles(args) {
+export function testFiles(parts, { all = false, rest = false } = {}) {
   // Of the sources: what was compiled of one that is gone stays in dist.
   const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.test.ts'))
@@ -61,11 +69,10 @@ export function testFiles(args) {
   const isRest = (path) => REST.includes(path)
   const unknown = REST.find((name) => !files.includes(name))
   if (unknown) throw new Error(`scripts/lib/test-files.mjs names ${unknown}, which is not there`)
-  if (args.includes('--all')) return files
-  const parts = args.filter((argument) => !argument.startsWith('--'))
+  if (all) return files
   const none = parts.find((part) => !files.some((path) => path.includes(part)))
   if (none) throw new Error(`no test file matches ${none}`)
   const isWanted = (path) => parts.some((part) => path.includes(part))
-  if (args.includes('--rest')) return files.filter((path) => isRest(path) || isWanted(path))
+  if (rest) return files.filter((path) => isRest(path) || isWanted(path))
   return files.filter((path) => (parts.length === 0 ? !isRest(path) : isWanted(path)))
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './dependencies.mjs'
 import { ensureDockerEngine } from './docker-engine.mjs'
 import { ensureFrontend, FRONTEND_TEST } from './frontend.mjs'
+import { ensureGitServers } from './git-servers.mjs'
 import { ensureStaticImage, ensureTestImage } from './images.mjs'
 import { say } from './run.mjs'
 import { bundleServer } from './server-bundle.mjs'
@@ -13,18 +14,21 @@ import { withTestPostgres } from './test-postgres.mjs'
  * it) and calls `work` with the environment for them.
  *
  * @param files compiled test files that are to run
+ * @param isCompiled what is in dist was compiled of the sources beside it, and of nothing else
  */
-export async function withTestSetup(work, files = []) {
+export async function withTestSetup(work, { files = [], isCompiled = false } = {}) {
   say('Setting up: packages, build, Docker engine, test image, PostgreSQL')
   await ensureDependencies()
-  rmSync(join(ROOT, 'dist/test'), { recursive: true, force: true })
-  rmSync(join(ROOT, 'dist/.built-all'), { force: true })
-  rmSync(join(ROOT, 'dist/.tsbuildinfo'), { force: true })
+  if (!isCompiled) {
+    for (const name of ['test', '.built-all', '.tsbuildinfo'])
+      rmSync(join(ROOT, 'dist', name), { recursive: true, force: true })
+  }
   await ensureBuild('all')
   say(`  Docker engine ${await ensureDockerEngine()}`)
   bundleServer()
   await ensureStaticImage()
   await ensureTestImage()
+  await ensureGitServers()
   const browser = files.includes(FRONTEND_TEST) ? await ensureFrontend() : {}
   return withTestPostgres((url) => work({ ...process.env, ...browser, TEST_DATABASE_URL: url }))
 }

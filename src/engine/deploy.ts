@@ -29,8 +29,7 @@ export async function deploy(run: DeploymentRun, services: Services): Promise<vo
     // The next attempt uses the image again.
     undo.push(() => (willRetry ? Promise.resolve() : removeImage(run, services)))
     const image =
-      (await step(services, 'reuse', () => reuseImage(run, services))) ??
-      (await cloneAndBuild(run, services, undo))
+      (await step(services, 'reuse', () => reuseImage(run, services))) ?? (await cloneAndBuild(run, services))
 
     await enter(run, DeploymentStatus.STARTING, services)
     undo.push(() => removeContainers(run, services))
@@ -41,7 +40,6 @@ export async function deploy(run: DeploymentRun, services: Services): Promise<vo
     const replaced = await route(run, healthy, services)
     // It serves, whatever dies: from here on nothing may fail the deployment.
     await announceSwitch(run.stage.id, services)
-    await services.git.release(run.app.repoUrl, run.deployment.id).catch(run.onUndoError)
     if (replaced) run.inBackground((stopping) => retire(replaced, services, stopping))
   } catch (cause) {
     // Now, and not after the undo: what is asked meanwhile does not change why it failed.
@@ -55,8 +53,7 @@ export async function deploy(run: DeploymentRun, services: Services): Promise<vo
 }
 
 /** An image that an earlier attempt made, or that is to be run again, needs neither; one that was built alike no build. */
-async function cloneAndBuild(run: DeploymentRun, services: Services, undo: UndoStack): Promise<Image> {
-  undo.push(() => services.git.release(run.app.repoUrl, run.deployment.id))
+async function cloneAndBuild(run: DeploymentRun, services: Services): Promise<Image> {
   const source = await step(services, 'clone', () => clone(run, services))
   const built = await step(services, 'find-built', () => findBuilt(run, source.commitSha, services))
   if (built) return built

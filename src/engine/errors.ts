@@ -43,6 +43,11 @@ export class InfrastructureError extends Error {
   }
 }
 
+/** What is away is not this machine's, and may be well again in a moment: whoever asked it asks again. */
+export class OutageError extends InfrastructureError {
+  override name = 'OutageError'
+}
+
 /** Another worker may hold the deployment by now. Whoever sees this stops and touches nothing more. */
 export class LostClaimError extends Error {
   override name = 'LostClaimError'

@@ -27,6 +27,8 @@ export interface Services {
     readonly instanceId: string
     readonly builder: BuilderChoice
     readonly baseImages: BaseImages
+    readonly fetchRetryMs: number
+    readonly maxMirrorBytes: number
     readonly buildTimeoutMs: number
     readonly buildCacheBytes: number
     readonly drainMs: number

@@ -3,7 +3,8 @@ export const DEPLOYMENT_ERROR_CODES = {
   REPO_NOT_FOUND: 'The repository does not exist, or needs a credential.',
   REF_NOT_FOUND: 'The repository has no such branch, tag or commit.',
   CLONE_FAILED: 'git could not fetch the commit.',
-  CLONE_TIMEOUT: 'The fetch took longer than CLONE_TIMEOUT.',
+  CLONE_TIMEOUT:
+    'The fetch took longer than CLONE_TIMEOUT, or the server sent nothing for FETCH_SILENCE_TIMEOUT.',
   REPO_TOO_LARGE: 'The repository is larger than MAX_REPO_MIB.',
   REPO_INVALID: 'The commit has paths or objects that git cannot check out.',
   GIT_FAILED: 'git failed on the server.',

@@ -67,4 +67,12 @@ export class RuntimeLogViewer {
    */
   @Column({ type: 'jsonb', nullable: true })
   places!: readonly DeploymentPosition[] | null
+
+  /** It is shown what was written up to here and no more. Null: it follows the stage. */
+  @Column({ type: 'jsonb', nullable: true })
+  until!: DeploymentPosition | null
+
+  /** All up to `until` is stored. */
+  @Column({ type: 'boolean', name: 'has_ended', default: false })
+  hasEnded!: boolean
 }

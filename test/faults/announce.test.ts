@@ -15,7 +15,7 @@ import { fetchHost, until } from '../support/server.js'
 import { startStandIn } from '../support/traefik.js'
 
 const NO_DRAIN = { DRAIN_SECONDS: '0' }
-const ROUNDS = Number(process.env.ANNOUNCE_ROUNDS ?? 5)
+const ROUNDS = Number(process.env.ANNOUNCE_ROUNDS ?? 2)
 
 /** A router that follows a switch when the test says so. */
 interface Late {

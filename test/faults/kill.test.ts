@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { lawsHold } from '../support/laws.js'
 import { webApp } from '../support/repository.js'
 import { type AppUnderTest, Scene } from '../support/scene.js'
+import type { SimulatedWorker } from '../support/simulated-worker.js'
 import { Visitor } from '../support/visitor.js'
 import { until } from '../support/server.js'
 
@@ -73,8 +74,9 @@ describe('a worker that dies at', { concurrency: true }, () => {
     const points = POINTS.filter((_point, index) => index % LANES === lane)
     test(`${points.length} points, ${lane + 1} of ${LANES}`, async (context) => {
       await using scene = await Scene.open()
-      const app = await servedBefore(scene)
-      for (const point of points) await context.test(point, () => diesAt(scene, app, point, simulated))
+      await using workers = new Simulated(scene, await scene.mortalWorker())
+      const { app } = await scene.serving('steady')
+      for (const point of points) await context.test(point, () => diesAt(scene, app, point, workers))
     })
   }
 })
@@ -83,7 +85,12 @@ describe('a worker that dies at', { concurrency: true }, () => {
 test('a worker that is killed with SIGKILL at', async (context) => {
   await using scene = await Scene.open()
   const app = await servedBefore(scene)
-  for (const point of KILLED_AT) await context.test(point, () => diesAt(scene, app, point, killed))
+  for (const point of KILLED_AT) {
+    await context.test(point, async () => {
+      await using workers = new Killed(scene)
+      await diesAt(scene, app, point, workers)
+    })
+  }
 })
 
 async function servedBefore(scene: Scene): Promise<AppUnderTest> {
@@ -95,11 +102,57 @@ async function servedBefore(scene: Scene): Promise<AppUnderTest> {
 interface Dying extends AsyncDisposable {
   readonly died: Promise<unknown>
 }
-type Death = (scene: Scene, point: string, env?: Readonly<Record<string, string>>) => Promise<Dying>
 
-const simulated: Death = (scene, point, env) => scene.workerDyingAt(point, env)
+/** The worker that dies and the one after it. Disposing ends whichever is up. */
+interface Workers extends AsyncDisposable {
+  /** A worker that is up and dies at its next deployment. */
+  dyingAt(point: string): Promise<Dying>
+  takeOver(): Promise<void>
+}
 
-const killed: Death = async (scene, point, env) => {
+/** Who takes over from one is the next one to die: to start a worker takes longer than what it has to do here. */
+class Simulated implements Workers {
+  constructor(
+    private readonly scene: Scene,
+    private up: SimulatedWorker,
+  ) {}
+
+  async dyingAt(point: string): Promise<Dying> {
+    // Of the deployment before, nothing is to come to that point any more.
+    const stopping = 'SELECT 1 FROM deployment WHERE drain_until > now()'
+    await until(async () => (await this.scene.rows(stopping)).length === 0)
+    this.up.dieAt(point)
+    return this.up
+  }
+
+  async takeOver(): Promise<void> {
+    this.up = await this.scene.mortalWorker()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.up[Symbol.asyncDispose]()
+  }
+}
+
+class Killed implements Workers {
+  #next: AsyncDisposable | null = null
+
+  constructor(private readonly scene: Scene) {}
+
+  dyingAt(point: string): Promise<Dying> {
+    return killedAt(this.scene, point)
+  }
+
+  async takeOver(): Promise<void> {
+    this.#next = await this.scene.workerHere()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#next?.[Symbol.asyncDispose]()
+  }
+}
+
+async function killedAt(scene: Scene, point: string, env?: Readonly<Record<string, string>>): Promise<Dying> {
   const worker = await scene.worker({ ...env, FAILPOINT: point })
   return {
     died: until(() => worker.child.signalCode === 'SIGKILL'),
@@ -108,11 +161,11 @@ const killed: Death = async (scene, point, env) => {
 }
 
 /** What serves goes on, and the next process brings the deployment to its end, once. */
-async function diesAt(scene: Scene, app: AppUnderTest, point: string, death: Death): Promise<void> {
+async function diesAt(scene: Scene, app: AppUnderTest, point: string, workers: Workers): Promise<void> {
   await using visitor = new Visitor(scene, app)
   const before = scene.docker.builds.finished
   scene.repository.commit(webApp(point))
-  await using dying = await death(scene, point)
+  await using dying = await workers.dyingAt(point)
   const id = await scene.deploy(app)
   await dying.died
   assert.equal((await scene.deployment(id)).status === 'RUNNING', SERVES.includes(point))
@@ -120,13 +173,11 @@ async function diesAt(scene: Scene, app: AppUnderTest, point: string, death: Dea
   if (PINNED.includes(point)) scene.repository.commit(webApp('pushed meanwhile'))
   await scene.passTime()
   await dying[Symbol.asyncDispose]() // the router's port is free
-  {
-    await using _next = await scene.workerHere()
-    await scene.reaches(id, 'RUNNING')
-    await lawsHold(scene)
-    assert.equal((await scene.ask(app)).body, point)
-    assert.equal(scene.docker.builds.finished - before, 1, 'what is built is not built again')
-  }
+  await workers.takeOver()
+  await scene.reaches(id, 'RUNNING')
+  await lawsHold(scene)
+  assert.equal((await scene.ask(app)).body, point)
+  assert.equal(scene.docker.builds.finished - before, 1, 'what is built is not built again')
   assert.equal(await scene.askContainer(app), point)
   assert.deepEqual(visitor.failures, [])
   assert.ok(visitor.answers > 3)
@@ -136,15 +187,25 @@ describe('a worker that dies during an automatic rollback, at', { concurrency: t
   for (const name of ROLLBACK_STEPS) {
     test(`${name}: the next one does it, once`, async (context) => {
       for (const point of [`before:${name}`, `after:${name}`]) {
-        await context.test(point, () => diesReturning(point, simulated))
+        await context.test(point, () => diesReturning(point, simulatedAt))
       }
     })
   }
-  test('after:return, with SIGKILL', () => diesReturning('after:switch-back', killed))
+  test('after:return, with SIGKILL', () => diesReturning('after:switch-back', killedAt))
 })
 
+async function simulatedAt(
+  scene: Scene,
+  point: string,
+  env?: Readonly<Record<string, string>>,
+): Promise<Dying> {
+  const worker = await scene.mortalWorker(env)
+  worker.dieAt(point)
+  return worker
+}
+
 /** Without {@link Scene.passTime}: what the dead worker had reserved has to be free soon. */
-async function diesReturning(point: string, death: Death): Promise<void> {
+async function diesReturning(point: string, death: typeof killedAt): Promise<void> {
   await using scene = await Scene.open()
   const watched = { WATCH_SECONDS: '60' }
   const first = await scene.workerHere(watched)

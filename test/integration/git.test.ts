@@ -236,11 +236,12 @@ function suite(createGit: CreateGit): void {
     )
     const refs = () => execFileSync('git', ['-C', mirror, 'for-each-ref'], { encoding: 'utf8' })
     assert.match(refs(), /refs\/longshore\/one/)
-    await git.release(repository.url, 'one')
+    await git.sweep(() => Promise.resolve(new Set(['one'])))
+    assert.match(refs(), /refs\/longshore\/one/)
+    await git.sweep(() => Promise.resolve(new Set()))
     assert.equal(refs(), '')
     await git.forget(repository.url, () => Promise.resolve(new Set()))
     assert.equal(existsSync(mirror), false)
-    await git.release(repository.url, 'one')
   })
 }
 

@@ -34,7 +34,7 @@ describe('the log of a container whose files rotate while it is followed', () =>
     await real.call('POST', `/containers/${name}/start`)
     const outbox = new ReadingLines('d')
     const abort = new AbortController()
-    const deployment = { id: 'd', containers: [name], secrets: [] }
+    const deployment = { id: 'd', containers: [name], secrets: [], until: null }
     const reading = readContainer(
       { docker: real.port('buildkit'), deployment, name, outbox },
       true,

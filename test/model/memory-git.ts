@@ -60,7 +60,6 @@ export class MemoryGit {
     return {
       fetch: (request, signal) => this.#fetch(request, signal, turn),
       listRefs: () => Promise.reject(new Error('no model asks for refs')),
-      release: (repoUrl, deploymentId) => act(() => void this.references.get(repoUrl)?.delete(deploymentId)),
       forget: async (repoUrl, readNamed) => {
         const named = await readNamed()
         if (!named.has(repoUrl)) await act(() => void this.references.delete(repoUrl))
@@ -71,6 +70,7 @@ export class MemoryGit {
           for (const repo of this.references.keys()) if (!named.has(repo)) this.references.delete(repo)
         })
       },
+      shrink: () => Promise.resolve(),
       sweep: async (live) => {
         const listed = [...this.references].flatMap(([repo, ids]) =>
           [...ids.keys()].map((id) => [repo, id] as const),

@@ -62,6 +62,8 @@ const SETTINGS = {
   imagePrefix: 'mvp',
   builder: 'classic' as const,
   baseImages: { node: '', python: '', go: '', rust: '', runtime: '', static: '' },
+  fetchRetryMs: 0,
+  maxMirrorBytes: 0,
   buildTimeoutMs: 60_000,
   buildCacheBytes: 0,
   leaseMs: LEASE_MS,

@@ -54,7 +54,11 @@ export async function servicesOf(scene: Scene): Promise<Services> {
   return {
     ...{ database: own.database, wakeups: own.wakeups, router: new NoRouter() },
     ...{ secrets: new SecretBox(randomBytes(32)), logger: createLogger('error') },
-    git: createGitBinary({ ...config, timeoutMs: config.cloneTimeoutMs }),
+    git: createGitBinary({
+      ...config,
+      timeoutMs: config.cloneTimeoutMs,
+      silenceMs: config.fetchSilenceMs,
+    }),
     docker: new Dockerode({ ...config, dockerHost: docker.host, onUnlimited: () => undefined }),
     failpoint: () => undefined,
     settings: { ...config, instanceId: instance?.id ?? '' },

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -14,10 +14,14 @@ const OPTIONS = [
 
 /** A real Git repository in a temporary folder, made with the git binary. */
 export class TestRepository implements Disposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'longshore-repo-'))
-  readonly url = `file://${this.folder}`
+  readonly url: string
 
-  constructor(files: Readonly<Record<string, string>>) {
+  constructor(
+    files: Readonly<Record<string, string>>,
+    readonly folder = mkdtempSync(join(tmpdir(), 'longshore-repo-')),
+  ) {
+    mkdirSync(folder, { recursive: true })
+    this.url = `file://${folder}`
     this.git('init', '--quiet', '-b', 'main')
     this.commit(files)
   }
@@ -30,7 +34,7 @@ export class TestRepository implements Disposable {
     }
     this.git('add', '-A')
     this.git('commit', '--quiet', '--allow-empty', '-m', message)
-    return this.git('rev-parse', 'HEAD')
+    return this.#head()
   }
 
   link(path: string, target: string): void {
@@ -39,6 +43,13 @@ export class TestRepository implements Disposable {
 
   git(...args: string[]): string {
     return execFileSync('git', ['-C', this.folder, ...OPTIONS, ...args], { encoding: 'utf8' }).trim()
+  }
+
+  /** What was committed last. A commit leaves it in a file; to ask Git takes a process more for each commit. */
+  #head(): string {
+    const read = (name: string) => readFileSync(join(this.folder, '.git', name), 'utf8').trim()
+    const head = read('HEAD')
+    return head.startsWith('ref: ') ? read(head.slice('ref: '.length)) : head
   }
 
   [Symbol.dispose](): void {

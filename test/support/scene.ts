@@ -80,10 +80,10 @@ export class Scene implements AsyncDisposable {
     }
   }
 
-  /** A worker in the test's own process that dies at `point` as from SIGKILL. */
-  async workerDyingAt(point: string, more: Readonly<Record<string, string>> = {}): Promise<SimulatedWorker> {
+  /** A worker in the test's own process that dies as from SIGKILL when it is told to. */
+  async mortalWorker(more: Readonly<Record<string, string>> = {}): Promise<SimulatedWorker> {
     const env = { ...this.settingsHere(more), DATABASE_URL: this.installation.database.url }
-    const worker = await SimulatedWorker.start(env, this.docker.socketPath, point)
+    const worker = await SimulatedWorker.start(env, this.docker.socketPath)
     this.up = worker
     void worker.died.then(() => {
       if (this.up === worker) this.up = null

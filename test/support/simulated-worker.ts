@@ -11,11 +11,12 @@ import { Activity, Wire } from './wire.js'
 let count = 0
 
 /**
- * A worker in the test's own process that dies at one point of its work as from SIGKILL: from that moment on nothing it
+ * A worker in the test's own process that dies at a point of its work as from SIGKILL: from that moment on nothing it
  * does reaches the database or Docker, and it hears of nothing. `faults/kill` shows with real processes that this is true.
  */
 export class SimulatedWorker implements AsyncDisposable {
   readonly died: Promise<void>
+  #point: string | null = null
   #isDead = false
   #sayDead: () => void = () => undefined
 
@@ -27,11 +28,7 @@ export class SimulatedWorker implements AsyncDisposable {
   }
 
   /** @param env its settings; it reaches the database and Docker by wires that are cut when it dies */
-  static async start(
-    env: Readonly<Record<string, string>>,
-    dockerSocket: string,
-    point: string,
-  ): Promise<SimulatedWorker> {
+  static async start(env: Readonly<Record<string, string>>, dockerSocket: string): Promise<SimulatedWorker> {
     const server = new URL(env.DATABASE_URL ?? '')
     const socket = join(env.DATA_DIR ?? '', `docker-${++count}.sock`)
     const activity = new Activity()
@@ -53,13 +50,18 @@ export class SimulatedWorker implements AsyncDisposable {
     const core = opened.use(await openCore(readConfig(settings), SILENT))
     const worker = new SimulatedWorker([postgres, docker], opened)
     const failpoint = (reached: string) => {
-      if (reached === point && !worker.#isDead) worker.#die()
+      if (reached === worker.#point && !worker.#isDead) worker.#die()
       // A log waits for the database for as long as it takes, which for a dead process is for ever.
       if (worker.#isDead) core.database.query = () => Promise.reject(deadProcess())
       if (worker.#isDead) throw deadProcess()
     }
     opened.use(await startWorker(core, failpoint))
     return worker
+  }
+
+  /** It dies when it next comes to `point`. */
+  dieAt(point: string): void {
+    this.#point = point
   }
 
   /** What its code still tries fails; resolves when it has given up. */

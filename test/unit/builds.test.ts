@@ -13,7 +13,7 @@ const PLAIN = { noCache: false, target: null, args: {}, platform: null, secrets:
 /** An error that nobody listens for ends the process, and here the test. */
 test('a build that is cancelled while what it wrote is stored ends, and nothing else does', async () => {
   await using docker = await FakeDocker.start()
-  const options = { dockerHost: docker.host, buildSilenceMs: 10_000, dockerTimeoutMs: 10_000, ...UNLIMITED }
+  const options = { dockerHost: docker.host, buildSilenceMs: 120_000, dockerTimeoutMs: 120_000, ...UNLIMITED }
   const port = new Dockerode({ ...options, builder: 'classic' })
   for (let round = 0; round < 30; round++) {
     const abort = new AbortController()
@@ -30,7 +30,7 @@ test('a build that is cancelled while what it wrote is stored ends, and nothing 
 
 test('a Dockerfile copies more paths than Node.js takes headers', async () => {
   await using docker = await FakeDocker.start()
-  const options = { dockerHost: docker.host, buildSilenceMs: 10_000, dockerTimeoutMs: 10_000, ...UNLIMITED }
+  const options = { dockerHost: docker.host, buildSilenceMs: 120_000, dockerTimeoutMs: 120_000, ...UNLIMITED }
   const port = new Dockerode({ ...options, builder: 'buildkit' })
   const { Dockerfile = '', ...files } = webApp('page')
   const paths = Array.from({ length: 1_000 }, (_, index) => `many/${index}`)

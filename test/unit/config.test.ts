@@ -19,7 +19,7 @@ function namesOf(problems: readonly string[]): string[] {
   return problems.map((line) => /^ {2}([A-Z_]+): ./.exec(line)?.[1] ?? `unreadable: ${line}`)
 }
 
-const NUMBERS: Record<string, [least: number, most: number]> = {
+const NUMBERS: Record<string, readonly [least: number, most: number]> = {
   ROUTER_PORT: [1, 65_535],
   ROUTER_TLS_PORT: [1, 65_535],
   PORT: [0, 65_535],
@@ -34,13 +34,11 @@ const NUMBERS: Record<string, [least: number, most: number]> = {
   STOP_GRACE_SECONDS: [0, 600],
   BUILD_CACHE_MIB: [64, 1024 * 1024],
   BUILD_MEMORY_MIB: [0, 1024 * 1024],
-  CLONE_TIMEOUT: [1, 86_400],
-  BUILD_TIMEOUT: [1, 86_400],
-  BUILD_SILENCE_TIMEOUT: [1, 86_400],
-  DRAIN_SECONDS: [0, 600],
-  WATCH_SECONDS: [0, 3600],
+  ...({ DRAIN_SECONDS: [0, 600], WATCH_SECONDS: [0, 3600], FETCH_RETRY_SECONDS: [0, 86_400] } as const),
   ROUTER_CONFIRM_SECONDS: [1, 600],
-  MAX_REPO_MIB: [1, 1024 * 1024],
+  ...({ CLONE_TIMEOUT: [1, 86_400], FETCH_SILENCE_TIMEOUT: [1, 86_400] } as const),
+  ...({ BUILD_TIMEOUT: [1, 86_400], BUILD_SILENCE_TIMEOUT: [1, 86_400] } as const),
+  ...({ MAX_REPO_MIB: [1, 1024 ** 2], MAX_MIRRORS_MIB: [1, 16 * 1024 ** 2] } as const),
 }
 
 const BAD = {
@@ -128,12 +126,13 @@ describe('the settings', () => {
       keepReleases: 5,
       logRetentionDays: 30,
       failpoint: null,
-      cloneTimeoutMs: 300_000,
+      ...{ cloneTimeoutMs: 300_000, fetchSilenceMs: 120_000, fetchRetryMs: 180_000 },
       buildTimeoutMs: 1_800_000,
       buildSilenceMs: 600_000,
       drainMs: 10_000,
       watchMs: 30_000,
       confirmMs: 15_000,
+      maxMirrorBytes: 10 * 1024 ** 3,
       ...{ maxRepoBytes: 500 * 1024 ** 2, maxContextBytes: 1024 ** 3, maxContextFiles: 200_000 },
       gitBackend: 'git',
       allowFileRepos: false,

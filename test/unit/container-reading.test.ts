@@ -10,7 +10,7 @@ import { readContainer } from '../../src/engine/runtime-logs/container-reading.j
 import { ReadingLines } from '../support/reading-lines.js'
 import { until } from '../support/server.js'
 
-const DEPLOYMENT = { id: 'd', containers: ['c'], secrets: [] }
+const DEPLOYMENT = { id: 'd', until: null, containers: ['c'], secrets: [] }
 const MISSING = /^--- lines may be missing here/
 const BEGIN = Date.now() + 3_600_000
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DeployError, InfrastructureError } from '../../src/engine/errors.js'
+import { DeployError, InfrastructureError, OutageError } from '../../src/engine/errors.js'
 import { fetchError } from '../../src/engine/git/fetch-error.js'
 
 const URL = 'https://git.example/x.git'
@@ -26,9 +26,12 @@ describe('a fetch that fails', () => {
   for (const stderr of passing) {
     test(`is tried again, and keeps git's words: ${stderr.slice(0, 90)}`, () => {
       const error = errorOf(stderr)
-      assert.ok(error instanceof InfrastructureError)
+      assert.ok(error instanceof OutageError)
       assert.equal(error.code, 'CLONE_FAILED')
-      assert.match(error.message, /^git could not fetch https:\/\/git\.example\/x\.git: fatal: /)
+      assert.match(
+        error.message,
+        /^git could not fetch https:\/\/git\.example\/x\.git: .*: (fatal|error|ssh): /,
+      )
       assert.ok(error.cause instanceof DeployError)
       assert.deepEqual(error.cause.lastLines, stderr.split('\n'))
     })
@@ -38,18 +41,25 @@ describe('a fetch that fails', () => {
     const error = errorOf('Receiving objects: 10%', null)
     assert.ok(error instanceof InfrastructureError)
     assert.match(error.message, /killed by SIGKILL/)
+    assert.ok(!(error instanceof OutageError))
+  })
+
+  test('and what this machine lacks is nothing that the server gets over', () => {
+    const error = errorOf('fatal: write error: No space left on device\nfatal: early EOF')
+    assert.ok(error instanceof InfrastructureError && !(error instanceof OutageError))
+    assert.match(error.message, /No space left on device$/)
   })
 
   const final: readonly [stderr: string, code: string][] = [
     [`remote: Repository not found.\nfatal: repository '${URL}/' not found`, 'REPO_NOT_FOUND'],
     [`fatal: could not read Username for 'https://git.example': terminal prompts disabled`, 'REPO_NOT_FOUND'],
     [`fatal: couldn't find remote ref refs/heads/main`, 'REF_NOT_FOUND'],
-    [`${ACCESS}The requested URL returned error: 403`, 'CLONE_FAILED'],
-    [`fatal: Authentication failed for '${URL}/'`, 'CLONE_FAILED'],
+    [`${ACCESS}The requested URL returned error: 403`, 'REPO_NOT_FOUND'],
+    [`fatal: Authentication failed for '${URL}/'`, 'REPO_NOT_FOUND'],
     [`${ACCESS}SSL certificate problem: self-signed certificate`, 'CLONE_FAILED'],
     [
       'git@git.example: Permission denied (publickey).\nfatal: Could not read from remote repository.',
-      'CLONE_FAILED',
+      'REPO_NOT_FOUND',
     ],
     [
       'Host key verification failed.\nfatal: Could not read from remote repository.\nThe remote end hung up unexpectedly',

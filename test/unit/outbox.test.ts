@@ -16,6 +16,7 @@ const VIEWER: ClaimedViewer = {
   lastSeq: 0,
   readSeq: 0,
   places: [],
+  until: null,
 }
 const { STDOUT, STDERR } = LogStream
 

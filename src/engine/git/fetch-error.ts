@@ -1,58 +1,82 @@
 import type { ProgramResult } from '../../process.js'
-import { DeployError, InfrastructureError } from '../errors.js'
+import { DeployError, InfrastructureError, OutageError } from '../errors.js'
 import { mentionsResourceExhaustion } from '../resource-exhaustion.js'
+import { FETCH_FAILURES, UNKNOWN_FAILURE } from './fetch-failures.js'
 import type { FetchRequest } from './git.js'
 
-/** What git, curl and ssh say of a network or a server that may be well again in a moment. */
-const PASSING = new RegExp(
+type Asked = Pick<FetchRequest, 'ref' | 'repoUrl'>
+
+/** Of what git said: ssh's warning of a changed host key is as long as this. */
+const LAST_LINES = 20
+/** So many branches are named where HEAD names none of them. */
+const MAX_BRANCHES = 20
+
+/** What follows from another line, or is advice for a person at a terminal. */
+const NOISE = new RegExp(
   [
-    'Could not resolve (host|hostname|proxy)|Name or service not known|Temporary failure in name resolution',
-    'timed out|Operation too slow|Failed to connect|Couldn.t connect to server',
-    'Connection (was )?(refused|reset|closed)|No route to host|Network is unreachable',
-    'returned error: 5\\d\\d|HTTP 5\\d\\d|early EOF|unexpected disconnect|hung up unexpectedly',
+    '^fatal: Could not read from remote repository|^Please make sure you have the correct access rights',
+    "^and the repository exists|^fatal: (the remote end )?hung up|^fatal: expected (flush|'packfile')|^fatal: early EOF",
+    '^fatal: (fetch-pack: )?invalid index-pack output|^fatal: error processing|^send-pack: unexpected disconnect',
+    '^fetch-pack: unexpected disconnect|^fatal: the remote end|^Warning: Permanently added|^(remote:)?[@=*\\s]*$',
+    '^(remote: )?(Enumerating|Counting|Compressing|Receiving|Resolving|Updating|Total|Unpacking)\\b',
   ].join('|'),
   'i',
 )
 
-/** What the connection's end follows from, when objects of the repository are broken: no attempt is different. */
-const CORRUPT = /possible repository corruption|empty filename in tree|malformed mode in tree|too-short tree/i
-
 /**
- * The error of a fetch that failed. What is wrong with the repository's URL, its access or the ref is a DeployError; the
- * network's, this machine's and a git's that was killed is an InfrastructureError with the code CLONE_FAILED, whose cause has git's words.
+ * The error of a fetch that failed. What is wrong with the repository's URL, its access or the ref is a DeployError, a server
+ * or a network that may be well again an OutageError, both as FETCH_FAILURES says; what this machine lacks, and a git that
+ * was killed, an InfrastructureError. The cause of the latter two has git's words.
  */
-export function fetchError(request: Pick<FetchRequest, 'ref' | 'repoUrl'>, result: ProgramResult): Error {
-  const lines = result.stderr.split('\n').filter((line) => line.trim() !== '')
-  const details = { exitCode: result.exitCode, lastLines: lines.slice(-10) }
-  const said = lines.join('\n')
-  const failed = (why: string) =>
-    new DeployError('CLONE_FAILED', `git could not fetch ${request.repoUrl}: ${why}`, details)
-  if (result.exitCode === null) return passing(failed(`it was killed by ${result.signal}`))
+export function fetchError(request: Asked, result: ProgramResult): Error {
+  const lines = linesOf(result.stderr)
+  const details = { exitCode: result.exitCode, lastLines: lines.slice(-LAST_LINES) }
+  const here = (why: string) => {
+    const message = `git could not fetch ${request.repoUrl}: ${why}`
+    return new InfrastructureError('CLONE_FAILED', message, new DeployError('CLONE_FAILED', message, details))
+  }
+  if (result.exitCode === null) return here(`it was killed by ${result.signal}`)
   const lacking = lines.find(mentionsResourceExhaustion)
-  if (lacking !== undefined) return passing(failed(lacking))
-  if (isMissingRef(result)) {
-    const what = request.ref ? `no branch, tag or commit "${request.ref}"` : 'no commit yet'
-    return new DeployError('REF_NOT_FOUND', `the repository has ${what}: ${request.repoUrl}`, details)
-  }
-  if (/not found|does not exist|does not appear to be a git repository|could not read Username/i.test(said)) {
-    const message = `there is no readable repository at ${request.repoUrl}: check the URL, or give this server access`
-    return new DeployError('REPO_NOT_FOUND', message, details)
-  }
-  if (/Host key verification failed/i.test(said)) {
-    return failed('its host key is not in the known hosts of the account that runs Longshore (ssh-keyscan)')
-  }
-  if (/Permission denied \(publickey/i.test(said)) {
-    return failed('it accepts no SSH key of the account that runs Longshore: add one as a deploy key')
-  }
-  // What follows git's first complaint is advice, for a person at a terminal.
-  const error = failed(lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '')
-  return PASSING.test(said) && !CORRUPT.test(said) ? passing(error) : error
+  if (lacking !== undefined) return here(lacking)
+  if (isMissingRef(result)) return missingRef(request, result, [])
+  const said = lines.join('\n')
+  const failure = FETCH_FAILURES.find(({ says }) => says.test(said)) ?? UNKNOWN_FAILURE
+  const error = new DeployError(failure.code, failure.message(request.repoUrl, tellingLine(lines)), details)
+  return failure.isPassing ? new OutageError(error.code, error.message, error) : error
 }
 
-export function isMissingRef({ stderr }: ProgramResult): boolean {
-  return /couldn't find remote ref|not our ref|no such ref/i.test(stderr)
+export function isMissingRef({ exitCode, stderr }: ProgramResult): boolean {
+  return exitCode !== 0 && /couldn't find remote ref|not our ref|no such ref/i.test(stderr)
 }
 
-function passing(error: DeployError): InfrastructureError {
-  return new InfrastructureError(error.code, error.message, error)
+/** The error of a ref that is not there, of a repository that has `branches`. */
+export function missingRef(
+  { ref, repoUrl }: Asked,
+  { exitCode, stderr }: ProgramResult,
+  branches: readonly string[],
+): DeployError {
+  const message = `the repository has ${lackingOf(ref, branches)}: ${repoUrl}`
+  return new DeployError('REF_NOT_FOUND', message, {
+    exitCode,
+    lastLines: linesOf(stderr).slice(-LAST_LINES),
+  })
+}
+
+function lackingOf(ref: string | null, branches: readonly string[]): string {
+  if (ref !== null) return `no branch, tag or commit "${ref}"`
+  if (branches.length === 0) return 'no commit yet'
+  const more = branches.length > MAX_BRANCHES ? ` and ${branches.length - MAX_BRANCHES} more` : ''
+  const named = `${branches.slice(0, MAX_BRANCHES).join(', ')}${more}`
+  return `no default branch (its HEAD names a branch that is not there); set the app's branch to one of ${named}`
+}
+
+/** Progress overwrites its line. */
+function linesOf(stderr: string): string[] {
+  return stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '')
+}
+
+/** What the server, ssh or curl said first, which git's own complaint only follows from. */
+function tellingLine(lines: readonly string[]): string {
+  const telling = lines.find((line) => !NOISE.test(line))
+  return (telling ?? lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '').trim()
 }

@@ -1,15 +1,16 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProgramResult } from '../../process.js'
 import { DeployError, InfrastructureError } from '../errors.js'
-import { fetchError, isMissingRef } from './fetch-error.js'
+import { fetchError, isMissingRef, missingRef } from './fetch-error.js'
 import type { FetchRequest } from './git.js'
 import { type Mirror, runGit, runInMirror } from './git-command.js'
+import { listRemoteRefs } from './list-refs.js'
+import { sizeOf } from './mirror-size.js'
+import { type FetchLimits, runRemote } from './remote-command.js'
 
 /** How often the size of a mirror is looked at while it grows. */
 const SIZE_CHECK_MS = 200
-/** More packs than this and the mirror is made anew: fetches of single commits never shrink it. */
-const MAX_PACKS = 200
 /** Each deployment's commit has a reference below this, named by the deployment's id. */
 export const REFS = 'refs/longshore'
 const FULL_SHA = /^[0-9a-f]{40}$/
@@ -17,25 +18,47 @@ const FULL_SHA = /^[0-9a-f]{40}$/
 /** A fetch of one commit, of at most `maxBytes`. */
 export interface BoundedFetch extends FetchRequest {
   readonly maxBytes: number
+  readonly limits: FetchLimits
 }
 
 export function refOf(deploymentId: string): string {
   return `${REFS}/${deploymentId}`
 }
 
-/** Fetches a commit into a mirror, which is made where there is none; under the mirror's lock. @throws as Git.fetch */
+/** The deployments whose commits a mirror keeps. */
+export async function deploymentsIn(mirror: Mirror): Promise<string[]> {
+  const listed = await runInMirror(mirror, ['for-each-ref', '--format=%(refname)', REFS])
+  const refs = listed.stdout.split('\n').filter(Boolean)
+  return refs.map((ref) => ref.slice(REFS.length + 1))
+}
+
+/**
+ * Fetches a commit into a mirror, which is made where there is none; under the mirror's lock. The commits that the mirror
+ * keeps are what the server is told that it need not send. @throws as Git.fetch
+ */
 export async function fetchInto(mirror: Mirror, fetch: BoundedFetch, signal: AbortSignal): Promise<void> {
   await createMirror(mirror, signal)
-  const refs = candidates(fetch.ref)
-  for (const [index, ref] of refs.entries()) {
-    const result = await fetchBounded(mirror, { ...fetch, ref }, signal)
-    if (result.exitCode === 0) return
-    if (!isMissingRef(result) || index === refs.length - 1) throw fetchError(fetch, result)
+  if (await hasFetched(mirror, fetch, signal)) return
+  const [name, ...others] = candidates(fetch.ref)
+  let result = await fetchBounded(mirror, { ...fetch, ref: name }, signal)
+  for (const ref of others) {
+    if (isMissingRef(result)) result = await fetchBounded(mirror, { ...fetch, ref }, signal)
   }
+  if (result.exitCode === 0) return
+  if (!isMissingRef(result) || fetch.ref !== null) throw fetchError(fetch, result)
+  const { branches } = await listRemoteRefs(mirror.settings, fetch, signal)
+  throw missingRef(fetch, result, [...branches.keys()])
+}
+
+/** By an earlier attempt of the same deployment, which has pinned the commit. */
+async function hasFetched(mirror: Mirror, { ref, deploymentId }: FetchRequest, signal: AbortSignal) {
+  if (ref === null || !FULL_SHA.test(ref)) return false
+  const args = ['rev-parse', '--verify', '--quiet', `${refOf(deploymentId)}^{commit}`]
+  return (await runInMirror(mirror, args, { signal })).stdout.trim() === ref
 }
 
 /** A name may be a branch or a tag; branches win, as with `git checkout`. */
-function candidates(ref: string | null): string[] {
+function candidates(ref: string | null): [string, ...string[]] {
   if (ref === null) return ['HEAD']
   if (FULL_SHA.test(ref)) return [ref]
   return [`refs/heads/${ref}`, `refs/tags/${ref}`]
@@ -43,11 +66,7 @@ function candidates(ref: string | null): string[] {
 
 async function createMirror(mirror: Mirror, signal: AbortSignal): Promise<void> {
   const { path, settings } = mirror
-  if (await exists(path)) {
-    const packs = await readdir(join(path, 'objects/pack')).catch(() => [])
-    if (packs.length < MAX_PACKS * 2 || (await hasDeployments(mirror))) return
-    await rm(path, { recursive: true, force: true })
-  }
+  if (await exists(path)) return
   // Made beside its place and moved there whole: a mirror that exists is complete. Whoever has the lock is alone with it.
   const fresh = `${path}.new`
   await rm(fresh, { recursive: true, force: true })
@@ -60,13 +79,9 @@ async function createMirror(mirror: Mirror, signal: AbortSignal): Promise<void> 
   await rename(fresh, path)
 }
 
-async function hasDeployments(mirror: Mirror): Promise<boolean> {
-  return (await runInMirror(mirror, ['for-each-ref', REFS])).stdout.trim() !== ''
-}
-
 async function fetchBounded(
   mirror: Mirror,
-  { repoUrl, ref, deploymentId, onProgress, maxBytes }: BoundedFetch,
+  { repoUrl, ref, deploymentId, maxBytes, ...fetch }: BoundedFetch,
   signal: AbortSignal,
 ): Promise<ProgramResult> {
   const tooLarge = new AbortController()
@@ -78,8 +93,8 @@ async function fetchBounded(
   const options = ['--progress', '--depth=1', '--no-tags', '--no-recurse-submodules']
   try {
     const either = AbortSignal.any([signal, tooLarge.signal])
-    const args = ['fetch', ...options, '--', repoUrl, `+${ref}:${own}`]
-    const result = await runInMirror(mirror, args, { signal: either, onProgress })
+    const args = ['-C', mirror.path, 'fetch', ...options, '--', repoUrl, `+${ref}:${own}`]
+    const result = await runRemote(mirror.settings, { ...fetch, args }, either)
     // A fast one may be through between two looks.
     if ((await sizeOf(mirror.path)) - before <= maxBytes) return result
   } catch (error) {
@@ -88,22 +103,11 @@ async function fetchBounded(
     clearInterval(watch)
   }
   await runInMirror(mirror, ['update-ref', '-d', own])
-  if (!(await hasDeployments(mirror))) await rm(mirror.path, { recursive: true, force: true })
+  if ((await deploymentsIn(mirror)).length === 0) await rm(mirror.path, { recursive: true, force: true })
   const limit = `${Math.round(maxBytes / 1024 / 1024)} MiB`
   throw new DeployError('REPO_TOO_LARGE', `the repository's commit is over ${limit} (MAX_REPO_MIB)`)
 }
 
 export async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => null)) !== null
-}
-
-/** Objects are a few packs and temporary files: a look at two folders is enough. */
-async function sizeOf(mirror: string): Promise<number> {
-  let bytes = 0
-  for (const folder of ['objects/pack', 'objects']) {
-    for (const name of await readdir(join(mirror, folder)).catch(() => [])) {
-      bytes += (await stat(join(mirror, folder, name)).catch(() => null))?.size ?? 0
-    }
-  }
-  return bytes
 }

@@ -1,43 +1,51 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DeployError } from '../errors.js'
-import { exists, fetchInto, REFS, refOf } from './fetch.js'
+import { fetchInto, refOf } from './fetch.js'
 import type { Git } from './git.js'
-import { type GitProgram, type GitSettings, type Mirror, runInMirror } from './git-command.js'
+import type { GitProgram, GitSettings, Mirror } from './git-command.js'
 import { listRemoteRefs } from './list-refs.js'
-import { removeDeadCandidates, tryWithMirrorLock, withMirrorLock } from './mirror-lock.js'
+import { withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
+import { pruneMirrors, shrinkMirrors, sweepMirrors } from './mirror-upkeep.js'
+import { type FetchLimits, seconds } from './remote-command.js'
 
 export interface GitBinaryOptions {
   /** Where mirrors are kept. */
   readonly dataDir: string
   readonly allowFileRepos: boolean
   readonly timeoutMs: number
+  /** How long a server may send nothing, not even that it still works; 2 minutes where nothing else is said. */
+  readonly silenceMs?: number
   readonly maxRepoBytes: number
   /** Git itself where nothing else is said. */
   readonly program?: GitProgram
 }
+
+const SILENCE_MS = 120_000
 
 /** How long a repository that is to be forgotten is waited for while somebody fetches from it. */
 const FORGET_MS = 60_000
 
 /**
  * Git by the git binary: one bare mirror per repository, commits fetched at depth 1, no checkout. A commit is kept
- * by a reference named after its deployment, so fetches at the same time do not disturb each other.
+ * by a reference named after its deployment, so fetches at the same time do not disturb each other, and the next one brings
+ * what is new.
  */
 export function createGitBinary(options: GitBinaryOptions): Git {
   const root = join(options.dataDir, 'mirrors')
   const { allowFileRepos, program } = options
   const settings: GitSettings = { allowFileRepos, program, homeDir: join(root, 'home') }
+  const limits: FetchLimits = { timeoutMs: options.timeoutMs, silenceMs: options.silenceMs ?? SILENCE_MS }
   const mirrorOf = (repoUrl: string): Mirror => ({ path: join(root, nameOf(repoUrl)), settings })
 
   return {
     async fetch(request, signal) {
       const mirror = mirrorOf(request.repoUrl)
       await mkdir(settings.homeDir, { recursive: true })
-      const fetch = { ...request, maxBytes: options.maxRepoBytes }
-      await within(options.timeoutMs, signal, (either) =>
+      const fetch = { ...request, limits, maxBytes: options.maxRepoBytes }
+      await within(limits, signal, (either) =>
         withMirrorLock(mirror.path, either, () => fetchInto(mirror, fetch, either)),
       )
       return sourceOf(mirror, refOf(request.deploymentId), signal)
@@ -45,19 +53,7 @@ export function createGitBinary(options: GitBinaryOptions): Git {
 
     async listRefs(remote, signal) {
       await mkdir(settings.homeDir, { recursive: true })
-      return within(options.timeoutMs, signal, (either) => listRemoteRefs(settings, remote, either))
-    },
-
-    async release(repoUrl, deploymentId) {
-      const mirror = mirrorOf(repoUrl)
-      if (!(await exists(mirror.path))) return
-      await runInMirror(mirror, ['update-ref', '-d', refOf(deploymentId)])
-    },
-
-    async sweep(live) {
-      for (const name of await readdir(root).catch(() => [])) {
-        if (name.endsWith('.git')) await sweepMirror({ path: join(root, name), settings }, live)
-      }
+      return within(limits, signal, (either) => listRemoteRefs(settings, { ...remote, limits }, either))
     },
 
     async forget(repoUrl, readNamed) {
@@ -68,7 +64,9 @@ export function createGitBinary(options: GitBinaryOptions): Git {
       })
     },
 
+    sweep: (readKept) => sweepMirrors(root, settings, readKept),
     prune: (readNamed) => pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf))),
+    shrink: (maxBytes, readInUse) => shrinkMirrors(root, settings, { maxBytes, readInUse }),
   }
 }
 
@@ -77,41 +75,9 @@ function nameOf(repoUrl: string): string {
   return `${createHash('sha256').update(repoUrl).digest('hex').slice(0, 32)}.git`
 }
 
-async function sweepMirror(mirror: Mirror, readLive: () => Promise<ReadonlySet<string>>): Promise<void> {
-  const listed = await runInMirror(mirror, ['for-each-ref', '--format=%(refname)', REFS])
-  const live = await readLive()
-  for (const ref of listed.stdout.split('\n').filter(Boolean)) {
-    if (live.has(ref.slice(REFS.length + 1))) continue
-    await runInMirror(mirror, ['update-ref', '-d', ref])
-  }
-}
-
-/**
- * What a killed process left beside its mirror is its lock, and a mirror that is not whole (whose name had its pid in it
- * once): whoever gets the lock may take both away.
- */
-async function pruneMirrors(root: string, readNamed: () => Promise<ReadonlySet<string>>): Promise<void> {
-  await removeDeadCandidates(root)
-  const named = await readNamed()
-  const entries = await readdir(root).catch(() => [])
-  const mirrors = new Set(entries.flatMap((entry) => /^[0-9a-f]{32}\.git/.exec(entry)?.[0] ?? []))
-  for (const mirror of mirrors) {
-    const beside = entries.filter((entry) => entry.startsWith(`${mirror}.`))
-    if (named.has(mirror) && beside.length === 0) continue
-    // Where somebody fetches, the next look is early enough.
-    await tryWithMirrorLock(join(root, mirror), async () => {
-      const unfinished = beside.filter((entry) => entry.endsWith('.new'))
-      const unnamed = (await readNamed()).has(mirror) ? [] : [mirror]
-      for (const entry of [...unfinished, ...unnamed]) {
-        await rm(join(root, entry), { recursive: true, force: true })
-      }
-    })
-  }
-}
-
 /** @throws DeployError CLONE_TIMEOUT */
 async function within<T>(
-  timeoutMs: number,
+  { timeoutMs, silenceMs }: FetchLimits,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -120,7 +86,9 @@ async function within<T>(
     return await work(AbortSignal.any([signal, timeout]))
   } catch (cause) {
     if (!timeout.aborted || signal.aborted) throw cause
-    const message = `the repository was not fetched within ${timeoutMs / 1000} s (CLONE_TIMEOUT)`
+    const message =
+      `the repository was not fetched within ${seconds(timeoutMs)} (CLONE_TIMEOUT; a server that sends nothing ` +
+      `for ${seconds(silenceMs)} ends it before, FETCH_SILENCE_TIMEOUT)`
     throw new DeployError('CLONE_TIMEOUT', message, { cause })
   }
 }

@@ -31,8 +31,6 @@ const FIXED = [
   'core.fsmonitor=false',
   'protocol.ext.allow=never',
   'http.followRedirects=initial',
-  'http.lowSpeedLimit=1000',
-  'http.lowSpeedTime=30',
   // Always a pack: what is received can be measured while it comes, and one file is removed if it is too much.
   'fetch.unpackLimit=1',
   'gc.auto=0',
@@ -61,7 +59,7 @@ export function gitEnvironment(settings: GitSettings): NodeJS.ProcessEnv {
   }
 }
 
-export interface GitRun extends Pick<RunOptions, 'signal' | 'keep' | 'keepBytes'> {
+export interface GitRun extends Pick<RunOptions, 'signal' | 'keep' | 'keepBytes' | 'onStart'> {
   /** Hears what git writes of a transfer. */
   readonly onProgress?: (bytes: Buffer) => void
 }

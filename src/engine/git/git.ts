@@ -23,10 +23,12 @@ export interface RemoteRefs {
 export interface FetchRequest extends Remote {
   /** A branch, a tag or a full commit id. */
   readonly ref: string | null
-  /** Keeps the commit from being pruned until {@link Git.release}. */
+  /** Keeps the commit from being pruned until {@link Git.sweep} lets go of it. */
   readonly deploymentId: string
   /** Progress of the transfer, as git writes it. */
   readonly onProgress: (bytes: Buffer) => void
+  /** Hears, once of each silence, that the server has sent nothing for `silentMs`; after `limitMs` the fetch ends. */
+  readonly onSilence?: (silentMs: number, limitMs: number) => void
 }
 
 export type EntryKind = 'file' | 'folder' | 'link' | 'submodule'
@@ -89,14 +91,16 @@ export interface Source {
  */
 export interface Git {
   /**
+   * One attempt. A fetch brings what differs from the commits that are kept of the repository, and asks the server even for
+   * a commit that is there, unless this deployment has fetched it: whoever may read a commit is the server's to say.
+   *
    * @throws DeployError REPO_NOT_FOUND, REF_NOT_FOUND, CLONE_FAILED, CLONE_TIMEOUT, REPO_TOO_LARGE
-   * @throws InfrastructureError CLONE_FAILED when the network, or the server, may be well again in a moment
+   * @throws OutageError CLONE_FAILED, CLONE_TIMEOUT when the network, or the server, may be well again in a moment
+   * @throws InfrastructureError CLONE_FAILED when this machine lacks something, or git was killed
    */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<Source>
   /** Asks a repository for its branches and tags; nothing is fetched. @throws as fetch */
   listRefs(remote: Remote, signal: AbortSignal): Promise<RemoteRefs>
-  /** Lets go of the commit that a deployment fetched. */
-  release(repoUrl: string, deploymentId: string): Promise<void>
   /**
    * Removes all that is kept of a repository, unless `named` has its URL: that is asked while nobody can fetch, so that
    * who needs it by then keeps it. Rejects when somebody has fetched from it for a minute.
@@ -105,8 +109,14 @@ export interface Git {
   /** The same for all repositories at once, and for what killed processes left. Whatever is being fetched from stays. */
   prune(named: () => Promise<ReadonlySet<string>>): Promise<void>
   /**
-   * Lets go of what was fetched for deployments that are not under way any more: a process that was killed could not.
-   * `live` is asked after the commits have been listed, so that a new one is not taken for an old one.
+   * Lets go of what was fetched for other deployments than `kept`: those under way, and those whose commits the next
+   * fetches begin with. It is asked after the commits have been listed, so that a new one is not taken for an old one.
    */
-  sweep(live: () => Promise<ReadonlySet<string>>): Promise<void>
+  sweep(kept: () => Promise<ReadonlySet<string>>): Promise<void>
+  /**
+   * Frees what {@link sweep} has let go of where it is most of what is there, and whole repositories, the least recently
+   * fetched from first, until all together have at most `maxBytes`. One that is being fetched from stays, and one that a
+   * deployment of `inUse` may read, which is asked while nobody can fetch.
+   */
+  shrink(maxBytes: number, inUse: () => Promise<ReadonlySet<string>>): Promise<void>
 }

@@ -1,6 +1,7 @@
 import { fetchError } from './fetch-error.js'
 import type { Remote, RemoteRefs } from './git.js'
-import { type GitSettings, runGit } from './git-command.js'
+import type { GitSettings } from './git-command.js'
+import { type FetchLimits, runRemote } from './remote-command.js'
 
 const HEAD = /^ref: refs\/heads\/(\S+)\tHEAD$/
 const REF = /^([0-9a-f]{40})\trefs\/(heads|tags)\/(\S+?)(\^\{\})?$/
@@ -8,10 +9,11 @@ const REF = /^([0-9a-f]{40})\trefs\/(heads|tags)\/(\S+?)(\^\{\})?$/
 /** A repository's branches and tags, as `git ls-remote` lists them. @throws as Git.fetch */
 export async function listRemoteRefs(
   settings: GitSettings,
-  { repoUrl }: Remote,
+  { repoUrl, limits }: Remote & { readonly limits: FetchLimits },
   signal: AbortSignal,
 ): Promise<RemoteRefs> {
-  const listing = await runGit(settings, ['ls-remote', '--symref', '--', repoUrl], { signal })
+  const args = ['ls-remote', '--symref', '--', repoUrl]
+  const listing = await runRemote(settings, { args, limits }, signal)
   if (listing.exitCode !== 0) throw fetchError({ repoUrl, ref: null }, listing)
   return refsIn(listing.stdout)
 }

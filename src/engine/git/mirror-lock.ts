@@ -148,15 +148,15 @@ async function renew(path: string): Promise<void> {
 }
 
 const isLock = (name: string) => name.endsWith('.lock')
-/** git's and libgit2's. */
-const isHalfPack = (name: string) => name.startsWith('tmp_') || name.startsWith('pack_git2_')
+/** Of git's fetch, git's repack and libgit2. */
+const isHalfPack = (name: string) => /^(tmp_|\.tmp-|pack_git2_)/.test(name)
 const LEFTOVERS: readonly [place: string, isLeft: (name: string) => boolean][] = [
   ['.', isLock],
   ['refs/longshore', isLock],
   ['objects/pack', isHalfPack],
 ]
 
-/** What a git that was killed left: its locks, and the pack it was receiving. */
+/** What a git that was killed left: its locks, and the pack it was receiving or making. */
 async function removeLeftovers(folder: string): Promise<void> {
   for (const [place, isLeft] of LEFTOVERS) {
     const names = await readdir(join(folder, place)).catch(() => [])

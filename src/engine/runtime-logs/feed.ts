@@ -12,7 +12,7 @@ import { type ReadContainer, readContainer, startOfTail } from './container-read
 import { POSITIONS_KEPT } from './cursor.js'
 import { Outbox } from './outbox.js'
 import type { ReadDeployment } from './stream-reading.js'
-import type { ClaimedViewer } from './store.js'
+import { type ClaimedViewer, endViewer } from './store.js'
 
 /** How often is looked for another deployment, and for a container that runs again, without a wake-up. */
 const POLL_MS = 2_000
@@ -91,8 +91,25 @@ export class ViewerFeed implements AsyncDisposable {
     const places = this.#outbox.places
     const shown = places?.at(-1)?.deploymentId ?? null
     if (shown !== null) await this.#open(shown)
-    if (places === null || (row.current !== null && row.current !== shown)) await this.#switchTo(row.current)
+    const { until } = this.viewer
+    const current = until ? until.deploymentId : row.current
+    if (places === null || (current !== null && current !== shown)) await this.#switchTo(current)
+    if (until) return this.#readToItsEnd()
     for (const name of this.#deployment?.containers ?? []) this.#follow(name)
+  }
+
+  /** All that a viewer is shown that ends; what was written meanwhile is beyond it. */
+  async #readToItsEnd(): Promise<void> {
+    const { signal } = this.#stop
+    const deployment = this.#deployment
+    for (const name of deployment?.containers ?? []) {
+      if (deployment) await readContainer(this.#container(deployment, name), false, signal)
+    }
+    await this.#outbox.untilStored()
+    if (signal.aborted) return
+    await endViewer(this.dependencies.database, this.viewer)
+    this.dependencies.wakeups.outputStored(this.viewer.id)
+    this.#end()
   }
 
   async #switchTo(deploymentId: string | null): Promise<void> {
@@ -140,7 +157,8 @@ export class ViewerFeed implements AsyncDisposable {
     if (!row?.configuration) return
     const { replicas, variables } = row.configuration
     const secrets = [...openVariables(this.dependencies.secrets, row.stageId, variables).values()]
-    this.#deployment = { id, containers: containerNames(row.app, id, replicas), secrets }
+    const until = this.viewer.until?.deploymentId === id ? this.viewer.until : null
+    this.#deployment = { id, until, containers: containerNames(row.app, id, replicas), secrets }
   }
 
   /** A container that has ended may run again: the next look follows it again. */

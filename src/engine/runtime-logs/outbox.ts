@@ -100,6 +100,11 @@ export class Outbox {
     while (this.#pendingLength > MAX_PENDING_LENGTH && !this.signal.aborted) await this.#changed()
   }
 
+  /** Waits until all that was added is stored. Resolves earlier when the signal aborts. */
+  async untilStored(): Promise<void> {
+    while ((this.#pendingLength > 0 || this.#isPlaceNew) && !this.signal.aborted) await this.#changed()
+  }
+
   /** The viewer may have read something. */
   wake(): void {
     for (const wake of [...this.#wakes]) wake()

@@ -40,16 +40,26 @@ export interface ClaimedViewer extends ViewerRow {
   readonly lastSeq: number
   readonly readSeq: number
   readonly places: readonly DeploymentPosition[] | null
+  /** It is shown what was written up to here and no more. Null: it follows the stage. */
+  readonly until: DeploymentPosition | null
+}
+
+/** What a viewer reads at once. */
+export interface ViewerPage {
+  readonly entries: RuntimeLogEntry[]
+  /** Of one that ends: all that it is shown was stored before this was read. */
+  readonly hasEnded: boolean
 }
 
 export async function insertViewer(
   database: Queryable,
-  viewer: Pick<ClaimedViewer, 'id' | 'stageId' | 'tail' | 'places'>,
+  viewer: Pick<ClaimedViewer, 'id' | 'stageId' | 'tail' | 'places' | 'until'>,
 ): Promise<void> {
+  const [places, until] = [viewer.places, viewer.until].map((value) => value && JSON.stringify(value))
   await database.query(
-    `INSERT INTO runtime_log_viewer (id, stage_id, tail, places, expires_at)
-     VALUES ($1, $2, $3, $4, now() + make_interval(secs => ${EXPIRY_SECONDS}))`,
-    [viewer.id, viewer.stageId, viewer.tail, viewer.places && JSON.stringify(viewer.places)],
+    `INSERT INTO runtime_log_viewer (id, stage_id, tail, places, until, expires_at)
+     VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => ${EXPIRY_SECONDS}))`,
+    [viewer.id, viewer.stageId, viewer.tail, places, until],
   )
 }
 
@@ -66,26 +76,38 @@ export async function deleteViewer(database: Queryable, id: string): Promise<voi
 }
 
 /** Says that chunks up to `readSeq` have been read, which removes them, and gives those after it. Null: no such viewer. */
-export async function readOn(
-  database: Queryable,
-  id: string,
-  readSeq: number,
-): Promise<RuntimeLogEntry[] | null> {
-  const rows = await database.query<(RuntimeLogEntry | { seq: null })[]>(
+export async function readOn(database: Queryable, id: string, readSeq: number): Promise<ViewerPage | null> {
+  // Whether it has ended is of the statement's snapshot, as the chunks are; the row that is updated may be newer.
+  const rows = await database.query<((RuntimeLogEntry | { seq: null }) & { hasEnded: boolean | null })[]>(
     `WITH viewer AS (
        UPDATE runtime_log_viewer SET read_seq = $2, expires_at = now() + make_interval(secs => ${EXPIRY_SECONDS})
         WHERE id = $1 RETURNING id
      ), read AS (DELETE FROM runtime_log_chunk WHERE viewer_id = $1 AND seq <= $2)
-     SELECT c.deployment_id AS "deploymentId", c.seq, c.at, c.stream, c.text, c.places
+     SELECT (SELECT has_ended FROM runtime_log_viewer WHERE id = $1) AS "hasEnded",
+            c.deployment_id AS "deploymentId", c.seq, c.at, c.stream, c.text, c.places
        FROM viewer LEFT JOIN runtime_log_chunk c ON c.viewer_id = viewer.id AND c.seq > $2
       ORDER BY c.seq LIMIT ${UNREAD_CHUNKS}`,
     [id, readSeq],
   )
-  return rows.length === 0 ? null : rows.filter((row) => row.seq !== null)
+  if (rows.length === 0) return null
+  const entries = rows.flatMap(({ hasEnded: _, ...row }) => (row.seq === null ? [] : [row]))
+  return { entries, hasEnded: rows[0]?.hasEnded === true }
+}
+
+/** Where a viewer begins that has been shown nothing. Null: nobody has begun, or it has been shown something. */
+export async function readBeginning(
+  database: Queryable,
+  id: string,
+): Promise<readonly DeploymentPosition[] | null> {
+  const rows = await database.query<{ places: readonly DeploymentPosition[] | null }[]>(
+    'SELECT places FROM runtime_log_viewer WHERE id = $1 AND last_seq = 0',
+    [id],
+  )
+  return rows[0]?.places ?? null
 }
 
 const RETURNED = `id, stage_id AS "stageId", tail, created_at AS "createdAt", epoch, last_seq AS "lastSeq",
-                  read_seq AS "readSeq", places`
+                  read_seq AS "readSeq", places, until`
 
 /** Takes viewers that nobody reads for: new ones, and those of a worker that died. */
 export async function claimViewers(
@@ -174,6 +196,14 @@ export async function appendChunks(
     ],
   )
   return rows.length > 0
+}
+
+/** All that a viewer is shown that ends is stored. */
+export async function endViewer(database: Queryable, { id, epoch }: Claim): Promise<void> {
+  await database.query('UPDATE runtime_log_viewer SET has_ended = true WHERE id = $1 AND epoch = $2', [
+    id,
+    epoch,
+  ])
 }
 
 /** How far it has been written and read. Null: the claim is lost. */

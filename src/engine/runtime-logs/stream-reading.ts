@@ -3,10 +3,13 @@ import type { DeploymentPosition, StreamPosition } from '../../entities/runtime-
 import type { ContainerOutput } from '../docker/docker.js'
 import { LineShaper } from '../logs/lines.js'
 import type { Outbox } from './outbox.js'
+import { isUpTo, positionIn } from './positions.js'
 
 /** A deployment as its containers' output is read. */
 export interface ReadDeployment {
   readonly id: string
+  /** What was written up to here is read and no more. Null: all of it. */
+  readonly until: DeploymentPosition | null
   /** Names of its containers. */
   readonly containers: readonly string[]
   /** Values that must not be seen. */
@@ -30,6 +33,7 @@ export class StreamReading {
   readonly #shaper: LineShaper
   readonly #key: string
   #start: StreamPosition
+  readonly #until: StreamPosition | null
   #position: StreamPosition = { at: '', seen: 0 }
   #isBehindStart = true
   #last: Buffer = Buffer.alloc(0)
@@ -42,7 +46,8 @@ export class StreamReading {
   ) {
     const { deployment, container, stream } = of
     this.#key = `${container}/${stream}`
-    this.#start = place.shown[this.#key] ?? { at: place.from ?? '', seen: 0 }
+    this.#start = positionIn(place, this.#key)
+    this.#until = deployment.until && positionIn(deployment.until, this.#key)
     this.#shaper = new LineShaper(deployment.secrets, (line) => this.#lines.push(line))
   }
 
@@ -75,7 +80,7 @@ export class StreamReading {
     if (at === this.#position.at && bytes.at(-1) === NEWLINE && bytes.equals(this.#last)) return
     this.#last = bytes
     this.#position = { at, seen: at === this.#position.at ? this.#position.seen + 1 : 1 }
-    if (this.#wasShown()) return
+    if (this.#wasShown() || (this.#until && !isUpTo(this.#until, this.#position))) return
     this.#shaper.write(bytes)
     this.#give(this.#shaper.isEmpty)
   }
@@ -90,7 +95,7 @@ export class StreamReading {
    * everything since its last line would be read again each time that the container starts.
    */
   catchUp(latest: string): void {
-    if (latest === '') return
+    if (latest === '' || this.#until) return
     const at = earlier(latest, OUT_OF_STEP_MS)
     if (at <= this.#position.at || at <= this.#start.at) return
     this.outbox.advance(this.of.deployment.id, { key: this.#key, position: { at, seen: 0 } })
@@ -100,7 +105,7 @@ export class StreamReading {
   #wasShown(): boolean {
     const { at, seen } = this.#position
     // Not looked at any more after the first new message: clocks are set back at times.
-    this.#isBehindStart &&= at < this.#start.at || (at === this.#start.at && seen <= this.#start.seen)
+    this.#isBehindStart &&= isUpTo(this.#start, { at, seen })
     return this.#isBehindStart
   }
 

@@ -5,6 +5,7 @@ import { createLogPartitions, dropLogPartitions } from '../logs/partitions.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { INSTANCE_LABEL, ownImageNames } from '../names.js'
 import { DEPLOYMENT_LABEL } from '../routing/labels.js'
+import { commitsInUse, keptCommits } from './kept-commits.js'
 import { namedRepositories } from './named-repositories.js'
 import type { Services } from '../services.js'
 import { cleanDeliveries } from '../webhooks/delivery-log.js'
@@ -129,17 +130,14 @@ export class Housekeeper implements AsyncDisposable {
   }
 
   async #cleanCommits(): Promise<void> {
-    const sql = `SELECT id FROM deployment WHERE status IN ${UNSETTLED}`
-    await this.services.git.sweep(() => this.#ids(sql))
+    const { database, git, settings } = this.services
+    await git.sweep(() => keptCommits(database))
+    await git.shrink(settings.maxMirrorBytes, () => commitsInUse(database))
   }
 
   /** The engine may take minutes; the stop of the process does not wait for it. */
   #cleanBuildCache(): Promise<void> {
     const { docker, settings } = this.services
     return docker.pruneBuildCache(settings.buildCacheBytes, this.#stopping.signal)
-  }
-
-  async #ids(sql: string, values: unknown[] = []): Promise<ReadonlySet<string>> {
-    return new Set((await this.services.database.query<{ id: string }[]>(sql, values)).map(({ id }) => id))
   }
 }

@@ -2,6 +2,7 @@ import { IN_FLIGHT } from '../sql/predicates.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { rescueExpired } from '../queue/rescue.js'
 import { APP_LABEL } from '../routing/labels.js'
+import { keptCommits } from './kept-commits.js'
 import { namedRepositories } from './named-repositories.js'
 import type { Services } from '../services.js'
 import { ownImageNames } from '../names.js'
@@ -79,6 +80,8 @@ export class Recoverer implements AsyncDisposable {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [PURGE_LOCK])
       await manager.query('DELETE FROM app WHERE id = $1 AND deleted_at IS NOT NULL', [app.id])
     })
+    // Another app may have the same repository, whose mirror stays.
+    await git.sweep(() => keptCommits(this.services.database))
     this.services.logger.info('removed a deleted app', { app: app.id })
   }
 }

@@ -1,0 +1,20 @@
+import { say } from './run.mjs'
+import { aptInstall, hasProgram } from './system-packages.mjs'
+
+/** Debian's packages for what the tests of git's transfers run: nginx before `git http-backend`, and sshd. */
+const PACKAGES = ['nginx-light', 'openssh-server', 'openssh-client', 'openssl']
+const PROGRAMS = ['nginx', 'sshd', 'ssh', 'openssl']
+
+/**
+ * Installs the servers that some tests fetch from, where that disturbs nobody: in CI, as root, on a Debian-like system. The
+ * packages start services, which a developer's machine is to be spared. Without them these tests are skipped, and say why.
+ */
+export async function ensureGitServers() {
+  const missing = PROGRAMS.filter((name) => !hasProgram(name))
+  if (missing.length === 0) return
+  if (process.env.CI !== 'true' || process.getuid?.() !== 0 || !hasProgram('apt-get')) {
+    say(`  ${missing.join(', ')} missing: tests that fetch from them are skipped (${PACKAGES.join(' ')})`)
+    return
+  }
+  await aptInstall(PACKAGES)
+}
