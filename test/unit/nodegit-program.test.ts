@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, test } from 'node:test'
+import { Fatal } from '../../src/engine/git/nodegit/command.js'
 import { inGitsWords } from '../../src/engine/git/nodegit/git-words.js'
 import { readInvocation } from '../../src/engine/git/nodegit/invocation.js'
 import { padding, tarEnd, tarHeader } from '../../src/engine/git/nodegit/tar-header.js'
@@ -100,9 +101,17 @@ describe('what runs in the place of git', () => {
       ["failed to resolve path '/x': No such file or directory", /does not appear to be a git repository$/],
       ['early EOF', /^early EOF$/],
       ['invalid or unknown remote ssh hostkey', /^Could not read from remote repository\.$/],
-      ['Method connect has thrown an error.', /^Could not read from remote repository\.$/],
+      ['Method connect has thrown an error.', /^Authentication failed for 'https:/],
     ] as const) {
       assert.match(inGitsWords(new Error(said), url).message, words)
     }
+    const refused = inGitsWords(
+      new Error('Method connect has thrown an error.'),
+      'ssh://git@git.example.com/x.git',
+    )
+    assert.match(
+      refused instanceof Fatal ? refused.lines : '',
+      /^git@git\.example\.com: Permission denied \(publickey\)/,
+    )
   })
 })
