@@ -1,4 +1,4 @@
-import { dockerEnvironment } from './config.js'
+import { dockerEnvironment } from './environment.js'
 import type { Core } from './core.js'
 import { openGit } from './git.js'
 import { Disposal } from './disposal.js'
@@ -58,20 +58,7 @@ export async function startWorker(
       new WorkerHeartbeat({ ...core, docker: services.docker }, config.workerId, router.name),
     )
     await heartbeat.start()
-    for (const repeated of [
-      new Recoverer(services),
-      new Reconciler(services),
-      new Announcer(services),
-      new Watcher(services),
-      new Housekeeper(services),
-      new CommitStatuses(services),
-      new RefsAnswerer(services, config.workerId),
-      new PushComparer(services),
-      new RepositoryPoller(services, config.reconcileMs),
-    ]) {
-      opened.use(repeated)
-      repeated.start()
-    }
+    startRepeated(services, config, opened)
     const follower = opened.use(new RuntimeLogFollower({ ...core, docker: services.docker }, config.workerId))
     follower.start()
     const engine = new Engine({ services, hub, leases }, config)
@@ -85,6 +72,28 @@ export async function startWorker(
   } catch (error) {
     await opened[Symbol.asyncDispose]()
     throw error
+  }
+}
+
+/** What a worker does again and again beside its deployments. */
+function startRepeated(
+  services: Services,
+  { workerId, reconcileMs }: Core['config'],
+  opened: Disposal,
+): void {
+  for (const repeated of [
+    new Recoverer(services),
+    new Reconciler(services),
+    new Announcer(services),
+    new Watcher(services),
+    new Housekeeper(services),
+    new CommitStatuses(services),
+    new RefsAnswerer(services, workerId),
+    new PushComparer(services),
+    new RepositoryPoller(services, reconcileMs),
+  ]) {
+    opened.use(repeated)
+    repeated.start()
   }
 }
 

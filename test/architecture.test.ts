@@ -104,7 +104,7 @@ describe('one owner for each outside thing', () => {
   const owners: readonly [what: string, uses: (module: Module) => boolean, owners: readonly string[]][] = [
     ['dockerode', has('dockerode'), ['engine/docker/']],
     ['child processes', has('node:child_process'), ['process.ts']],
-    ['process.env', ({ text }) => /process\.env\b/.test(text), ['config.ts']],
+    ['process.env', ({ text }) => /process\.env\b/.test(text), ['config.ts', 'environment.ts']],
     [
       "Traefik's label names",
       ({ text }) => /traefik\.(enable|http)/.test(text),

@@ -3,7 +3,7 @@ import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { programPath } from '../config.js'
+import { programPath } from '../environment.js'
 import { type ChildProcess, ended, killTree, runProgram, startProgram } from '../process.js'
 import { asPlainUser } from './plain-user.js'
 

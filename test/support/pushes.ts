@@ -36,7 +36,7 @@ export class PushScene implements AsyncDisposable {
     const bounds = { allowFileRepos: true, timeoutMs: 300_000, maxRepoBytes: 64 * 1024 ** 2 }
     const git = createGitBinary({ dataDir: this.#dataDir, ...bounds })
     const settings = { allowFileRepos: true, drainMs: 0 }
-    this.services = { database: own.database, wakeups: own.wakeups, git, logger, settings }
+    this.services = { ...own, git, logger, settings }
     this.comparer = new PushComparer(this.services, NEVER_MS)
   }
 

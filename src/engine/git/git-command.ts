@@ -1,4 +1,4 @@
-import { programPath, proxyEnvironment } from '../../config.js'
+import { programPath, proxyEnvironment } from '../../environment.js'
 import {
   type ChildProcess,
   type ProgramResult,

@@ -34,10 +34,10 @@ export async function compare(
   signal: AbortSignal,
 ): Promise<Compared> {
   const { remote, sha } = request
-  // Held as what no deployment has: the next sweep lets go of it.
-  const fetch = (ref: string) =>
-    git.fetch({ ...remote, ref, deploymentId: createId(), onProgress: () => undefined }, signal)
-  const source = await fetch(sha)
+  // The pushed commit is kept while the comparison is there; what it is compared with, until the next sweep.
+  const fetch = (ref: string, deploymentId = createId()) =>
+    git.fetch({ ...remote, ref, deploymentId, onProgress: () => undefined }, signal)
+  const source = await fetch(sha, request.id)
   const skipped = skipReason(request.message ?? (await source.message(signal)))
   if (skipped !== null) return { deploys: false, reason: skipped, with: null }
   if (request.watchPaths.length === 0) return DEPLOYS
@@ -50,7 +50,7 @@ async function compareWith(
   commits: readonly string[],
   request: ComparisonRequest & {
     readonly source: Source
-    readonly fetch: (sha: string) => Promise<unknown>
+    readonly fetch: (ref: string) => Promise<unknown>
   },
   signal: AbortSignal,
 ): Promise<Compared> {

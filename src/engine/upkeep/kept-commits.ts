@@ -1,9 +1,11 @@
 import { UNSETTLED } from '../sql/predicates.js'
 import type { Queryable } from '../sql/queryable.js'
 
-/** Ids of deployments that may read the commit that they fetched: they wait for a worker, or one has them. */
+const IN_USE = `SELECT id FROM deployment WHERE status IN ${UNSETTLED} UNION SELECT id FROM push_comparison`
+
+/** Ids of deployments and of comparisons of pushes that may read what they fetched: they wait for a worker, or one has them. */
 export function commitsInUse(database: Queryable): Promise<ReadonlySet<string>> {
-  return idsOf(database, `SELECT id FROM deployment WHERE status IN ${UNSETTLED}`)
+  return idsOf(database, IN_USE)
 }
 
 /**
@@ -16,7 +18,7 @@ export function keptCommits(database: Queryable): Promise<ReadonlySet<string>> {
     `(SELECT DISTINCT ON (stage_id) id FROM deployment WHERE ${which} ORDER BY stage_id, generation DESC)`
   return idsOf(
     database,
-    `SELECT id FROM deployment WHERE status IN ${UNSETTLED}
+    `${IN_USE}
       UNION SELECT current_deployment_id FROM stage WHERE current_deployment_id IS NOT NULL
       UNION ${newest('commit_sha IS NOT NULL AND source_id IS NULL')}
       UNION ${newest('build_key IS NOT NULL')}`,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import type { Logger } from '../../logger.js'
+import { NotificationChannel } from './notification-channel.js'
 
 /** What a wake-up is about. Each has one method of {@link Wakeups}, which says whose id goes with it. */
 export type Topic =
@@ -26,7 +26,6 @@ type Listener = (id: string) => void
 /** Instead of an id: any of them may have changed. */
 export const ANY = ''
 
-const CHANNEL = 'longshore'
 /**
  * After a NOTIFY, further ones gather: each takes a lock of the whole PostgreSQL instance. They gather for so many times what
  * that one took, so that a server with little to do is told soon and a busy one is left in peace …
@@ -36,8 +35,6 @@ const GATHER_TIMES = 4
 const GATHER_MS = { least: 2, most: 10 }
 /** PostgreSQL refuses a payload of 8,000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900
-const HEARTBEAT_MS = 10_000
-const MAX_RECONNECT_MS = 5_000
 
 /**
  * Tells listeners in this and in other processes that something in the database has changed.
@@ -51,19 +48,21 @@ export class Wakeups implements AsyncDisposable {
   readonly #listeners = new Map<Topic, Set<Listener>>()
   readonly #outgoing = new Set<string>()
   readonly #closing = new AbortController()
-  #client: pg.Client | null = null
+  readonly #channel: NotificationChannel
   #gathering = false
-  #running: Promise<void> = Promise.resolve()
 
-  constructor(
-    private readonly url: string,
-    private readonly logger: Logger,
-  ) {}
+  constructor(url: string, logger: Logger) {
+    this.#channel = new NotificationChannel(url, logger, {
+      onPayload: (payload) => this.#receive(payload),
+      onGap: () => {
+        for (const topic of this.#listeners.keys()) this.#deliver(topic, ANY)
+      },
+    })
+  }
 
   /** Connects; from then on reconnects by itself until disposed. */
-  async start(): Promise<void> {
-    const first = await this.#connect()
-    this.#running = this.#stayConnected(first)
+  start(): Promise<void> {
+    return this.#channel.start()
   }
 
   /** Calls `listener` with the id of each wake-up. Returns what ends it. */
@@ -169,8 +168,7 @@ export class Wakeups implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    await this.#client?.end().catch(() => undefined)
-    await this.#running
+    await this.#channel[Symbol.asyncDispose]()
   }
 
   #deliver(topic: Topic, id: string): void {
@@ -182,7 +180,7 @@ export class Wakeups implements AsyncDisposable {
       while (this.#outgoing.size > 0) {
         const payload = this.#takePayload()
         const sentAt = performance.now()
-        await this.#client?.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]).catch(() => undefined)
+        await this.#channel.send(payload)
         const gatherMs = GATHER_TIMES * (performance.now() - sentAt)
         const boundedMs = Math.min(Math.max(gatherMs, GATHER_MS.least), GATHER_MS.most)
         await sleep(boundedMs, undefined, { signal: this.#closing.signal, ref: false })
@@ -210,62 +208,6 @@ export class Wakeups implements AsyncDisposable {
     for (const item of items) {
       const at = item.indexOf(':')
       this.#deliver(item.slice(0, at) as Topic, item.slice(at + 1))
-    }
-  }
-
-  async #connect(): Promise<pg.Client> {
-    const client = new pg.Client({
-      connectionString: this.url,
-      keepAlive: true,
-      connectionTimeoutMillis: 5_000,
-      query_timeout: 5_000,
-      application_name: 'longshore-wakeups',
-    })
-    client.on('error', () => undefined) // `end` follows, which is what is waited for
-    client.on('notification', (message) => this.#receive(message.payload ?? ''))
-    await client.connect()
-    await client.query(`LISTEN ${CHANNEL}`)
-    this.#client = client
-    return client
-  }
-
-  async #stayConnected(first: pg.Client): Promise<void> {
-    let client = first
-    for (;;) {
-      await this.#untilLost(client)
-      if (this.#closing.signal.aborted) return
-      this.logger.warn('lost the wake-up connection; polling until it is back')
-      const next = await this.#reconnect()
-      if (!next) return
-      client = next
-      this.logger.info('wake-up connection is back')
-      for (const topic of this.#listeners.keys()) this.#deliver(topic, ANY)
-    }
-  }
-
-  /** A half-open connection never ends by itself: a query that is not answered in 5 s ends it. */
-  async #untilLost(client: pg.Client): Promise<void> {
-    const heartbeat = setInterval(() => {
-      client.query('SELECT 1').catch(() => void client.end().catch(() => undefined))
-    }, HEARTBEAT_MS)
-    heartbeat.unref()
-    await new Promise<void>((resolve) => {
-      client.once('end', resolve)
-      if (this.#closing.signal.aborted) resolve()
-    })
-    clearInterval(heartbeat)
-    this.#client = null
-  }
-
-  async #reconnect(): Promise<pg.Client | null> {
-    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, MAX_RECONNECT_MS)) {
-      try {
-        await sleep(waitMs, undefined, { signal: this.#closing.signal })
-      } catch {
-        return null
-      }
-      const client = await this.#connect().catch(() => null)
-      if (client) return client
     }
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { takeGitEnvironment } from '../../../config.js'
+import { takeGitEnvironment } from '../../../environment.js'
 import { writeArchive } from './archive.js'
 import { type Command, type Context, Fatal } from './command.js'
 import { readInvocation } from './invocation.js'
