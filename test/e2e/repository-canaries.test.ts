@@ -35,7 +35,6 @@ describe(
     let installation: Installation
     let tap: Wiretap
     let children: ChildWatch
-    let repository: TestRepository
     const secrets: string[] = [LOGIN.password, WRONG]
     const deployments: string[] = []
     const logs: string[] = []
@@ -43,7 +42,7 @@ describe(
     before(async () => {
       servers = await GitServers.start()
       const steps = [freshStep(`echo ${CONTROL}; /bin/busybox env`)]
-      repository = new TestRepository(webApp('private page', steps), join(servers.root, 'private/code'))
+      new TestRepository(webApp('private page', steps), join(servers.root, 'private/code'))
       installation = await Installation.create()
       const server = await installation.start({ GIT_CA_FILE: join(servers.folder, 'ca/ca.pem') })
       tap = await wiretap(installation.port)
