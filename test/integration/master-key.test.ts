@@ -9,7 +9,6 @@ import { Disposal } from '../../src/disposal.js'
 import { Commands } from '../../src/engine/commands.js'
 import { readConfiguration } from '../../src/engine/configuration/configuration.js'
 import { openInstance, type OpenInstance } from '../../src/engine/secrets/instance.js'
-import { openRepositoryCredential } from '../../src/engine/repositories/credential.js'
 import { rotateKey } from '../../src/engine/secrets/rotate-key.js'
 import { keyIdOf, SecretBox } from '../../src/engine/secrets/secrets.js'
 import { openVariables } from '../../src/engine/secrets/variables.js'
@@ -19,7 +18,7 @@ import { CommitStatusTarget } from '../../src/entities/commit-status.js'
 import { Deployment } from '../../src/entities/deployment.js'
 import { Forge } from '../../src/entities/webhook-delivery.js'
 import { Webhook } from '../../src/entities/webhook.js'
-import { statusTokenAad, webhookSecretAad } from '../../src/engine/secrets/aad.js'
+import { repositoryCredentialAad, statusTokenAad, webhookSecretAad } from '../../src/engine/secrets/aad.js'
 import { Stage } from '../../src/entities/stage.js'
 import { Variable } from '../../src/entities/variable.js'
 import { createLogger } from '../../src/logger.js'
@@ -41,12 +40,7 @@ async function openScene() {
   const open = (masterKey: string | null = null, masterKeyPrevious: string | null = null, folder = dataDir) =>
     openInstance(database, { masterKey, masterKeyPrevious, dataDir: folder })
   const commandsWith = ({ secrets }: Pick<OpenInstance, 'secrets'>) =>
-    new Commands({
-      database,
-      wakeups,
-      secrets,
-      settings: COMMAND_SETTINGS,
-    })
+    new Commands({ database, wakeups, secrets, settings: COMMAND_SETTINGS })
   return {
     database,
     dataDir,
@@ -203,9 +197,9 @@ describe('a change of the key', () => {
     const { secrets } = await scene.open(NEW, OLD)
     assert.deepEqual(await rotateKey(scene.database, secrets), { count: 3, unreadable: [] })
     const alone = (await scene.open(NEW)).secrets
-    const access = { database: scene.database, secrets: alone }
-    const credential = await openRepositoryCredential(access, id, 'https://git.invalid/o/r.git')
-    assert.deepEqual(credential, { kind: 'TOKEN', username: null, token: 'a-token-of-the-repository' })
+    const sql = 'SELECT secret_encrypted AS sealed FROM repository_credential'
+    const [row] = await scene.database.query<{ sealed: string }[]>(sql)
+    assert.equal(alone.decrypt(row?.sealed ?? '', repositoryCredentialAad(id)), 'a-token-of-the-repository')
     const webhook = await scene.database.getRepository(Webhook).findOneByOrFail({ appId: id })
     assert.equal(alone.decrypt(webhook.secretEncrypted, webhookSecretAad(id)), secret)
     const target = await scene.database.getRepository(CommitStatusTarget).findOneByOrFail({ appId: id })

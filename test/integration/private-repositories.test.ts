@@ -123,6 +123,12 @@ describe('a private repository', { skip: missingGitServers() }, () => {
     await changed.record(`[127.0.0.1]:${port}`, keyOf('other-host'))
     open(changed)
     await assert.rejects(list(ssh(), DEPLOY_KEY), /host key/)
+    const otherType = createForgetfulHosts()
+    execFileSync('ssh-keygen', ['-q', '-t', 'ecdsa', '-N', '', '-f', join(dataDir, 'ecdsa')])
+    const [type, blob] = readFileSync(join(dataDir, 'ecdsa.pub'), 'utf8').split(' ')
+    await otherType.record(`[127.0.0.1]:${port}`, `${type} ${blob}`)
+    open(otherType)
+    await assert.rejects(list(ssh(), DEPLOY_KEY), /another host key.*forget-host/)
     const faster: KnownHosts = {
       find: () => Promise.resolve(null),
       record: () => Promise.resolve(keyOf('other-host')),

@@ -20,18 +20,10 @@ const noRepository = (url: string, said: string) => `${url} does not exist, or n
 export const FETCH_FAILURES: readonly FetchFailure[] = [
   {
     name: 'changed host key',
-    says: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    says: /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/,
     code: 'CLONE_FAILED',
     message: (url) =>
       `git could not fetch ${url}: the server has another host key than the one that is known of it. ${CHANGED_KEY}`,
-    isPassing: false,
-  },
-  {
-    name: 'unknown host key',
-    says: /No \S+ host key is known for|Host key verification failed/,
-    code: 'CLONE_FAILED',
-    message: (url) =>
-      `git could not fetch ${url}: the server shows a host key of another type than the one that is known of it. ${CHANGED_KEY}`,
     isPassing: false,
   },
   {
