@@ -94,7 +94,7 @@ describe('the API', () => {
       ['repoUrl', { name: 'shop' }],
       ['repoUrl', { name: 'shop', repoUrl: '--upload-pack=touch /tmp/x' }],
       ['repoUrl', { name: 'shop', repoUrl: 'ext::sh -c touch% /tmp/x' }],
-      ['repoUrl', { name: 'shop', repoUrl: 'https://user:password@git.invalid/x' }],
+      ['repoUrl', { name: 'shop', repoUrl: 'ssh://git:password@git.invalid/x' }],
       ['repoUrl', { name: 'shop', repoUrl: 'file:///etc' }],
       ['repoUrl', { name: 'shop', repoUrl: 'https://git.invalid/x\n--option' }],
       ['branch', { name: 'shop', repoUrl: REPO, branch: '--force' }],
