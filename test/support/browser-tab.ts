@@ -32,7 +32,10 @@ export class BrowserTab {
     let last = ''
     const look = async () => text.test((last = (await this.page.textContent('#root')) ?? ''))
     await until(look, 25).catch(() => {
-      throw new Error(`${text} is not on the page: ${last.slice(0, 500)} … ${last.slice(-500)}`)
+      const events = this.received.slice(-5).map((event) => event.slice(0, 1_000))
+      throw new Error(
+        `${text} is not on the page: ${last.slice(0, 1_000)}\nThe last events:\n${events.join('\n')}`,
+      )
     })
   }
 

@@ -3,12 +3,17 @@ import { SetContextLink } from '@apollo/client/link/context'
 import { ErrorLink } from '@apollo/client/link/error'
 import { RetryLink } from '@apollo/client/link/retry'
 import { OperationTypeNode } from 'graphql'
+import { timeout, TimeoutError } from 'rxjs'
 import type { Session } from './session.js'
 
 /** A minute or so: a restart waits half of it for deployments that are under way. */
 const ATTEMPTS = 30
 const FIRST_WAIT_MS = 250
 const LAST_WAIT_MS = 4_000
+/** A connection may have gone silent, and the browser would wait for its answer for minutes. */
+const QUERY_MS = 10_000
+/** Some take their time: to delete an app waits up to 30 s for what runs of it. */
+const MUTATION_MS = 60_000
 
 /** Queries and mutations by POST, with the session's token. What can be sent twice is sent again while nothing answers. */
 export function createHttpLink(uri: string, session: Session): ApolloLink {
@@ -23,9 +28,16 @@ export function createHttpLink(uri: string, session: Session): ApolloLink {
     new SetContextLink(({ headers }) => ({
       headers: { authorization: `Bearer ${session.token ?? ''}`, ...(headers as object) },
     })),
+    timeoutLink,
     new HttpLink({ uri }),
   ])
 }
+
+/** Each attempt for itself: what is given up here is sent again, on another connection. */
+const timeoutLink = new ApolloLink((operation, forward) => {
+  const isQuery = operation.operationType === OperationTypeNode.QUERY
+  return forward(operation).pipe(timeout({ first: isQuery ? QUERY_MS : MUTATION_MS }))
+})
 
 export function isUnauthorized(error: unknown): boolean {
   if (ServerError.is(error)) return error.statusCode === 401
@@ -36,7 +48,7 @@ export function isUnauthorized(error: unknown): boolean {
 /** Nobody answered, or somebody in between for a server that does not. */
 export function isOutage(error: unknown): boolean {
   if (ServerError.is(error)) return [502, 503, 504].includes(error.statusCode)
-  return error instanceof TypeError
+  return error instanceof TypeError || error instanceof TimeoutError
 }
 
 /** A mutation that got no answer may have been carried out: with a key the second one gives what the first has made. */
