@@ -223,7 +223,7 @@ test('build secrets are known to the steps of the stage that builds, and to no o
   const before = '--mount=type=secret,id=A --mount=type=secret,id=B_1'
   const exports = 'export A="$(cat /run/secrets/A)" && export B_1="$(cat /run/secrets/B_1)" &&'
   has(sealed, [
-    'FROM node:22-slim AS build',
+    'FROM node:24-slim AS build',
     'ARG C',
     `RUN ${before} ${exports} CI=true npm install`,
     `RUN ${before} ${exports} npm run build`,

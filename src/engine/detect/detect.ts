@@ -1,10 +1,16 @@
-import type { BaseImages } from '../../config.js'
 import { detectGo } from './go.js'
 import { detectNode } from './node.js'
 import { declaresStart } from './node-start.js'
 import { readPackage } from './package-json.js'
 import { detectPython } from './python.js'
-import { type Detector, present, type Problem, type DetectedBuild, type Tree } from './detected-build.js'
+import {
+  type Detector,
+  present,
+  type Images,
+  type Problem,
+  type DetectedBuild,
+  type Tree,
+} from './detected-build.js'
 import { detectRust } from './rust.js'
 import { detectStatic } from './static.js'
 
@@ -23,7 +29,7 @@ export const LOOKED_FOR =
   'package.json (Node.js), requirements.txt, pyproject.toml, manage.py, main.py or app.py (Python), go.mod (Go), Cargo.toml (Rust), index.html in the root, public/ or dist/ (a static site)'
 
 /** How a folder without a Dockerfile can be built; null when nothing in it is known. A pure function. */
-export function detect(tree: Tree, images: BaseImages): DetectedBuild | Problem | null {
+export function detect(tree: Tree, images: Images): DetectedBuild | Problem | null {
   let problem: Problem | null = null
   let ofProgram: Problem | null = null
   for (const detector of inOrder(tree)) {

@@ -52,6 +52,7 @@ export const detectGo: Detector = (tree, images) => {
   ]
   return {
     language: 'Go',
+    notes: [`Go: the version of ${images.go}`],
     detectedBy: present(tree, ['go.mod', 'go.sum', 'Procfile']),
     dockerfile: stages(build, programStage(images.runtime, tree, isLinked)),
     ignore: NEVER_SENT,

@@ -1,3 +1,4 @@
+import { firstWithin } from './versions.js'
 import type { Package } from './package-json.js'
 import { present, type Tree } from './detected-build.js'
 
@@ -21,8 +22,9 @@ export interface Manager {
 const LAST_WITH_COREPACK = 24
 const LAST_WITH_YARN = 25
 
-export function managerOf(tree: Tree, { packageManager }: Package, image: string): Manager {
-  if (packageManager.startsWith('pnpm') || tree.paths.has('pnpm-lock.yaml')) return pnpm(tree, packageManager)
+export function managerOf(tree: Tree, found: Package, image: string): Manager {
+  const { packageManager } = found
+  if (packageManager.startsWith('pnpm') || tree.paths.has('pnpm-lock.yaml')) return pnpm(tree, found)
   if (packageManager.startsWith('yarn') || tree.paths.has('yarn.lock')) {
     // Yarn from version 2 on is another program than Yarn 1, which images bring along.
     const isModern = /^yarn@[2-9]/.test(packageManager) || tree.paths.has('.yarnrc.yml')
@@ -44,9 +46,9 @@ export function managerOf(tree: Tree, { packageManager }: Package, image: string
 }
 
 /** By npm, not by corepack: that takes the newest where none is named, which the corepack of Node.js 22 cannot start. */
-function pnpm(tree: Tree, packageManager: string): Manager {
+function pnpm(tree: Tree, { packageManager, pnpmEngine }: Package): Manager {
   const frozen = tree.paths.has('pnpm-lock.yaml') ? ' --frozen-lockfile' : ''
-  const version = versionIn('pnpm', packageManager) ?? pnpmVersion(tree)
+  const version = versionIn('pnpm', packageManager) ?? pnpmVersion(tree, pnpmEngine)
   return {
     name: 'pnpm',
     files: ['pnpm-lock.yaml', 'pnpm-workspace.yaml', '.npmrc'],
@@ -66,13 +68,21 @@ function versionIn(name: string, packageManager: string): string | null {
   return /^\d+(?:\.\d+){0,2}(?:-[\w.]+)?$/.exec(wanted.slice(name.length + 1))?.[0] ?? null
 }
 
+const NEWEST = ['10', '9', '8', '7', '6']
+/** By the format of a lock file. */
+const READERS = new Map([
+  ['5', ['7', '6']],
+  ['6', ['8']],
+  ['9', ['10', '9']],
+])
+
 /** The newest that reads the lock file as it is. One that has its settings in pnpm-workspace.yaml is pnpm 10. */
-function pnpmVersion(tree: Tree): string {
+function pnpmVersion(tree: Tree, engine: string): string {
   const lock = tree.texts.get('pnpm-lock.yaml') ?? ''
   const format = /^lockfileVersion:[ \t]*['"]?(\d+)/m.exec(lock)?.[1]
-  if (format === '5') return '7'
-  if (format === '6') return '8'
-  return format === '9' && !tree.paths.has('pnpm-workspace.yaml') ? '9' : '10'
+  const readers = READERS.get(format ?? '') ?? NEWEST
+  const known = format === '9' && !tree.paths.has('pnpm-workspace.yaml') ? ['9', '10'] : readers
+  return firstWithin(engine, known) ?? firstWithin(engine, NEWEST) ?? known[0] ?? ''
 }
 
 /** It never takes away what is there; a script of its package that npm may leave out puts it where it is called. */

@@ -8,6 +8,7 @@ import {
   type Detector,
   NEVER_SENT,
   homeFolder,
+  isLocalIn,
   present,
   runInstructions,
   stages,
@@ -16,12 +17,9 @@ import {
   withVersion,
 } from './detected-build.js'
 import { servesFiles, WITHOUT_HIDDEN } from './static.js'
-import { firstWithin } from './versions.js'
+import { nodeVersion } from './node-version.js'
 
 const PORT = 3000
-const DEFAULT_VERSION = '22'
-/** In the order in which they are taken: those that get corrections for long, and of them those that most is tried with. */
-const VERSIONS = [DEFAULT_VERSION, '24', '20', '18', '16', '14', '26', '25', '23', '21', '19', '17']
 /** Where corepack puts the package managers that it fetches, if they are needed in the run stage as well. */
 const COREPACK = '/opt/corepack'
 
@@ -39,13 +37,16 @@ export const detectNode: Detector = (tree, images) => {
   if (text === undefined) return null
   const found = readPackage(text)
   if (!found) return { problem: 'package.json is not a JSON object: fix it' }
-  const image = withVersion(images.node, versionOf(tree, found))
+  const chosen = nodeVersion(tree, found, isLocalIn(images, images.node))
+  if ('problem' in chosen) return chosen
+  const image = withVersion(images.node, chosen.version)
   const manager = managerOf(tree, found, image)
   const app = { tree, found, manager, image }
   const start = startOf(tree, found, manager)
   if (start && 'problem' in start) return start
   const detected = {
     language: 'Node.js',
+    notes: [`Node.js ${chosen.version}: ${chosen.note}`],
     detectedBy: ['package.json', ...present(tree, [...manager.files, 'Procfile'])],
     ignore: [...NEVER_SENT, '**/node_modules', '**/npm-debug.log*', ...manager.ignore],
   }
@@ -60,16 +61,6 @@ export const detectNode: Detector = (tree, images) => {
     problem:
       'package.json has no "start" script, no "main" file and no "build" script: add a start script that listens on $PORT',
   }
-}
-
-/** Where no version is named: the first that a range of `engines` admits, newer ones where none of these is. */
-function versionOf(tree: Tree, { engine }: Package): string {
-  const asked = [tree.texts.get('.nvmrc'), tree.texts.get('.node-version'), engine]
-  for (const text of asked) {
-    const version = /^[v^~=]?(\d{1,3})(?:\.[\dx*]+)*$/.exec((text ?? '').trim())?.[1]
-    if (version) return version
-  }
-  return firstWithin(engine, VERSIONS) ?? DEFAULT_VERSION
 }
 
 function program(app: NodeApp, start: Start): string {

@@ -4,24 +4,20 @@ import { systemPackages } from './python-system.js'
 import {
   debianPackages,
   type Detector,
-  linesOf,
   NEVER_SENT,
   homeFolder,
+  isLocalIn,
   present,
   procfileCommand,
   runInstructions,
-  sectionsOf,
   stages,
   type Tree,
   USER,
   withVersion,
 } from './detected-build.js'
-import { firstWithin } from './versions.js'
+import { pythonVersion } from './python-version.js'
 
 const PORT = 8000
-const DEFAULT_VERSION = '3.13'
-/** In the order in which they are taken where a range admits them. */
-const VERSIONS = [DEFAULT_VERSION, '3.14', '3.12', '3.11', '3.10', '3.9', '3.8', '3.7']
 const MANIFESTS = ['requirements.txt', 'uv.lock', 'poetry.lock', 'pyproject.toml', 'Pipfile']
 const BIND = '0.0.0.0:$PORT'
 
@@ -41,33 +37,16 @@ export const detectPython: Detector = (tree, images) => {
       problem: 'Pipfile is not supported: add a requirements.txt (pipenv requirements > requirements.txt)',
     }
   }
-  const image = withVersion(images.python, versionOf(tree))
+  const chosen = pythonVersion(tree, isLocalIn(images, images.python))
+  if ('problem' in chosen) return chosen
+  const image = withVersion(images.python, chosen.version)
   return {
     language: 'Python',
+    notes: [`Python ${chosen.version}: ${chosen.note}`],
     detectedBy: files.length > 0 ? files : present(tree, ['main.py', 'app.py', 'wsgi.py']),
     dockerfile: stages(buildStage(tree, image, command), runStage(tree, image, command)),
     ignore: [...NEVER_SENT, '**/__pycache__', '**/*.pyc', '.venv', 'venv'],
   }
-}
-
-function versionOf(tree: Tree): string {
-  const texts = [tree.texts.get('.python-version'), tree.texts.get('runtime.txt')]
-  for (const text of texts) {
-    const version = /^(?:python-)?(3\.\d{1,2})(?:\.\d+)?$/.exec((text ?? '').trim())?.[1]
-    if (version) return version
-  }
-  return firstWithin(rangeIn(tree.texts.get('pyproject.toml') ?? ''), VERSIONS) ?? DEFAULT_VERSION
-}
-
-function rangeIn(project: string): string {
-  const valueOf = (header: string, key: string) => {
-    const line =
-      sectionsOf(project, header)
-        .flatMap(linesOf)
-        .find((one) => one.startsWith(key)) ?? ''
-    return /^[\w-]+[ \t]*=[ \t]*["']([^"']*)["']/.exec(line)?.[1]
-  }
-  return valueOf('[project]', 'requires-python') ?? valueOf('[tool.poetry.dependencies]', 'python') ?? ''
 }
 
 /** The command that starts it. */

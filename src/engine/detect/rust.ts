@@ -3,11 +3,13 @@ import {
   type Detector,
   NEVER_SENT,
   present,
+  type Problem,
   sectionsOf,
   stages,
   type Tree,
   withVersion,
 } from './detected-build.js'
+import { type ChosenVersion, managedVersions } from './tool-versions.js'
 
 export const detectRust: Detector = (tree, images) => {
   const manifest = tree.texts.get('Cargo.toml')
@@ -19,12 +21,14 @@ export const detectRust: Detector = (tree, images) => {
         'Cargo.toml does not define a single program (a workspace, or several [[bin]]): set default-run, or add a Dockerfile',
     }
   }
+  const chosen = versionOf(tree)
+  if ('problem' in chosen) return chosen
   const cargo = `cargo build --release${tree.paths.has('Cargo.lock') ? ' --locked' : ''} --bin ${name}`
   const plain = isPlain(tree, manifest)
   // The real file is older than the program of the one in its place, which would be taken for its own.
   const touch = plain ? 'touch src/main.rs && ' : ''
   const build = [
-    `FROM ${withVersion(images.rust, versionOf(tree))} AS build`,
+    `FROM ${withVersion(images.rust, chosen.version)} AS build`,
     'WORKDIR /src',
     ...(plain ? packagesFirst(tree, cargo) : []),
     'COPY . .',
@@ -33,6 +37,7 @@ export const detectRust: Detector = (tree, images) => {
   ]
   return {
     language: 'Rust',
+    notes: [`Rust ${chosen.version}: ${chosen.note}`],
     detectedBy: present(tree, ['Cargo.toml', 'Cargo.lock', 'Procfile']),
     dockerfile: stages(build, programStage(images.runtime, tree, true)),
     ignore: [...NEVER_SENT, 'target'],
@@ -57,9 +62,21 @@ function programOf(tree: Tree, manifest: string): string | null {
   return programs[0] === undefined ? name : nameOf(programs[0])
 }
 
-function versionOf(tree: Tree): string {
-  const text = tree.texts.get('rust-toolchain.toml') ?? tree.texts.get('rust-toolchain') ?? ''
-  return /^(?:channel[ \t]*=[ \t]*)?"?(1\.\d{1,3})(?:\.\d+)?"?[ \t\r]*$/m.exec(text)?.[1] ?? '1'
+/** A channel that is no release is fetched by rustup, which reads the same file: any image will do. */
+function versionOf(tree: Tree): ChosenVersion | Problem {
+  const file = present(tree, ['rust-toolchain.toml', 'rust-toolchain'])[0] ?? ''
+  const text = tree.texts.get(file) ?? ''
+  const channel = /^(?:channel[ \t]*=[ \t]*)?["']?([\w.-]{1,60})["']?[ \t\r]*(?:#.*)?$/m.exec(text)?.[1]
+  const sources = [{ file, text: channel }, ...managedVersions(tree, ['rust'])]
+  const pinned = sources.find((source) => source.text !== undefined)
+  if (pinned?.text === undefined)
+    return { version: '1', note: 'the newest 1.x, the default; name one in rust-toolchain' }
+  const minor = /^1\.(\d{1,3})(?:\.\d{1,3})?$/.exec(pinned.text)?.[1]
+  if (minor !== undefined) return { version: `1.${minor}`, note: `by ${pinned.file}` }
+  if (/^\d/.test(pinned.text)) {
+    return { problem: `${pinned.file} asks for a version of Rust that does not exist: name one such as 1.85` }
+  }
+  return { version: '1', note: `the channel that ${pinned.file} names is fetched by rustup` }
 }
 
 /** One program in src/main.rs and nothing that runs before it. */
