@@ -202,7 +202,7 @@ describe('a package.json beside another program', () => {
 })
 
 test('what nobody knows is not guessed at', () => {
-  assert.equal(found({ 'README.md': '', 'www/index.html': '' }), null)
+  assert.equal(found({ 'README.md': '', 'a/b/c/index.html': '' }), null)
 })
 
 test('build arguments are declared where something is built', () => {

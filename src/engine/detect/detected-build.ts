@@ -42,7 +42,10 @@ export const DETECTION_VERSION = 3
 export const USER = '1000:1000'
 
 /** In any folder: without the double star a pattern means the root alone. */
-export const NEVER_SENT = ['.git', '**/.env', '**/.env.*', '!**/.env.example']
+export const NEVER_SENT = [
+  ...['.git', '**/.env', '**/.env.*'],
+  ...['example', 'sample', 'template', 'dist'].map((ending) => `!**/.env.${ending}`),
+]
 
 export function withVersion(image: string, version: string): string {
   return image.replaceAll('{version}', version)
