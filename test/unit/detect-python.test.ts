@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { withCompiler } from '../../src/engine/detect/python-packages.js'
 import { has, problem, recipe } from '../support/detected.js'
 
 describe('Python is detected', () => {
@@ -13,7 +14,7 @@ describe('Python is detected', () => {
     has(dockerfile, [
       'FROM python:3.14-slim AS build',
       'COPY requirements.txt ./',
-      'RUN pip install --no-cache-dir -r requirements.txt',
+      withCompiler('pip install --no-cache-dir -r requirements.txt'),
       'RUN /venv/bin/python -m pip install --no-cache-dir gunicorn',
       'FROM python:3.14-slim',
       'COPY --from=build /venv /venv',

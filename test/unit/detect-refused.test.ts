@@ -23,8 +23,13 @@ describe('without a Dockerfile', () => {
   ] as const) {
     test(`${language} is named by ${path}, also beside packages of Node.js and a page`, () => {
       const said = new RegExp(`^this is ${language.replace('.', '\\.')} \\(.*: add a Dockerfile$`)
-      for (const more of [{}, BUILDS, { 'index.html': '' }, { ...BUILDS, 'index.html': '' }])
-        assert.match(problem({ [path]: '', ...more }), said)
+      const beside: Record<string, string>[] = [
+        {},
+        BUILDS,
+        { 'index.html': '' },
+        { ...BUILDS, 'index.html': '' },
+      ]
+      for (const more of beside) assert.match(problem({ [path]: '', ...more }), said)
       const dev = { 'package.json': json({ scripts: { start: 'vite', build: 'vite build' } }) }
       assert.match(problem({ [path]: '', ...dev }), said)
       assert.equal(recipe({ [path]: '', ...STARTS }).language, 'Node.js', 'it starts itself')
