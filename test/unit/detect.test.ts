@@ -49,6 +49,42 @@ describe('Go is detected', () => {
     assert.match(recipe({ ...several, 'cmd/hello/main.go': '' }).dockerfile, / \.\/cmd\/hello$/m)
   })
 
+  for (const [files, folder] of [
+    [{ 'cmd/main.go': 'package main\n' }, './cmd'],
+    [{ 'server/main.go': 'package main\n' }, './server'],
+    [{ 'src/main.go': 'package main\n' }, './src'],
+    [{ 'cmd/a/main.go': '', 'cmd/b/main.go': '', 'cmd/api/main.go': '' }, './cmd/api'],
+    [{ 'tools/gen/main.go': 'package main\n', 'internal/app/main.go': 'package main\n' }, './internal/app'],
+  ] as readonly (readonly [Record<string, string>, string])[]) {
+    test(`the program in ${folder}`, () =>
+      assert.ok(recipe({ 'go.mod': module, ...files }).dockerfile.includes(` -o /out/app ${folder}\n`)))
+  }
+
+  test('the one program of a go.work, built from its root', () => {
+    const work = {
+      'go.work': 'go 1.24\nuse (\n\t./api\n\t./lib\n)\n',
+      'api/go.mod': module,
+      'lib/go.mod': module,
+    }
+    const { dockerfile } = recipe({ ...work, 'api/main.go': 'package main\n', 'lib/lib.go': 'package lib\n' })
+    has(dockerfile, ['RUN CGO_ENABLED=0 go build -trimpath std || true', 'COPY . .'])
+    assert.match(dockerfile, / \.\/api$/m)
+  })
+
+  test('several programs of which none serves are named', () => {
+    const files = { 'go.mod': module, 'a/main.go': 'package main\n', 'b/main.go': 'package main\n' }
+    assert.match(problem(files), /several main packages \(a, b\)/)
+  })
+
+  test('the standard library and direct modules are compiled before the program is there', () => {
+    const { dockerfile } = recipe({ 'go.mod': module, 'go.sum': '', 'main.go': 'package main\n' })
+    has(dockerfile, [
+      'RUN go mod download',
+      `RUN CGO_ENABLED=0 go list -e -f '{{if not .Error}}{{.ImportPath}}{{end}}' std $(go list -m -f '{{if not (or .Main .Indirect)}}{{.Path}}{{end}}' all) | xargs env CGO_ENABLED=0 go build -trimpath || true`,
+      'COPY . .',
+    ])
+  })
+
   test('packages that are in the repository are not fetched, nor looked for before it is there', () => {
     const files = { 'go.mod': module, 'main.go': 'package main' }
     const others: Record<string, string>[] = [
@@ -182,7 +218,10 @@ describe('a package.json beside another program', () => {
     const aside = { 'package.json': json(styles) }
     assert.equal(recipe({ ...django, ...aside }).language, 'Python')
     assert.equal(recipe({ 'go.mod': 'module x', 'main.go': 'package main', ...aside }).language, 'Go')
-    assert.equal(recipe({ 'Cargo.toml': '[package]\nname = "a"\n', ...aside }).language, 'Rust')
+    assert.equal(
+      recipe({ 'Cargo.toml': '[package]\nname = "a"\n', 'src/main.rs': '', ...aside }).language,
+      'Rust',
+    )
   })
 
   test('that has a start, or no manifest beside it, is the program', () => {

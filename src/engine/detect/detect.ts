@@ -30,8 +30,8 @@ const DETECTORS: readonly Detector[] = [
 /** Programs beside which a package.json may stand for their pages alone. */
 const PROGRAMS: readonly Detector[] = [detectPython, detectGo, detectRust]
 const MANIFESTS = [
-  ...['requirements.txt', 'pyproject.toml', 'uv.lock', 'poetry.lock', 'Pipfile', 'manage.py'],
-  ...['go.mod', 'Cargo.toml'],
+  ...['requirements.txt', 'pyproject.toml', 'uv.lock', 'poetry.lock', 'Pipfile', 'manage.py', 'setup.py'],
+  ...['go.mod', 'go.work', 'Cargo.toml'],
 ]
 
 /** What is looked for, in the words of a message. */
