@@ -67,7 +67,7 @@ export const detectGo: Detector = (tree, images) => {
  */
 function compiledFirst(go: string): string {
   const direct = "go list -m -f '{{if not (or .Main .Indirect)}}{{.Path}}{{end}}' all"
-  const packages = `${go} list -e -f '{{if not .Error}}{{.ImportPath}}{{end}}' std $(${direct})`
+  const packages = `${go} list -e -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' std $(${direct})`
   return `RUN ${packages} | xargs env ${go} build -trimpath || true`
 }
 

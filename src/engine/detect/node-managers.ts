@@ -1,3 +1,4 @@
+import { isStaleLock } from './node-lock.js'
 import { firstWithin } from './versions.js'
 import type { Package } from './package-json.js'
 import { present, type Tree } from './detected-build.js'
@@ -14,6 +15,8 @@ export interface Manager {
   /** CI keeps it from asking. A build does not get it: react-scripts would take warnings for errors. */
   readonly install: string
   readonly prune: string | null
+  /** Whether the lock file does not fit package.json, and is not kept to. */
+  readonly isStale: boolean
   /** Lines of a .dockerignore. */
   readonly ignore: readonly string[]
 }
@@ -34,12 +37,14 @@ export function managerOf(tree: Tree, found: Package, image: string): Manager {
   const bunLock = present(tree, ['bun.lock', 'bun.lockb'])
   if (packageManager.startsWith('bun') || (bunLock.length > 0 && lock.length === 0))
     return bun(bunLock, packageManager)
+  const isStale = isStaleLock(tree, lock[0] ?? '')
   return {
     name: 'npm',
     files: ['package-lock.json', 'npm-shrinkwrap.json', '.npmrc'],
     setup: [],
     isFetched: false,
-    install: `CI=true npm ${lock.length > 0 ? 'ci' : 'install'}`,
+    install: `CI=true npm ${lock.length > 0 && !isStale ? 'ci' : 'install'}`,
+    isStale,
     prune: 'npm prune --omit=dev --ignore-scripts',
     ignore: [],
   }
@@ -47,7 +52,8 @@ export function managerOf(tree: Tree, found: Package, image: string): Manager {
 
 /** By npm, not by corepack: that takes the newest where none is named, which the corepack of Node.js 22 cannot start. */
 function pnpm(tree: Tree, { packageManager, pnpmEngine }: Package): Manager {
-  const frozen = tree.paths.has('pnpm-lock.yaml') ? ' --frozen-lockfile' : ''
+  const isStale = isStaleLock(tree, 'pnpm-lock.yaml')
+  const frozen = tree.paths.has('pnpm-lock.yaml') ? ` --${isStale ? 'no-' : ''}frozen-lockfile` : ''
   const version = versionIn('pnpm', packageManager) ?? pnpmVersion(tree, pnpmEngine)
   return {
     name: 'pnpm',
@@ -55,6 +61,7 @@ function pnpm(tree: Tree, { packageManager, pnpmEngine }: Package): Manager {
     setup: [`RUN npm install --global pnpm@${version}`],
     isFetched: false,
     install: `CI=true pnpm install${frozen}`,
+    isStale,
     // Before 8.15.6 `pnpm prune` always runs scripts, some of which call what it has just taken away.
     prune: `CI=true pnpm install${frozen} --prod --ignore-scripts`,
     ignore: [],
@@ -85,6 +92,16 @@ function pnpmVersion(tree: Tree, engine: string): string {
   return firstWithin(engine, known) ?? firstWithin(engine, NEWEST) ?? known[0] ?? ''
 }
 
+/** Lines that bring a manager which only scripts call. */
+export function calledManagers(lines: readonly string[], { name }: Manager): string[] {
+  const calls = (program: string) =>
+    name !== program && lines.some((line) => new RegExp(`(?:^|[\\s;&|])${program}x? `).test(line))
+  return [
+    ...(calls('bun') ? bun([], '').setup : []),
+    ...(calls('pnpm') ? ['RUN npm install --global pnpm@10'] : []),
+  ]
+}
+
 /** It never takes away what is there; a script of its package that npm may leave out puts it where it is called. */
 function bun(lock: readonly string[], packageManager: string): Manager {
   const version = versionIn('bun', packageManager) ?? '1'
@@ -96,6 +113,7 @@ function bun(lock: readonly string[], packageManager: string): Manager {
     isFetched: false,
     install: `CI=true bun install${lock.length > 0 ? ' --frozen-lockfile' : ''}`,
     prune: null,
+    isStale: false,
     ignore: [],
   }
 }
@@ -109,6 +127,7 @@ function modernYarn(tree: Tree, image: string): Manager {
     isFetched: true,
     install: `CI=true yarn install${tree.paths.has('yarn.lock') ? ' --immutable' : ''}`,
     prune: null,
+    isStale: false,
     ignore: ['.pnp.*', '.yarn/cache', '.yarn/unplugged'],
   }
 }
@@ -122,6 +141,7 @@ function classicYarn(tree: Tree, image: string): Manager {
     isFetched: false,
     install: `CI=true ${install}`,
     prune: `${install} --production --ignore-scripts`,
+    isStale: false,
     ignore: [],
   }
 }
