@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { withSecrets } from '../../src/engine/detect/detected-build.js'
 import { has, json, problem, recipe } from '../support/detected.js'
 
 type Files = Record<string, string>
@@ -160,5 +161,40 @@ describe('a workspace of Node.js', () => {
         .dockerfile,
       ['CMD ["node","x.js"]'],
     )
+  })
+})
+
+describe('the next build of Node.js', () => {
+  const next = { scripts: { build: 'next build', start: 'next start' }, dependencies: { next: '15' } }
+  const mount = (path: string, folder = '/app') =>
+    `--mount=type=cache,id=app-x1-${path.replace(/\W+/g, '-')},target=${folder}/${path},sharing=locked `
+
+  test('finds the cache of the framework, and of no other app', () => {
+    for (const [name, path] of [
+      ['next', '.next/cache'],
+      ['@angular/cli', '.angular/cache'],
+      ['astro', 'node_modules/.astro'],
+      ['react-scripts', 'node_modules/.cache'],
+    ] as const) {
+      const value = { scripts: { build: 'x' }, dependencies: { [name]: '1' } }
+      has(recipe(manifest(value), { cache: 'app-x1' }).dockerfile, [`RUN ${mount(path)}npm run build`])
+      assert.doesNotMatch(of(value).dockerfile, /--mount/, 'the classic builder has none')
+    }
+    const none = { scripts: { build: 'x', start: 'node a.js' } }
+    assert.doesNotMatch(recipe(manifest(none), { cache: 'app-x1' }).dockerfile, /--mount/)
+  })
+
+  test('has build secrets as well', () => {
+    const { dockerfile } = recipe(manifest(next), { cache: 'app-x1' })
+    has(withSecrets(dockerfile, ['A']), [
+      `RUN --mount=type=secret,id=A ${mount('.next/cache')}export A="$(cat /run/secrets/A)" && npm run build`,
+    ])
+  })
+
+  test('of a workspace is in the folder of the package', () => {
+    const files = { ...manifest({ workspaces: ['apps/*'] }), 'apps/web/package.json': json(next) }
+    has(recipe(files, { cache: 'app-x1' }).dockerfile, [
+      `RUN ${mount('.next/cache', '/app/apps/web')}npm run build`,
+    ])
   })
 })

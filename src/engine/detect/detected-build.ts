@@ -27,6 +27,8 @@ export interface Problem {
 /** Base images, and those of them that the engine has already. */
 export interface Images extends BaseImages {
   readonly local?: ReadonlySet<string>
+  /** The name under which caches of this app's builds are kept; none: the builder has no cache mounts. */
+  readonly cache?: string
 }
 
 /** Null: it is not of this language. */
@@ -146,6 +148,10 @@ export function withSecrets(dockerfile: string, names: readonly string[]): strin
   const isOfBuild = (stage: string) => /^FROM .* AS build\n/.test(stage)
   return dockerfile
     .split(/^(?=FROM )/m)
-    .map((stage) => (isOfBuild(stage) ? stage.replace(/^RUN /gm, () => `RUN ${mounts}${exports}`) : stage))
+    .map((stage) =>
+      isOfBuild(stage)
+        ? stage.replace(/^RUN ((?:--mount=\S+ )*)/gm, (_, own: string) => `RUN ${mounts}${own}${exports}`)
+        : stage,
+    )
     .join('')
 }

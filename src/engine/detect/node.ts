@@ -1,4 +1,5 @@
 import { browserOf } from './node-browsers.js'
+import { cacheMounts } from './node-caches.js'
 import { calledManagers, type Manager, managerOf } from './node-managers.js'
 import { checkPages, pagesOf } from './node-pages.js'
 import { generatesClient, usesPrisma } from './node-prisma.js'
@@ -35,6 +36,7 @@ interface NodeApp {
   readonly image: string
   /** The package of a workspace that is deployed, if it is not the root's. */
   readonly member: Member | null
+  readonly images: Images
 }
 
 export const detectNode: Detector = (tree, images) => {
@@ -51,14 +53,14 @@ export const detectNode: Detector = (tree, images) => {
   if (member && 'problem' in member) return member
   const start = member ? startOf(member.tree, member.found, manager) : ofRoot
   if (start && 'problem' in start) return start
-  const app = { tree, found, manager, image, member }
+  const app = { tree, found, manager, image, member, images }
   const detected = {
     language: 'Node.js',
     notes: [`Node.js ${chosen.version}: ${chosen.note}`, ...notesOf(app)],
     detectedBy: ['package.json', ...present(tree, [...manager.files, 'Procfile'])],
     ignore: [...NEVER_SENT, '**/node_modules', '**/npm-debug.log*', ...manager.ignore],
   }
-  const dockerfile = start ? program(app, start) : site(app, images)
+  const dockerfile = start ? program(app, start) : site(app)
   if (dockerfile !== null) return { ...detected, dockerfile }
   return {
     problem:
@@ -78,7 +80,8 @@ function notesOf({ manager, member }: NodeApp): string[] {
 }
 
 /** Null: there is no build that makes pages. */
-function site(app: NodeApp, images: Images): string | null {
+function site(app: NodeApp): string | null {
+  const { images } = app
   const { tree, found } = app.member ?? app
   const line = found.scripts.get('build')
   if (line === undefined || isCheckOnly(line)) return null
@@ -162,19 +165,22 @@ function buildStage(app: NodeApp, lines: readonly string[]): string[] {
 }
 
 /** The root's script builds all of a workspace; else what the package needs is built before it. */
-function builds({ tree, found, manager, member }: NodeApp): string[] {
+function builds(app: NodeApp): string[] {
+  const { tree, found, manager, member, images } = app
   const run = `${manager.name} run build`
-  if (!member) return found.scripts.has('build') ? [`RUN ${run}`] : []
+  const own = member?.found ?? found
+  const packages = member && found.scripts.has('build') ? [found, own] : [own]
+  const step = `RUN ${cacheMounts(packages, images, folderOf(app))}${run}`
+  if (!member) return found.scripts.has('build') ? [step] : []
   const before = found.scripts.has('build')
-    ? [`RUN ${run}`]
+    ? [step]
     : member.needs.map((folder) => `RUN cd ${folder} && ${run}`)
-  const isBuilt = found.scripts.has('build') || !member.found.scripts.has('build')
+  const isBuilt = found.scripts.has('build') || !own.scripts.has('build')
+  const isGenerated = generatesClient(member.tree, own) && !generatesClient(tree, found)
   return [
     ...before,
-    `WORKDIR /app/${member.folder}`,
-    ...(generatesClient(member.tree, member.found) && !generatesClient(tree, found)
-      ? ['RUN npx prisma generate']
-      : []),
-    ...(isBuilt ? [] : [`RUN ${run}`]),
+    `WORKDIR ${folderOf(app)}`,
+    ...(isGenerated ? ['RUN npx prisma generate'] : []),
+    ...(isBuilt ? [] : [step]),
   ]
 }

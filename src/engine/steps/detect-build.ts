@@ -24,7 +24,13 @@ export async function detectBuild(
   const { configuration, buildSecrets, log, signal } = run
   const { baseImages } = services.settings
   const tree = await readTree(context, configuration.build.contextPath, signal)
-  const found = detect(tree, { ...baseImages, local: await localImages(services, signal) })
+  const images = {
+    ...baseImages,
+    local: await localImages(services, signal),
+    // Of the app: what a build leaves there is read by the next one, so nobody else's may.
+    ...((await services.docker.usesBuildkit(signal)) ? { cache: `app-${run.app.id}` } : {}),
+  }
+  const found = detect(tree, images)
   if (!found || 'problem' in found) {
     const why = found
       ? `there is no Dockerfile: ${found.problem}`
