@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { readConfig } from '../../src/config.js'
 import { detect } from '../../src/engine/detect/detect.js'
-import type { DetectedBuild } from '../../src/engine/detect/detected-build.js'
+import type { DetectedBuild, Images } from '../../src/engine/detect/detected-build.js'
 
 const { baseImages } = readConfig({})
 
 type Files = Readonly<Record<string, string>>
 
-export function found(files: Files, images: Partial<typeof baseImages> = {}) {
+export function found(files: Files, images: Partial<Images> = {}) {
   const folders = Object.keys(files).flatMap((path) =>
     path
       .split('/')
@@ -20,7 +20,7 @@ export function found(files: Files, images: Partial<typeof baseImages> = {}) {
   )
 }
 
-export function recipe(files: Files, images: Partial<typeof baseImages> = {}): DetectedBuild {
+export function recipe(files: Files, images: Partial<Images> = {}): DetectedBuild {
   const result = found(files, images)
   if (!result || 'problem' in result) return assert.fail(JSON.stringify(result))
   return result

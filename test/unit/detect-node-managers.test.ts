@@ -14,7 +14,7 @@ describe('the package manager of Node.js', () => {
       'RUN CI=true pnpm install --frozen-lockfile',
       'RUN pnpm run build',
       'RUN CI=true pnpm install --frozen-lockfile --prod --ignore-scripts',
-      'FROM node:22-slim',
+      'FROM node:24-slim',
     ])
     assert.doesNotMatch(dockerfile, /prune|ENV CI|corepack/)
   })
@@ -40,7 +40,7 @@ describe('the package manager of Node.js', () => {
         'package.json': manifest,
         ...Object.fromEntries(locks.map((name) => [name, ''])),
       })
-      const [, run = ''] = dockerfile.split(/^(?=FROM node:22-slim$)/m)
+      const [, run = ''] = dockerfile.split(/^(?=FROM node:24-slim$)/m)
       has(run, [
         'ENV NODE_ENV=production PATH=/app/node_modules/.bin:$PATH',
         'CMD ["sh","-c","exec env NODE_ENV=production next start"]',
@@ -56,13 +56,13 @@ describe('the package manager of Node.js', () => {
         'package.json': json({ scripts: { ...scripts, start: scripts.start.replace('MANAGER', manager) } }),
         ...Object.fromEntries(locks.map((name) => [name, ''])),
       }).dockerfile
-    const [, pnpm = ''] = of('pnpm', ['pnpm-lock.yaml']).split(/^(?=FROM node:22-slim$)/m)
+    const [, pnpm = ''] = of('pnpm', ['pnpm-lock.yaml']).split(/^(?=FROM node:24-slim$)/m)
     has(pnpm, ['RUN npm install --global pnpm@10', 'CMD ["sh","-c","pnpm migrate && node a.js"]'])
     has(of('yarn', ['yarn.lock', '.yarnrc.yml']), [
-      'FROM node:22-slim AS build',
+      'FROM node:24-slim AS build',
       'ENV COREPACK_HOME=/opt/corepack',
       'RUN CI=true yarn install --immutable',
-      'FROM node:22-slim',
+      'FROM node:24-slim',
       'ENV COREPACK_HOME=/opt/corepack',
       'RUN corepack enable',
       'COPY --from=build --chown=1000:1000 /opt/corepack /opt/corepack',
@@ -100,7 +100,7 @@ describe('the package manager of Node.js', () => {
         `COPY package.json ${lock} ./`,
         'RUN CI=true bun install --frozen-lockfile',
         'RUN bun run build',
-        'FROM node:22-slim',
+        'FROM node:24-slim',
         setup('1'),
         'CMD ["sh","-c","exec bun run src/a.ts"]',
       ])

@@ -13,12 +13,12 @@ describe('Node.js is detected', () => {
     assert.deepEqual(detectedBy, ['package.json', 'package-lock.json'])
     assert.ok(ignore.includes('**/node_modules') && ignore.includes('**/.env'))
     has(dockerfile, [
-      'FROM node:22-slim AS build',
+      'FROM node:24-slim AS build',
       'COPY package.json package-lock.json ./',
       'RUN CI=true npm ci',
       'COPY . .',
       'RUN npm prune --omit=dev --ignore-scripts',
-      'FROM node:22-slim',
+      'FROM node:24-slim',
       'COPY --from=build --chown=1000:1000 /app ./',
       'USER 1000:1000',
       'EXPOSE 3000',
@@ -83,13 +83,12 @@ describe('Node.js is detected', () => {
     ['v20.11.1', '20'],
     ['20.x', '20'],
     ['^20.9.0', '20'],
-    ['>=18', '22'],
+    ['>=18', '24'],
     ['18 || 20', '20'],
     ['>=24', '24'],
     ['>=16 <19', '18'],
-    ['^99 || ^98', '22'],
-    ['lts/*', '22'],
-    ['20; RUN x', '22'],
+    ['lts/*', '24'],
+    ['20; RUN x', '24'],
   ] as const) {
     test(`version ${asked} is ${version}`, () => {
       const files = { 'package.json': json({ main: 'index.js', engines: { node: asked } }), 'index.js': '' }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { withCompiler } from '../../src/engine/detect/python-packages.js'
 import { has, recipe } from '../support/detected.js'
 
 const FLASK = { 'app.py': 'from flask import Flask\napp = Flask(__name__)\n' }
@@ -12,8 +13,8 @@ function dockerfileOf(files: Record<string, string>): string {
 
 describe('packages of Python', () => {
   test('of uv and of Poetry, with a lock file and without', () => {
-    const uv = 'RUN uv sync --frozen --no-dev --no-cache --active --no-install-project'
-    const poetry = 'RUN poetry install --only main --no-interaction --no-root'
+    const uv = withCompiler('uv sync --frozen --no-dev --no-cache --active --no-install-project')
+    const poetry = withCompiler('poetry install --only main --no-interaction --no-root')
     has(dockerfileOf({ 'pyproject.toml': PROJECT, 'uv.lock': '' }), ['COPY pyproject.toml uv.lock ./', uv])
     has(dockerfileOf({ 'pyproject.toml': '[tool.poetry]', 'poetry.lock': '' }), [
       'COPY pyproject.toml poetry.lock ./',
@@ -25,14 +26,14 @@ describe('packages of Python', () => {
   test('of a project that is no package are installed without it', () => {
     for (const text of [PROJECT, PROJECT + BUILD]) {
       const dockerfile = dockerfileOf({ 'pyproject.toml': text, 'models.py': '' })
-      has(dockerfile, ['COPY pyproject.toml ./', 'RUN uv pip install --no-cache -r pyproject.toml'])
+      has(dockerfile, ['COPY pyproject.toml ./', withCompiler('uv pip install --no-cache -r pyproject.toml')])
       assert.doesNotMatch(dockerfile, /install --no-cache-dir \./)
     }
     assert.doesNotMatch(dockerfileOf({ 'pyproject.toml': '[tool.ruff]\n' }), /pyproject/)
   })
 
   test('of one that says how it is made a package are installed with it', () => {
-    const lines = ['COPY . .', 'RUN pip install --no-cache-dir .']
+    const lines = ['COPY . .', withCompiler('pip install --no-cache-dir .')]
     for (const more of ['[tool.setuptools]\npackages = ["x"]\n', '[project.scripts]\nx = "x:main"\n'])
       has(dockerfileOf({ 'pyproject.toml': PROJECT + BUILD + more }), lines)
     has(dockerfileOf({ 'pyproject.toml': PROJECT + BUILD, 'src/x/__init__.py': '' }), lines)
@@ -40,10 +41,16 @@ describe('packages of Python', () => {
 
   test('of uv and of Poetry are installed with a project that is a package', () => {
     const uv = { 'pyproject.toml': `${PROJECT}${BUILD}[project.scripts]\nx = "x:main"\n`, 'uv.lock': '' }
-    has(dockerfileOf(uv), ['COPY . .', 'RUN uv sync --frozen --no-dev --no-cache --active --no-editable'])
+    has(dockerfileOf(uv), [
+      'COPY . .',
+      withCompiler('uv sync --frozen --no-dev --no-cache --active --no-editable'),
+    ])
     const poetry = '[tool.poetry]\nname = "My-App"\n[build-system]\nrequires = ["poetry-core"]\n'
-    const whole = ['COPY . .', 'RUN poetry install --only main --no-interaction']
-    const alone = ['COPY pyproject.toml ./', 'RUN poetry install --only main --no-interaction --no-root']
+    const whole = ['COPY . .', withCompiler('poetry install --only main --no-interaction')]
+    const alone = [
+      'COPY pyproject.toml ./',
+      withCompiler('poetry install --only main --no-interaction --no-root'),
+    ]
     const of = (text: string, more = {}) => dockerfileOf({ 'pyproject.toml': text, ...more })
     has(of(poetry, { 'my_app/__init__.py': '' }), whole)
     has(of(poetry, { 'src/my_app/__init__.py': '' }), whole)
@@ -68,7 +75,7 @@ describe('packages of Python', () => {
     test(`that "${line}" leads to are there when they are installed`, () => {
       has(dockerfileOf({ 'requirements.txt': `flask\n${line}\n` }), [
         'COPY . .',
-        'RUN pip install --no-cache-dir -r requirements.txt',
+        withCompiler('pip install --no-cache-dir -r requirements.txt'),
       ])
     })
   }
@@ -89,7 +96,7 @@ describe('packages of Python', () => {
     has(dockerfileOf({ 'pyproject.toml': PROJECT + source, 'uv.lock': '' }), ['COPY . .'])
     has(dockerfileOf({ 'pyproject.toml': '[project]\ndynamic = ["dependencies"]\n' }), [
       'COPY . .',
-      'RUN uv pip install --no-cache -r pyproject.toml',
+      withCompiler('uv pip install --no-cache -r pyproject.toml'),
     ])
   })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { withCompiler } from '../../src/engine/detect/python-packages.js'
 import { has, problem, recipe } from '../support/detected.js'
 
 describe('Python is detected', () => {
@@ -11,11 +12,11 @@ describe('Python is detected', () => {
     const { dockerfile, language } = recipe(files)
     assert.equal(language, 'Python')
     has(dockerfile, [
-      'FROM python:3.13-slim AS build',
+      'FROM python:3.14-slim AS build',
       'COPY requirements.txt ./',
-      'RUN pip install --no-cache-dir -r requirements.txt',
+      withCompiler('pip install --no-cache-dir -r requirements.txt'),
       'RUN /venv/bin/python -m pip install --no-cache-dir gunicorn',
-      'FROM python:3.13-slim',
+      'FROM python:3.14-slim',
       'COPY --from=build /venv /venv',
       'COPY --chown=1000:1000 . .',
       'USER 1000:1000',
@@ -75,10 +76,9 @@ describe('Python is detected', () => {
   for (const [text, version] of [
     ['[project]\nname = "x"\nrequires-python = ">=3.9,<3.12"\n', '3.11'],
     ['[project]\nrequires-python = ">=3.14"\n', '3.14'],
-    ["[tool.poetry.dependencies]\npython = '^3.10'\n", '3.13'],
+    ["[tool.poetry.dependencies]\npython = '^3.10'\n", '3.14'],
     ['[tool.poetry.dependencies]\npython = "~3.10"\n', '3.10'],
-    ['[tool.x]\nrequires-python = "3.9"\n', '3.13'],
-    ['[project]\nrequires-python = "==2.7"\n', '3.13'],
+    ['[tool.x]\nrequires-python = "3.9"\n', '3.14'],
   ] as const) {
     test(`version of ${JSON.stringify(text)} is ${version}`, () =>
       has(recipe({ 'pyproject.toml': text, 'main.py': '' }).dockerfile, [`FROM python:${version}-slim`]))

@@ -12,6 +12,8 @@ export interface DetectedBuild {
   readonly language: string
   /** The files that tell. */
   readonly detectedBy: readonly string[]
+  /** What the log says besides: which version it is and why, and what is not done. */
+  readonly notes: readonly string[]
   readonly dockerfile: string
   /** Lines of a .dockerignore; those of the repository come after them and may take one back. */
   readonly ignore: readonly string[]
@@ -22,23 +24,38 @@ export interface Problem {
   readonly problem: string
 }
 
+/** Base images, and those of them that the engine has already. */
+export interface Images extends BaseImages {
+  readonly local?: ReadonlySet<string>
+  /** The name under which caches of this app's builds are kept; none: the builder has no cache mounts. */
+  readonly cache?: string
+}
+
 /** Null: it is not of this language. */
-export type Detector = (tree: Tree, images: BaseImages) => DetectedBuild | Problem | null
+export type Detector = (tree: Tree, images: Images) => DetectedBuild | Problem | null
 
 /** The path at which one is written, if nothing is there. */
 export const DEFAULT_DOCKERFILE = 'Dockerfile'
 
 /** To be counted up with what is written: images of before are built again. */
-export const DETECTION_VERSION = 2
+export const DETECTION_VERSION = 3
 
 /** User and group that programs run as: the one that images of the field have for it. */
 export const USER = '1000:1000'
 
 /** In any folder: without the double star a pattern means the root alone. */
-export const NEVER_SENT = ['.git', '**/.env', '**/.env.*', '!**/.env.example']
+export const NEVER_SENT = [
+  ...['.git', '**/.env', '**/.env.*'],
+  ...['example', 'sample', 'template', 'dist'].map((ending) => `!**/.env.${ending}`),
+]
 
 export function withVersion(image: string, version: string): string {
   return image.replaceAll('{version}', version)
+}
+
+/** Whether the engine has this version of an image already. */
+export function isLocalIn({ local }: Images, image: string): (version: string) => boolean {
+  return (version) => local?.has(withVersion(image, version)) ?? false
 }
 
 /** What of these there is. */
@@ -131,6 +148,10 @@ export function withSecrets(dockerfile: string, names: readonly string[]): strin
   const isOfBuild = (stage: string) => /^FROM .* AS build\n/.test(stage)
   return dockerfile
     .split(/^(?=FROM )/m)
-    .map((stage) => (isOfBuild(stage) ? stage.replace(/^RUN /gm, () => `RUN ${mounts}${exports}`) : stage))
+    .map((stage) =>
+      isOfBuild(stage)
+        ? stage.replace(/^RUN ((?:--mount=\S+ )*)/gm, (_, own: string) => `RUN ${mounts}${own}${exports}`)
+        : stage,
+    )
     .join('')
 }

@@ -5,6 +5,7 @@ import {
   NEVER_SENT,
   homeFolder,
   present,
+  type Problem,
   procfileCommand,
   runInstructions,
   stages,
@@ -14,9 +15,12 @@ import {
 } from './detected-build.js'
 
 const PORT = 8080
-const PROGRAM = '/usr/local/bin/app'
+export const PROGRAM = '/usr/local/bin/app'
 /** The name that a command calls its program by, and what stands before it. */
 const CALLED = new RegExp(String.raw`^((?:exec\s+)?(?:env\s+)?(?:${ASSIGNMENT}\s+)*)\S+`)
+
+/** Frameworks that listen on 127.0.0.1 unless they are told otherwise. */
+const REACHABLE = ['ENV HOST=0.0.0.0 ROCKET_ADDRESS=0.0.0.0']
 
 const LIBRARIES = '/usr/local/lib/app'
 
@@ -28,55 +32,88 @@ export const COLLECT_LIBRARIES =
   "RUN mkdir /out/lib && for file in $(ldd /out/app 2>/dev/null | awk '/=> \\// { print $3 }' | grep -Ev '/lib(anl|c|dl|m|mvec|pthread|resolv|rt|util)\\.so'); do cp -L \"$file\" /out/lib/; done"
 
 export const detectGo: Detector = (tree, images) => {
-  if (!tree.paths.has('go.mod')) return null
+  const manifests = present(tree, ['go.mod', 'go.sum'])
+  if (!manifests.includes('go.mod') && !tree.paths.has('go.work')) return null
   const program = programOf(tree)
-  if (program === null) {
-    return {
-      problem:
-        'there is a go.mod, but no main package in its folder and no single one in cmd/: add a Dockerfile',
-    }
-  }
-  const module = tree.texts.get('go.mod') ?? ''
+  if (typeof program !== 'string') return program
+  const module = [...tree.texts].flatMap(([path, text]) => (path.endsWith('go.mod') ? [text] : [])).join('\n')
   // A replacement by a folder of the repository is read for the list of packages as well.
-  const together = tree.paths.has('vendor/') || /=>[ \t]*\.{0,2}\//.test(module)
-  const manifests = present(tree, ['go.mod', 'go.sum']).join(' ')
+  const together = tree.paths.has('vendor/') || tree.paths.has('go.work') || /=>[ \t]*\.{0,2}\//.test(module)
   // It is C, of which a program without cgo has only an error.
   const isLinked = /\bgo-sqlite3\b/.test(module)
+  const go = `CGO_ENABLED=${isLinked ? 1 : 0} go`
   const build = [
     `FROM ${withVersion(images.go, '1')} AS build`,
     'WORKDIR /src',
-    ...(together ? [] : [`COPY ${manifests} ./`, 'RUN go mod download']),
+    ...(together
+      ? [`RUN ${go} build -trimpath std || true`]
+      : [`COPY ${manifests.join(' ')} ./`, 'RUN go mod download', compiledFirst(go)]),
     'COPY . .',
-    `RUN CGO_ENABLED=${isLinked ? 1 : 0} go build -trimpath -ldflags="-s -w" -o /out/app ${program}`,
+    `RUN ${go} build -trimpath -ldflags="-s -w" -o /out/app ${program}`,
     ...(isLinked ? [COLLECT_LIBRARIES] : []),
   ]
   return {
     language: 'Go',
-    detectedBy: present(tree, ['go.mod', 'go.sum', 'Procfile']),
-    dockerfile: stages(build, programStage(images.runtime, tree, isLinked)),
+    notes: [`Go: the version of ${images.go}`],
+    detectedBy: present(tree, ['go.mod', 'go.work', 'go.sum', 'Procfile']),
+    dockerfile: stages(build, programStage(images.runtime, tree, { isLinked })),
     ignore: NEVER_SENT,
   }
 }
 
-/** `.` or the one folder in cmd/; of several the one whose name says that it serves. */
-function programOf(tree: Tree): string | null {
-  const isMain = ([path, text]: [string, string]) => /^[^/]+\.go$/.test(path) && /^package main\b/m.test(text)
-  if ([...tree.texts].some(isMain)) return '.'
-  const names = [...tree.paths].flatMap((path) => /^cmd\/([\w.-]+)\/$/.exec(path)?.[1] ?? [])
+/**
+ * The standard library and the packages that the module names, in a layer that stays while go.mod does. It only saves
+ * time: what cannot be compiled here, such as a module without a package of its own name, is left to the program's build.
+ */
+function compiledFirst(go: string): string {
+  const direct = "go list -m -f '{{if not (or .Main .Indirect)}}{{.Path}}{{end}}' all"
+  const packages = `${go} list -e -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' std $(${direct})`
+  return `RUN ${packages} | xargs env ${go} build -trimpath || true`
+}
+
+/** The folder of the main package: the root, `cmd/`, one of cmd/ or the only one; of several one whose name says that it serves. */
+function programOf(tree: Tree): string | Problem {
+  const isMain = (text: string | undefined) => /^package main\b/m.test(text ?? '')
+  const inRoot = [...tree.texts].some(([path, text]) => /^[^/]+\.go$/.test(path) && isMain(text))
+  if (inRoot) return '.'
+  if (isMain(tree.texts.get('cmd/main.go'))) return './cmd'
+  const named = [...tree.paths].flatMap((path) => /^cmd\/([\w.-]+)\/$/.exec(path)?.[1] ?? [])
+  const below = [...tree.texts].flatMap(([path, text]) =>
+    isMain(text) ? (/^((?:[\w.-]+\/)+)main\.go$/.exec(path)?.[1]?.slice(0, -1) ?? []) : [],
+  )
+  const own = ownName(tree)
+  const usual = [own, 'server', 'web', 'api', 'app', 'main'].find((name) => named.includes(name))
+  const name = named.length === 1 ? named[0] : usual
+  if (name !== undefined) return `./cmd/${name}`
+  const isServer = (path: string) =>
+    [own, 'server', 'web', 'api', 'app'].includes(path.slice(path.lastIndexOf('/') + 1))
+  const [only] = below.length === 1 ? below : below.filter(isServer)
+  if (only !== undefined) return `./${only}`
+  const many = below.length > 1 || named.length > 1
+  const list = (named.length > 1 ? named.map((one) => `cmd/${one}`) : below).sort().slice(0, 10).join(', ')
+  return {
+    problem: many
+      ? `there are several main packages (${list}), and nothing says which one serves: name a folder cmd/server, or add a Dockerfile`
+      : 'there is a go.mod, but no main package in its folder, in cmd/ or below: add a Dockerfile',
+  }
+}
+
+function ownName(tree: Tree): string {
   const module = linesOf(tree.texts.get('go.mod') ?? '').find((line) => /^module[ \t]/.test(line)) ?? ''
-  const own = module.slice(Math.max(module.lastIndexOf('/'), module.lastIndexOf(' ')) + 1)
-  const usual = [own, 'server', 'web', 'api', 'app', 'main'].find((name) => names.includes(name))
-  const name = names.length === 1 ? names[0] : usual
-  return name === undefined ? null : `./cmd/${name}`
+  return module.slice(Math.max(module.lastIndexOf('/'), module.lastIndexOf(' ')) + 1)
 }
 
 /**
  * A stage with one program of the stage `build`, and the repository's files beside it, where templates and pages are
  * looked for. Certificates come from the build's image: slim images have none.
  */
-export function programStage(image: string, tree: Tree, isLinked: boolean): string[] {
+export function programStage(
+  image: string,
+  tree: Tree,
+  { isLinked, command = [PROGRAM] }: { isLinked: boolean; command?: string | readonly string[] | undefined },
+): string[] {
   // A Procfile names the program as it is called elsewhere.
-  const command = procfileCommand(tree)?.replace(CALLED, (_, before: string) => `${before}${PROGRAM}`)
+  const asked = procfileCommand(tree)?.replace(CALLED, (_, before: string) => `${before}${PROGRAM}`)
   return [
     `FROM ${image}`,
     ...homeFolder(),
@@ -84,6 +121,7 @@ export function programStage(image: string, tree: Tree, isLinked: boolean): stri
     `COPY --chown=${USER} . .`,
     `COPY --from=build /out/app ${PROGRAM}`,
     ...(isLinked ? [`COPY --from=build /out/lib/ ${LIBRARIES}/`, `ENV LD_LIBRARY_PATH=${LIBRARIES}`] : []),
-    ...runInstructions(PORT, command ?? [PROGRAM]),
+    ...REACHABLE,
+    ...runInstructions(PORT, asked ?? command),
   ]
 }

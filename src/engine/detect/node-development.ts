@@ -8,7 +8,7 @@ const WHEN_TOLD = new Map<string, readonly string[]>([
   ...['vue-cli-service', 'ng', 'ionic', 'webpack', 'webpack-cli', 'rspack'].map(
     (name) => [name, ['serve']] as const,
   ),
-  ...['astro', 'rsbuild', 'vitepress', 'vuepress', 'remix', 'react-router'].map(
+  ...['astro', 'vinxi', 'rsbuild', 'vitepress', 'vuepress', 'remix', 'react-router'].map(
     (name) => [name, ['dev']] as const,
   ),
   ['gatsby', ['develop', 'dev']],

@@ -1,17 +1,50 @@
+import { configOf } from './node-config.js'
 import { objectOf, type Package, parseObject, stringOf, uses } from './package-json.js'
 import { linesOf, present, type Tree } from './detected-build.js'
 
 /** Where the build of a site puts its pages. */
 export function pagesOf(tree: Tree, found: Package): string {
   if (isExport(tree, found)) return 'out'
+  if (/\bssr[ \t]*:[ \t]*false\b/.test(configOf(tree, 'react-router'))) return 'build/client'
+  const told = toldFolder(tree, found)
+  if (told !== null) return told
   const [, folder] = FOLDERS.find(([name]) => uses(found, name)) ?? []
   return folder ?? angularPages(tree.texts.get('angular.json') ?? '') ?? 'dist'
+}
+
+/** By an option of the build, or Vite's configuration. */
+function toldFolder(tree: Tree, found: Package): string | null {
+  const build = found.scripts.get('build') ?? ''
+  const docs = /\bvitepress build(?: ([\w/-]+))?/.exec(build)
+  if (docs) return `${docs[1] === undefined ? '' : `${docs[1]}/`}.vitepress/dist`
+  const option = /--(?:outDir|out-dir|output|dist-dir)[= ]["']?([\w./-]+)/.exec(build)?.[1]
+  if (option !== undefined) return inside('', option)
+  if (!uses(found, 'vite')) return null
+  const config = configOf(tree, 'vite')
+  const value = (name: string) =>
+    new RegExp(
+      `\\b${name}[ \\t]*:[ \\t]*(?:[\\w.]{1,40}\\([\\w.]{1,40},[ \\t]*)?['"\`]([\\w./-]+)['"\`]`,
+    ).exec(config)?.[1]
+  const root = value('root') ?? ''
+  const folder = value('outDir')
+  return folder === undefined && root === '' ? null : inside(root, folder ?? 'dist')
+}
+
+/** Null: it is none of the repository's. */
+function inside(root: string, folder: string): string | null {
+  const parts: string[] = []
+  for (const part of `${root}/${folder}`.split('/').filter((one) => one !== '' && one !== '.')) {
+    if (part !== '..') parts.push(part)
+    else if (parts.pop() === undefined) return null
+  }
+  return parts.length > 0 && parts.every((part) => /^[\w@.-]+$/.test(part)) ? parts.join('/') : null
 }
 
 const FOLDERS = [
   ['react-scripts', 'build'],
   ['gatsby', 'public'],
   ['@11ty/eleventy', '_site'],
+  ['@storybook/cli', 'storybook-static'],
   ['@docusaurus/core', 'build'],
   ['@sveltejs/kit', 'build'],
   ['nuxt', '.output/public'],

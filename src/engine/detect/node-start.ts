@@ -1,5 +1,6 @@
 import { isDevelopment } from './node-development.js'
 import type { Manager } from './node-managers.js'
+import { ofFramework } from './node-frameworks.js'
 import { isExport } from './node-pages.js'
 import { type Package, uses } from './package-json.js'
 import { ASSIGNMENT, present, type Problem, procfileCommand, type Tree } from './detected-build.js'
@@ -35,9 +36,29 @@ export function declaresStart(tree: Tree, found: Package): boolean {
   return isFile || startScript(tree, found) !== null
 }
 
-function programFile(tree: Tree, { main }: Package): string | undefined {
+function programFile(tree: Tree, found: Package): string | undefined {
+  const { main } = found
   const named = main !== null && /\.[cm]?js$/.test(main) ? [main] : []
-  return present(tree, [...named, 'server.js', 'index.js', 'app.js'])[0]
+  return present(tree, [...named, 'server.js', 'index.js', 'app.js'])[0] ?? builtFile(found)
+}
+
+/** A file that `main` names and that only the build makes: a compiler's, no bundler's of pages. */
+function builtFile({ main, scripts }: Package): string | undefined {
+  const isCompiled = /\b(?:tsc|tsup|tsdown|swc|esbuild|nest build|rollup|ncc)\b(?!.*--noEmit)/.test(
+    scripts.get('build') ?? '',
+  )
+  return isCompiled && /^(?:dist|build|lib|out)\/[\w./-]+\.[cm]?js$/.test(main ?? '')
+    ? (main ?? undefined)
+    : undefined
+}
+
+/** Whether the build only looks: it makes neither pages nor a program. */
+export function isCheckOnly(line: string): boolean {
+  return line
+    .split(/&&|;/)
+    .every((part) =>
+      /^\s*(?:(?:vue-)?tsc\b.*--noEmit\b|eslint\b|biome\b|oxlint\b|prettier\b|echo\b)/.test(part),
+    )
 }
 
 /** Whether a line only shows what the build makes as pages, which are served without it. */
@@ -72,20 +93,6 @@ function ofScript(name: string, found: Package, manager: Manager): Start {
   const file = /^node ([\w./-]+)$/.exec(text)?.[1]
   if (file !== undefined) return { command: ['node', file], lines }
   return { command: manager.name === 'npm' ? throughNpm.split(' ') : text, lines }
-}
-
-/** Frameworks whose build makes a program, and whose templates have no script that starts it. */
-function ofFramework(tree: Tree, found: Package): readonly string[] | string | Problem | null {
-  const build = found.scripts.get('build')
-  if (build === undefined) return null
-  if (uses(found, 'next')) return isExport(tree, found) ? null : 'next start'
-  if (uses(found, 'nuxt')) return /\bgenerate\b/.test(build) ? null : ['node', '.output/server/index.mjs']
-  if (!uses(found, '@sveltejs/kit') || uses(found, '@sveltejs/adapter-static')) return null
-  if (uses(found, '@sveltejs/adapter-node')) return ['node', 'build']
-  return {
-    problem:
-      'SvelteKit needs an adapter for a server or for static pages: configure @sveltejs/adapter-node or @sveltejs/adapter-static',
-  }
 }
 
 /** A line, and the lines of all scripts that it calls. */

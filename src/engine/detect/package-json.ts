@@ -7,6 +7,9 @@ export interface Package {
   readonly main: string | null
   readonly packageManager: string
   readonly engine: string
+  readonly volta: string
+  /** The range of pnpm in `engines`. */
+  readonly pnpmEngine: string
   /** Whether an installation reads files of the repository: its own scripts, workspaces, patches, local packages. */
   readonly readsFiles: boolean
   /** Whether an installation calls git. */
@@ -34,8 +37,10 @@ export function readPackage(text: string): Package | null {
     dependencies: new Set(Object.keys(production)),
     development: new Set(Object.keys(development).filter((name) => !Object.hasOwn(production, name))),
     main: stringOf(json.main).replace(/^\.\//, '') || null,
-    packageManager: stringOf(json.packageManager),
+    packageManager: stringOf(json.packageManager) || developmentManager(json.devEngines),
     engine: stringOf(objectOf(json.engines).node),
+    volta: stringOf(objectOf(json.volta).node),
+    pnpmEngine: stringOf(objectOf(json.engines).pnpm),
     readsFiles:
       ['preinstall', 'install', 'postinstall', 'prepare'].some((name) => scripts.has(name)) ||
       json.workspaces !== undefined ||
@@ -43,6 +48,13 @@ export function readPackage(text: string): Package | null {
       versions.some((version) => /^(?:(?:file|link|portal|patch):|[.~]{0,2}\/)/.test(version)),
     readsGit: versions.some((version) => GIT.test(version)),
   }
+}
+
+/** The newer place of `packageManager`: a name and a version, or a list of these. */
+function developmentManager(value: unknown): string {
+  const manager = objectOf(value).packageManager
+  const { name, version } = objectOf(Array.isArray(manager) ? manager[0] : manager)
+  return stringOf(name) === '' ? '' : `${stringOf(name)}@${stringOf(version)}`
 }
 
 export function uses({ dependencies, development }: Package, name: string): boolean {

@@ -8,21 +8,45 @@ const LOCAL_REQUIREMENT =
 /** Packages of the repository, and what a build finds out from its files. */
 const LOCAL_PROJECT = /\b(?:path|workspace)\s*=|\bfile:|^dynamic[ \t]*=/m
 
+const COMPILER =
+  'command -v gcc || { apt-get update && apt-get install -y --no-install-recommends build-essential; }'
+const HINT =
+  'packages could not be installed: one without a wheel for this Python may have one for another, such as 3.12 (.python-version)'
+
+/** A package without a wheel is compiled: with a compiler that is fetched only then. */
+export function withCompiler(install: string): string {
+  return `RUN ${install} || { { ${COMPILER}; } && ${install}; } || { echo '${HINT}'; exit 1; }`
+}
+
+/** What its lock file says, or else what it finds now. */
+function byPipenv(tree: Tree): string[] {
+  const lock = tree.paths.has('Pipfile.lock') ? '' : 'pipenv lock && '
+  const isLocal = LOCAL_PROJECT.test(tree.texts.get('Pipfile') ?? '')
+  return [
+    'RUN pip install --no-cache-dir pipenv',
+    ...VENV,
+    isLocal ? 'COPY . .' : `COPY ${present(tree, ['Pipfile', 'Pipfile.lock']).join(' ')} ./`,
+    `RUN ${lock}pipenv requirements > /tmp/requirements.txt`,
+    withCompiler('pip install --no-cache-dir -r /tmp/requirements.txt'),
+  ]
+}
+
 /** Lines that put packages into /venv, in a layer that stays while the manifest does, if that is all they need. */
 export function installation(tree: Tree): string[] {
   const requirements = tree.texts.get('requirements.txt')
   if (requirements !== undefined) {
     const isLocal = linesOf(requirements).some((line) => LOCAL_REQUIREMENT.test(line))
     const copy = isLocal ? 'COPY . .' : 'COPY requirements.txt ./'
-    return [...VENV, copy, 'RUN pip install --no-cache-dir -r requirements.txt']
+    return [...VENV, copy, withCompiler('pip install --no-cache-dir -r requirements.txt')]
   }
+  if (tree.paths.has('Pipfile')) return byPipenv(tree)
   const project = tree.texts.get('pyproject.toml') ?? ''
   const manifests = `COPY ${present(tree, ['pyproject.toml', 'uv.lock', 'poetry.lock']).join(' ')} ./`
   const by = (tool: string, install: string, isWhole = LOCAL_PROJECT.test(project)) => [
     `RUN pip install --no-cache-dir ${tool}`,
     ...VENV,
     isWhole ? 'COPY . .' : manifests,
-    `RUN ${install}`,
+    withCompiler(install),
   ]
   if (tree.paths.has('uv.lock')) {
     const sync = 'uv sync --frozen --no-dev --no-cache --active'
@@ -30,13 +54,42 @@ export function installation(tree: Tree): string[] {
       ? by('uv', `${sync} --no-editable`, true)
       : by('uv', `${sync} --no-install-project`)
   }
-  if (tree.paths.has('poetry.lock') || /^\[tool\.poetry\b/m.test(project)) {
+  if (isByPoetry(tree, project)) {
     const install = 'poetry install --only main --no-interaction'
     return isPoetryPackage(tree, project) ? by('poetry', install, true) : by('poetry', `${install} --no-root`)
   }
-  if (isPackage(tree, project)) return [...VENV, 'COPY . .', 'RUN pip install --no-cache-dir .']
+  if (isInstalled(tree)) return [...VENV, 'COPY . .', withCompiler('pip install --no-cache-dir .')]
   // Files side by side are no package: building one fails. They run where they are.
   return /^\[project\]/m.test(project) ? by('uv', 'uv pip install --no-cache -r pyproject.toml') : VENV
+}
+
+/** Whether the project itself is installed, with its commands. */
+export function isInstalled(tree: Tree): boolean {
+  const project = tree.texts.get('pyproject.toml') ?? ''
+  if (tree.paths.has('requirements.txt') || tree.paths.has('Pipfile')) return false
+  if (isByPoetry(tree, project)) return isPoetryPackage(tree, project)
+  return isPackage(tree, project) || present(tree, ['setup.py', 'setup.cfg']).length > 0
+}
+
+function isByPoetry(tree: Tree, project: string): boolean {
+  return !tree.paths.has('uv.lock') && (tree.paths.has('poetry.lock') || /^\[tool\.poetry\b/m.test(project))
+}
+
+/** Names of the commands that the project installs. */
+export function projectScripts(tree: Tree): string[] {
+  const project = tree.texts.get('pyproject.toml') ?? ''
+  const sections = ['[project.scripts]', '[tool.poetry.scripts]'].flatMap((header) =>
+    sectionsOf(project, header),
+  )
+  const lines = sections
+    .flatMap(linesOf)
+    .flatMap((line) => /^["']?([\w.-]+)["']?[ \t]*=[ \t]*["'{]/.exec(line)?.[1] ?? [])
+  const setup = `${tree.texts.get('setup.py') ?? ''}\n${tree.texts.get('setup.cfg') ?? ''}`
+  const [, list = ''] = /console_scripts([^\])]{0,2000})/.exec(setup) ?? []
+  const old = [...list.matchAll(/(?:^|["'\s])([\w.-]{1,80}) {0,5}= {0,5}[\w.]{1,80}:/g)].map(
+    ([, name = '']) => name,
+  )
+  return [...lines, ...old]
 }
 
 /** By Poetry's own rule: it fails where it finds no folder or file of the project's name. */
@@ -59,36 +112,4 @@ function isPackage(tree: Tree, project: string): boolean {
     /^\[build-system\]/m.test(project) &&
     (isDescribed.test(project) || present(tree, ['setup.py', 'setup.cfg', 'src/']).length > 0)
   )
-}
-
-/** Servers that a command calls, or takes its workers from, and that the manifest does not name. */
-export function missingServers(tree: Tree, command: string): string[] {
-  const called = command.matchAll(/(?:^|[\s/=])(gunicorn|uvicorn|hypercorn|daphne|granian|waitress)\b/g)
-  const names = namedPackages(tree)
-  return [...new Set([...called].flatMap(([, name = '']) => (names.has(name) ? [] : [name])))]
-}
-
-/** Those of requirements.txt and pyproject.toml that are installed for sure: no extras, no groups, no comments. As `a-b`. */
-export function namedPackages(tree: Tree): ReadonlySet<string> {
-  const requirements = tree.texts.get('requirements.txt')
-  const project = tree.texts.get('pyproject.toml') ?? ''
-  const entries =
-    requirements !== undefined
-      ? linesOf(requirements)
-      : [
-          ...sectionsOf(project, '[project]').flatMap(dependencyStrings),
-          ...sectionsOf(project, '[tool.poetry.dependencies]').flatMap(linesOf),
-        ]
-  const names = entries.flatMap((entry) => /^[\w.-]+/.exec(entry.trim())?.[0] ?? [])
-  return new Set(names.map((name) => name.toLowerCase().replace(/[._-]+/g, '-')))
-}
-
-function dependencyStrings(section: string): string[] {
-  const [, list = ''] = section.split(/^dependencies[ \t]*=[ \t]*\[/m)
-  const found: string[] = []
-  for (const [token] of list.matchAll(/#[^\n]*|"[^"\n]*"|'[^'\n]*'|\]/g)) {
-    if (token === ']') break
-    if (!token.startsWith('#')) found.push(token.slice(1, -1))
-  }
-  return found
 }

@@ -1,5 +1,4 @@
-import type { BaseImages } from '../../config.js'
-import { type Detector, NEVER_SENT, present, stages } from './detected-build.js'
+import { type Detector, type Images, NEVER_SENT, present, stages } from './detected-build.js'
 
 const PORT = 8080
 /** What busybox' httpd sends compressed where a `.gz` lies beside it. */
@@ -28,6 +27,7 @@ export const detectStatic: Detector = (tree, images) => {
   if (folder === undefined) return null
   return {
     language: 'a static site',
+    notes: [],
     detectedBy: [`${folder}index.html`],
     dockerfile: stages(...servesFiles(images, [`COPY ${folder || '.'} /www/`], [])),
     // Hidden files are nobody's business; what certificates and browsers ask for is.
@@ -50,7 +50,7 @@ export const WITHOUT_HIDDEN = `RUN find /www -name '.*' ! -name .well-known -pru
  * @param instead what is sent for an address that does not exist, below /www, where the site has no 404.html
  */
 export function servesFiles(
-  images: BaseImages,
+  images: Images,
   copies: readonly string[],
   instead: readonly string[],
 ): string[][] {

@@ -165,6 +165,8 @@ export interface Docker {
   rootFolder(signal?: AbortSignal): Promise<string>
   /** Builds and then inspects the image. @throws DeployError BUILD_FAILED with exit code and last lines, OUT_OF_MEMORY, BUILD_SECRETS_NEED_BUILDKIT */
   build(request: BuildRequest, signal: AbortSignal): Promise<Image>
+  /** Whether builds are BuildKit's, which alone has secrets and caches to mount. */
+  usesBuildkit(signal: AbortSignal): Promise<boolean>
   findImage(reference: string, signal?: AbortSignal): Promise<Image | null>
   /** Gives an image one more name. False: there is no such image. */
   tagImage(id: string, reference: string, signal?: AbortSignal): Promise<boolean>

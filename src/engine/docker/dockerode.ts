@@ -21,7 +21,7 @@ import type {
   Image,
 } from './docker.js'
 import { lastExit, readEvents } from './events.js'
-import { buildImage, findImage } from './images.js'
+import { buildImage, findImage, usesBuildkit } from './images.js'
 import { type Listening, listeningOf } from './listening.js'
 import { sendBy } from './modem.js'
 
@@ -79,6 +79,10 @@ export class Dockerode implements DockerPort {
   build(request: BuildRequest, signal: AbortSignal): Promise<Image> {
     const { builder, buildSilenceMs: silenceMs } = this.options
     return buildImage(this.#calls, { request, builder, silenceMs, limiter: this.#limiter }, signal)
+  }
+
+  usesBuildkit(signal: AbortSignal): Promise<boolean> {
+    return usesBuildkit(this.#calls, this.options.builder, signal)
   }
 
   findImage(reference: string, signal?: AbortSignal): Promise<Image | null> {

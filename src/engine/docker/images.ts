@@ -129,7 +129,7 @@ function refused(error: unknown, signal: AbortSignal): unknown {
   return new DeployError('BUILD_FAILED', `the Docker engine refused the build: ${message}`, { cause: error })
 }
 
-async function usesBuildkit(
+export async function usesBuildkit(
   calls: EngineCalls,
   builder: BuilderChoice,
   signal: AbortSignal,

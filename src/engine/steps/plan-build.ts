@@ -1,11 +1,10 @@
-import { detect, LOOKED_FOR } from '../detect/detect.js'
-import { DEFAULT_DOCKERFILE, withArguments, withSecrets } from '../detect/detected-build.js'
-import { readTree } from '../detect/tree.js'
+import { DEFAULT_DOCKERFILE } from '../detect/detected-build.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
 import type { EntryKind, Source, TreeEntry } from '../git/git.js'
 import type { Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { detectBuild } from './detect-build.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
 import { logPlaceholders } from './placeholders.js'
 
@@ -66,7 +65,7 @@ async function readInputs(
   const dockerfile = files.get(dockerfilePath)
   if (dockerfile?.kind === 'file') return { ignore: [], dockerfile, written: new Map() }
   if (!dockerfile && dockerfilePath === DEFAULT_DOCKERFILE) {
-    return { ...(await detected(run, source, services)), dockerfile: null }
+    return { ...(await detectBuild(run, { source, files }, services)), dockerfile: null }
   }
   const path = contextPath === '.' ? dockerfilePath : `${contextPath}/${dockerfilePath}`
   const message = `"${path}" is ${describe(dockerfile?.kind)} in the repository; add a Dockerfile or set dockerfilePath`
@@ -94,30 +93,6 @@ async function readIgnore(
   const text = await textOf(contents.read(file.id))
   checkIgnoreFile(text, shown)
   return { path: shown, text }
-}
-
-async function detected(
-  { configuration, buildSecrets, log, signal }: DeploymentRun,
-  source: Source,
-  services: Services,
-): Promise<Pick<BuildInputs, 'written'> & { ignore: readonly string[] }> {
-  const tree = await readTree(source, configuration.build.contextPath, signal)
-  const found = detect(tree, services.settings.baseImages)
-  if (!found || 'problem' in found) {
-    const why = found ? `no Dockerfile: ${found.problem}` : `no Dockerfile, and none of ${LOOKED_FOR}`
-    throw new DeployError(
-      'DOCKERFILE_NOT_FOUND',
-      `there is ${why}. Or add a Dockerfile or set dockerfilePath`,
-    )
-  }
-  // Their names are of a grammar without white space (build-options.ts).
-  const names = Object.keys(configuration.build.args).sort()
-  const dockerfile = withSecrets(withArguments(found.dockerfile, names), [...buildSecrets.keys()].sort())
-  log.system(
-    `No Dockerfile: detected ${found.language} (${found.detectedBy.join(', ')}), building with this one:`,
-  )
-  log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
-  return { ignore: found.ignore, written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]) }
 }
 
 /** A build that reads such a file works elsewhere, and here without the values: silently, if nobody says so. */
