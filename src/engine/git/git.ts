@@ -55,6 +55,19 @@ export interface Contents extends Disposable {
   read(id: string): AsyncIterable<Buffer>
 }
 
+/** What the id of an entry begins with, before the object's own, that stands for an object of Git LFS. */
+export const LFS_ID = 'lfs:'
+
+/** A file of a commit that stands for one which Git LFS keeps. */
+export interface LfsPointer {
+  /** Below the folder that was asked for. */
+  readonly path: string
+  /** SHA-256 of the object. */
+  readonly oid: string
+  /** Bytes of the object. */
+  readonly size: number
+}
+
 /** Bytes that Linux takes for a path, and for the target of a link. */
 export const MAX_PATH = 4095
 

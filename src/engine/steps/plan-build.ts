@@ -3,11 +3,12 @@ import { DEFAULT_DOCKERFILE, withArguments, withSecrets } from '../detect/detect
 import { readTree } from '../detect/tree.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
-import type { EntryKind, Source, TreeEntry } from '../git/git.js'
+import type { EntryKind, LfsPointer, Source, TreeEntry } from '../git/git.js'
 import type { Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
-import { logPlaceholders } from './placeholders.js'
+import { objectOf, pointerOf, pointersIn, withObjects } from './lfs-files.js'
+import { logSubmodules } from './placeholders.js'
 
 /** The files of a commit below the context's path. */
 interface Context {
@@ -32,6 +33,8 @@ export interface BuildPlan extends BuildInputs {
   readonly sent: ContextFiles
   /** The path of the ignore file that was read, if there is one. */
   readonly ignoreFile: string | undefined
+  /** Those of {@link sent} and the Dockerfile that have objects of Git LFS, which are to be fetched. */
+  readonly pointers: readonly LfsPointer[]
 }
 
 /** Looks before anything is sent: what is missing is said in the user's words, and a Dockerfile is written if need be. */
@@ -51,9 +54,20 @@ export async function planBuild(run: DeploymentRun, source: Source, services: Se
   const left = await ignoredOf([...files.keys()], ignored, { own: ignore, signal })
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
   if (inputs.written.size > 0) logIgnored([...left], files, run.log)
-  checkSize(sent, services.settings.maxContextBytes)
-  await logPlaceholders(run, source, { sent, hasModules: kinds.get(SUBMODULES) === 'file' })
-  return { sent, ignoreFile, ...inputs }
+  logSubmodules(run, { sent, hasModules: kinds.get(SUBMODULES) === 'file' })
+  const plan = await withLfs({ sent, ignoreFile, ...inputs, pointers: [] }, source, signal)
+  checkSize(plan.sent, services.settings.maxContextBytes)
+  return plan
+}
+
+/** What pointers stand for, in their place: no build gets a pointer. */
+async function withLfs(plan: BuildPlan, source: Source, signal: AbortSignal): Promise<BuildPlan> {
+  const { sent, dockerfile } = plan
+  const read = dockerfile && !sent.has(dockerfile.path) ? [dockerfile] : []
+  const pointers = await pointersIn(source, [...sent.values(), ...read], signal)
+  const own = pointers.find(({ path }) => path === dockerfile?.path)
+  const whole = dockerfile && own ? objectOf(dockerfile, own) : dockerfile
+  return { ...plan, sent: withObjects(sent, pointers), dockerfile: whole, pointers }
 }
 
 /** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
@@ -92,6 +106,9 @@ async function readIgnore(
   checkIgnoreSize(file.size, shown)
   using contents = source.contents(signal)
   const text = await textOf(contents.read(file.id))
+  if (pointerOf(text)) {
+    throw new DeployError('DOCKERIGNORE_INVALID', `${shown} is a Git LFS pointer: commit the file itself`)
+  }
   checkIgnoreFile(text, shown)
   return { path: shown, text }
 }
