@@ -7,6 +7,7 @@ import { fetchInto, refOf } from './fetch.js'
 import type { Git } from './git.js'
 import type { GitProgram, GitSettings, Mirror } from './git-command.js'
 import { createForgetfulHosts, type KnownHosts } from './host-keys.js'
+import { fetchObjects } from './lfs-fetch.js'
 import { listRemoteRefs } from './list-refs.js'
 import { withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
@@ -60,6 +61,14 @@ export function createGitBinary(options: GitBinaryOptions): Git {
         ),
       )
       return sourceOf(mirror, refOf(request.deploymentId), signal)
+    },
+
+    async fetchLfs(request, signal) {
+      const mirror = mirrorOf(request.repoUrl)
+      const fetch = { ...request, limits, maxBytes: options.maxRepoBytes }
+      await within(limits, signal, (either) =>
+        withMirrorLock(mirror.path, either, () => fetchObjects(mirror, fetch, either)),
+      )
     },
 
     async listRefs(remote, signal) {

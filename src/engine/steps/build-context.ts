@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream'
 import { filterContext } from '../docker/build-context.js'
 import type { BuildContext, ContextEntry, Contents } from '../docker/docker.js'
-import type { Source } from '../git/git.js'
+import { tarHeader, tarPadding } from '../docker/tar-entry.js'
+import { LFS_ID, type Source } from '../git/git.js'
 import type { BuildPlan } from './plan-build.js'
 
 const IGNORE_FILE = '.dockerignore'
@@ -18,15 +20,46 @@ export function contextOf(source: Source, contextPath: string, plan: BuildPlan):
     dockerfileEntries: plan.dockerfile ? [plan.dockerfile] : entries,
     modifiedAt: source.committedAt,
     contents: (signal) => withWritten(source.contents(signal), written),
-    tar: (signal) => {
-      const { keeps, before } = forClassic(plan)
-      const archive = source.archive(contextPath, signal)
-      const context = filterContext(keeps, before)
-      archive.on('error', (error) => context.destroy(error))
-      context.once('close', () => archive.destroy())
-      return archive.pipe(context)
-    },
+    tar: (signal) => tarOf(source, { contextPath, plan }, signal),
   }
+}
+
+/** For the classic builder. Objects of Git LFS are in front, and their pointers left out of what follows. */
+function tarOf(
+  source: Source,
+  { contextPath, plan }: { readonly contextPath: string; readonly plan: BuildPlan },
+  signal: AbortSignal,
+): Readable {
+  const { keeps, before } = forClassic(plan)
+  const entries = [...plan.sent.values(), ...(plan.dockerfile ? [plan.dockerfile] : [])]
+  const objects = new Map(
+    entries
+      .filter(({ id, path }) => id.startsWith(LFS_ID) && keeps(path))
+      .map((entry) => [entry.path, entry]),
+  )
+  const rest = () => {
+    const archive = source.archive(contextPath, signal)
+    const context = filterContext((path) => keeps(path) && !objects.has(path), before)
+    archive.on('error', (error) => context.destroy(error))
+    context.once('close', () => archive.destroy())
+    return archive.pipe(context)
+  }
+  if (objects.size === 0) return rest()
+  return Readable.from(withObjects(source, [...objects.values()], { rest, signal }), { objectMode: false })
+}
+
+async function* withObjects(
+  source: Source,
+  objects: readonly ContextEntry[],
+  { rest, signal }: { readonly rest: () => Readable; readonly signal: AbortSignal },
+): AsyncGenerator<Buffer> {
+  using contents = source.contents(signal)
+  for (const { path, rawPath, size, isExecutable, id } of objects) {
+    yield tarHeader({ path: rawPath ?? path, size, isExecutable, modifiedAt: source.committedAt })
+    yield* contents.read(id)
+    yield tarPadding(size)
+  }
+  yield* rest() as AsyncIterable<Buffer>
 }
 
 function withWritten(contents: Contents, written: ReadonlyMap<string, Buffer>): Contents {

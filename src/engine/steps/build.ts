@@ -5,10 +5,11 @@ import type { BuildOutput, Image } from '../docker/docker.js'
 import { contextOf } from './build-context.js'
 import { checkDisk } from './disk.js'
 import { DeployError } from '../errors.js'
-import type { LfsPointer, Source } from '../git/git.js'
+import type { Source } from '../git/git.js'
 import { ownLabels } from '../routing/labels.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { fetchLfs } from './fetch-lfs.js'
 import { accept, tagOf } from './image.js'
 import { planBuild } from './plan-build.js'
 
@@ -26,7 +27,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
   const { app, deployment, log, signal } = run
   const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
   const plan = await planBuild(run, source, services)
-  refusePointers(plan.pointers)
+  await fetchLfs(run, plan.pointers, services)
   logBuildOptions(run.configuration.build, log)
   const timeout = AbortSignal.timeout(services.settings.buildTimeoutMs)
   const either = AbortSignal.any([signal, timeout])
@@ -54,14 +55,6 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
   } finally {
     end()
   }
-}
-
-/** What would be served for a picture is a text of 130 bytes. */
-function refusePointers([first, ...more]: readonly LfsPointer[]): void {
-  if (!first) return
-  const others = more.length > 0 ? ` and ${more.length} more` : ''
-  const message = `"${first.path}"${others} is kept by Git LFS, which is not fetched: commit the file itself, or exclude it with .dockerignore`
-  throw new DeployError('LFS_UNAVAILABLE', message)
 }
 
 function logBuildOptions(
