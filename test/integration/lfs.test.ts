@@ -84,7 +84,7 @@ describe('files that Git LFS keeps', { skip: missingGitServers() || missingGitLf
     assert.deepEqual(planned.pointers.map(({ path }) => path).sort(), [LONG_PATH, 'one.png'].sort())
     await fetchLfs([...planned.pointers])
     assert.deepEqual(stored().sort(), planned.pointers.map(({ oid }) => oid).sort())
-    const context = contextOf(source, '.', planned)
+    const context = contextOf('.', planned)
     const entry = context.entries.find(({ path }) => path === LONG_PATH)
     assert.equal(entry?.size, 'another picture'.length)
     using contents = context.contents(NEVER)

@@ -87,7 +87,7 @@ export function createGitBinary(options: GitBinaryOptions): Git {
     },
 
     sweep: (readKept) => sweepMirrors(root, settings, readKept),
-    prune: (readNamed) => pruneAll(root, access.folders, readNamed),
+    prune: (readNamed) => pruneAll(root, access, readNamed),
     shrink: (maxBytes, readInUse) => shrinkMirrors(root, settings, { maxBytes, readInUse }),
   }
 }
@@ -100,11 +100,11 @@ function accessOf(options: GitBinaryOptions, root: string): AccessOptions {
 
 async function pruneAll(
   root: string,
-  folders: string,
+  { folders, settings }: AccessOptions,
   readNamed: () => Promise<ReadonlySet<string>>,
 ): Promise<void> {
   await removeAbandonedFolders(folders)
-  await pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf)))
+  await pruneMirrors(root, settings, async () => new Set([...(await readNamed())].map(nameOf)))
 }
 
 /** The name of a repository's mirror. */

@@ -35,7 +35,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
   try {
     return await services.docker.build(
       {
-        context: contextOf(source, contextPath, plan),
+        context: contextOf(contextPath, plan),
         dockerfile: dockerfilePath,
         target,
         args,

@@ -5,17 +5,13 @@ import type { ContextFiles } from './context-files.js'
 
 const NAMED = 5
 
-/** Says what a checkout would have and the build does not: the app may run all the same. */
-export function logSubmodules(
-  { log }: DeploymentRun,
-  { sent, hasModules }: { readonly sent: ContextFiles; readonly hasModules: boolean },
-): void {
-  const submodules = [...sent.values()].filter(({ kind }) => kind === 'submodule')
-  if (submodules.length === 0) return
-  const why = hasModules
-    ? 'Submodules are not fetched: their folders are empty in the build'
-    : 'Folders that refer to commits of other repositories are empty in the build; without .gitmodules they cannot be fetched (git rm --cached removes one)'
-  log.system(`Warning: ${why}: ${names(submodules)}`)
+/** Says what a checkout would not have either: the app may run all the same. */
+export function logSubmodules({ log }: DeploymentRun, sent: ContextFiles): void {
+  const unnamed = [...sent.values()].filter(({ kind }) => kind === 'submodule')
+  if (unnamed.length === 0) return
+  const why =
+    'Folders that refer to commits of other repositories are empty in the build; without an entry in .gitmodules they cannot be fetched (git rm --cached removes one)'
+  log.system(`Warning: ${why}: ${names(unnamed)}`)
 }
 
 /** `a, b and 3 more`. */
