@@ -7,6 +7,8 @@ export const DEPLOYMENT_ERROR_CODES = {
     'The fetch took longer than CLONE_TIMEOUT, or the server sent nothing for FETCH_SILENCE_TIMEOUT.',
   REPO_TOO_LARGE: 'The repository is larger than MAX_REPO_MIB.',
   REPO_INVALID: 'The commit has paths or objects that git cannot check out.',
+  LFS_UNAVAILABLE: 'A Git LFS file that the build takes cannot be fetched.',
+  SUBMODULE_UNAVAILABLE: 'A submodule cannot be fetched.',
   GIT_FAILED: 'git failed on the server.',
   CONTEXT_NOT_FOUND: 'contextPath is not a folder of the repository.',
   CONTEXT_TOO_LARGE: 'The build context is larger than MAX_CONTEXT_MIB or MAX_CONTEXT_FILES.',

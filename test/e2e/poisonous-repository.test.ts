@@ -9,6 +9,7 @@ import { type BadEntry, blob, commitTree, entriesOf, tree } from '../support/tre
 const MIB = 1024 * 1024
 /** Makes the server throw where nobody waits, at a signal. */
 const FAULT = `--import=data:text/javascript,process.on('SIGUSR2',()=>setTimeout(()=>{throw(new(Error)('unawaited'))}))`
+const POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${'4'.repeat(64)}\nsize 12345\n`
 const SERVE = 'EXPOSE 8080\nCMD ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]\n'
 /** Serves all that it is given, and a list of the modes. */
 function everything(): string {
@@ -72,6 +73,11 @@ describe('a poisonous repository', () => {
       'CONTEXT_TOO_LARGE',
       /MAX_CONTEXT_MIB.*"zeros" \(40 MiB\)/,
     ],
+    pointer: [
+      [entry('picture.png', POINTER)],
+      'LFS_UNAVAILABLE',
+      /"picture\.png" .*Git LFS.*exclude it with \.dockerignore/,
+    ],
     bomb: [bomb, 'CONTEXT_TOO_LARGE', /2000 .*MAX_CONTEXT_FILES/],
   }
   for (const [branch, [more, code, message]] of Object.entries(POISON)) {
@@ -90,16 +96,9 @@ describe('a poisonous repository', () => {
   }
 
   test('says in the log what its image lacks', async () => {
-    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'4'.repeat(64)}\nsize 12345\n`
-    const { log, error } = await deployTree('placeholders', [
-      ...app(),
-      entry('picture.png', pointer),
-      entry('vendored', '', '160000'),
-    ])
+    const { log, error } = await deployTree('placeholders', [...app(), entry('vendored', '', '160000')])
     assert.equal(error, null, log)
     assert.match(log, /^Warning: Folders that refer to commits .*: vendored$/m)
-    assert.match(log, /^Warning: Git LFS files are not fetched.*: picture\.png$/m)
-    assert.ok(log.indexOf('Git LFS') < log.indexOf('Building Dockerfile'), 'before the build')
   })
 
   test('serves nothing that it ignores, and what it serves has the modes of a checkout', async () => {

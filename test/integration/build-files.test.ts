@@ -76,7 +76,7 @@ describe('what a build copies', () => {
       onProgress: () => undefined,
     }
     const source = await git.fetch(request, NEVER)
-    const context = contextOf(source, contextPath, await planBuild(run, source, services))
+    const context = contextOf(contextPath, await planBuild(run, source, services))
     const engine = engines.real
     await engine.port(builder).build(
       {

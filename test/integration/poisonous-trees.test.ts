@@ -53,8 +53,8 @@ describe('a commit that nobody should be able to make', () => {
     } as unknown as DeploymentRun
     const services = { settings: { maxContextBytes: 1024 * MIB, maxContextFiles: 1_000, ...limits } }
     const source = await sourceAt(commit)
-    const { sent } = await planBuild(run, source, services as unknown as Services)
-    return { sent, said, source }
+    const { sent, pointers } = await planBuild(run, source, services as unknown as Services)
+    return { sent, pointers, said, source }
   }
   const entry = (name: string, mode: BadEntry['mode'] = '100644', id = file): BadEntry => ({ mode, name, id })
   const folder = (name: string, entries: readonly BadEntry[]) =>
@@ -164,26 +164,34 @@ describe('a commit that nobody should be able to make', () => {
     })
   })
 
-  test('has pointers of LFS and folders of other repositories, which the log names', async () => {
-    const pointer = blob(repository, POINTER)
-    const pictures = Array.from({ length: 7 }, (_, index) => entry(`p${index}.png`, '100644', pointer))
-    const { said, sent } = await plan([...pictures, entry('vendor', '160000')])
+  test('has folders of other repositories, which the log names', async () => {
+    const { said, sent } = await plan([entry('vendor', '160000')])
     assert.equal(sent.get('vendor')?.kind, 'submodule')
-    const [submodules, pointers, ...more] = said
-    assert.match(submodules ?? '', /^Warning: .* without \.gitmodules .*: vendor$/)
-    assert.match(
-      pointers ?? '',
-      /^Warning: Git LFS .*: p0\.png, p1\.png, p2\.png, p3\.png, p4\.png and 2 more \(7 in all\)$/,
-    )
-    assert.deepEqual(more, [])
+    assert.match(said.join(), /^Warning: .* without an entry in \.gitmodules .*: vendor$/)
 
-    const modules = entry('.gitmodules', '100644', blob(repository, '[submodule "v"]\n'))
-    const named = await plan([modules, entry('one', '160000'), entry('two', '160000')])
-    assert.deepEqual(named.said.length, 1)
-    assert.match(named.said[0] ?? '', /^Warning: Submodules are not fetched: .*: one, two$/)
+    const ignore = entry('.dockerignore', '100644', blob(repository, 'vendor\n'))
+    assert.deepEqual((await plan([ignore, entry('vendor', '160000')])).said, [])
+  })
 
-    const quoted = entry('README.md', '100644', blob(repository, `A pointer is:\n${POINTER}`))
-    const ignore = entry('.dockerignore', '100644', blob(repository, '*.png\nvendor\n'))
-    assert.deepEqual((await plan([ignore, quoted, ...pictures, entry('vendor', '160000')])).said, [])
+  test('has pointers of LFS, whose objects stand in their places, in size as well', async () => {
+    const oid = '4'.repeat(64)
+    const pointer = blob(repository, POINTER)
+    const pictures = ['a.png', 'b.png'].map((name) => entry(name, '100644', pointer))
+    const { sent, pointers } = await plan(pictures)
+    assert.deepEqual(pointers, [
+      { path: 'a.png', oid, size: 12345 },
+      { path: 'b.png', oid, size: 12345 },
+    ])
+    assert.deepEqual([sent.get('b.png')?.size, sent.get('b.png')?.id], [12345, `lfs:${oid}`])
+    await assert.rejects(plan(pictures, { maxContextBytes: 20_000 }), { code: 'CONTEXT_TOO_LARGE' })
+
+    const none = [`A pointer is:\n${POINTER}`, POINTER.replace('size', 'bulk'), POINTER.replace('444', '44')]
+    const quoting = none.map((text, index) => entry(`n${index}`, '100644', blob(repository, text)))
+    const ignore = entry('.dockerignore', '100644', blob(repository, '*.png\nDockerfile\n'))
+    assert.deepEqual((await plan([ignore, ...quoting, ...pictures])).pointers, [])
+
+    const crlf = blob(repository, POINTER.replaceAll('\n', '\r\n'))
+    assert.equal((await plan([entry('crlf.png', '100644', crlf)])).pointers.length, 1)
+    await assert.rejects(plan([entry('.dockerignore', '100644', pointer)]), { code: 'DOCKERIGNORE_INVALID' })
   })
 })

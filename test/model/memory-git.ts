@@ -59,6 +59,7 @@ export class MemoryGit {
     }
     return {
       fetch: (request, signal) => this.#fetch(request, signal, turn),
+      fetchLfs: () => Promise.reject(new Error('no model has files of Git LFS')),
       listRefs: () => Promise.reject(new Error('no model asks for refs')),
       forget: async (repoUrl, readNamed) => {
         const named = await readNamed()

@@ -36,9 +36,18 @@ export async function readCaFile(path: string): Promise<string[]> {
  * none, and these. Whole at its place, for processes that share it.
  */
 export async function writeCaBundle(path: string, certificates: readonly string[]): Promise<void> {
-  const system = await Promise.all(SYSTEM_BUNDLES.map((bundle) => readFile(bundle, 'utf8').catch(() => null)))
-  const trusted = system.find((text) => text !== null) ?? rootCertificates.join('\n')
+  const trusted = (await systemCas()) ?? rootCertificates.join('\n')
   const fresh = `${path}.${process.pid}.new`
   await writeFile(fresh, `${[trusted.trim(), ...certificates].join('\n')}\n`)
   await rename(fresh, path)
+}
+
+/** The certificates that git trusts, with such a bundle or without; null: nothing is known of the system's. */
+export async function trustedCas(bundle: string | null): Promise<string | null> {
+  return bundle === null ? systemCas() : readFile(bundle, 'utf8')
+}
+
+async function systemCas(): Promise<string | null> {
+  const system = await Promise.all(SYSTEM_BUNDLES.map((bundle) => readFile(bundle, 'utf8').catch(() => null)))
+  return system.find((text) => text !== null) ?? null
 }

@@ -1,14 +1,26 @@
+import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { killWhenAborted } from '../../process.js'
 import { InfrastructureError } from '../errors.js'
-import type { Contents } from './git.js'
+import { type Contents, LFS_ID } from './git.js'
 import { type Mirror, startInMirror } from './git-command.js'
+import { objectPath } from './lfs-store.js'
 
 const NEWLINE = 0x0a
 const HEADER = /^[0-9a-f]{40,64} blob (\d+)$/
 
-/** Contents by one `git cat-file --batch`: a program for all files, not one for each. */
+/** Contents of a commit's files, and of the objects of Git LFS that were fetched for them. */
 export function openContents(mirror: Mirror, signal: AbortSignal): Contents {
+  const blobs = openBlobs(mirror, signal)
+  const read = (id: string) => {
+    if (!id.startsWith(LFS_ID)) return blobs.read(id)
+    return readObject(objectPath(mirror.path, id.slice(LFS_ID.length)), signal)
+  }
+  return { read, [Symbol.dispose]: () => blobs[Symbol.dispose]() }
+}
+
+/** By one `git cat-file --batch`: a program for all files, not one for each. */
+function openBlobs(mirror: Mirror, signal: AbortSignal): Contents {
   const child = startInMirror(mirror, ['cat-file', '--batch'], ['pipe', 'pipe', 'ignore'])
   child.on('error', () => undefined) // its output ends, which is what is looked at
   const stop = killWhenAborted(child, signal)
@@ -50,5 +62,14 @@ export function openContents(mirror: Mirror, signal: AbortSignal): Contents {
       stop()
       child.kill('SIGKILL')
     },
+  }
+}
+
+async function* readObject(path: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path, { signal }) as AsyncIterable<Buffer>
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new InfrastructureError('GIT_FAILED', 'a Git LFS file could not be read', cause)
   }
 }

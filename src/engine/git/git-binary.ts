@@ -7,6 +7,7 @@ import { fetchInto, refOf } from './fetch.js'
 import type { Git } from './git.js'
 import type { GitProgram, GitSettings, Mirror } from './git-command.js'
 import { createForgetfulHosts, type KnownHosts } from './host-keys.js'
+import { fetchObjects } from './lfs-fetch.js'
 import { listRemoteRefs } from './list-refs.js'
 import { withMirrorLock } from './mirror-lock.js'
 import { sourceOf } from './mirror-source.js'
@@ -62,6 +63,14 @@ export function createGitBinary(options: GitBinaryOptions): Git {
       return sourceOf(mirror, refOf(request.deploymentId), signal)
     },
 
+    async fetchLfs(request, signal) {
+      const mirror = mirrorOf(request.repoUrl)
+      const fetch = { ...request, limits, maxBytes: options.maxRepoBytes }
+      await within(limits, signal, (either) =>
+        withMirrorLock(mirror.path, either, () => fetchObjects(mirror, fetch, either)),
+      )
+    },
+
     async listRefs(remote, signal) {
       await mkdir(settings.homeDir, { recursive: true })
       return within(limits, signal, (either) =>
@@ -78,7 +87,7 @@ export function createGitBinary(options: GitBinaryOptions): Git {
     },
 
     sweep: (readKept) => sweepMirrors(root, settings, readKept),
-    prune: (readNamed) => pruneAll(root, access.folders, readNamed),
+    prune: (readNamed) => pruneAll(root, access, readNamed),
     shrink: (maxBytes, readInUse) => shrinkMirrors(root, settings, { maxBytes, readInUse }),
   }
 }
@@ -91,11 +100,11 @@ function accessOf(options: GitBinaryOptions, root: string): AccessOptions {
 
 async function pruneAll(
   root: string,
-  folders: string,
+  { folders, settings }: AccessOptions,
   readNamed: () => Promise<ReadonlySet<string>>,
 ): Promise<void> {
   await removeAbandonedFolders(folders)
-  await pruneMirrors(root, async () => new Set([...(await readNamed())].map(nameOf)))
+  await pruneMirrors(root, settings, async () => new Set([...(await readNamed())].map(nameOf)))
 }
 
 /** The name of a repository's mirror. */

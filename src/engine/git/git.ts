@@ -33,6 +33,11 @@ export interface FetchRequest extends Remote {
   readonly onSilence?: (silentMs: number, limitMs: number) => void
 }
 
+/** Objects of Git LFS, of the files of a commit. */
+export interface LfsRequest extends Remote {
+  readonly pointers: readonly LfsPointer[]
+}
+
 export type EntryKind = 'file' | 'folder' | 'link' | 'submodule'
 
 /** What a tree of a commit has at a path; whoever made the commit may have given it any name. */
@@ -53,6 +58,19 @@ export interface TreeEntry {
 export interface Contents extends Disposable {
   /** One after another: each is read to its end before the next one is asked for. @throws InfrastructureError GIT_FAILED */
   read(id: string): AsyncIterable<Buffer>
+}
+
+/** What the id of an entry begins with, before the object's own, that stands for an object of Git LFS. */
+export const LFS_ID = 'lfs:'
+
+/** A file of a commit that stands for one which Git LFS keeps. */
+export interface LfsPointer {
+  /** Below the folder that was asked for. */
+  readonly path: string
+  /** SHA-256 of the object. */
+  readonly oid: string
+  /** Bytes of the object. */
+  readonly size: number
 }
 
 /** Bytes that Linux takes for a path, and for the target of a link. */
@@ -105,6 +123,14 @@ export interface Git {
    * @throws InfrastructureError CLONE_FAILED when this machine lacks something, or git was killed
    */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<Source>
+  /**
+   * Fetches objects of a fetched commit, of which {@link Source.contents} then has those with ids of {@link LFS_ID}. Each has
+   * the size and the hash that its pointer says. They are kept with the repository.
+   *
+   * @throws DeployError LFS_UNAVAILABLE with the path of a file, REPO_TOO_LARGE, CLONE_TIMEOUT
+   * @throws OutageError LFS_UNAVAILABLE, CLONE_TIMEOUT when the network, or the server, may be well again in a moment
+   */
+  fetchLfs(request: LfsRequest, signal: AbortSignal): Promise<void>
   /** Asks a repository for its branches and tags; nothing is fetched. @throws as fetch */
   listRefs(remote: Remote, signal: AbortSignal): Promise<RemoteRefs>
   /**

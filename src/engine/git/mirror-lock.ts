@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LFS_FOLDER, PART } from './lfs-store.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
 const RETRY_MS = 50
@@ -154,6 +155,7 @@ const LEFTOVERS: readonly [place: string, isLeft: (name: string) => boolean][] =
   ['.', isLock],
   ['refs/longshore', isLock],
   ['objects/pack', isHalfPack],
+  [LFS_FOLDER, (name) => name.endsWith(PART)],
 ]
 
 /** What a git that was killed left: its locks, and the pack it was receiving or making. */

@@ -15,6 +15,11 @@ const MIN_GARBAGE_BYTES = 1024 * 1024
  */
 const REPACK = ['-c', 'repack.writeBitmaps=false', 'repack', '-a', '-d', '-q', '--window=0', '--threads=1']
 
+/** What a deployment fetches of submodules has its id, a point and a number. */
+function ownerOf(id: string): string {
+  return id.replace(/\.\d+$/, '')
+}
+
 type Ids = () => Promise<ReadonlySet<string>>
 
 /** @see Git.sweep */
@@ -22,7 +27,7 @@ export async function sweepMirrors(root: string, settings: GitSettings, readKept
   for (const mirror of await mirrorsIn(root, settings)) {
     const listed = await deploymentsIn(mirror)
     const kept = await readKept()
-    for (const id of listed.filter((one) => !kept.has(one))) {
+    for (const id of listed.filter((one) => !kept.has(ownerOf(one)))) {
       await runInMirror(mirror, ['update-ref', '-d', `${REFS}/${id}`])
     }
   }
@@ -45,7 +50,7 @@ export async function shrinkMirrors(
     if (bytes <= bound.maxBytes) return
     await tryWithMirrorLock(one.mirror.path, async () => {
       const inUse = await bound.readInUse()
-      if ((await deploymentsIn(one.mirror)).some((id) => inUse.has(id))) return
+      if ((await deploymentsIn(one.mirror)).some((id) => inUse.has(ownerOf(id)))) return
       await rm(one.mirror.path, { recursive: true, force: true })
       bytes -= one.bytes
     })
@@ -56,7 +61,7 @@ export async function shrinkMirrors(
  * What a killed process left beside its mirror is its lock, and a mirror that is not whole (whose name had its pid in it
  * once): whoever gets the lock may take both away.
  */
-export async function pruneMirrors(root: string, readNamed: Ids): Promise<void> {
+export async function pruneMirrors(root: string, settings: GitSettings, readNamed: Ids): Promise<void> {
   await removeDeadCandidates(root)
   const named = await readNamed()
   const entries = await readdir(root).catch(() => [])
@@ -66,12 +71,18 @@ export async function pruneMirrors(root: string, readNamed: Ids): Promise<void> 
     if (named.has(mirror) && beside.length === 0) continue
     await tryWithMirrorLock(join(root, mirror), async () => {
       const unfinished = beside.filter((entry) => entry.endsWith('.new'))
-      const unnamed = (await readNamed()).has(mirror) ? [] : [mirror]
+      const isNeeded = (await readNamed()).has(mirror) || (await hasModules(join(root, mirror), settings))
+      const unnamed = isNeeded ? [] : [mirror]
       for (const entry of [...unfinished, ...unnamed]) {
         await rm(join(root, entry), { recursive: true, force: true })
       }
     })
   }
+}
+
+/** No app names the repository of a submodule: it is there as long as a deployment's commits are kept. */
+async function hasModules(path: string, settings: GitSettings): Promise<boolean> {
+  return (await deploymentsIn({ path, settings })).some((id) => ownerOf(id) !== id)
 }
 
 async function mirrorsIn(root: string, settings: GitSettings): Promise<Mirror[]> {

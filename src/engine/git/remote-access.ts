@@ -50,7 +50,7 @@ async function tokenEnvironment(
 }
 
 /** GitHub, GitLab, Gitea and Forgejo take any name with a token. */
-function usernameFor(host: string): string {
+export function usernameFor(host: string): string {
   return host.toLowerCase() === 'bitbucket.org' ? 'x-token-auth' : 'x-access-token'
 }
 

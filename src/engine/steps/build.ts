@@ -9,6 +9,7 @@ import type { Source } from '../git/git.js'
 import { ownLabels } from '../routing/labels.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { fetchLfs } from './fetch-lfs.js'
 import { accept, tagOf } from './image.js'
 import { planBuild } from './plan-build.js'
 
@@ -26,6 +27,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
   const { app, deployment, log, signal } = run
   const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
   const plan = await planBuild(run, source, services)
+  await fetchLfs(run, plan.pointers, services)
   logBuildOptions(run.configuration.build, log)
   const timeout = AbortSignal.timeout(services.settings.buildTimeoutMs)
   const either = AbortSignal.any([signal, timeout])
@@ -33,7 +35,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
   try {
     return await services.docker.build(
       {
-        context: contextOf(source, contextPath, plan),
+        context: contextOf(contextPath, plan),
         dockerfile: dockerfilePath,
         target,
         args,

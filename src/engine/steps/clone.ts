@@ -6,7 +6,7 @@ import { secretsOf } from '../repositories/credential.js'
 import { remoteOf } from '../repositories/remote.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
-import { retryOutages } from './retry-outages.js'
+import { retryLine, retryOutages } from './retry-outages.js'
 
 /**
  * The commit that was asked for, fetched into the repository's mirror, with new attempts while its server or the network is
@@ -28,8 +28,7 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
   }
   const source = await retryOutages(() => attempt(run, services, request), {
     forMs: services.settings.fetchRetryMs,
-    onRetry: ({ attempt, pauseMs, reason }) =>
-      log.system(`Attempt ${attempt} failed: ${reason}. Trying again in ${seconds(pauseMs)}`),
+    onRetry: (failed) => log.system(retryLine(failed)),
     signal: run.signal,
   })
   const { commitSha } = source

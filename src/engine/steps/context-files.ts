@@ -31,12 +31,16 @@ export async function listContext(
     if (parent !== '' && found.get(parent)?.kind !== 'folder') throw invalid(entry, 'is not in a folder')
     if (found.has(entry.path)) throw invalid(entry, 'exists twice')
     found.set(entry.path, entry)
-    if (found.size > maxContextFiles) {
-      const message = `the build context has more than ${maxContextFiles} files and folders (MAX_CONTEXT_FILES): set contextPath to a smaller folder, or raise it`
-      throw new DeployError('CONTEXT_TOO_LARGE', message)
-    }
+    checkCount(found.size, maxContextFiles)
   }
   return found
+}
+
+/** @throws DeployError CONTEXT_TOO_LARGE when a context has more files and folders than MAX_CONTEXT_FILES lets through */
+export function checkCount(count: number, maxContextFiles: number): void {
+  if (count <= maxContextFiles) return
+  const message = `the build context has more than ${maxContextFiles} files and folders (MAX_CONTEXT_FILES): set contextPath to a smaller folder, or raise it`
+  throw new DeployError('CONTEXT_TOO_LARGE', message)
 }
 
 function checkEntry(entry: TreeEntry): void {

@@ -1,21 +1,20 @@
 import { DEFAULT_DOCKERFILE } from '../detect/detected-build.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
-import type { EntryKind, Source, TreeEntry } from '../git/git.js'
+import type { EntryKind, LfsPointer, Source, TreeEntry } from '../git/git.js'
 import type { Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
 import { detectBuild } from './detect-build.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
-import { logPlaceholders } from './placeholders.js'
+import { objectOf, pointerOf, pointersIn, withObjects } from './lfs-files.js'
+import { logSubmodules } from './placeholders.js'
+import { withSubmodules } from './submodules.js'
 
 /** The files of a commit below the context's path. */
 interface Context {
   readonly source: Source
   readonly files: ContextFiles
 }
-
-/** In the root of the repository only, wherever the context is. */
-const SUBMODULES = '.gitmodules'
 
 /** What a build reads beside what it copies. */
 interface BuildInputs {
@@ -31,28 +30,48 @@ export interface BuildPlan extends BuildInputs {
   readonly sent: ContextFiles
   /** The path of the ignore file that was read, if there is one. */
   readonly ignoreFile: string | undefined
+  /** Those of {@link sent} and the Dockerfile that have objects of Git LFS, which are to be fetched. */
+  readonly pointers: readonly LfsPointer[]
+  /** The commit, with the contents of its submodules. */
+  readonly source: Source
 }
 
 /** Looks before anything is sent: what is missing is said in the user's words, and a Dockerfile is written if need be. */
 export async function planBuild(run: DeploymentRun, source: Source, services: Services): Promise<BuildPlan> {
   const { signal } = run
   const { contextPath, dockerfilePath } = run.configuration.build
-  const kinds = await source.kindsOf([contextPath, SUBMODULES], signal)
+  const kinds = await source.kindsOf([contextPath], signal)
   const context = kinds.get(contextPath)
   if (context !== 'folder') {
     const message = `the context "${contextPath}" is ${describe(context)} in the repository; it must be a folder (contextPath)`
     throw new DeployError('CONTEXT_NOT_FOUND', message)
   }
-  const files = await listContext(source, { folder: contextPath, ...services.settings }, signal)
-  const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => files.has(path))
-  const ignored = ignoreFile === undefined ? null : await readIgnore(run, { source, files }, ignoreFile)
-  const { ignore, ...inputs } = await readInputs(run, { source, files }, services)
-  const left = await ignoredOf([...files.keys()], ignored, { own: ignore, signal })
+  const own = await listContext(source, { folder: contextPath, ...services.settings }, signal)
+  const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => own.has(path))
+  const ignored = ignoreFile === undefined ? null : await readIgnore(run, { source, files: own }, ignoreFile)
+  const { ignore, ...inputs } = await readInputs(run, { source, files: own }, services)
+  const leftOf = (files: ContextFiles) => ignoredOf([...files.keys()], ignored, { own: ignore, signal })
+  const ownLeft = await leftOf(own)
+  const isLeft = (path: string) => ownLeft.has(path)
+  const whole = await withSubmodules(run, { source, files: own, isLeft }, services)
+  const { files } = whole
+  const left = files === own ? ownLeft : await leftOf(files)
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
   if (inputs.written.size > 0) logIgnored([...left], files, run.log)
-  checkSize(sent, services.settings.maxContextBytes)
-  await logPlaceholders(run, source, { sent, hasModules: kinds.get(SUBMODULES) === 'file' })
-  return { sent, ignoreFile, ...inputs }
+  logSubmodules(run, sent)
+  const plan = await withLfs({ sent, ignoreFile, ...inputs, pointers: [], source: whole.source }, signal)
+  checkSize(plan.sent, services.settings.maxContextBytes)
+  return plan
+}
+
+/** What pointers stand for, in their place: no build gets a pointer. */
+async function withLfs(plan: BuildPlan, signal: AbortSignal): Promise<BuildPlan> {
+  const { sent, dockerfile, source } = plan
+  const read = dockerfile && !sent.has(dockerfile.path) ? [dockerfile] : []
+  const pointers = await pointersIn(source, [...sent.values(), ...read], signal)
+  const own = pointers.find(({ path }) => path === dockerfile?.path)
+  const whole = dockerfile && own ? objectOf(dockerfile, own) : dockerfile
+  return { ...plan, sent: withObjects(sent, pointers), dockerfile: whole, pointers }
 }
 
 /** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
@@ -91,6 +110,9 @@ async function readIgnore(
   checkIgnoreSize(file.size, shown)
   using contents = source.contents(signal)
   const text = await textOf(contents.read(file.id))
+  if (pointerOf(text)) {
+    throw new DeployError('DOCKERIGNORE_INVALID', `${shown} is a Git LFS pointer: commit the file itself`)
+  }
   checkIgnoreFile(text, shown)
   return { path: shown, text }
 }

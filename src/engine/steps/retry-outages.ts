@@ -10,6 +10,11 @@ export interface FailedAttempt {
   readonly reason: string
 }
 
+/** For the log. */
+export function retryLine({ attempt, pauseMs, reason }: FailedAttempt): string {
+  return `Attempt ${attempt} failed: ${reason}. Trying again in ${Math.round(pauseMs / 1000)} s`
+}
+
 interface RetryOptions {
   /** From the first failure on; the last attempt begins within it. */
   readonly forMs: number
