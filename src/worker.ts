@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { dockerEnvironment } from './environment.js'
 import type { Core } from './core.js'
 import { openGit } from './git.js'
@@ -9,6 +10,8 @@ import { Dockerode } from './engine/docker/dockerode.js'
 import { findEngine } from './engine/docker/find-engine.js'
 import { Engine } from './engine/engine.js'
 import { createFailpoint } from './engine/failpoints.js'
+import { ForgeClient } from './engine/forges/forge-client.js'
+import { openCaBundle } from './engine/git/ca-bundle.js'
 import { Housekeeper } from './engine/upkeep/housekeeping.js'
 import { PushComparer } from './engine/pushes/push-comparer.js'
 import { RepositoryPoller } from './engine/pushes/repository-poller.js'
@@ -48,7 +51,10 @@ export async function startWorker(
   const opened = new Disposal()
   try {
     const leases = opened.use(new LeaseKeeper(core.databaseUrl, config.leaseMs, logger))
-    const git = await openGit(core)
+    const caBundle = await openCaBundle(config)
+    const git = await openGit(core, caBundle)
+    const forges = new ForgeClient(caBundle && (await readFile(caBundle, 'utf8')))
+    opened.defer(() => forges[Symbol.dispose]())
     const docker = openDocker(core)
     // Before anything is routed: the machine may have been started anew since the addresses were stored.
     await clearStaleAddresses({ ...core, docker }, core.instanceId)
@@ -58,7 +64,7 @@ export async function startWorker(
       new WorkerHeartbeat({ ...core, docker: services.docker }, config.workerId, router.name),
     )
     await heartbeat.start()
-    startRepeated(services, config, opened)
+    startRepeated({ ...services, forges }, config, opened)
     const follower = opened.use(new RuntimeLogFollower({ ...core, docker: services.docker }, config.workerId))
     follower.start()
     const engine = new Engine({ services, hub, leases }, config)
@@ -77,7 +83,7 @@ export async function startWorker(
 
 /** What a worker does again and again beside its deployments. */
 function startRepeated(
-  services: Services,
+  services: Services & { readonly forges: ForgeClient },
   { workerId, reconcileMs }: Core['config'],
   opened: Disposal,
 ): void {

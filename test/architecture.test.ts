@@ -70,7 +70,7 @@ describe('layers', () => {
   })
 
   test('adapters import no step and not each other', () => {
-    const adapters = ['engine/git/', 'engine/docker/', 'engine/routing/']
+    const adapters = ['engine/git/', 'engine/docker/', 'engine/routing/', 'engine/forges/']
     for (const { path, imports } of MODULES) {
       const own = adapters.find((adapter) => path.startsWith(adapter))
       if (!own) continue
@@ -103,6 +103,7 @@ describe('layers', () => {
 describe('one owner for each outside thing', () => {
   const owners: readonly [what: string, uses: (module: Module) => boolean, owners: readonly string[]][] = [
     ['dockerode', has('dockerode'), ['engine/docker/']],
+    ["forges' APIs", has('undici'), ['engine/forges/']],
     ['child processes', has('node:child_process'), ['process.ts']],
     ['process.env', ({ text }) => /process\.env\b/.test(text), ['config.ts', 'environment.ts']],
     [

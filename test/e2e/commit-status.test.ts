@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
+import { makeCertificates, missingOpenssl } from '../support/certificates.js'
 import { createApp, deploy, graphql, readDeployment, tryGraphql } from '../support/client.js'
+import { ConnectProxy } from '../support/connect-proxy.js'
 import { ForgeServer } from '../support/forge-server.js'
 import { TestRepository, webApp } from '../support/repository.js'
 import { Installation, until } from '../support/server.js'
@@ -18,13 +23,20 @@ describe('the status of a commit', () => {
   let installation: Installation
   let repository: TestRepository
   let forge: ForgeServer
+  let proxy: ConnectProxy
+  let certificates: string
   let appId = ''
 
   before(async () => {
     installation = await Installation.create()
     repository = new TestRepository(webApp('first'))
     forge = await ForgeServer.start()
-    await installation.start({ ALLOW_INSECURE_FORGES: 'true' })
+    certificates = mkdtempSync(join(tmpdir(), 'longshore-certificates-'))
+    proxy = await ConnectProxy.start()
+    const isSigned = missingOpenssl() === false
+    if (isSigned) makeCertificates(certificates)
+    const GIT_CA_FILE = isSigned ? join(certificates, 'ca.pem') : ''
+    await installation.start({ ALLOW_INSECURE_FORGES: 'true', GIT_CA_FILE, HTTPS_PROXY: proxy.url })
     ;({ appId } = await createApp(installation.port, {
       name: 'told',
       repoUrl: repository.url,
@@ -34,15 +46,17 @@ describe('the status of a commit', () => {
   after(async () => {
     await installation[Symbol.asyncDispose]()
     await forge[Symbol.asyncDispose]()
+    await proxy[Symbol.asyncDispose]()
+    rmSync(certificates, { recursive: true })
     repository[Symbol.dispose]()
   })
 
-  const set = (forgeName: string, token = 'right', path = forgeName.toLowerCase()) =>
+  const set = (forgeName: string, token = 'right', at = forge) =>
     graphql(installation.port, SET, {
       appId,
       forge: forgeName,
       token,
-      apiUrl: `${forge.url}/${path}`,
+      apiUrl: `${at.url}/${forgeName.toLowerCase()}`,
       repository: forgeName === 'GITLAB' ? 'group/sub/shop' : 'octo-org/shop',
     })
 
@@ -82,6 +96,17 @@ describe('the status of a commit', () => {
       await told(bad, failure)
     })
   }
+
+  test('is told a forge with a private CA, through a proxy', { skip: missingOpenssl() }, async () => {
+    const [cert, key] = ['pem', 'key'].map((type) => readFileSync(join(certificates, `server.${type}`)))
+    await using secure = await ForgeServer.start({ cert, key })
+    await set('GITEA', 'right', secure)
+    const sha = await deployed('through a proxy')
+    await until(() => secure.statesOf(sha).at(-1) === 'success')
+    assert.ok(proxy.asked.length > 0)
+    assert.ok(proxy.asked.every((asked) => asked === `CONNECT ${new URL(secure.url).host}`))
+    assert.ok(!Buffer.concat(proxy.seen).includes('right'))
+  })
 
   test('is told again where the forge fails, and once it takes it no more', async () => {
     await set('GITHUB')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ForgeClient } from '../../src/engine/forges/forge-client.js'
 import { postStatus } from '../../src/engine/webhooks/statuses.js'
 import { Forge } from '../../src/entities/webhook-delivery.js'
 import { ForgeServer } from '../support/forge-server.js'
@@ -9,9 +10,10 @@ const STATUS = { sha: SHA, state: 'success', context: 'c', description: 'd', tar
 
 test('a renamed repository is told where it is now, once, and no other host gets the token', async () => {
   await using forge = await ForgeServer.start()
+  using forges = new ForgeClient(null, {})
   await using other = await ForgeServer.start()
   const target = { forge: Forge.GITHUB, apiUrl: `${forge.url}/github`, repository: 'o/old', token: 'right' }
-  const post = () => postStatus(target, STATUS, { signal: new AbortController().signal })
+  const post = () => postStatus(forges, { target, status: STATUS }, { signal: new AbortController().signal })
   const redirect = (status: number, location?: string) =>
     forge.next.push((response) => response.writeHead(status, location ? { location } : {}).end())
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { ForgeClient } from '../../src/engine/forges/forge-client.js'
 import { postStatus } from '../../src/engine/webhooks/statuses.js'
 import { Forge } from '../../src/entities/webhook-delivery.js'
 
@@ -19,6 +20,7 @@ const STATUS = {
 test('a forge that never answers is given up in time, whatever is collected as garbage meanwhile', async () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
+  using forges = new ForgeClient(null, {})
   const silent = createServer().listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const apiUrl = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
@@ -29,8 +31,8 @@ test('a forge that never answers is given up in time, whatever is collected as g
   const collecting = setInterval(collect, 20)
   try {
     await assert.rejects(
-      postStatus(target, STATUS, { signal: never.signal, timeoutMs: 500 }),
-      /^StatusError: no answer within 0.5 s$/,
+      postStatus(forges, { target, status: STATUS }, { signal: never.signal, timeoutMs: 500 }),
+      /^ForgeError: no answer within 0.5 s$/,
     )
   } finally {
     clearInterval(collecting)

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TlsOptions } from 'node:tls'
 
 export interface Told {
   readonly path: string
@@ -35,7 +37,10 @@ export class ForgeServer implements AsyncDisposable {
   /** Answers of the next requests, instead of the right ones. */
   readonly next: ((response: ServerResponse) => void)[] = []
 
-  private constructor(private readonly server: Server) {
+  private constructor(
+    private readonly server: Server,
+    private readonly scheme: string,
+  ) {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       const parts: Buffer[] = []
       request.on('data', (part: Buffer) => parts.push(part))
@@ -43,14 +48,15 @@ export class ForgeServer implements AsyncDisposable {
     })
   }
 
-  static async start(): Promise<ForgeServer> {
-    const server = createServer()
+  /** @param tls https if it is given */
+  static async start(tls?: Pick<TlsOptions, 'cert' | 'key'>): Promise<ForgeServer> {
+    const server = tls ? createTlsServer(tls) : createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new ForgeServer(server)
+    return new ForgeServer(server, tls ? 'https' : 'http')
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`
+    return `${this.scheme}://127.0.0.1:${(this.server.address() as AddressInfo).port}`
   }
 
   /** The states that were told of a commit, in order. */

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { makeCertificates } from './certificates.js'
 import { GitHttpBackend } from './git-http-backend.js'
 import { until } from './server.js'
 import { TcpRelay } from './tcp-relay.js'
@@ -151,34 +152,12 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-function makeCertificates(folder: string): void {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-  const make = (name: string, subject: string, ...more: string[]) => {
-    const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.pem`)]
-    execFileSync('openssl', ['req', '-x509', ...key, ...files, '-subj', `/CN=${subject}`, ...more], {
-      stdio: 'ignore',
-    })
-  }
-  const host = ['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE']
-  make('ca', 'Test CA')
-  make('server', 'Git', ...host, '-CA', join(folder, 'ca.pem'), '-CAkey', join(folder, 'ca.key'))
-  make('untrusted', 'Git', ...host)
-}
-
 /** `key` may log in, `stranger` may not, `locked` could if it had no passphrase; and a host key that is not the server's. */
 function makeKeys(folder: string): void {
-  const make = (name: string, passphrase = '') =>
-    execFileSync('ssh-keygen', [
-      '-q',
-      '-t',
-      'ed25519',
-      '-N',
-      passphrase,
-      '-C',
-      'test',
-      '-f',
-      join(folder, name),
-    ])
+  const make = (name: string, passphrase = '') => {
+    const kind = ['-q', '-t', 'ed25519', '-C', 'test']
+    execFileSync('ssh-keygen', [...kind, '-N', passphrase, '-f', join(folder, name)])
+  }
   for (const name of ['host', 'other-host', 'account/key', 'account/stranger', 'account/open']) make(name)
   make('account/locked', 'a passphrase')
   const authorized = ['key', 'locked', 'open'].map((name) =>

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
-import { ConfigError } from '../../config.js'
+import { type Config, ConfigError } from '../../config.js'
 
 /** Where systems keep the CAs that everybody trusts: Debian and Alpine, Fedora, SUSE, macOS. */
 const SYSTEM_BUNDLES = [
@@ -11,6 +12,21 @@ const SYSTEM_BUNDLES = [
   '/etc/ssl/cert.pem',
 ]
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
+
+/**
+ * Writes the bundle that GIT_CA_FILE asks for, and gives its path; null: it is not set.
+ *
+ * @throws ConfigError when the file cannot be read, or has no certificate
+ */
+export async function openCaBundle({
+  dataDir,
+  gitCaFile,
+}: Pick<Config, 'dataDir' | 'gitCaFile'>): Promise<string | null> {
+  if (gitCaFile === null) return null
+  const path = join(dataDir, 'git-ca.pem')
+  await writeCaBundle(path, await readCaFile(gitCaFile))
+  return path
+}
 
 /**
  * Reads GIT_CA_FILE: certificates in PEM.

@@ -1,11 +1,12 @@
 import type { DeploymentStatus } from '../../entities/deployment-status.js'
 import type { Forge } from '../../entities/webhook-delivery.js'
+import { type ForgeClient, ForgeError } from '../forges/forge-client.js'
 import { publicUrl, stageHost } from '../names.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { DecryptError } from '../secrets/secrets.js'
 import type { Services } from '../services.js'
 import { statusTokenAad } from '../secrets/aad.js'
-import { type CommitState, postStatus, StatusError } from './statuses.js'
+import { type CommitState, postStatus } from './statuses.js'
 
 const EVERY_MS = 5_000
 /** So often the forge is told the same; then it is given up until the deployment's state changes. */
@@ -62,6 +63,10 @@ interface Due {
   readonly tokenEncrypted: string
 }
 
+type Dependencies = Pick<Services, 'database' | 'wakeups' | 'secrets' | 'logger' | 'settings'> & {
+  readonly forges: ForgeClient
+}
+
 /**
  * Tells the forges of apps that have a token how their commits are deployed, after each change. Every worker does it;
  * a row of the database is told by one at a time and survives its death. Nothing here changes a deployment.
@@ -71,7 +76,7 @@ export class CommitStatuses implements AsyncDisposable {
   readonly #stopping = new AbortController()
 
   constructor(
-    private readonly services: Pick<Services, 'database' | 'wakeups' | 'secrets' | 'logger' | 'settings'>,
+    private readonly services: Dependencies,
     everyMs = EVERY_MS,
   ) {
     this.#task = new PeriodicTask({ title: 'commit statuses', everyMs, run: () => this.#runOnce() }, services)
@@ -101,12 +106,12 @@ export class CommitStatuses implements AsyncDisposable {
       )
     } catch (error) {
       if (this.#stopping.signal.aborted) return
-      if (!(error instanceof StatusError)) throw error
+      if (!(error instanceof ForgeError)) throw error
       await this.#giveUpOrRetry(due, error)
     }
   }
 
-  async #giveUpOrRetry({ id, attempts, appName, state }: Due, error: StatusError): Promise<void> {
+  async #giveUpOrRetry({ id, attempts, appName, state }: Due, error: ForgeError): Promise<void> {
     const isOver = error.isFinal || attempts >= MAX_ATTEMPTS
     const wait = RETRY_SECONDS[Math.min(attempts, RETRY_SECONDS.length) - 1] ?? 0
     await this.services.database.query(
@@ -132,7 +137,7 @@ export class CommitStatuses implements AsyncDisposable {
       targetUrl: publicUrl(stageHost(due.appName, due.stage, baseDomain), publicPort),
     }
     const target = { ...due, token: this.#tokenOf(due) }
-    await postStatus(target, status, { signal: this.#stopping.signal })
+    await postStatus(this.services.forges, { target, status }, { signal: this.#stopping.signal })
   }
 
   #tokenOf({ appId, tokenEncrypted }: Due): string {
@@ -140,7 +145,7 @@ export class CommitStatuses implements AsyncDisposable {
       return this.services.secrets.decrypt(tokenEncrypted, statusTokenAad(appId))
     } catch (error) {
       if (!(error instanceof DecryptError)) throw error
-      throw new StatusError('the token was encrypted with a different MASTER_KEY: set it again', true)
+      throw new ForgeError('the token was encrypted with a different MASTER_KEY: set it again', true)
     }
   }
 }
