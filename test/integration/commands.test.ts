@@ -244,11 +244,9 @@ test('an empty text for a stage is no branch, no tags and no path', async () => 
 test('the error of an app’s commit status is that of its newest', async () => {
   await using engine = await openEngine()
   const app = await engine.createApp('told')
-  await engine.rows(
-    `INSERT INTO commit_status_target (app_id, forge, api_url, repository, token_encrypted, fingerprint)
-      VALUES ($1, 'GITHUB', 'https://api.github.com', 'o/n', '', '')`,
-    [app.id],
-  )
+  const target = `INSERT INTO commit_status_target (app_id, forge, api_url, repository, token_encrypted, fingerprint)
+    VALUES ($1, 'GITHUB', 'https://api.github.com', 'o/n', '', '')`
+  await engine.rows(target, [app.id])
   const ids: string[] = []
   for (const error of ['refused', null]) {
     const { id } = await engine.commands.deployments.deploy(app.id, {})
