@@ -76,7 +76,7 @@ describe('a poisonous repository', () => {
     pointer: [
       [entry('picture.png', POINTER)],
       'LFS_UNAVAILABLE',
-      /"picture\.png" .*Git LFS.*exclude it with \.dockerignore/,
+      /"picture\.png": .*HTTPS only.*exclude it with \.dockerignore/,
     ],
     bomb: [bomb, 'CONTEXT_TOO_LARGE', /2000 .*MAX_CONTEXT_FILES/],
   }

@@ -58,7 +58,7 @@ function endpointOf(repoUrl: string, pointers: readonly LfsPointer[]): string {
       "set the app's repoUrl to its https:// URL, and a token where it is private (setRepositoryToken)"
     throw lfsError(
       pointers,
-      `Git LFS files are fetched over HTTPS only: ${advice}, or commit the file itself`,
+      `Git LFS files are fetched over HTTPS only: ${advice}, commit the file itself, or exclude it with .dockerignore`,
     )
   }
   const bare = repoUrl.replace(/\/+$/, '')

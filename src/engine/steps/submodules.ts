@@ -53,40 +53,53 @@ export async function withSubmodules(
   const remote = await remoteOf(services, run.app)
   run.log.hide(secretsOf(remote.credential))
   const folder = run.configuration.build.contextPath
+  const search: Search = { remote, isLeft, all: new Map(files), modules: [] }
   const parents: Parent[] = [{ source, repoUrl: remote.repoUrl, place: '', folder, files, depth: 0 }]
-  const all = new Map(files)
-  const modules: Source[] = []
   for (let parent = parents.pop(); parent; parent = parents.pop()) {
-    const entries = [...parent.files.values()].filter(
-      (entry) => isModule(entry) && !isLeft(parent.place + entry.path),
-    )
-    if (entries.length === 0) continue
-    const urls = urlsIn(await textOf(parent.source, run.signal))
-    for (const entry of entries) {
-      const named = urls.get(parent.folder === '.' ? entry.path : `${parent.folder}/${entry.path}`)
-      if (named === undefined) continue // which the log says
-      const path = parent.place + entry.path
-      const url = resolveUrl(parent.repoUrl, named)
-      if (parent.depth >= MAX_DEPTH || modules.length >= MAX_MODULES) throw tooMany(path, url)
-      const number = modules.length
-      const fetched = await fetchModule(run, { path, url, entry, remote, number }, services)
-      modules.push(fetched)
-      const own = await listContext(fetched, { folder: '.', ...services.settings }, run.signal)
-      all.set(path, { ...entry, path, kind: 'folder' })
-      for (const file of own.values()) all.set(`${path}/${file.path}`, inModule(file, path, number))
-      checkCount(all.size, services.settings.maxContextFiles)
-      parents.push({
-        source: fetched,
-        repoUrl: url,
-        place: `${path}/`,
-        folder: '.',
-        files: own,
-        depth: parent.depth + 1,
-      })
-    }
+    parents.push(...(await addModules(run, { search, parent }, services)))
   }
+  const { all, modules } = search
   const contents = (signal: AbortSignal) => contentsOf(source, modules, signal)
   return { files: all, source: { ...source, contents } }
+}
+
+interface Search {
+  /** The app's. */
+  readonly remote: Remote
+  readonly isLeft: (path: string) => boolean
+  /** What was found, by path below the context, and the submodules by their numbers. */
+  readonly all: Map<string, TreeEntry>
+  readonly modules: Source[]
+}
+
+/** Adds those of one repository; gives them, for theirs to be looked for. */
+async function addModules(
+  run: DeploymentRun,
+  { search, parent }: { readonly search: Search; readonly parent: Parent },
+  services: Services,
+): Promise<Parent[]> {
+  const { all, modules, remote } = search
+  const entries = [...parent.files.values()].filter(
+    (entry) => isModule(entry) && !search.isLeft(parent.place + entry.path),
+  )
+  if (entries.length === 0) return []
+  const urls = urlsIn(await textOf(parent.source, run.signal))
+  const added: Parent[] = []
+  for (const entry of entries) {
+    const named = urls.get(parent.folder === '.' ? entry.path : `${parent.folder}/${entry.path}`)
+    if (named === undefined) continue // which the log says
+    const [path, number] = [parent.place + entry.path, modules.length]
+    const url = resolveUrl(parent.repoUrl, named)
+    if (parent.depth >= MAX_DEPTH || number >= MAX_MODULES) throw tooMany(path, url)
+    const source = await fetchModule(run, { path, url, entry, remote, number }, services)
+    modules.push(source)
+    const files = await listContext(source, { folder: '.', ...services.settings }, run.signal)
+    all.set(path, { ...entry, path, kind: 'folder' })
+    for (const file of files.values()) all.set(`${path}/${file.path}`, inModule(file, path, number))
+    checkCount(all.size, services.settings.maxContextFiles)
+    added.push({ source, repoUrl: url, place: `${path}/`, folder: '.', files, depth: parent.depth + 1 })
+  }
+  return added
 }
 
 function isModule({ kind }: TreeEntry): boolean {
