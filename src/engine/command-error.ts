@@ -1,6 +1,12 @@
 import type { DeploymentErrorCode } from '../entities/deployment-error-code.js'
 
-export type CommandErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'QUEUE_FULL' | 'NO_WORKER'
+export type CommandErrorCode =
+  | 'BAD_USER_INPUT'
+  | 'NOT_FOUND'
+  | 'CONFLICT'
+  | 'QUEUE_FULL'
+  | 'NO_WORKER'
+  | 'FORGE_ERROR'
 
 /** A field of the input that is wrong, by the API's name, and what is wrong with it. */
 export interface FieldError {

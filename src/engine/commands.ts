@@ -3,6 +3,7 @@ import { CommitStatusCommands } from './commands/commit-statuses.js'
 import { DeploymentCommands } from './commands/deployments.js'
 import { DomainCommands } from './commands/domains.js'
 import type { CommandDependencies } from './commands/dependencies.js'
+import { InstallWebhookCommands } from './commands/install-webhook.js'
 import { ReleaseCommands } from './commands/releases.js'
 import { RepositoryCredentialCommands } from './commands/repository-credentials.js'
 import { RepositoryRefsCommands } from './commands/repository-refs.js'
@@ -24,6 +25,7 @@ export class Commands {
   readonly domains: DomainCommands
   readonly variables: VariableCommands
   readonly webhooks: WebhookCommands
+  readonly forgeWebhooks: InstallWebhookCommands
   readonly commitStatuses: CommitStatusCommands
   readonly repositoryCredentials: RepositoryCredentialCommands
   readonly repositoryRefs: RepositoryRefsCommands
@@ -37,6 +39,7 @@ export class Commands {
     this.domains = new DomainCommands(dependencies)
     this.variables = new VariableCommands(dependencies)
     this.webhooks = new WebhookCommands(dependencies)
+    this.forgeWebhooks = new InstallWebhookCommands(dependencies)
     this.commitStatuses = new CommitStatusCommands(dependencies)
     this.repositoryCredentials = new RepositoryCredentialCommands(dependencies)
     this.repositoryRefs = new RepositoryRefsCommands(dependencies)

@@ -1,6 +1,7 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
 import { App } from './app.js'
 import type { DeploymentErrorCode } from './deployment-error-code.js'
+import type { Forge } from './webhook-delivery.js'
 
 /** What a repository has to be deployed: branches and tags, by name. */
 export interface ListedRefs {
@@ -10,12 +11,23 @@ export interface ListedRefs {
   readonly tags: readonly string[]
 }
 
-/** What a worker says to a request for a repository's refs. */
+/** What a worker says to a request. */
 export type RefsAnswer =
   | { readonly refs: ListedRefs }
-  | { readonly error: { readonly code: DeploymentErrorCode; readonly message: string } }
+  | { readonly installed: true }
+  | { readonly error: { readonly code: DeploymentErrorCode | 'FORGE_ERROR'; readonly message: string } }
 
-/** A question of the API to a worker: which refs does this repository have? */
+/** Where a worker is to create an app's webhook. */
+export interface RequestedHook {
+  readonly forge: Forge
+  readonly apiUrl: string
+  /** owner/name */
+  readonly repository: string
+  /** The webhook's own. */
+  readonly url: string
+}
+
+/** A question of the API to a worker: which refs does this repository have? Or, with `hook`: create the app's webhook there. */
 @Entity({ name: 'refs_request' })
 export class RefsRequest {
   @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'refs_request_pkey' })
@@ -43,6 +55,9 @@ export class RefsRequest {
   /** The worker that asks the repository. One that dies over it is not replaced: whoever waits asks again. */
   @Column({ type: 'text', name: 'claimed_by', nullable: true })
   claimedBy!: string | null
+
+  @Column({ type: 'jsonb', nullable: true })
+  hook!: RequestedHook | null
 
   @Column({ type: 'jsonb', nullable: true })
   answer!: RefsAnswer | null

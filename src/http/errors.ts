@@ -9,6 +9,7 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   CONFLICT: 409,
   QUEUE_FULL: 429,
   NO_WORKER: 503,
+  FORGE_ERROR: 502,
 }
 /** What was asked of a server that is not ours has failed. */
 const OTHER_STATUS = 502

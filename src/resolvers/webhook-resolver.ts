@@ -2,6 +2,7 @@ import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Resolver, Root } from 'type
 import type { App } from '../entities/app.js'
 import type { WebhookDelivery } from '../entities/webhook-delivery.js'
 import { AppType } from '../schema/app.js'
+import { Forge } from '../schema/enums.js'
 import { DeploymentType } from '../schema/deployment.js'
 import {
   WebhookDeliveryConnectionType,
@@ -30,6 +31,25 @@ export class WebhookResolver {
   ): Promise<WebhookSecretType> {
     const secret = await commands.webhooks.rotate(appId)
     return { url: webhookUrl(address, appId), secret }
+  }
+
+  @Mutation(() => AppType, {
+    description:
+      "Creates the app's webhook at its forge with the app's repository token, or updates the one with the same URL; a worker does it within 30 s. FORGE_ERROR: the reason why the forge has not.",
+  })
+  installWebhook(
+    @Ctx() { commands }: RequestContext,
+    @Arg('appId', () => ID, { description: 'Id of the app.' }) appId: string,
+    @Arg('forge', () => Forge, { description: 'GITHUB, GITLAB or GITEA (also Forgejo).' }) forge: Forge,
+    @Arg('apiUrl', () => String, {
+      nullable: true,
+      description: "The forge's API, on the host of repoUrl. Default: the usual one there.",
+    })
+    apiUrl: string | null,
+    @Arg('repository', () => String, { nullable: true, description: 'owner/name. Default: that of repoUrl.' })
+    repository: string | null,
+  ) {
+    return commands.forgeWebhooks.install(appId, { forge, apiUrl, repository })
   }
 
   @Mutation(() => WebhookDeliveryType, {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { RepositoryRefsCommands } from '../../src/engine/commands/repository-refs.js'
+import { ForgeClient } from '../../src/engine/forges/forge-client.js'
 import { createGitBinary } from '../../src/engine/git/git-binary.js'
 import type { Git, Remote } from '../../src/engine/git/git.js'
 import { RefsAnswerer } from '../../src/engine/repositories/refs-answerer.js'
@@ -47,6 +48,7 @@ describe('the branches and tags of a repository, read by a worker for the API', 
       settings,
       logger: createLogger('error'),
       git: { ...real, listRefs },
+      forges: new ForgeClient(null, {}),
     }
     answerer = new RefsAnswerer(services, 'a-worker')
     answerer.start()

@@ -6,7 +6,7 @@ import { Webhook } from '../../entities/webhook.js'
 import { CommandError } from '../command-error.js'
 import { createId } from '../names.js'
 import { lockKeySharedToEncrypt } from '../secrets/instance.js'
-import { DecryptError } from '../secrets/secrets.js'
+import { DecryptError, type SecretBox } from '../secrets/secrets.js'
 import {
   findDuplicate,
   findWithBody,
@@ -238,6 +238,13 @@ function messageOf({ message }: Error): string {
 async function lockWebhook(manager: EntityManager, appId: string): Promise<App | null> {
   await manager.query('SELECT app_id FROM webhook WHERE app_id = $1 FOR NO KEY UPDATE', [appId])
   return manager.findOneBy(App, { id: appId, deletedAt: IsNull() })
+}
+
+/** Gives an app's webhook a secret if it has none; in a transaction that has the key's lock. */
+export async function createSecret(manager: EntityManager, appId: string, secrets: SecretBox): Promise<void> {
+  const sealed = secrets.encrypt(newSecret(), webhookSecretAad(appId))
+  const sql = 'INSERT INTO webhook (app_id, secret_encrypted) VALUES ($1, $2) ON CONFLICT (app_id) DO NOTHING'
+  await manager.query(sql, [appId, sealed])
 }
 
 /** Taken by every forge as its secret; what follows `whsec_` is the key of Standard Webhooks. */

@@ -1,9 +1,14 @@
 import { DeployError, InfrastructureError } from '../errors.js'
-import type { RemoteRefs } from '../git/git.js'
+import { type ForgeClient, ForgeError } from '../forges/forge-client.js'
+import type { ForgeTarget } from '../forges/forge-target.js'
+import { installWebhook } from '../forges/install-webhook.js'
+import type { RemoteRefs, RepositoryCredential } from '../git/git.js'
 import { cleanLine } from '../logs/lines.js'
 import { Redactor } from '../logs/redactor.js'
 import { checkRef, checkRepoUrl } from '../names.js'
 import type { Services } from '../services.js'
+import { webhookSecretAad } from '../secrets/aad.js'
+import { DecryptError } from '../secrets/secrets.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { openRepositoryCredential, secretsOf } from './credential.js'
 import {
@@ -23,9 +28,11 @@ const MARGIN_MS = 1_000
 /** Of each kind; more are in no list that a person picks from. */
 const MAX_REFS = 1_000
 
-type Dependencies = Pick<Services, 'database' | 'wakeups' | 'secrets' | 'git' | 'logger' | 'settings'>
+type Dependencies = Pick<Services, 'database' | 'wakeups' | 'secrets' | 'git' | 'logger' | 'settings'> & {
+  readonly forges: ForgeClient
+}
 
-/** Asks repositories for their branches and tags, for the API, which has no git. Every worker does it. */
+/** Asks repositories for their branches and tags and forges for webhooks, for the API, which reaches neither. Every worker does it. */
 export class RefsAnswerer implements AsyncDisposable {
   readonly #task: PeriodicTask
   readonly #stopping = new AbortController()
@@ -79,7 +86,7 @@ export class RefsAnswerer implements AsyncDisposable {
     }
   }
 
-  async #ask({ repoUrl, appId, leftMs }: ClaimedRequest): Promise<RefsAnswer> {
+  async #ask({ repoUrl, appId, hook, leftMs }: ClaimedRequest): Promise<RefsAnswer> {
     const timeout = AbortSignal.timeout(Math.max(0, Math.floor(leftMs - MARGIN_MS)))
     const signal = AbortSignal.any([this.#stopping.signal, timeout])
     const { git, settings } = this.dependencies
@@ -89,17 +96,54 @@ export class RefsAnswerer implements AsyncDisposable {
         appId === null ? null : await openRepositoryCredential(this.dependencies, appId, repoUrl)
       const redactor = new Redactor(secretsOf(credential))
       mask = (text) => redactor.mask(text)
+      if (hook !== null) {
+        await this.#install({ ...hook, token: tokenOf(credential) }, appId, signal)
+        return { installed: true }
+      }
       const checked = checkRepoUrl('repoUrl', repoUrl, settings.allowFileRepos)
       return { refs: listed(await git.listRefs({ repoUrl: checked, credential }, signal)) }
     } catch (error) {
       if (this.#stopping.signal.aborted) throw error
       const failure = timeout.aborted ? noAnswer(repoUrl, leftMs) : error
+      if (hook !== null && (timeout.aborted || failure instanceof ForgeError)) {
+        return { error: { code: 'FORGE_ERROR', message: cleanLine(mask((failure as Error).message)) } }
+      }
       if (failure instanceof DeployError || failure instanceof InfrastructureError) {
         return { error: { code: failure.code, message: cleanLine(mask(failure.message)) } }
       }
       this.dependencies.logger.error('could not ask a repository', { repoUrl, error: failure })
       return { error: { code: 'INTERNAL', message: "internal error: see the worker's log" } }
     }
+  }
+
+  async #install(
+    { url, ...target }: ForgeTarget & { readonly url: string },
+    appId: string | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { database, secrets, forges } = this.dependencies
+    const sql = 'SELECT secret_encrypted AS sealed FROM webhook WHERE app_id = $1'
+    const [row] = await database.query<{ sealed: string }[]>(sql, [appId])
+    if (!row || appId === null) throw new ForgeError('the app has no webhook any more', true)
+    const secret = unsealed(() => secrets.decrypt(row.sealed, webhookSecretAad(appId)))
+    await installWebhook(forges, { target, hook: { url, secret } }, signal)
+  }
+}
+
+function tokenOf(credential: RepositoryCredential | null): string {
+  if (credential?.kind === 'TOKEN') return credential.token
+  throw new ForgeError('the app has no token for its repository any more: call setRepositoryToken', true)
+}
+
+function unsealed(decrypt: () => string): string {
+  try {
+    return decrypt()
+  } catch (error) {
+    if (!(error instanceof DecryptError)) throw error
+    throw new ForgeError(
+      "the webhook's secret was encrypted with a different MASTER_KEY: call rotateWebhookSecret",
+      true,
+    )
   }
 }
 

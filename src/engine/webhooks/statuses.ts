@@ -6,18 +6,10 @@ import {
   ForgeError,
   type ForgeRequest,
 } from '../forges/forge-client.js'
+import { type ForgeTarget, headersFor, repositoryUrl } from '../forges/forge-target.js'
 
 /** How a deployment stands, as forges know it. */
 export type CommitState = 'pending' | 'success' | 'failure' | 'ended'
-
-export interface StatusTarget {
-  readonly forge: Forge
-  /** Without a slash at the end. */
-  readonly apiUrl: string
-  /** owner/name */
-  readonly repository: string
-  readonly token: string
-}
 
 export interface CommitStatus {
   readonly sha: string
@@ -42,7 +34,7 @@ const GITLAB_STATES = {
  */
 export async function postStatus(
   forges: ForgeClient,
-  { target, status }: { readonly target: StatusTarget; readonly status: CommitStatus },
+  { target, status }: { readonly target: ForgeTarget; readonly status: CommitStatus },
   options: ForgeCallOptions,
 ): Promise<void> {
   refuse(await forges.call(requestOf(target, status), options))
@@ -57,21 +49,16 @@ function refuse({ status, text }: ForgeAnswer): void {
   throw new ForgeError(`the API answered ${status}${advice}`, isFinal)
 }
 
-function requestOf({ forge, apiUrl, repository, token }: StatusTarget, status: CommitStatus): ForgeRequest {
+function requestOf(target: ForgeTarget, status: CommitStatus): ForgeRequest {
   const { sha, state, context, description, targetUrl: target_url } = status
-  if (forge === Forge.GITLAB) {
-    return {
-      method: 'POST',
-      url: `${apiUrl}/projects/${encodeURIComponent(repository)}/statuses/${sha}`,
-      headers: { 'private-token': token },
-      body: { state: GITLAB_STATES[state], name: context, description, target_url },
-    }
-  }
-  const accept = forge === Forge.GITHUB ? 'application/vnd.github+json' : 'application/json'
+  const body =
+    target.forge === Forge.GITLAB
+      ? { state: GITLAB_STATES[state], name: context, description, target_url }
+      : { state: state === 'ended' ? 'error' : state, context, description, target_url }
   return {
     method: 'POST',
-    url: `${apiUrl}/repos/${repository}/statuses/${sha}`,
-    headers: { authorization: `${forge === Forge.GITHUB ? 'Bearer' : 'token'} ${token}`, accept },
-    body: { state: state === 'ended' ? 'error' : state, context, description, target_url },
+    url: `${repositoryUrl(target)}/statuses/${sha}`,
+    headers: headersFor(target),
+    body,
   }
 }
