@@ -3,8 +3,11 @@ import type { BaseImages, BuilderChoice } from '../../config.js'
 import type { Configuration } from '../../entities/configuration.js'
 import { DEFAULT_DOCKERFILE, DETECTION_VERSION } from '../detect/detected-build.js'
 
-/** Changes when the same commit is sent to the build in another way: 2: modes as in a checkout, nothing that is ignored. */
-const CONTEXT_VERSION = 2
+/**
+ * Changes when the same commit is sent to the build in another way. 2: modes as in a checkout, nothing that is ignored;
+ * 3: files of Git LFS and of submodules.
+ */
+const CONTEXT_VERSION = 3
 
 /** What of Longshore's own goes into an image. */
 export interface BuildSettings {
