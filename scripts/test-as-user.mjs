@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, isBuilt, ROOT } from './lib/dependencies.mjs'
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
-import { ensureFrontend, FRONTEND_TEST } from './lib/frontend.mjs'
 import { run, say, script } from './lib/run.mjs'
 import { TEST_OPTIONS, testFiles } from './lib/test-files.mjs'
+import { ensurePrograms } from './lib/test-setup.mjs'
 
 const USER = 'longshore-test'
 /** What the compiler writes to dist, and that it has: last. */
@@ -26,8 +26,8 @@ await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async (o
   await ensureDependencies()
   await ensureBuild()
   await ensureDockerEngine()
-  // A user cannot install a browser.
-  if (testFiles(parts, options).includes(FRONTEND_TEST)) await ensureFrontend()
+  // A user cannot install a browser or a server.
+  await ensurePrograms(testFiles(parts, options))
   const socket = process.env.DOCKER_HOST.replace(/^unix:\/\//, '')
   const folder = mkdtempSync(join(tmpdir(), 'longshore-user-'))
   try {

@@ -1,9 +1,18 @@
 import { say } from './run.mjs'
 import { aptInstall, hasProgram } from './system-packages.mjs'
 
-/** Debian's packages for what the tests of git's transfers run: nginx before `git http-backend`, and sshd. */
-const PACKAGES = ['nginx-light', 'openssh-server', 'openssh-client', 'openssl']
-const PROGRAMS = ['nginx', 'sshd', 'ssh', 'openssl']
+/** The tests that fetch from servers. */
+export const GIT_SERVER_TESTS = [
+  'e2e/lfs',
+  'e2e/repository-canaries',
+  'integration/git-failures',
+  'integration/git-transfers',
+  'integration/lfs',
+  'integration/private-repositories',
+].map((name) => `${name}.test.js`)
+/** Debian's packages for what they run: nginx before `git http-backend`, sshd, and git-lfs, which pushes. */
+const PACKAGES = ['nginx-light', 'openssh-server', 'openssh-client', 'openssl', 'git-lfs']
+const PROGRAMS = ['nginx', 'sshd', 'ssh', 'openssl', 'git-lfs']
 
 /**
  * Installs the servers that some tests fetch from, where that disturbs nobody: in CI, as root, on a Debian-like system. The

@@ -21,11 +21,13 @@ const REST = [
   'e2e/failure-table',
   'e2e/frontend',
   'e2e/hostile-repository',
+  'e2e/lfs',
   'e2e/load',
   'e2e/master-key',
   'e2e/poisonous-repository',
   'e2e/reconcile',
   'e2e/registry',
+  'e2e/repository-canaries',
   'e2e/runtime-logs',
   'e2e/sample-apps',
   'e2e/stage-life',
@@ -45,7 +47,14 @@ const REST = [
   'faults/kill',
   'faults/removal',
   'faults/workers',
+  'integration/git-failures',
   'integration/git-leftovers',
+  'integration/git-mirror-size',
+  'integration/git-transfers',
+  'integration/lfs',
+  'integration/private-repositories',
+  'integration/runtime-log-sharing',
+  'integration/submodules',
 ].map((name) => `${name}.test.js`)
 
 export const TEST_OPTIONS = {

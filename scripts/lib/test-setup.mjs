@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, ROOT } from './dependencies.mjs'
 import { ensureDockerEngine } from './docker-engine.mjs'
 import { ensureFrontend, FRONTEND_TEST } from './frontend.mjs'
-import { ensureGitServers } from './git-servers.mjs'
+import { ensureGitServers, GIT_SERVER_TESTS } from './git-servers.mjs'
 import { ensureStaticImage, ensureTestImage } from './images.mjs'
 import { say } from './run.mjs'
 import { bundleServer } from './server-bundle.mjs'
 import { withTestPostgres } from './test-postgres.mjs'
 
 /**
- * Sets up what tests need (packages, a fresh build, Docker engine, images, PostgreSQL; a browser for the one that drives
- * it) and calls `work` with the environment for them.
+ * Sets up what tests need (packages, a fresh build, Docker engine, images, PostgreSQL, other programs for those that run
+ * them) and calls `work` with the environment for them.
  *
  * @param files compiled test files that are to run
  * @param isCompiled what is in dist was compiled of the sources beside it, and of nothing else
@@ -28,7 +28,12 @@ export async function withTestSetup(work, { files = [], isCompiled = false } = {
   bundleServer()
   await ensureStaticImage()
   await ensureTestImage()
-  await ensureGitServers()
-  const browser = files.includes(FRONTEND_TEST) ? await ensureFrontend() : {}
-  return withTestPostgres((url) => work({ ...process.env, ...browser, TEST_DATABASE_URL: url }))
+  const programs = await ensurePrograms(files)
+  return withTestPostgres((url) => work({ ...process.env, ...programs, TEST_DATABASE_URL: url }))
+}
+
+/** Installs the programs that some of the tests run, where this user may, and gives the environment that names them. */
+export async function ensurePrograms(files) {
+  if (files.some((file) => GIT_SERVER_TESTS.includes(file))) await ensureGitServers()
+  return files.includes(FRONTEND_TEST) ? ensureFrontend() : {}
 }

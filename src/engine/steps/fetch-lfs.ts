@@ -1,7 +1,7 @@
 import type { LfsPointer } from '../git/git.js'
 import { secretsOf } from '../repositories/credential.js'
 import { remoteOf } from '../repositories/remote.js'
-import { step, type Services } from '../services.js'
+import type { Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
 import { retryLine, retryOutages } from './retry-outages.js'
 
@@ -17,11 +17,9 @@ export async function fetchLfs(
   const bytes = pointers.reduce((sum, { size }) => sum + size, 0)
   const files = pointers.length === 1 ? '1 Git LFS file' : `${pointers.length} Git LFS files`
   log.system(`Fetching ${files} (${(bytes / 1024 / 1024).toFixed(1)} MiB)`)
-  await step(services, 'fetch-lfs', () =>
-    retryOutages(() => services.git.fetchLfs({ ...remote, pointers }, signal), {
-      forMs: services.settings.fetchRetryMs,
-      onRetry: (failed) => log.system(retryLine(failed)),
-      signal,
-    }),
-  )
+  await retryOutages(() => services.git.fetchLfs({ ...remote, pointers }, signal), {
+    forMs: services.settings.fetchRetryMs,
+    onRetry: (failed) => log.system(retryLine(failed)),
+    signal,
+  })
 }
