@@ -32,7 +32,9 @@ await script({ usage: USAGE, options: { once: { type: 'boolean' } } }, async ({ 
     await untilReady(settings, server)
     step(5, 'Deploy examples/hello')
     await deployExample(settings, startedAt)
-    if (!stopsAfterwards) await once(server.child, 'exit')
+    if (stopsAfterwards) return
+    say('\n  Longshore runs until Ctrl-C.')
+    await once(server.child, 'exit')
   } finally {
     await server.stop()
     say('Longshore has stopped; the apps go on running in Docker. Start it again: npm start')
@@ -118,8 +120,7 @@ async function deployExample(env, startedAt) {
 
     App       http://${host}:${env.ROUTER_PORT}
     GraphiQL  http://127.0.0.1:${env.PORT}/graphql
-    Token     ${token}
-${stopsAfterwards ? '' : '\n  Longshore runs until Ctrl-C.'}`)
+    Token     ${token}`)
 }
 
 function readToken(dataDir) {
