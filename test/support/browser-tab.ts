@@ -32,9 +32,9 @@ export class BrowserTab {
     let last = ''
     const look = async () => text.test((last = (await this.page.textContent('#root')) ?? ''))
     await until(look, 25).catch(() => {
-      const events = this.received.slice(-5).map((event) => event.slice(0, 1_000))
+      const events = this.received.filter((event) => !event.includes('pong')).slice(-5)
       throw new Error(
-        `${text} is not on the page: ${last.slice(0, 1_000)}\nThe last events:\n${events.join('\n')}`,
+        `${text} is not on the page: ${last.slice(0, 1_000)}\nThe last events:\n${events.map((event) => event.slice(0, 1_000)).join('\n')}`,
       )
     })
   }

@@ -6,6 +6,7 @@ import { SILENT } from '../support/build-output.js'
 import { filesContext } from '../support/build-files.js'
 import { DockerHttp, filters } from '../support/docker-http.js'
 import { type Behaviour, FakeDocker } from '../support/fake-docker/fake-docker.js'
+import { Gate } from '../support/fake-docker/faults.js'
 import type { Generation } from '../support/fake-docker/generations.js'
 import { BASE_IMAGE, webApp } from '../support/repository.js'
 import { UNLIMITED } from '../support/docker-engines.js'
@@ -155,6 +156,14 @@ function suite(speaks: Generation): void {
       assert.equal((await builds[0])?.id, docker.image('shop:1')?.id)
       await failed
       assert.equal(docker.image('shop:2'), null)
+    })
+
+    test('nobody that it took, and who comes to wait when it is open', async () => {
+      const gate = new Gate(/build/)
+      assert.ok(gate.takes('/build'))
+      gate.release('fail')
+      assert.equal(await gate.wait(new AbortController().signal), 'fail')
+      assert.ok(!gate.takes('/build'))
     })
 
     test('a build that its client gives up: it is aborted', async () => {

@@ -93,7 +93,7 @@ export class Gate {
 
   /** Lets all go on that wait, and opens the gate for good. `fail`: they are refused, nothing is carried out. */
   release(outcome: Outcome = 'ok'): void {
-    this.#open = 'ok'
+    this.#open = outcome
     for (const go of [...this.#held]) go(outcome)
   }
 
@@ -101,8 +101,9 @@ export class Gate {
     return this.#open === null && this.path.test(path)
   }
 
-  /** @throws the signal's reason when the client went away */
+  /** One that it took before it was opened goes on as those that waited. @throws the signal's reason when the client went away */
   wait(signal: AbortSignal): Promise<Outcome> {
+    if (this.#open !== null) return Promise.resolve(this.#open)
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#held.splice(this.#held.indexOf(go), 1)
