@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { run, say, script } from './lib/run.mjs'
 import { TEST_OPTIONS } from './lib/test-files.mjs'
+import { readSummary } from './lib/test-reporter.mjs'
 
 const LOOPS = Number(process.env.LOOPS ?? 3)
 const TIMES = Number(process.env.TIMES ?? 3)
@@ -26,7 +26,7 @@ await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async ()
         () => false,
         () => true,
       )
-      const summary = readFileSync(join(ROOT, 'dist/test-summary.txt'), 'utf8').trim()
+      const summary = readSummary() ?? 'not done'
       counts.push({
         failed,
         text: `run ${number}: ${summary}, ${Math.round((Date.now() - startedAt) / 1000)} s`,

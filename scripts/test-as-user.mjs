@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdtempSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureBuild, ensureDependencies, isBuilt, ROOT } from './lib/dependencies.mjs'
 import { ensureDockerEngine } from './lib/docker-engine.mjs'
 import { run, say, script } from './lib/run.mjs'
 import { TEST_OPTIONS, testFiles } from './lib/test-files.mjs'
+import { readSummary } from './lib/test-reporter.mjs'
 import { ensurePrograms } from './lib/test-setup.mjs'
 
 const USER = 'longshore-test'
@@ -71,10 +72,12 @@ function makeUser(folder, socket) {
 }
 
 function keepSummary(clone) {
-  const summary = join(clone, 'dist/test-summary.txt')
-  if (!existsSync(summary)) return // it did not come to the tests, and has said why
+  const kept = join(ROOT, 'dist/test-summary-user.txt')
+  rmSync(kept, { force: true })
+  const summary = readSummary(clone)
+  if (summary === null) return // it did not come to its end, and has said why
   mkdirSync(join(ROOT, 'dist'), { recursive: true })
-  copyFileSync(summary, join(ROOT, 'dist/test-summary-user.txt'))
+  writeFileSync(kept, `${summary}\n`)
 }
 
 /** @throws Error with what it said */

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './lib/dependencies.mjs'
 import { say, script } from './lib/run.mjs'
 import { TEST_OPTIONS, testFiles } from './lib/test-files.mjs'
-import { SUMMARY_FILE } from './lib/test-reporter.mjs'
+import { readSummary, removeSummary } from './lib/test-reporter.mjs'
 import { withTestSetup } from './lib/test-setup.mjs'
 
 /** Most of what the tests do is to wait. */
@@ -37,6 +37,7 @@ const USAGE = `npm test -- [PART...]: the test files whose path contains one of 
 /** Sets up, then runs the tests that its arguments choose. */
 await script({ usage: USAGE, options: TEST_OPTIONS, takesNames: true }, async (options, parts) => {
   const files = testFiles(parts, options)
+  removeSummary()
   const isCompiled = options.compiled ?? false
   process.exitCode = await withTestSetup((env) => runTests(files, env), { files, isCompiled })
 })
@@ -53,8 +54,9 @@ async function runTests(files, env) {
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'inherit', 'inherit'] })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal))
   const [code] = await once(child, 'exit')
-  say(readFileSync(SUMMARY_FILE, 'utf8').trim())
-  return code ?? 1
+  const summary = readSummary()
+  say(summary ?? 'The tests were ended before they were done.')
+  return summary === null ? 1 : (code ?? 1)
 }
 
 /** To start a process for each file takes longer than many of the files. Those of a group run one after another. */

@@ -1,12 +1,12 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { ROOT } from './dependencies.mjs'
 
 /** One line that a machine can read: `12 passed, 0 failed, 0 skipped`. */
-export const SUMMARY_FILE = join(ROOT, 'dist/test-summary.txt')
+const SUMMARY_FILE = join(ROOT, 'dist/test-summary.txt')
 const SHOWN = 10
 
-/** A reporter of node:test beside `spec`: says which files took longest, and writes {@link SUMMARY_FILE}. */
+/** A reporter of node:test beside `spec`: says which files took longest, and writes {@link readSummary}. */
 export default async function* reporter(events) {
   const times = new Map()
   const counts = new Map()
@@ -21,6 +21,21 @@ export default async function* reporter(events) {
   for (const [file, ms] of slowest)
     yield `  ${(ms / 1000).toFixed(1).padStart(6)} s  ${relative(ROOT, file)}\n`
   writeFileSync(SUMMARY_FILE, `${summary((name) => counts.get(name) ?? 0)}\n`)
+}
+
+/** Before a run, so that one that is killed does not show the counts of an earlier one. */
+export function removeSummary() {
+  rmSync(SUMMARY_FILE, { force: true })
+}
+
+/** `root`: of another checkout. Null: no run has come to its end. */
+export function readSummary(root = ROOT) {
+  try {
+    return readFileSync(join(root, relative(ROOT, SUMMARY_FILE)), 'utf8').trim()
+  } catch (error) {
+    if (error.code === 'ENOENT') return null
+    throw error
+  }
 }
 
 /** At its end the runner says `pass 12`, `fail 0`, … */
