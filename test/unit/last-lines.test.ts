@@ -29,6 +29,18 @@ describe('how a container ended', () => {
     assert.deepEqual(await told({ running: false, exitCode: 137, outOfMemory: true }), memory)
   })
 
+  test('is out of memory where a busy engine says so in its events alone', async () => {
+    const killed = { running: false, exitCode: 137, restarts: 0 }
+    const end = (outOfMemory: boolean) => () => Promise.resolve({ exitCode: 137, outOfMemory })
+    const memory = ['it used more memory than its limit (OOM)', 137]
+    const other = ['it exited with exit code 137', 137]
+    assert.deepEqual(await told(killed, end(true)), memory)
+    assert.deepEqual(await told(killed, end(false)), other)
+    assert.deepEqual(await told(killed, () => Promise.resolve(null)), other)
+    assert.deepEqual(await told(killed, () => Promise.reject(new Error('away'))), other)
+    assert.deepEqual(await told({ ...killed, exitCode: 3 }, end(true)), ['it exited with exit code 3', 3])
+  })
+
   test('is what the engine remembers when it runs again, if it does soon', async () => {
     const end = (outOfMemory: boolean) => () => Promise.resolve({ exitCode: 137, outOfMemory })
     assert.deepEqual(await told({}, end(false)), ['it exited and was restarted (exit code 137)', 137])

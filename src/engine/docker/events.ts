@@ -17,13 +17,16 @@ export async function* readEvents(stream: NodeJS.ReadableStream): AsyncGenerator
   }
 }
 
+/** An `oom` may follow its `die`. */
+const LATE_SECONDS = 0.2
+
 /**
  * A container that runs again has no exit code of its own any more, but the engine remembers its newest events: 256 of
- * all containers.
+ * all containers. Waits for LATE_SECONDS.
  */
 export async function lastExit(docker: Docker, name: string): Promise<ExitState | null> {
   const filters = { type: ['container' as const], container: [name], event: ['die' as const, 'oom' as const] }
-  const until = Date.now() / 1000
+  const until = Date.now() / 1000 + LATE_SECONDS
   let exitCode: number | null = null
   let outOfMemory = false
   for await (const { action, labels } of readEvents(await docker.getEvents({ filters, since: 0, until }))) {
