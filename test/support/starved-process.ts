@@ -29,13 +29,13 @@ const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 /** Of a container whose app answers at 127.0.0.1. */
 const STATE = {
   ...{ running: true, paused: false, exitCode: 0, outOfMemory: false, restarts: 0, keptRunning: true },
-  ...{ health: null, address: '127.0.0.1' },
+  ...{ health: null, healthCheck: null, address: '127.0.0.1' },
 } satisfies ContainerState
 
 /** What each finds while there are no descriptors left. `port`: an app in another process. */
 const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = {
   async probes(port) {
-    const probes: Probe[] = [{ kind: 'tcp' }, { kind: 'http', path: '/' }]
+    const probes: Probe[] = [{ kind: 'tcp' }, { kind: 'http', path: '/', url: 'http://shop.localhost' }]
     const asking = { port, timeoutMs: 5_000, signal: new AbortController().signal }
     const askAll = () => Promise.all(probes.map((probe) => runProbe(probe, STATE, asking)))
     const feed = starve()
