@@ -15,6 +15,7 @@ import { RuntimeLogCursors1700000000012 } from '../migrations/1700000000012-runt
 import { RuntimeLogHistories1700000000013 } from '../migrations/1700000000013-runtime-log-histories.js'
 import { RepositoryCredentials1700000000014 } from '../migrations/1700000000014-repository-credentials.js'
 import { SeenPushes1700000000015 } from '../migrations/1700000000015-seen-pushes.js'
+import { DeploymentWarnings1700000000017 } from '../migrations/1700000000017-deployment-warnings.js'
 import { ForgeWebhooks1700000000016 } from '../migrations/1700000000016-forge-webhooks.js'
 import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
@@ -67,6 +68,7 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       RepositoryCredentials1700000000014,
       SeenPushes1700000000015,
       ForgeWebhooks1700000000016,
+      DeploymentWarnings1700000000017,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

@@ -11,6 +11,7 @@ import type { DeploymentRun } from './steps/deployment-run.js'
 import { findBuilt, removeImage, reuseImage } from './steps/image.js'
 import { route } from './steps/route.js'
 import { removeContainers, start } from './steps/start.js'
+import { warn } from './steps/warn.js'
 import { announceSwitch } from './traffic/announce.js'
 import { retire } from './traffic/retire.js'
 import { UndoStack } from './undo-stack.js'
@@ -35,6 +36,7 @@ export async function deploy(run: DeploymentRun, services: Services): Promise<vo
     undo.push(() => removeContainers(run, services))
     const started = await start(run, image, services)
     const healthy = await check(run, started, services)
+    await warn(run, { image, healthy }, services)
 
     await enter(run, DeploymentStatus.ROUTING, services)
     const replaced = await route(run, healthy, services)

@@ -5,7 +5,17 @@ import { Deployment } from '../entities/deployment.js'
 /** What is shown of a deployment is made of these: what it runs with, which is large, and what workers keep is not read. */
 export const SHOWN_COLUMNS = [
   ...(['id', 'generation', 'appId', 'stageId', 'status', 'shownAs', 'trigger', 'actor', 'sourceId'] as const),
-  ...(['ref', 'commitSha', 'commitMessage', 'imageId', 'image', 'container', 'addresses', 'port'] as const),
+  ...([
+    'ref',
+    'commitSha',
+    'commitMessage',
+    'imageId',
+    'image',
+    'container',
+    'addresses',
+    'port',
+    'warnings',
+  ] as const),
   ...(['attempt', 'createdAt', 'startedAt', 'liveAt', 'finishedAt'] as const),
   ...(['errorCode', 'errorPhase', 'errorMessage', 'errorExitCode', 'errorLastLines'] as const),
 ]

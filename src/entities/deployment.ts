@@ -91,6 +91,10 @@ export class Deployment {
   @Column({ type: 'text', name: 'commit_message', nullable: true })
   commitMessage!: string | null
 
+  /** What is odd but runs, one sentence each. */
+  @Column({ type: 'text', array: true, default: '{}' })
+  warnings!: string[]
+
   @Column({ type: 'text', name: 'image_id', nullable: true })
   imageId!: string | null
 

@@ -41,6 +41,7 @@ export function deploymentJson(deployment: ShownDeployment, app: App, address: P
     port: deployment.port,
     url: deploymentUrl(deployment, app.name, address),
     error: errorJson(deployment),
+    warnings: deployment.warnings,
     attempt: deployment.attempt,
     created_at: deployment.createdAt,
     started_at: deployment.startedAt,

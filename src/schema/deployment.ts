@@ -54,6 +54,11 @@ export class DeploymentType implements NodeType {
   })
   port!: number | null
 
+  @Field(() => [String], {
+    description: 'What is odd but runs, one sentence each, as its log says it.',
+  })
+  warnings!: string[]
+
   @Field(() => Int, {
     description: '1 for the first attempt; higher after a worker died or the infrastructure failed.',
   })

@@ -4,10 +4,10 @@ import { createApp, followLog, graphql, readDeployment } from '../support/client
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
-const SMTP = 'busybox nc -lk -p 1025 -e busybox echo 220 mail ready'
+const SMTP = 'busybox nc -ll -p 1025 -e busybox echo 220 mail ready'
 const HTTP = (port: number) => `busybox httpd -f -p ${port} -h /www`
 
-describe('an app whose port nobody has set', () => {
+describe('an app as it comes', () => {
   let installation: Installation
 
   before(async () => {
@@ -28,7 +28,12 @@ describe('an app whose port nobody has set', () => {
       'query ($id: ID!) { deployment(id: $id) { port } }',
       { id: deploymentId },
     )
-    return { ...(await readDeployment(port, deploymentId)), port: chosen.deployment.port, log }
+    return {
+      ...(await readDeployment(port, deploymentId)),
+      id: deploymentId,
+      port: chosen.deployment.port,
+      log,
+    }
   }
 
   test('is served on the one that it listens on, where its image exposes none', async () => {
@@ -45,6 +50,25 @@ describe('an app whose port nobody has set', () => {
     assert.equal(status, 'RUNNING', log)
     assert.equal(port, 8025)
     assert.equal((await installation.fetch('mail.localhost')).body, 'mail')
+  })
+
+  test('runs with warnings where its page is an error, and its data is lost', async () => {
+    const notFound = 'printf "HTTP/1.1 500 Oops\\r\\nConnection: close\\r\\n\\r\\n"'
+    const script = `exec busybox nc -ll -p 8080 -e busybox sh -c '${notFound}'`
+    const { status, log, id } = await deployed('odd', 'EXPOSE 8080\nVOLUME /data /cache', script)
+    assert.equal(status, 'RUNNING', log)
+    const query = 'query ($id: ID!) { deployment(id: $id) { warnings } }'
+    const { deployment } = await graphql<{ deployment: { warnings: string[] } }>(installation.port, query, {
+      id,
+    })
+    const [volumes, page, ...more] = deployment.warnings
+    assert.match(
+      volumes ?? '',
+      /^the image declares volumes \(\/cache, \/data\): what the app writes there is lost/,
+    )
+    assert.match(page ?? '', /^GET \/ answers 500 for the host odd\.localhost/)
+    assert.deepEqual(more, [])
+    for (const warning of deployment.warnings) assert.ok(log.includes(`Warning: ${warning}`), log)
   })
 
   test('is told at once that nobody reaches it, where it listens inside its container alone', async () => {

@@ -72,6 +72,8 @@ export interface Image {
   readonly labels: Readonly<Record<string, string>>
   /** TCP ports that the image exposes, ascending. */
   readonly exposedPorts: readonly number[]
+  /** Paths that the image declares as volumes. */
+  readonly volumes: readonly string[]
 }
 
 export interface ContainerRequest {

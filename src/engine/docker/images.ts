@@ -144,5 +144,10 @@ export async function findImage(docker: Docker, reference: string): Promise<Imag
   const ports = Object.keys(found.Config.ExposedPorts ?? {})
     .filter((port) => port.endsWith('/tcp'))
     .map((port) => Number.parseInt(port, 10))
-  return { id: found.Id, labels: found.Config.Labels ?? {}, exposedPorts: ports.sort((a, b) => a - b) }
+  return {
+    id: found.Id,
+    labels: found.Config.Labels ?? {},
+    exposedPorts: ports.sort((a, b) => a - b),
+    volumes: Object.keys(found.Config.Volumes ?? {}).sort(),
+  }
 }
