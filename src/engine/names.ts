@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { domainToASCII } from 'node:url'
+import { cutText } from './quoted-text.js'
 import { badFields, badInput, type FieldError } from './command-error.js'
 
 /** Grammars of everything a user names. Each check throws `BAD_USER_INPUT` with the field and what to do. */
@@ -236,7 +237,7 @@ export function deploymentUrl(
 
 /** What was given, for a message: cut short, so that nobody fills a log with it. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+  return JSON.stringify(cutText(text, 81))
 }
 
 /** `mvp-{app}:{deploymentId}`; the prefix is a setting. */

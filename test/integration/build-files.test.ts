@@ -58,7 +58,7 @@ describe('what a build copies', () => {
     const written: string[] = []
     const output: BuildOutput = {
       ...SILENT,
-      bytes: (_step, _source, bytes) => Promise.resolve(void written.push(bytes.toString())),
+      bytes: ({ bytes }) => Promise.resolve(void written.push(bytes.toString())),
     }
     const run = {
       configuration: { build: { contextPath, dockerfilePath, args: {} } },

@@ -161,8 +161,9 @@ describe('what is read in the words of engines', () => {
   for (const [engine, what, message, code] of BUILDS) {
     test(`a build that fails, ${engine}: ${what}`, async () => {
       assert.equal(exitCodeOfStep(message), code)
-      const line = JSON.stringify({ errorDetail: { message }, error: message })
-      await assert.rejects(followBuild(Readable.from([Buffer.from(line)]), SILENT), (error: DeployError) => {
+      const lines = [{ stream: 'what it wrote\n' }, { errorDetail: { message }, error: message }]
+      const sent = Buffer.from(lines.map((one) => JSON.stringify(one)).join('\n'))
+      await assert.rejects(followBuild(Readable.from([sent]), SILENT), (error: DeployError) => {
         assert.deepEqual([error.code, error.exitCode], ['BUILD_FAILED', code])
         // Behind the code of a step the reason is in what it wrote, otherwise in the message.
         const hint = code === null ? '' : '; see the last lines'

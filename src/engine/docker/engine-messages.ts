@@ -53,6 +53,23 @@ export function isFileNameError(message: string): boolean {
   return NAMES_REFUSED.some((form) => form.test(message))
 }
 
+/**
+ * The step that the classic builder begins: `Step 3/7`. Null: it is something else, as a program that writes alike.
+ *
+ * @param before the step that it was at
+ */
+export function classicStep(text: string, before: string | null): string | null {
+  const [, name, number, total] = /^(Step (\d+)\/(\d+)) : /.exec(text) ?? []
+  const next =
+    before === null ? `1/${total}` : before.replace(/\d+/, (last) => `${Number(last) + 1}`).slice(5)
+  return name !== undefined && next === `${number}/${total}` ? name : null
+}
+
+/** Whether the classic builder has the result of a step already. */
+export function isCachedNotice(text: string): boolean {
+  return text === ' ---> Using cache\n'
+}
+
 /** Whether the engine left out a part of what a build's step wrote. */
 export function isClippedNotice(output: Buffer): boolean {
   return CLIPPED.some((words) => output.includes(words))

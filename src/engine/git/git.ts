@@ -79,7 +79,7 @@ export const MAX_PATH = 4095
 /** A commit whose files are at hand. */
 export interface Source {
   readonly commitSha: string
-  /** First line of the commit's message, at most 200 characters. */
+  /** First line of the commit's message as whoever made it wrote it, of at most 64 KiB. */
   readonly commitMessage: string
   /** Seconds since 1970. */
   readonly committedAt: number

@@ -2,6 +2,7 @@ import { LogStream } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { FetchRequest, Source } from '../git/git.js'
+import { oneLine } from '../quoted-text.js'
 import { secretsOf } from '../repositories/credential.js'
 import { remoteOf } from '../repositories/remote.js'
 import { step, type Services } from '../services.js'
@@ -32,7 +33,7 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
     signal: run.signal,
   })
   const { commitSha } = source
-  const commitMessage = log.mask(source.commitMessage)
+  const commitMessage = oneLine(log.mask(source.commitMessage), MAX_SUBJECT)
   await step(services, 'pin', async () => {
     const result = await services.database
       .getRepository(Deployment)
@@ -42,6 +43,9 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
   log.system(`Commit ${commitSha} ${commitMessage}`)
   return source
 }
+
+/** UTF-16 units of a commit's subject that are kept. */
+const MAX_SUBJECT = 200
 
 const WITH = { TOKEN: ' with its token', DEPLOY_KEY: ' with its deploy key', NONE: '' } as const
 
