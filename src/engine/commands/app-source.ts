@@ -1,6 +1,8 @@
 import { checkAll } from '../command-error.js'
 import { type BuildArg, checkBuildArgs, checkPlatform, checkTarget } from '../configuration/build-options.js'
-import { checkPath, checkPort, checkRef } from '../names.js'
+import { DEFAULT_DOCKERFILE } from '../detect/detected-build.js'
+import { checkDockerfilePath, checkPath, checkPort } from '../names.js'
+import { checkBranch } from '../ref-names.js'
 import { checkGivenRepository } from '../repository-url.js'
 import { checkWatchPaths } from '../webhooks/globs.js'
 import type { CommandDependencies } from './dependencies.js'
@@ -26,8 +28,13 @@ export interface AppSource {
 export function checkSource(source: AppSource, { allowFileRepos }: CommandDependencies['settings']) {
   const { repository, ...others } = checkAll({
     repository: () => checkGivenRepository('repoUrl', source.repoUrl, allowFileRepos),
-    branch: () => (source.branch ? checkRef('branch', source.branch) : null),
-    dockerfilePath: () => checkPath('dockerfilePath', source.dockerfilePath ?? 'Dockerfile'),
+    branch: () => (source.branch ? checkBranch('branch', source.branch) : null),
+    dockerfilePath: () =>
+      checkDockerfilePath(
+        'dockerfilePath',
+        source.dockerfilePath ?? DEFAULT_DOCKERFILE,
+        source.contextPath ?? '.',
+      ),
     contextPath: () => checkPath('contextPath', source.contextPath ?? '.'),
     target: () => checkTarget('target', source.target ?? null),
     buildArgs: () => checkBuildArgs('buildArgs', source.buildArgs ?? []),

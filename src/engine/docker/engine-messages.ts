@@ -17,6 +17,15 @@ const NETWORK_MISSING: readonly RegExp[] = [
   /\bnetwork (\S+) is ambiguous/, // two of one name, which engines from 25 on do not make any more
 ]
 
+const REMOVAL_UNDER_WAY: readonly RegExp[] = [
+  /\bremoval of container \S+ is already in progress/, // 409, of a removal
+  /\bcontainer is marked for removal\b/, // 500, of an update
+  /\bCannot update container \S+: no such container\b/i, // 500, of one that went meanwhile
+]
+
+/** 500, of an update: its process has ended, and the engine has not noticed yet. */
+const ENDING: readonly RegExp[] = [/\bcannot update a (?:stopped container|deleted process)\b/]
+
 const CLIPPED: readonly string[] = ['[output clipped, log limit']
 
 const NAMES_REFUSED: readonly RegExp[] = [
@@ -41,6 +50,16 @@ export function isPausedError(message: string): boolean {
 /** The network for want of which, or for two of which, a container was not started; null: it was something else. */
 export function missingNetwork(message: string): string | null {
   return found(NETWORK_MISSING, message)
+}
+
+/** Whether somebody else removes the container in this moment. */
+export function isRemovalUnderWay(message: string): boolean {
+  return REMOVAL_UNDER_WAY.some((form) => form.test(message))
+}
+
+/** Whether a container ends in this moment. */
+export function isEndingError(message: string): boolean {
+  return ENDING.some((form) => form.test(message))
 }
 
 /** Whether a build failed for want of time inside of the engine, and not for what is in it. */

@@ -9,6 +9,7 @@ import type { Source } from '../git/git.js'
 import { ownLabels } from '../routing/labels.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { explainBuild } from './explain-build.js'
 import { fetchLfs } from './fetch-lfs.js'
 import { accept, tagOf } from './image.js'
 import { planBuild } from './plan-build.js'
@@ -25,7 +26,7 @@ export async function build(run: DeploymentRun, source: Source, services: Servic
 
 async function buildNew(run: DeploymentRun, source: Source, services: Services): Promise<Image> {
   const { app, deployment, log, signal } = run
-  const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
+  const { contextPath, target, args, platform } = run.configuration.build
   const plan = await planBuild(run, source, services)
   await fetchLfs(run, plan.pointers, services)
   logBuildOptions(run.configuration.build, log)
@@ -36,7 +37,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
     return await services.docker.build(
       {
         context: contextOf(contextPath, plan),
-        dockerfile: dockerfilePath,
+        dockerfile: plan.dockerfileName,
         target,
         args,
         platform,
@@ -49,7 +50,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
       either,
     )
   } catch (error) {
-    if (!timeout.aborted || signal.aborted) throw error
+    if (!timeout.aborted || signal.aborted) throw await explainBuild(error, { run, plan }, services)
     const message = `the build took longer than ${services.settings.buildTimeoutMs / 1000} s (BUILD_TIMEOUT)`
     throw new DeployError('BUILD_TIMEOUT', message, { cause: error })
   } finally {

@@ -4,6 +4,7 @@ import { Deployment } from '../../entities/deployment.js'
 import type { ContainerState } from '../docker/docker.js'
 import { describeExit } from '../docker/container-exit.js'
 import { DeployError, InfrastructureError, LostClaimError } from '../errors.js'
+import { startAdvice } from '../docker/start-failures.js'
 import { cleanLines } from '../logs/lines.js'
 import { outOfResources } from '../resource-exhaustion.js'
 import { step, type Services } from '../services.js'
@@ -135,7 +136,8 @@ async function exitError(
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
-  const message = `the container ended with exit code ${exitCode ?? 'unknown'} during its check; see its last lines`
+  const advice = startAdvice(...(await services.docker.lastLines(candidate.container, LAST_LINES)))
+  const message = `the container ended with exit code ${exitCode ?? 'unknown'} during its check; see its last lines${advice}`
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 

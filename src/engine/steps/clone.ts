@@ -25,6 +25,9 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
     onNewHost: (host, fingerprint) => log.system(newHost(host, fingerprint)),
     ref,
     deploymentId: deployment.id,
+    ...(deployment.ref !== null && {
+      onAmbiguous: () => log.system(ambiguous(deployment.ref ?? '')),
+    }),
     onSilence: (silentMs, limitMs) => log.system(silence(silentMs, limitMs)),
   }
   const source = await retryOutages(() => attempt(run, services, request), {
@@ -51,6 +54,10 @@ const WITH = { TOKEN: ' with its token', DEPLOY_KEY: ' with its deploy key', NON
 
 function newHost(host: string, fingerprint: string): string {
   return `Trusting the SSH host ${host}, seen for the first time, by its key ${fingerprint}: compare it with what the host's operator publishes. Another key is refused from now on.`
+}
+
+function ambiguous(ref: string): string {
+  return `"${ref}" is a branch and a tag: this is the branch. For the tag, deploy "refs/tags/${ref}"`
 }
 
 /** Its progress ends with it: what comes next begins a line of its own. */

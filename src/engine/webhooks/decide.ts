@@ -95,7 +95,9 @@ function branchRefusal({ name, defaultBranch }: Push, { branch, tags }: StageRul
   if (wanted === null) {
     return "the forge does not name the repository's default branch: set the branch of the app or the stage"
   }
-  return wanted === name ? null : `it follows the branch ${oneLine(wanted, 200)}`
+  return wanted === name || wanted === `heads/${name}`
+    ? null
+    : `it follows the branch ${oneLine(wanted, 200)}`
 }
 
 async function tagRefusal({ name }: Push, { tags }: StageRules, budget: StepBudget): Promise<string | null> {
