@@ -69,65 +69,6 @@ function suite(createGit: CreateGit): void {
     assert.equal((await fetch('same')).commitSha, branch)
   })
 
-  test('fetches every name that git takes, and full and half names', async () => {
-    const names = ['größe', 'fix(ui)', 'a&b', 'feature/日本', "it's;$(x)`y`|z", 'a\u3000b', '+main']
-    const commits = new Map<string, string>()
-    for (const name of names) {
-      repository.git('checkout', '--quiet', '-b', name)
-      commits.set(name, repository.commit({ 'a.txt': name }))
-    }
-    for (const [name, commit] of commits) assert.equal((await fetch(name)).commitSha, commit, name)
-    const first = repository.git('rev-parse', 'main')
-    repository.git('tag', 'v1', 'main')
-    for (const ref of ['refs/heads/main', 'heads/main', 'refs/tags/v1', 'tags/v1']) {
-      assert.equal((await fetch(ref)).commitSha, first, ref)
-    }
-    repository.git('update-ref', 'refs/pull/7/head', commits.get('größe') ?? '')
-    assert.equal((await fetch('refs/pull/7/head')).commitSha, commits.get('größe'))
-    const { branches } = await port().listRefs({ repoUrl: repository.url, credential: null }, NEVER)
-    assert.deepEqual(new Set(branches.keys()), new Set(['main', ...names]))
-  })
-
-  test('says that a tag has the name of the branch that it took, if it is asked', async () => {
-    repository.git('tag', 'same')
-    repository.git('checkout', '--quiet', '-b', 'same')
-    const branch = repository.commit({ 'a.txt': 'two' })
-    let told = 0
-    const request = { repoUrl: repository.url, credential: null, onProgress: () => undefined }
-    const asking = (ref: string) => {
-      const onAmbiguous = () => void told++
-      return port().fetch({ ...request, ref, deploymentId: `deployment${count++}`, onAmbiguous }, NEVER)
-    }
-    assert.deepEqual([(await asking('same')).commitSha, told], [branch, 1])
-    await asking('main')
-    await asking('refs/heads/same')
-    await asking('refs/tags/same')
-    assert.equal(told, 1)
-  })
-
-  test('says of a short commit id that a full one is needed', async () => {
-    const short = repository.git('rev-parse', '--short', 'HEAD')
-    await assert.rejects(fetch(short), (error: DeployError) => {
-      assert.equal(error.code, 'REF_NOT_FOUND')
-      assert.match(error.message, /short commit id is not enough: give all 40 digits/)
-      return true
-    })
-  })
-
-  test('says of a repository with SHA-256 ids that it is one', async () => {
-    const folder = join(dataDir, 'sha256')
-    const git = (...args: string[]) =>
-      execFileSync('git', ['-C', folder, '-c', 'user.name=T', '-c', 'user.email=t@x', ...args])
-    mkdirSync(folder)
-    git('init', '--quiet', '-b', 'main', '--object-format=sha256')
-    git('commit', '--quiet', '--allow-empty', '-m', 'x')
-    const repoUrl = `file://${folder}`
-    const isSaid = (error: unknown) =>
-      error instanceof DeployError && /is a SHA-256 repository, which Longshore does not/.test(error.message)
-    await assert.rejects(fetch('main', port(), NEVER, repoUrl), isSaid)
-    await assert.rejects(port().listRefs({ repoUrl, credential: null }, NEVER), isSaid)
-  })
-
   test('tells a ref, a repository and a commit that are not there apart', async () => {
     await assert.rejects(fetch('nowhere'), codeIs('REF_NOT_FOUND'))
     await assert.rejects(fetch('0'.repeat(40)), codeIs('REF_NOT_FOUND'))

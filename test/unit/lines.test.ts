@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { cleanLines, LineShaper, MAX_LINE_BYTES } from '../../src/engine/logs/lines.js'
+import { LineShaper, MAX_LINE_BYTES } from '../../src/engine/logs/lines.js'
 import { cleanLine } from '../../src/engine/quoted-text.js'
 
 const ESC = '\x1b'

@@ -6,9 +6,9 @@ export interface BuildFacts {
   readonly secrets: ReadonlySet<string>
   readonly variables: ReadonlySet<string>
   /** Where a path is that the context does not have, and what to do. */
-  missingFile(path: string): Promise<string>
+  readonly missingFile: (path: string) => Promise<string>
   /** What is wrong with a program that the image should have. Null: nothing of the commit's is of that name. */
-  program(path: string): Promise<string | null>
+  readonly program: (path: string) => Promise<string | null>
 }
 
 /** What a pattern has found in a message. */

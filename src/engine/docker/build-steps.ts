@@ -1,6 +1,7 @@
 import { decodeTrace, type Vertex } from './buildkit-trace.js'
 import type { BuildOutput } from './docker.js'
 import { classicStep, isCachedNotice, isClippedNotice } from './engine-messages.js'
+import { oneLine } from '../quoted-text.js'
 import { StepLines } from './step-lines.js'
 
 /** All that the classic builder writes: it takes one step after another. */
@@ -72,6 +73,15 @@ export class BuildSteps {
       this.#failed.find(({ error }) => !error.endsWith('context canceled')) ??
       this.#failed[0]
     return this.#lines.of(failed?.digest ?? null)
+  }
+
+  /** What was under way, for the end of a sentence; empty: nobody knows. */
+  during(): string {
+    const running = [...this.#running].map(
+      (step) => `#${this.#numbers.get(step)} ${oneLine(this.#seen.get(step)?.name ?? '', 200)}`,
+    )
+    const names = this.#classic === null ? running : [this.#classic.name]
+    return names.length === 0 ? '' : ` during ${names.join(' and ')}`
   }
 
   #vertex(vertex: Vertex): void {

@@ -19,11 +19,15 @@ interface BuildMessage {
  * An error inside the stream, an end without an image id and a message that cannot be read are all failures:
  * nothing but the id counts as success.
  *
+ * @param steps are told of here as well, for whoever breaks it off
  * @throws DeployError BUILD_FAILED when the engine says what failed; InfrastructureError when it does not, as an engine
  *   that is being stopped
  */
-export async function followBuild(source: AsyncIterable<Buffer>, output: BuildOutput): Promise<string> {
-  const steps = new BuildSteps(output)
+export async function followBuild(
+  source: AsyncIterable<Buffer>,
+  output: BuildOutput,
+  steps = new BuildSteps(output),
+): Promise<string> {
   let imageId: string | null = null
   for await (const message of readNdjson(source) as AsyncIterable<BuildMessage>) {
     if (message.error !== undefined || message.errorDetail) throw buildError(message, steps)

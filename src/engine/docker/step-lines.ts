@@ -23,7 +23,7 @@ export class StepLines {
   #newest = ''
 
   add(step: string, source: string, bytes: Buffer): void {
-    const kept = this.#steps.get(step) ?? { lines: [], length: 0, unfinished: new Map() }
+    const kept: Kept = this.#steps.get(step) ?? { lines: [], length: 0, unfinished: new Map() }
     this.#steps.set(step, kept)
     this.#newest = step
     const decoder = kept.unfinished.get(source) ?? new LineDecoder(MAX_LINE_LENGTH)

@@ -36,7 +36,7 @@ export async function deployPush(
   const deployment = await enqueue(manager, stage, {
     ...{ trigger, actor, ref: name, commitSha: sha },
     commitMessage: message && oneLine(message.trimStart().split(/[\r\n]/, 1)[0] ?? '', 200),
-    reason: isFound ? `the ${kind} ${name} was looked up` : `push of the ${kind} ${name}`,
+    reason: oneLine(isFound ? `the ${kind} ${name} was looked up` : `push of the ${kind} ${name}`),
   })
   return { deployment, superseded: await supersedeOldest(manager, deployment) }
 }

@@ -18,7 +18,7 @@ const WINDOWS =
 export async function explainBuild(
   error: unknown,
   { run, plan }: { readonly run: DeploymentRun; readonly plan: BuildPlan },
-  { docker }: Services,
+  { docker, logger }: Services,
 ): Promise<unknown> {
   if (!(error instanceof DeployError) || error.code !== 'BUILD_FAILED') return error
   try {
@@ -35,8 +35,10 @@ export async function explainBuild(
     const { exitCode, lastLines } = error
     const message = `${error.message}. ${advice.charAt(0).toUpperCase()}${advice.slice(1)}`
     return new DeployError('BUILD_FAILED', message, { exitCode, lastLines, cause: error })
-  } catch {
-    return error // why the build has failed is known, only not what to do
+  } catch (failure) {
+    // Why the build has failed is known, only not what to do.
+    logger.warn('could not explain a failed build', { deployment: run.deployment.id, error: failure })
+    return error
   }
 }
 
@@ -48,7 +50,7 @@ async function dockerfileOf({ signal }: DeploymentRun, plan: BuildPlan): Promise
 async function readEntry({ source }: BuildPlan, entry: TreeEntry, signal: AbortSignal): Promise<string> {
   if (entry.size > MAX_READ_BYTES) return ''
   using contents = source.contents(signal)
-  return textOf(contents.read(entry.id))
+  return await textOf(contents.read(entry.id)) // awaited while they are open
 }
 
 /** A file of that name that the image was made of is there and still does not run: what its first line names is not. */
