@@ -23,7 +23,17 @@ const cursor = (list: string, key: unknown) => Buffer.from(`${list}:${String(key
 
 /** The answers, made by hand of what the statements give, one list of rows for each. */
 const SHAPES: Readonly<Record<ListName, (...results: Row[][]) => object>> = {
-  plain: (apps = []) => ({ apps: { nodes: apps.map(({ app_id: id, app_name: name }) => ({ id, name })) } }),
+  plain: (apps = []) => {
+    const nodes = apps.map((row) => ({
+      id: row.app_id,
+      name: row.app_name,
+      repoUrl: row.app_repo_url,
+      branch: row.app_branch,
+      createdAt: time(row.app_created_at),
+      updatedAt: time(row.app_updated_at),
+    }))
+    return { apps: { nodes } }
+  },
   dashboard: (apps = [], latest = []) => {
     const byApp = new Map(latest.map((row) => [row.deployment_app_id, row]))
     const nodes = apps.map(({ app_id: id, app_name: name }) => {

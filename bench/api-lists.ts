@@ -16,8 +16,9 @@ export interface List {
 /** What a frontend's pages ask for, as it asks: with variables, and the position for the next page. */
 export const LISTS = {
   plain: {
-    title: '50 apps: id, name',
-    query: 'query Plain($first: Int!) { apps(first: $first) { nodes { id name } } }',
+    title: '50 apps: six fields',
+    query:
+      'query Plain($first: Int!) { apps(first: $first) { nodes { id name repoUrl branch createdAt updatedAt } } }',
     variables: { first: APPS },
   },
   dashboard: {
