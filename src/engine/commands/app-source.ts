@@ -26,16 +26,14 @@ export interface AppSource {
  * @throws CommandError that names each field that is wrong
  */
 export function checkSource(source: AppSource, { allowFileRepos }: CommandDependencies['settings']) {
+  const contextPath = source.contextPath ?? '.'
+  const dockerfilePath = source.dockerfilePath ?? DEFAULT_DOCKERFILE
   const { repository, ...others } = checkAll({
     repository: () => checkGivenRepository('repoUrl', source.repoUrl, allowFileRepos),
     branch: () => (source.branch ? checkBranch('branch', source.branch) : null),
     dockerfilePath: () =>
-      checkDockerfilePath(
-        'dockerfilePath',
-        source.dockerfilePath ?? DEFAULT_DOCKERFILE,
-        source.contextPath ?? '.',
-      ),
-    contextPath: () => checkPath('contextPath', source.contextPath ?? '.'),
+      checkDockerfilePath('dockerfilePath', dockerfilePath, isPath(contextPath) ? contextPath : '.'),
+    contextPath: () => checkPath('contextPath', contextPath),
     target: () => checkTarget('target', source.target ?? null),
     buildArgs: () => checkBuildArgs('buildArgs', source.buildArgs ?? []),
     platform: () => checkPlatform('platform', source.platform ?? null),
@@ -43,4 +41,14 @@ export function checkSource(source: AppSource, { allowFileRepos }: CommandDepend
     watchPaths: () => checkWatchPaths('watchPaths', source.watchPaths ?? []),
   })
   return { columns: { repoUrl: repository.repoUrl, ...others }, token: repository.token }
+}
+
+/** One that is wrong is named for itself, and not once more for what is relative to it. */
+function isPath(path: string): boolean {
+  try {
+    checkPath('contextPath', path)
+    return true
+  } catch {
+    return false
+  }
 }
