@@ -76,12 +76,13 @@ describe('what a build copies', () => {
       onProgress: () => undefined,
     }
     const source = await git.fetch(request, NEVER)
-    const context = contextOf(contextPath, await planBuild(run, source, services))
+    const plan = await planBuild(run, source, services)
+    const context = contextOf(contextPath, plan)
     const engine = engines.real
     await engine.port(builder).build(
       {
         context,
-        dockerfile: dockerfilePath,
+        dockerfile: plan.dockerfileName,
         tag: `${engine.mark}:files`,
         labels: engine.labels,
         output,
@@ -100,6 +101,18 @@ describe('what a build copies', () => {
 
   for (const builder of ['buildkit', 'classic'] as const) {
     describe(`with ${builder}`, () => {
+      test('has nothing of a Dockerfile outside of it that can be hidden', async () => {
+        const ignored = { 'web/.dockerignore': 'left\n', 'web/left': 'x' }
+        using repository = new TestRepository({ 'docker/Dockerfile': listing(), 'web/a.md': 'a' })
+        const options = { builder, contextPath: 'web', dockerfilePath: '../docker/Dockerfile' }
+        assert.deepEqual(names((await build(repository, options)).files), ['./a.md'])
+        repository.commit(ignored)
+        const { files } = await build(repository, options)
+        // The classic builder hides its Dockerfile by .dockerignore alone, and this one is the commit's.
+        const shown = builder === 'classic' ? ['./.longshore.Dockerfile'] : []
+        assert.deepEqual(names(files), ['./.dockerignore', ...shown, './a.md'])
+      })
+
       test('has the modes, links and folders of a checkout, whatever order names are in', async () => {
         const texts = {
           'a.md': 'text a.md\n',

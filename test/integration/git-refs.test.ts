@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -34,7 +34,9 @@ function suite(createGit: CreateGit): void {
     )
 
   test('fetches every name that git takes, and full and half names', async () => {
-    const names = ['größe', 'fix(ui)', 'a&b', 'feature/日本', "it's;$(x)`y`|z", 'a\u3000b', '+main']
+    const touched = join(dataDir, 'touched')
+    const command = `$(touch\${IFS}${touched})`
+    const names = [command, 'größe', 'fix(ui)', 'a&b', 'feature/日本', "it's;$(x)`y`|z", 'a\u3000b', '+main']
     const commits = new Map<string, string>()
     for (const name of names) {
       repository.git('checkout', '--quiet', '-b', name)
@@ -50,6 +52,7 @@ function suite(createGit: CreateGit): void {
     assert.equal((await fetch('refs/pull/7/head')).commitSha, commits.get('größe'))
     const { branches } = await port().listRefs({ repoUrl: repository.url, credential: null }, NEVER)
     assert.deepEqual(new Set(branches.keys()), new Set(['main', ...names]))
+    assert.ok(!existsSync(touched))
   })
 
   test('says that a tag has the name of the branch that it took, if it is asked', async () => {
