@@ -14,25 +14,7 @@ import {
   UPDATE_STAGE,
 } from '../support/mutations.js'
 import { Installation } from '../support/server.js'
-
-/** What a command that broke out would leave behind. */
-const PWNED = '/tmp/longshore-pwned'
-
-/** Shapes of published exploits in fields that other systems put into a shell: their branch, URL, name, path, host. */
-const SHELL = [
-  `x;touch ${PWNED}`,
-  `x\ntouch ${PWNED}`,
-  `$(touch ${PWNED})`,
-  `\`touch ${PWNED}\``,
-  `x|touch ${PWNED}`,
-  `x&&touch ${PWNED}`,
-  `x'; touch ${PWNED}; '`,
-  `x"; touch ${PWNED}; "`,
-  `x\${IFS}touch`,
-  `x>${PWNED}`,
-  `--upload-pack=touch ${PWNED}`,
-  '-oProxyCommand=id',
-]
+import { PWNED, SHELL } from '../support/shell-exploits.js'
 
 /** One field of one mutation that takes a user's text. */
 interface Field {

@@ -67,21 +67,19 @@ describe('what a build copies', () => {
     } as unknown as DeploymentRun
     const settings = { maxContextBytes: 1024 ** 3, maxContextFiles: 1_000, ...options.limits }
     const services = { settings } as unknown as Services
-    const deploymentId = `d${Math.random()}`
     const request = {
       repoUrl: repository.url,
       credential: null,
       ref: null,
-      deploymentId,
+      deploymentId: `d${Math.random()}`,
       onProgress: () => undefined,
     }
     const source = await git.fetch(request, NEVER)
     const plan = await planBuild(run, source, services)
-    const context = contextOf(contextPath, plan)
     const engine = engines.real
     await engine.port(builder).build(
       {
-        context,
+        context: contextOf(contextPath, plan),
         dockerfile: plan.dockerfileName,
         tag: `${engine.mark}:files`,
         labels: engine.labels,
@@ -101,16 +99,10 @@ describe('what a build copies', () => {
 
   for (const builder of ['buildkit', 'classic'] as const) {
     describe(`with ${builder}`, () => {
-      test('has nothing of a Dockerfile outside of it that can be hidden', async () => {
-        const ignored = { 'web/.dockerignore': 'left\n', 'web/left': 'x' }
+      test('has nothing of a Dockerfile outside of it', async () => {
         using repository = new TestRepository({ 'docker/Dockerfile': listing(), 'web/a.md': 'a' })
         const options = { builder, contextPath: 'web', dockerfilePath: '../docker/Dockerfile' }
         assert.deepEqual(names((await build(repository, options)).files), ['./a.md'])
-        repository.commit(ignored)
-        const { files } = await build(repository, options)
-        // The classic builder hides its Dockerfile by .dockerignore alone, and this one is the commit's.
-        const shown = builder === 'classic' ? ['./.longshore.Dockerfile'] : []
-        assert.deepEqual(names(files), ['./.dockerignore', ...shown, './a.md'])
       })
 
       test('has the modes, links and folders of a checkout, whatever order names are in', async () => {
