@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { CommandError } from '../../src/engine/command-error.js'
+import { stageHost } from '../../src/engine/addresses.js'
 import {
   checkAppName,
   checkDomain,
@@ -11,7 +12,6 @@ import {
   checkRepoUrl,
   checkStageName,
   checkVariables,
-  stageHost,
 } from '../../src/engine/names.js'
 import { checkRef } from '../../src/engine/ref-names.js'
 
