@@ -7,6 +7,7 @@ import { ROOT } from './dependencies.mjs'
  * `npm run test:all` and `.ci/run`.
  */
 const REST = [
+  'e2e/build-advice',
   'e2e/build-limits',
   'e2e/build-secrets',
   'e2e/builds',

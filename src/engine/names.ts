@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto'
+import { posix } from 'node:path'
 import { domainToASCII } from 'node:url'
+import { cutText } from './quoted-text.js'
 import { badFields, badInput, type FieldError } from './command-error.js'
 import { stageHost } from './addresses.js'
 
@@ -114,15 +116,6 @@ export function counterpart(host: string): string {
   return host.startsWith('www.') ? host.slice('www.'.length) : `www.${host}`
 }
 
-/** A branch, a tag or a full commit id: of what git takes that which is no option, path or expression anywhere else. */
-export function checkRef(field: string, ref: string): string {
-  const malformed =
-    !/^[A-Za-z0-9_][A-Za-z0-9._/@+#=,%!-]{0,199}$/.test(ref) ||
-    /\.\.|\/\/|@\{|\.lock(\/|$)|\/\.|[./]$/.test(ref)
-  if (malformed) throw badInput(field, `${quote(ref)} is not a branch, a tag or a full commit id`)
-  return ref
-}
-
 /** A path inside the repository, in canonical form: `./a//b/` becomes `a/b`. */
 export function checkPath(field: string, path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
@@ -134,6 +127,19 @@ export function checkPath(field: string, path: string): string {
     throw badInput(field, `${quote(path)} must be a relative path inside the repository, without ".."`)
   }
   return parts.join('/') || '.'
+}
+
+/**
+ * The path of a Dockerfile from the context's, in canonical form; it may lead out of the context (`../Dockerfile`), and not out of
+ * the repository.
+ */
+export function checkDockerfilePath(field: string, path: string, contextPath: string): string {
+  const inRepository = posix.normalize(posix.join(contextPath, path))
+  if (path.startsWith('/') || inRepository.startsWith('..')) {
+    throw badInput(field, `${quote(path)} must be a relative path that stays inside the repository`)
+  }
+  const fromRoot = checkPath(field, inRepository)
+  return posix.relative(posix.join('/', contextPath), posix.join('/', fromRoot)) || '.'
 }
 
 const HOST = '[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?'
@@ -208,7 +214,7 @@ export function checkVariables(field: string, variables: readonly GivenVariable[
 
 /** What was given, for a message: cut short, so that nobody fills a log with it. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+  return JSON.stringify(cutText(text, 81))
 }
 
 /** `mvp-{app}:{deploymentId}`; the prefix is a setting. */

@@ -56,7 +56,8 @@ export class CreateAppInput {
   @Field(() => String, {
     nullable: true,
     defaultValue: 'Dockerfile',
-    description: 'Path relative to contextPath.',
+    description:
+      'Path relative to contextPath; it may lead out of it (../Dockerfile), not out of the repository.',
   })
   dockerfilePath?: string | null
 
@@ -152,7 +153,11 @@ export class UpdateAppInput {
   })
   branch?: string | null
 
-  @Field(() => String, { description: 'Path relative to contextPath. Null: Dockerfile.', nullable: true })
+  @Field(() => String, {
+    description:
+      'Path relative to contextPath; it may lead out of it (../Dockerfile), not out of the repository. Null: Dockerfile.',
+    nullable: true,
+  })
   dockerfilePath?: string | null
 
   @Field(() => String, {
@@ -197,7 +202,11 @@ export class DeployInput {
   @Field(() => String, { description: 'Name of the stage.', nullable: true, defaultValue: 'production' })
   stage?: string | null
 
-  @Field(() => String, { nullable: true, description: 'A branch, a tag or a full commit id.' })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A branch, a tag or a full commit id, by any name that git takes; refs/heads/…, heads/…, refs/tags/… and tags/… are understood. Of a branch and a tag of one name it is the branch.',
+  })
   ref?: string | null
 
   @Field(() => Boolean, {

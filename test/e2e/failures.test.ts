@@ -158,6 +158,7 @@ describe('a deployment that cannot succeed', () => {
     await installation.start({ BUILD_SILENCE_TIMEOUT: '3' })
     const error = await failed(webApp('page', [slowStep(100)]))
     assert.equal(error.code, 'BUILD_STALLED')
-    assert.match(error.message, /BUILD_SILENCE_TIMEOUT/)
+    assert.match(error.message, /\(BUILD_SILENCE_TIMEOUT\) during #2 \[2\/3\] RUN /)
+    assert.deepEqual(error.lastLines, ['step one'])
   })
 })

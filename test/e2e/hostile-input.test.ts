@@ -14,25 +14,7 @@ import {
   UPDATE_STAGE,
 } from '../support/mutations.js'
 import { Installation } from '../support/server.js'
-
-/** What a command that broke out would leave behind. */
-const PWNED = '/tmp/longshore-pwned'
-
-/** Shapes of published exploits in fields that other systems put into a shell: their branch, URL, name, path, host. */
-const SHELL = [
-  `x;touch ${PWNED}`,
-  `x\ntouch ${PWNED}`,
-  `$(touch ${PWNED})`,
-  `\`touch ${PWNED}\``,
-  `x|touch ${PWNED}`,
-  `x&&touch ${PWNED}`,
-  `x'; touch ${PWNED}; '`,
-  `x"; touch ${PWNED}; "`,
-  `x\${IFS}touch`,
-  `x>${PWNED}`,
-  `--upload-pack=touch ${PWNED}`,
-  '-oProxyCommand=id',
-]
+import { PWNED, SHELL } from '../support/shell-exploits.js'
 
 /** One field of one mutation that takes a user's text. */
 interface Field {
@@ -74,12 +56,7 @@ describe('the shapes of published exploits, as input,', () => {
     },
     { field: 'repoUrl', query: CREATE, variables: (host) => createInput({ repoUrl: `ssh://git@${host}/x` }) },
     { field: 'repoUrl', query: UPDATE_APP, variables: (url) => ({ id: appId, input: { repoUrl: url } }) },
-    { field: 'branch', query: CREATE, variables: (branch) => createInput({ branch }) },
-    { field: 'branch', query: UPDATE_APP, variables: (branch) => ({ id: appId, input: { branch } }) },
-    { field: 'branch', query: UPDATE_STAGE, variables: (branch) => ({ id: stageId, input: { branch } }) },
     { field: 'name', query: STAGE, variables: (name) => ({ id: appId, name }) },
-    { field: 'branch', query: STAGE, variables: (branch) => ({ id: appId, name: 'fresh', branch }) },
-    { field: 'ref', query: DEPLOY, variables: (ref) => ({ id: appId, input: { ref } }) },
     { field: 'host', query: DOMAIN, variables: (host) => ({ id: stageId, host }) },
     { field: 'variables[0].key', query: SET, variables: (key) => ({ id: stageId, v: [{ key, value: '' }] }) },
     ...['target', 'platform'].flatMap((field) => [
@@ -106,14 +83,40 @@ describe('the shapes of published exploits, as input,', () => {
     { field: 'text', query: IMPORT, variables: (key) => ({ id: stageId, text: `${key}=value` }) },
   ]
 
+  const changedRefs: readonly Field[] = [
+    { field: 'branch', query: UPDATE_APP, variables: (branch) => ({ id: appId, input: { branch } }) },
+    { field: 'branch', query: UPDATE_STAGE, variables: (branch) => ({ id: stageId, input: { branch } }) },
+    { field: 'ref', query: DEPLOY, variables: (ref) => ({ id: appId, input: { ref } }) },
+  ]
+  const newRefs: readonly Field[] = [
+    { field: 'branch', query: CREATE, variables: (branch) => createInput({ branch }) },
+    { field: 'branch', query: STAGE, variables: (branch) => ({ id: appId, name: 'fresh', branch }) },
+  ]
+
   async function refuses({ field, query, variables }: Field, text: string): Promise<void> {
     const { errors } = await tryGraphql(port, query, variables(text))
     const found = [errors?.[0]?.extensions.code, errors?.[0]?.extensions.field]
     assert.deepEqual(found, ['BAD_USER_INPUT', field], `${query} with ${JSON.stringify(text)}`)
   }
 
-  test('1: commands in names, URLs, references, hosts and keys are refused by field', async () => {
+  test('1: commands in names, URLs, hosts and keys are refused by field', async () => {
     for (const field of names) for (const text of SHELL) await refuses(field, text)
+    assert.ok(!existsSync(PWNED))
+  })
+
+  test('1: commands in references are names that git takes, or refused by field', async () => {
+    // As git has it; they are in no shell: see integration/git-refs.
+    const isName = (text: string) => !/^-|[\s~^:?*[\\]/.test(text)
+    const taken = SHELL.filter(isName)
+    assert.ok(taken.length > 0)
+    for (const text of SHELL.filter((one) => !isName(one))) {
+      for (const field of [...changedRefs, ...newRefs]) await refuses(field, text)
+    }
+    for (const text of taken) {
+      for (const { query, variables } of changedRefs) {
+        assert.equal((await tryGraphql(port, query, variables(text))).errors, undefined, text)
+      }
+    }
     assert.ok(!existsSync(PWNED))
   })
 

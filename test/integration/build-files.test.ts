@@ -58,7 +58,7 @@ describe('what a build copies', () => {
     const written: string[] = []
     const output: BuildOutput = {
       ...SILENT,
-      bytes: (_step, _source, bytes) => Promise.resolve(void written.push(bytes.toString())),
+      bytes: ({ bytes }) => Promise.resolve(void written.push(bytes.toString())),
     }
     const run = {
       configuration: { build: { contextPath, dockerfilePath, args: {} } },
@@ -67,21 +67,20 @@ describe('what a build copies', () => {
     } as unknown as DeploymentRun
     const settings = { maxContextBytes: 1024 ** 3, maxContextFiles: 1_000, ...options.limits }
     const services = { settings } as unknown as Services
-    const deploymentId = `d${Math.random()}`
     const request = {
       repoUrl: repository.url,
       credential: null,
       ref: null,
-      deploymentId,
+      deploymentId: `d${Math.random()}`,
       onProgress: () => undefined,
     }
     const source = await git.fetch(request, NEVER)
-    const context = contextOf(contextPath, await planBuild(run, source, services))
+    const plan = await planBuild(run, source, services)
     const engine = engines.real
     await engine.port(builder).build(
       {
-        context,
-        dockerfile: dockerfilePath,
+        context: contextOf(contextPath, plan),
+        dockerfile: plan.dockerfileName,
         tag: `${engine.mark}:files`,
         labels: engine.labels,
         output,
@@ -100,6 +99,12 @@ describe('what a build copies', () => {
 
   for (const builder of ['buildkit', 'classic'] as const) {
     describe(`with ${builder}`, () => {
+      test('has nothing of a Dockerfile outside of it', async () => {
+        using repository = new TestRepository({ 'docker/Dockerfile': listing(), 'web/a.md': 'a' })
+        const options = { builder, contextPath: 'web', dockerfilePath: '../docker/Dockerfile' }
+        assert.deepEqual(names((await build(repository, options)).files), ['./a.md'])
+      })
+
       test('has the modes, links and folders of a checkout, whatever order names are in', async () => {
         const texts = {
           'a.md': 'text a.md\n',

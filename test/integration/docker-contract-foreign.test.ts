@@ -55,5 +55,19 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
         assert.equal((await engine.inspect(`${engine.mark}-${name}`)).Id, before.Id)
       }
     })
+
+    test('and their removals: whoever removes a container as well comes back when it is gone', async () => {
+      const docker = engine.port('buildkit')
+      for (let round = 0; round < 4; round++) {
+        const name = `${engine.mark}-gone`
+        assert.equal((await engine.create(name, 'exec busybox sleep 300', { policy: 'always' })).status, 201)
+        await docker.startContainer(name, SIGNAL)
+        const removals = [0, 1, 2, 3].map(async () => {
+          await docker.removeContainer(name, 0)
+          assert.equal(await docker.findContainer(name), null)
+        })
+        await Promise.all(removals)
+      }
+    })
   })
 }

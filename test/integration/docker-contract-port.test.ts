@@ -25,7 +25,7 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
     const output: BuildOutput = {
       ...SILENT,
       line: (text) => void written.push(text),
-      bytes: (_step, source, bytes) => Promise.resolve(void written.push(`${source} ${bytes.toString()}`)),
+      bytes: ({ source, bytes }) => Promise.resolve(void written.push(`${source} ${bytes.toString()}`)),
     }
     before(async () => {
       engines = await openEngines(speaks)

@@ -71,13 +71,14 @@ describe('the branches and tags of a repository, read by a worker for the API', 
 
   test('are listed as a form offers them: what cannot be deployed is left out', async () => {
     using repository = new TestRepository({ 'a.txt': 'one' })
-    for (const name of ['a-first', 'feature/10', 'feature/9', 'odd,(name)']) repository.git('branch', name)
+    const long = 'x'.repeat(248)
+    for (const name of ['a-first', 'feature/10', 'feature/9', 'fix(ui)', long]) repository.git('branch', name)
     for (const name of ['v1.9.0', 'v1.10.0', 'v1.2.0']) repository.git('tag', name)
     const { data, errors } = await api.post(REFS, { url: repository.url })
     assert.equal(errors, undefined, JSON.stringify(errors))
     assert.deepEqual(data?.repositoryRefs, {
       defaultBranch: 'main',
-      branches: ['main', 'a-first', 'feature/9', 'feature/10'],
+      branches: ['main', 'a-first', 'feature/9', 'feature/10', 'fix(ui)'],
       tags: ['v1.10.0', 'v1.9.0', 'v1.2.0'],
     })
     assert.equal(await waiting(), 0)

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { GitServers } from './git-servers.js'
@@ -123,6 +124,18 @@ export const FAILURES: Readonly<Record<string, Failure>> = {
       return s.httpsUrl('broken')
     },
     says: /the repository has broken objects: /,
+  },
+  'ids of SHA-256': {
+    row: 'SHA-256 ids',
+    url: (s) => {
+      const folder = join(s.root, 'sha256')
+      const git = (...args: string[]) =>
+        execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@x', ...args])
+      git('init', '--quiet', '-b', 'main', '--object-format=sha256', folder)
+      git('-C', folder, 'commit', '--quiet', '--allow-empty', '-m', 'x')
+      return s.httpsUrl('sha256')
+    },
+    says: /is a SHA-256 repository, which Longshore does not support/,
   },
   'too many requests': {
     row: 'too many requests',

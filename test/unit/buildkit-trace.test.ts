@@ -37,8 +37,8 @@ describe('a BuildKit trace', () => {
           digest: 'sha256:aa',
           name: 'RUN é',
           cached: false,
-          started: true,
-          completed: true,
+          startedMs: 1_790_000_000_999.999_999,
+          completedMs: 1_790_000_000_999.999_999,
           error: 'exit code: 3',
         },
       ],
@@ -54,8 +54,8 @@ describe('a BuildKit trace', () => {
       digest: 'a',
       name: 'FROM x',
       cached: false,
-      started: false,
-      completed: false,
+      startedMs: null,
+      completedMs: null,
       error: '',
     })
     assert.equal(vertexes[1]?.cached, true)

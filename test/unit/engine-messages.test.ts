@@ -7,6 +7,8 @@ import {
   isFileNameError,
   isPausedError,
   isClippedNotice,
+  isEndingError,
+  isRemovalUnderWay,
   missingNetwork,
 } from '../../src/engine/docker/engine-messages.js'
 import { readEvents } from '../../src/engine/docker/events.js'
@@ -151,6 +153,37 @@ const EVENTS: readonly Row<readonly string[]>[] = [
   ],
 ]
 
+/** What one of several that remove a container at the same time hears. */
+const REMOVALS: readonly Row<'under way' | 'ending' | null>[] = [
+  ['both', 'a removal', 'removal of container longshore-rec is already in progress', 'under way'],
+  [
+    '20.10',
+    'an update',
+    'Cannot update container 0123: container is marked for removal and cannot be "update"',
+    'under way',
+  ],
+  ['20.10', 'an update of one that went', 'Cannot update container 0123: no such container', 'under way'],
+  [
+    '20.10',
+    'an update of one that ends',
+    'Cannot update container 0123: cannot update a deleted process: unknown',
+    'ending',
+  ],
+  [
+    '20.10',
+    'an update of one that has ended',
+    'Cannot update container 0123: cannot update a stopped container: unknown',
+    'ending',
+  ],
+  [
+    '29',
+    'an update of one that has ended',
+    'Cannot update container 0123: cannot update a stopped container',
+    'ending',
+  ],
+  ['both', 'something else', 'conflict: unable to remove it', null],
+]
+
 const CLIPPED: readonly Row<boolean>[] = [
   ['20.10', 'too fast', '78901\n[output clipped, log limit 200KiB/s reached]\n', true],
   ['29', 'too fast', '345\n[output clipped, log limit 200KiB/s reached]\n', true],
@@ -161,8 +194,9 @@ describe('what is read in the words of engines', () => {
   for (const [engine, what, message, code] of BUILDS) {
     test(`a build that fails, ${engine}: ${what}`, async () => {
       assert.equal(exitCodeOfStep(message), code)
-      const line = JSON.stringify({ errorDetail: { message }, error: message })
-      await assert.rejects(followBuild(Readable.from([Buffer.from(line)]), SILENT), (error: DeployError) => {
+      const lines = [{ stream: 'what it wrote\n' }, { errorDetail: { message }, error: message }]
+      const sent = Buffer.from(lines.map((one) => JSON.stringify(one)).join('\n'))
+      await assert.rejects(followBuild(Readable.from([sent]), SILENT), (error: DeployError) => {
         assert.deepEqual([error.code, error.exitCode], ['BUILD_FAILED', code])
         // Behind the code of a step the reason is in what it wrote, otherwise in the message.
         const hint = code === null ? '' : '; see the last lines'
@@ -185,6 +219,13 @@ describe('what is read in the words of engines', () => {
         found.push(labels.exitCode ? `${action} ${labels.exitCode}` : action)
       }
       assert.deepEqual(found, read)
+    })
+  }
+
+  for (const [engine, what, message, read] of REMOVALS) {
+    test(`a removal beside another one, ${engine}: ${what}`, () => {
+      const found = isRemovalUnderWay(message) ? 'under way' : isEndingError(message) ? 'ending' : null
+      assert.equal(found, read)
     })
   }
 

@@ -106,7 +106,7 @@ describe('an ignore file', () => {
     const lines = ['node_modules', `**/*a${'?'.repeat(5_000)}`, '*.md']
     const paths = take(20, 4_000, 'ab')
     const message =
-      /^line 2 of web\/\.dockerignore takes too long to match against the 20 paths of the context: "\*\*\/\*a\?{195}"\. Use/
+      /^line 2 of web\/\.dockerignore takes too long to match against the 20 paths of the context: "\*\*\/\*a\?{194}…"\. Use/
     await assert.rejects(ignored(lines.join('\n'), paths), { code: 'DOCKERIGNORE_INVALID', message })
   })
 

@@ -3,7 +3,14 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { CommandError } from '../../src/engine/command-error.js'
 import { containerName, deploymentUrl, publicUrl, stageHost } from '../../src/engine/addresses.js'
-import { checkAppName, checkPath, checkStageHost, checkVariables, createId } from '../../src/engine/names.js'
+import {
+  checkAppName,
+  checkDockerfilePath,
+  checkPath,
+  checkStageHost,
+  checkVariables,
+  createId,
+} from '../../src/engine/names.js'
 
 /** The check must refuse, as bad input of this field, and say so with the field's name. */
 function refuses(check: () => unknown, what: string, field = 'field'): void {
@@ -66,6 +73,29 @@ describe('a path in the repository', () => {
       '.x/..y': '.x/..y',
     }
     for (const [path, canonical] of Object.entries(table)) assert.equal(checkPath('field', path), canonical)
+  })
+
+  test('of a Dockerfile may leave the context, not the repository', () => {
+    const table: readonly (readonly [context: string, path: string, canonical: string])[] = [
+      ['.', 'Dockerfile', 'Dockerfile'],
+      ['.', './docker//web/Dockerfile', 'docker/web/Dockerfile'],
+      ['apps/web', '../../docker/Dockerfile', '../../docker/Dockerfile'],
+      ['apps/web', '../Dockerfile', '../Dockerfile'],
+      ['apps/web', '../web/Dockerfile', 'Dockerfile'],
+      ['apps/web', 'a/../b', 'b'],
+    ]
+    for (const [context, path, canonical] of table) {
+      assert.equal(checkDockerfilePath('field', path, context), canonical, path)
+    }
+    const outside = [
+      ['.', '../Dockerfile'],
+      ['web', '../../Dockerfile'],
+      ['web', '/etc/passwd'],
+      ['web', '../-x'],
+      ['web', '../a\nb'],
+      ['web', 'a/../../../x'],
+    ] as const
+    for (const [context, path] of outside) refuses(() => checkDockerfilePath('field', path, context), path)
   })
 
   test('is refused where it leaves the repository or looks like an option', () => {

@@ -246,3 +246,14 @@ describe('watched paths', () => {
     assert.ok(turns >= 100, `${turns}`)
   })
 })
+
+describe('the branch that a stage follows', () => {
+  test('has any name that git takes, and is also found by half a full name', async () => {
+    for (const name of ['größe', 'fix(ui)', 'a&b', 'feature/日本']) {
+      assert.equal(await reason(push({ ref: `refs/heads/${name}` }), { branch: name }), null, name)
+    }
+    assert.equal(await reason(push(), { branch: 'heads/main' }), null)
+    assert.equal(await reason(push(), { branch: 'heads/other' }), 'it follows the branch heads/other')
+    assert.equal(await reason(push({ ref: 'refs/heads/heads/main' }), { branch: 'heads/main' }), null)
+  })
+})

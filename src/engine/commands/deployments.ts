@@ -1,7 +1,7 @@
 import { DeploymentStatus, DeploymentTrigger, isSettled } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { CommandError } from '../command-error.js'
-import { checkRef } from '../names.js'
+import { checkRef } from '../ref-names.js'
 import { asShown } from '../shown.js'
 import { NOW, settle } from '../queue/states.js'
 import { getApp } from './apps.js'

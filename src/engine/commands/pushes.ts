@@ -24,6 +24,7 @@ import { type Choice, decide } from '../webhooks/decide.js'
 import { summaryOf } from '../webhooks/delivery-summary.js'
 import { STALE, type Staleness, stalenessOf, printable } from '../webhooks/delivery-log.js'
 import type { ForgeEvent, Push } from '../webhooks/push.js'
+import { oneLine } from '../quoted-text.js'
 
 /** What a delivery meant, and what is to be announced of it. */
 export interface Outcome {
@@ -80,7 +81,7 @@ export async function handleEvent(
     return { found: { ...NOTHING, verdict: WebhookVerdict.PONG, reason: 'the webhook works' }, ...NONE }
   }
   if (event.kind === 'other') {
-    const reason = printable(`the event "${event.what.slice(0, 60)}" does not deploy`)
+    const reason = printable(`the event "${oneLine(event.what, 60)}" does not deploy`)
     return { found: { ...NOTHING, verdict: WebhookVerdict.IGNORED, reason }, ...NONE }
   }
   if (event.kind === 'unreadable') {

@@ -1,6 +1,7 @@
 import { Stage } from '../../entities/stage.js'
 import { badInput, checkAll } from '../command-error.js'
-import { checkHealthPath, checkRef } from '../names.js'
+import { checkHealthPath } from '../names.js'
+import { checkBranch } from '../ref-names.js'
 import { checkGlob } from '../webhooks/globs.js'
 import { changeNode } from './change-node.js'
 import type { CommandDependencies } from './dependencies.js'
@@ -92,7 +93,7 @@ export function stagePatch(command: UpdateStageCommand): Partial<Stage> {
     if (value === undefined) continue
     checks[column] = () => (value === null ? fallback : checkNumber(field, value, bounds))
   }
-  if (branch !== undefined) checks.branch = () => (branch ? checkRef('branch', branch) : null)
+  if (branch !== undefined) checks.branch = () => (branch ? checkBranch('branch', branch) : null)
   if (tags !== undefined) checks.tags = () => (tags ? checkGlob('tags', tags) : null)
   if (autoDeploy !== undefined) checks.autoDeploy = () => autoDeploy ?? true
   if (stops !== undefined) checks.stopOnBranchDeletion = () => stops ?? false

@@ -5,7 +5,8 @@ import { Deployment } from '../../entities/deployment.js'
 import { Stage } from '../../entities/stage.js'
 import { checkAll, CommandError } from '../command-error.js'
 import { lockKeyShared } from '../secrets/instance.js'
-import { checkRef, checkStageHost, checkStageName, createId } from '../names.js'
+import { checkBranch } from '../ref-names.js'
+import { checkStageHost, checkStageName, createId } from '../names.js'
 import { announceStop, cancelAll, stopStage } from '../traffic/stop-stage.js'
 import { getApp } from './apps.js'
 import { ADMIN, announceQueued, enqueue } from '../queue/enqueue.js'
@@ -26,7 +27,7 @@ export class StageCommands {
   async create(appId: string, name: string, branch: string | null): Promise<Stage> {
     const checked = checkAll({
       name: () => checkStageName('name', name),
-      branch: () => (branch ? checkRef('branch', branch) : null),
+      branch: () => (branch ? checkBranch('branch', branch) : null),
     })
     const values = { id: createId(), appId, ...checked }
     return changeNode(this.dependencies, values.id, async (manager) => {

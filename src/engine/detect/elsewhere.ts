@@ -8,10 +8,15 @@ const MANIFEST =
 /** How many are listed: more are no help. */
 const SHOWN = 5
 
+/** Those of the paths that look like Dockerfiles. */
+export function dockerfilesIn(paths: readonly string[]): string[] {
+  return paths.filter((path) => DOCKERFILE.test(path)).sort()
+}
+
 /** Where there is something to build, if not in the root: what to set. Empty: nowhere. */
 export function elsewhere(tree: Tree): string {
   const paths = [...tree.paths].sort()
-  const dockerfiles = paths.filter((path) => DOCKERFILE.test(path))
+  const dockerfiles = dockerfilesIn(paths)
   const compose = paths.filter((path) => COMPOSE.test(path))
   const manifests = paths.filter((path) => MANIFEST.test(path))
   const [inner] = dockerfiles.filter((path) => path.includes('/'))
@@ -34,7 +39,8 @@ export function elsewhere(tree: Tree): string {
   return `there is ${listed(compose)}, which Longshore does not run: make an app for each service, with its Dockerfile`
 }
 
-function listed(paths: readonly string[]): string {
+/** Some of them, and how many more there are. */
+export function listed(paths: readonly string[]): string {
   const rest = paths.length - SHOWN
   return `${paths.slice(0, SHOWN).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
 }

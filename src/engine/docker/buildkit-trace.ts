@@ -3,8 +3,9 @@ export interface Vertex {
   readonly digest: string
   readonly name: string
   readonly cached: boolean
-  readonly started: boolean
-  readonly completed: boolean
+  /** Milliseconds since 1970, by the engine's clock; null: it has not begun. */
+  readonly startedMs: number | null
+  readonly completedMs: number | null
   readonly error: string
 }
 
@@ -39,14 +40,24 @@ export function decodeTrace(bytes: Buffer): Trace {
 function decodeVertex(bytes: Buffer): Vertex {
   const fields = new Map(fieldsOf(bytes))
   const text = (field: number) => fields.get(field)?.toString() ?? ''
+  const time = (field: number) => {
+    const value = fields.get(field)
+    return Buffer.isBuffer(value) ? decodeTime(value) : null
+  }
   return {
     digest: text(1),
     name: text(3),
     cached: fields.get(4) === 1,
-    started: fields.has(5),
-    completed: fields.has(6),
+    startedMs: time(5),
+    completedMs: time(6),
     error: text(7),
   }
+}
+
+/** A Timestamp: seconds and nanoseconds. */
+function decodeTime(bytes: Buffer): number {
+  const fields = new Map(fieldsOf(bytes))
+  return Number(fields.get(1) ?? 0) * 1000 + Number(fields.get(2) ?? 0) / 1e6
 }
 
 function decodeLog(bytes: Buffer): VertexLog {

@@ -1,4 +1,5 @@
 import type { BuilderChoice } from '../../config.js'
+import { oneLine } from '../quoted-text.js'
 import { EngineClient } from './client.js'
 import { connectionError, EngineError } from './engine-error.js'
 
@@ -54,7 +55,7 @@ function isNewEnough({ ApiVersion }: EngineVersion): boolean {
 }
 
 function versionIn({ status, text }: { readonly status: number; readonly text: string }): EngineVersion {
-  const said = text.trim().slice(0, 200)
+  const said = oneLine(text, 200)
   if (/HTTPS server/.test(said)) {
     throw new EngineError(
       'WANTS_TLS',

@@ -1,4 +1,5 @@
 import { InfrastructureError } from '../errors.js'
+import { oneLine } from '../quoted-text.js'
 import { call, type EngineCalls, ignoreMissing } from './calls.js'
 import { demultiplex, type Pieces } from './demultiplex.js'
 import type { ContainerLog, ContainerLogsQuery, ContainerOutput } from './docker.js'
@@ -99,6 +100,6 @@ function outputOf(stream: ContainerOutput['stream'], message: Buffer): Container
 }
 
 function unreadable(message: Buffer): InfrastructureError {
-  const words = message.toString('utf8').trim().slice(0, 500)
+  const words = oneLine(message.toString('utf8'), 500)
   return new InfrastructureError('DOCKER_FAILED', `the Docker engine cannot read a container's log: ${words}`)
 }

@@ -6,6 +6,8 @@ import { ignoreMissing } from './calls.js'
 import { containerOptions } from './container-options.js'
 import { type ContainerRequest, NETWORK } from './docker.js'
 import { isPausedError, missingNetwork } from './engine-messages.js'
+import { startAdvice } from './start-failures.js'
+import { removeWhole } from './removal.js'
 
 /** The container's address on the bridge that all containers of apps are on. */
 export function addressIn(settings: { Networks: Record<string, { IPAddress: string }> }): string | null {
@@ -64,7 +66,7 @@ export async function createContainer(
     if (found && found.Image === request.image && hasLabels(labels, request.labels)) return
     if (found && !isOwn(labels, request.labels)) throw taken(request.name, found.Id)
     if (epochOf(labels) > epochOf(request.labels)) throw new LostClaimError(request.name)
-    if (found) await ignoreMissing(docker.getContainer(found.Id).remove({ force: true, v: true }))
+    if (found) await removeWhole((work) => work(docker), found.Id)
     signal.throwIfAborted()
     await create()
   }
@@ -74,9 +76,8 @@ export async function createContainer(
 function refused(error: unknown): never {
   const { statusCode, message } = error as { statusCode?: number; message?: string }
   if (statusCode !== 400) throw error
-  throw new DeployError('START_FAILED', `the Docker engine refuses the container: ${message}`, {
-    cause: error,
-  })
+  const text = `the Docker engine refuses the container: ${message?.trim()}`
+  throw new DeployError('START_FAILED', `${text}${startAdvice(text)}`, { cause: error })
 }
 
 /** Made by this installation. The epoch tells it from what a person runs of one of its images. */
@@ -107,9 +108,9 @@ export async function startContainer(docker: Docker, name: string): Promise<void
   } catch (error) {
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (statusCode === undefined) throw error
-    const text = `the container could not be started: ${message}`
+    const text = `the container could not be started: ${message?.trim()}`
     if (mentionsResourceExhaustion(message ?? '')) throw new InfrastructureError('START_FAILED', text, error)
-    throw new DeployError('START_FAILED', text, { cause: error })
+    throw new DeployError('START_FAILED', `${text}${startAdvice(text)}`, { cause: error })
   }
 }
 

@@ -9,9 +9,19 @@ export interface BuildOutput {
   line(text: string): void
   /** The engine has left lines out; `text` says why, and how to have them. */
   clipped(text: string): void
-  bytes(step: string, source: 'STDOUT' | 'STDERR', bytes: Buffer): Promise<void>
+  bytes(output: StepOutput): Promise<void>
   /** The step says no more, or begins anew. */
   ended(step: string): void
+}
+
+/** What the program that a step runs has written. */
+export interface StepOutput {
+  readonly step: string
+  readonly source: 'STDOUT' | 'STDERR'
+  /** In pieces of any size. */
+  readonly bytes: Buffer
+  /** What each line that ends in them begins with: the step's number, where it would not be clear whose line it is. */
+  readonly prefix: string
 }
 
 /** A file, folder or link that is sent to a build. A submodule is an empty folder. */

@@ -27,6 +27,7 @@ import { readHealthCheck } from './health-check.js'
 import { buildImage, findImage, usesBuildkit } from './images.js'
 import { type Listening, listeningInside, listeningOf } from './listening.js'
 import { sendBy } from './modem.js'
+import { keepEnded, removeWhole } from './removal.js'
 import { runCommand } from './run-command.js'
 
 const PING_MS = 3_000
@@ -163,9 +164,7 @@ export class Dockerode implements DockerPort {
   /** By its id: a name may be another container's by the time that a call is carried out. */
   async #stop(id: string, graceSeconds: number): Promise<void> {
     const leastMs = graceSeconds * 1000 + STOP_MARGIN_MS
-    await this.#calls.make((docker) =>
-      ignoreMissing(docker.getContainer(id).update({ RestartPolicy: { Name: 'no' } })),
-    )
+    await keepEnded((work) => this.#calls.make(work), id)
     const stop = (docker: Docker) => ignoreMissing(docker.getContainer(id).stop({ t: graceSeconds }))
     await this.#calls.make(stop, undefined, leastMs)
   }
@@ -189,8 +188,7 @@ export class Dockerode implements DockerPort {
     const found = await this.#inspect(name)
     if (!found || !hasLabels(found.Config.Labels, only)) return
     await this.#stop(found.Id, graceSeconds)
-    const options = { force: true, v: true }
-    await this.#calls.make((docker) => ignoreMissing(docker.getContainer(found.Id).remove(options)))
+    await removeWhole((work) => this.#calls.make(work), found.Id)
   }
 
   #inspect(name: string, signal?: AbortSignal): Promise<Docker.ContainerInspectInfo | null> {

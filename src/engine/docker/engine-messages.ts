@@ -17,6 +17,15 @@ const NETWORK_MISSING: readonly RegExp[] = [
   /\bnetwork (\S+) is ambiguous/, // two of one name, which engines from 25 on do not make any more
 ]
 
+const REMOVAL_UNDER_WAY: readonly RegExp[] = [
+  /\bremoval of container \S+ is already in progress/, // 409, of a removal
+  /\bcontainer is marked for removal\b/, // 500, of an update
+  /\bCannot update container \S+: no such container\b/i, // 500, of one that went meanwhile
+]
+
+/** 500, of an update: its process has ended, and the engine has not noticed yet. */
+const ENDING: readonly RegExp[] = [/\bcannot update a (?:stopped container|deleted process)\b/]
+
 const CLIPPED: readonly string[] = ['[output clipped, log limit']
 
 const NAMES_REFUSED: readonly RegExp[] = [
@@ -43,6 +52,16 @@ export function missingNetwork(message: string): string | null {
   return found(NETWORK_MISSING, message)
 }
 
+/** Whether somebody else removes the container in this moment. */
+export function isRemovalUnderWay(message: string): boolean {
+  return REMOVAL_UNDER_WAY.some((form) => form.test(message))
+}
+
+/** Whether a container ends in this moment. */
+export function isEndingError(message: string): boolean {
+  return ENDING.some((form) => form.test(message))
+}
+
 /** Whether a build failed for want of time inside of the engine, and not for what is in it. */
 export function isOverloadError(message: string): boolean {
   return OVERLOADED.some((form) => form.test(message))
@@ -51,6 +70,23 @@ export function isOverloadError(message: string): boolean {
 /** Whether BuildKit takes a context for broken because a name in it is not UTF-8. */
 export function isFileNameError(message: string): boolean {
   return NAMES_REFUSED.some((form) => form.test(message))
+}
+
+/**
+ * The step that the classic builder begins: `Step 3/7`. Null: it is something else, as a program that writes alike.
+ *
+ * @param before the step that it was at
+ */
+export function classicStep(text: string, before: string | null): string | null {
+  const [, name, number, total] = /^(Step (\d+)\/(\d+)) : /.exec(text) ?? []
+  const next =
+    before === null ? `1/${total}` : before.replace(/\d+/, (last) => `${Number(last) + 1}`).slice(5)
+  return name !== undefined && next === `${number}/${total}` ? name : null
+}
+
+/** Whether the classic builder has the result of a step already. */
+export function isCachedNotice(text: string): boolean {
+  return text === ' ---> Using cache\n'
 }
 
 /** Whether the engine left out a part of what a build's step wrote. */

@@ -3,6 +3,7 @@ import { DeployError } from '../errors.js'
 import { StepBudget } from '../paths/step-budget.js'
 import { StepBudgetError, PathMatcher } from '../paths/path-matcher.js'
 import { type Pattern, withBelow } from '../paths/pattern.js'
+import { oneLine } from '../quoted-text.js'
 import { ignorePattern } from './ignore-pattern.js'
 
 export interface IgnoreFile {
@@ -91,5 +92,5 @@ function ruleOf(text: string, line: number | null): Rule | null {
 }
 
 function shown(line = ''): string {
-  return line.trim().slice(0, 200)
+  return oneLine(line, 200)
 }

@@ -5,6 +5,7 @@ import { DeployError } from '../errors.js'
 import { hasBuildkit } from './check-engine.js'
 import type { BuildLimiter, LimitedBuild } from './build-limits.js'
 import { openBuildSession } from './build-session.js'
+import { BuildSteps } from './build-steps.js'
 import { followBuild } from './build-stream.js'
 import { call, type EngineCalls, ignoreMissing } from './calls.js'
 import type { EngineClient } from './client.js'
@@ -38,6 +39,7 @@ async function carryOut(
   const broken = new AbortController()
   const either = AbortSignal.any([signal, silence.signal, broken.signal])
   const watchdog = setTimeout(() => silence.abort(), silenceMs)
+  const steps = new BuildSteps(request.output)
   let limited: LimitedBuild | null = null
   let tar: Readable | null = null
   try {
@@ -55,7 +57,7 @@ async function carryOut(
     }
     const stream = await post(calls.client, { tar, parameters }, either)
     stream.on('data', () => watchdog.refresh())
-    const id = await followBuild(stream, request.output)
+    const id = await followBuild(stream, request.output, steps)
     const image = await calls.make((docker) => findImage(docker, request.tag), signal)
     if (image) return image
     throw new DeployError('BUILD_FAILED', `the image ${id} was built but no longer exists: deploy again`)
@@ -63,8 +65,8 @@ async function carryOut(
     // What the engine says of a context that broke off is a consequence.
     if (broken.signal.aborted && !signal.aborted) throw broken.signal.reason
     if (silence.signal.aborted && !signal.aborted) {
-      const message = `the build had no output for ${silenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)`
-      throw new DeployError('BUILD_STALLED', message)
+      const message = `the build had no output for ${silenceMs / 1000} s (BUILD_SILENCE_TIMEOUT)${steps.during()}`
+      throw new DeployError('BUILD_STALLED', message, { lastLines: steps.lastLines(message) })
     }
     throw namesRefused(error, request) ?? (await limited?.explain(refused(error, signal))) ?? error
   } finally {

@@ -1,4 +1,5 @@
 import { Forge } from '../../entities/webhook-delivery.js'
+import { oneLine } from '../quoted-text.js'
 import { type ForgeAnswer, type ForgeClient, ForgeError } from './forge-client.js'
 import { type ForgeTarget, headersFor, repositoryUrl } from './forge-target.js'
 
@@ -91,7 +92,7 @@ function checked(
     const message = `${answered}: there is no ${repository}, or the token may not see its webhooks: check repository and apiUrl, or ${needs}`
     throw new ForgeError(message, true)
   }
-  const said = messageIn(text).replaceAll(token, '***').replaceAll(hook.secret, '***').slice(0, 300)
+  const said = oneLine(messageIn(text).replaceAll(token, '***').replaceAll(hook.secret, '***'), 300)
   const isFinal = status < 500 && status !== 429 && status !== 408
   throw new ForgeError(said === '' ? answered : `${answered}: ${said}`, isFinal)
 }

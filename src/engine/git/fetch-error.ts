@@ -63,7 +63,13 @@ export function missingRef(
 }
 
 function lackingOf(ref: string | null, branches: readonly string[]): string {
-  if (ref !== null) return `no branch, tag or commit "${ref}"`
+  if (ref !== null) {
+    const isShort = /^[0-9a-f]{4,39}$/i.test(ref)
+    const hint = isShort
+      ? ' (a short commit id is not enough: give all 40 digits, as git rev-parse does)'
+      : ''
+    return `no branch, tag or commit "${ref}"${hint}`
+  }
   if (branches.length === 0) return 'no commit yet'
   const more = branches.length > MAX_BRANCHES ? ` and ${branches.length - MAX_BRANCHES} more` : ''
   const named = `${branches.slice(0, MAX_BRANCHES).join(', ')}${more}`

@@ -16,6 +16,10 @@ const notFetched = (why: string) => (url: string, said: string) =>
   `git could not fetch ${url}: ${why}${said === '' ? '' : `: ${said}`}`
 const noRepository = (url: string, said: string) => `${url} does not exist, or needs a credential: ${said}`
 
+/** Of the URL of a repository whose commits have ids of 64 digits. */
+export const NO_SHA256 =
+  'is a SHA-256 repository, which Longshore does not support: use one with SHA-1 ids (git init --object-format=sha1)'
+
 /** The first that fits counts: what is definite stands before what only says that a connection has ended. */
 export const FETCH_FAILURES: readonly FetchFailure[] = [
   {
@@ -32,6 +36,13 @@ export const FETCH_FAILURES: readonly FetchFailure[] = [
     code: 'CLONE_FAILED',
     message: (url) =>
       `git could not fetch ${url}: ssh does not use a private key that others can read: chmod 600 the key`,
+    isPassing: false,
+  },
+  {
+    name: 'SHA-256 ids',
+    says: /mismatched algorithms|unsupported object format|unknown object format/i,
+    code: 'CLONE_FAILED',
+    message: (url) => `${url} ${NO_SHA256}`,
     isPassing: false,
   },
   {

@@ -44,7 +44,10 @@ export async function fetchInto(mirror: Mirror, fetch: BoundedFetch, signal: Abo
   for (const ref of others) {
     if (isMissingRef(result)) result = await fetchBounded(mirror, { ...fetch, ref }, signal)
   }
-  if (result.exitCode === 0) return
+  if (result.exitCode === 0) {
+    if (name === `refs/heads/${fetch.ref}` && fetch.onAmbiguous) await reportTag(mirror, fetch, signal)
+    return
+  }
   if (!isMissingRef(result) || fetch.ref !== null) throw fetchError(fetch, result)
   const { branches } = await listRemoteRefs(mirror.settings, fetch, signal)
   throw missingRef(fetch, result, [...branches.keys()])
@@ -61,7 +64,24 @@ async function hasFetched(mirror: Mirror, { ref, deploymentId }: FetchRequest, s
 function candidates(ref: string | null): [string, ...string[]] {
   if (ref === null) return ['HEAD']
   if (FULL_SHA.test(ref)) return [ref]
-  return [`refs/heads/${ref}`, `refs/tags/${ref}`]
+  // A full name; a branch may still be called like one.
+  if (ref.startsWith('refs/')) return [ref, `refs/heads/${ref}`]
+  const short = /^(?:heads|tags)\//.test(ref) ? [`refs/${ref}`] : []
+  return [`refs/heads/${ref}`, `refs/tags/${ref}`, ...short]
+}
+
+/** Whether a tag is called like the branch that was taken; what keeps that from being found out is no reason to fail. */
+async function reportTag(
+  { settings }: Mirror,
+  { repoUrl, ref, limits, onAmbiguous }: BoundedFetch,
+  signal: AbortSignal,
+): Promise<void> {
+  const tag = `refs/tags/${ref}`
+  const args = ['ls-remote', '--', repoUrl, tag]
+  const listing = await runRemote(settings, { args, limits }, signal).catch(() => null)
+  signal.throwIfAborted()
+  const names = listing?.stdout.split('\n').map((line) => line.slice(line.indexOf('\t') + 1)) ?? []
+  if (names.includes(tag)) onAmbiguous?.()
 }
 
 async function createMirror(mirror: Mirror, signal: AbortSignal): Promise<void> {

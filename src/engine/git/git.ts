@@ -23,10 +23,12 @@ export interface RemoteRefs {
 
 /** What to fetch. `ref` null: the remote's default branch. */
 export interface FetchRequest extends Remote {
-  /** A branch, a tag or a full commit id. */
+  /** A branch, a tag or a full commit id; a full name, or one that begins with `heads/` or `tags/`. */
   readonly ref: string | null
   /** Keeps the commit from being pruned until {@link Git.sweep} lets go of it. */
   readonly deploymentId: string
+  /** Hears that a tag has the name of the branch that was fetched. Without it nobody asks for that. */
+  readonly onAmbiguous?: () => void
   /** Progress of the transfer, as git writes it. */
   readonly onProgress: (bytes: Buffer) => void
   /** Hears, once of each silence, that the server has sent nothing for `silentMs`; after `limitMs` the fetch ends. */
@@ -79,7 +81,7 @@ export const MAX_PATH = 4095
 /** A commit whose files are at hand. */
 export interface Source {
   readonly commitSha: string
-  /** First line of the commit's message, at most 200 characters. */
+  /** First line of the commit's message as whoever made it wrote it, of at most 64 KiB. */
   readonly commitMessage: string
   /** Seconds since 1970. */
   readonly committedAt: number

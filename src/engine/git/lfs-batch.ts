@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { DeployError, OutageError } from '../errors.js'
+import { oneLine } from '../quoted-text.js'
 import type { LfsPointer, Remote } from './git.js'
 import { hostOf, type HttpsClient, outage } from './https-client.js'
 import { usernameFor } from './remote-access.js'
@@ -120,7 +121,7 @@ function refused({ statusCode = 0 }: IncomingMessage, remote: Remote, pointers: 
 /** Never what a server says of a URL, which may be signed; its own words about an object are short. */
 function absent(pointer: LfsPointer, said = 'it gives no address'): DeployError {
   const advice = 'push it (git lfs push --all), or exclude the file with .dockerignore'
-  return lfsError([pointer], `its object is not on the LFS server (${said.slice(0, 200)}): ${advice}`)
+  return lfsError([pointer], `its object is not on the LFS server (${oneLine(said, 200)}): ${advice}`)
 }
 
 /** Names the file, and how many more there are. */

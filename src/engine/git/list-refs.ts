@@ -1,4 +1,5 @@
 import { DeployError } from '../errors.js'
+import { NO_SHA256 } from './fetch-failures.js'
 import { fetchError } from './fetch-error.js'
 import type { Remote, RemoteRefs } from './git.js'
 import type { GitSettings } from './git-command.js'
@@ -8,8 +9,9 @@ import { type FetchLimits, runRemote } from './remote-command.js'
 const LISTED = ['HEAD', 'refs/heads/*', 'refs/tags/*']
 /** Some 200,000 branches and tags. */
 const MAX_LISTING = 16 * 1024 * 1024
-const HEAD = /^ref: refs\/heads\/(\S+)\tHEAD$/
-const REF = /^([0-9a-f]{40})\trefs\/(heads|tags)\/(\S+?)(\^\{\})?$/
+const HEAD = /^ref: refs\/heads\/(.+)\tHEAD$/
+const REF = /^([0-9a-f]{40})\trefs\/(heads|tags)\/(.+?)(\^\{\})?$/
+const SHA256 = /^[0-9a-f]{64}\t/m
 
 /** A repository's branches and tags, as `git ls-remote` lists them. @throws as Git.fetch */
 export async function listRemoteRefs(
@@ -26,6 +28,7 @@ export async function listRemoteRefs(
       `the repository has more branches and tags than can be listed: ${repoUrl}`,
     )
   }
+  if (SHA256.test(listing.stdout)) throw new DeployError('CLONE_FAILED', `${repoUrl} ${NO_SHA256}`)
   return refsIn(listing.stdout)
 }
 

@@ -19,7 +19,7 @@ const MAX_TIME = 2 ** 32
 /** The commit that `ref` of a bare repository names, with its files at hand. */
 export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal): Promise<Source> {
   const args = ['log', '-1', '--no-show-signature', '--format=%H%n%ct%n%s', `${ref}^{commit}`, '--']
-  const shown = await runInMirror(mirror, args, { signal })
+  const shown = await runInMirror(mirror, args, { signal, keep: 'first', keepBytes: MESSAGE })
   const [commitSha, time, subject] = ofEnded(shown).stdout.split('\n')
   if (shown.exitCode !== 0 || !commitSha) {
     throw new DeployError('REF_NOT_FOUND', `the fetched object is not a commit: ${shown.stderr.trim()}`)
@@ -32,7 +32,7 @@ export async function sourceOf(mirror: Mirror, ref: string, signal: AbortSignal)
     commitSha,
     // A commit may claim any time, which is no reason not to build it.
     committedAt: Math.max(0, Math.min(Number(time) || 0, MAX_TIME)),
-    commitMessage: (subject ?? '').slice(0, 200),
+    commitMessage: subject ?? '',
     message: (stop) =>
       output(['log', '-1', '--no-show-signature', '--format=%B', commitSha, '--'], MESSAGE, stop),
     changedSince: async (other, stop) => {

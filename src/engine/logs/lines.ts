@@ -1,10 +1,9 @@
+import { cleanLine, lastState, NUL_SIGN } from '../quoted-text.js'
 import { Redactor } from './redactor.js'
 
 /** Longer lines are cut here, in bytes; what follows up to the newline is dropped. */
 export const MAX_LINE_BYTES = 16 * 1024
 const CUT = ' …[line cut]'
-/** PostgreSQL's text cannot hold NUL. */
-const NUL_SIGN = '␀'
 
 /**
  * Turns a stream of bytes into clean whole lines: secrets masked, UTF-8 decoded, NUL made visible, what a carriage
@@ -91,17 +90,6 @@ function wholeLength(text: string, length: number): number {
   return last >= 0xd800 && last <= 0xdbff ? length - 1 : length
 }
 
-// Viewers are terminals too: a log may colour its text, it may not set titles, links or the clipboard.
-/* oxlint-disable no-control-regex */
-const ANSI =
-  /\x1b\[[0-9;:]*m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)|\x1b[ -/]*[0-~]?|[\x80-\x9f]/g
-const CONTROL = /[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]/g
-const COLOUR = /^\x1b\[[0-9;:]*m$/
-/** What none of the others finds anything in, which is most lines, has none of these. */
-const UNCLEAN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|:\/\//
-/* oxlint-enable no-control-regex */
-const URL_CREDENTIALS = /(https?:\/\/)[^\s/@'"]+@|(:\/\/)[^\s/@:'"]*:[^\s/@'"]+@/gi
-
 const ENCODER = new TextEncoder()
 const ROOM = new Uint8Array(MAX_LINE_BYTES)
 
@@ -117,16 +105,8 @@ export function boundedLine(line: string, isCut = false): string {
 
 /** A program's last lines for storage and display. `mask` is asked once: a secret of several lines is one. */
 export function cleanLines(lines: readonly string[], mask: (text: string) => string): string[] {
-  return lines.length === 0 ? [] : mask(lines.join('\n')).split('\n').map(cleanLine)
-}
-
-/** One line for storage and display; also used for messages that quote a program's output. */
-export function cleanLine(line: string): string {
-  if (!UNCLEAN.test(line)) return line
-  return line
-    .replace(ANSI, (sequence) => (COLOUR.test(sequence) ? sequence : ''))
-    .replaceAll('\0', NUL_SIGN)
-    .replace(CONTROL, '')
-    .replace(URL_CREDENTIALS, '$1$2***@')
-    .toWellFormed()
+  if (lines.length === 0) return []
+  return mask(lines.join('\n'))
+    .split('\n')
+    .map((line) => boundedLine(lastState(line)))
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus, LogStream } from '../../entities/deployment-status.js'
 import { isRefused } from '../sql/errors.js'
 import { DeployError, LostClaimError } from '../errors.js'
+import { joinLines } from '../quoted-text.js'
 import { boundedLine, LineShaper } from './lines.js'
 import { LogCap } from './log-cap.js'
 import { Redactor } from './redactor.js'
@@ -82,9 +83,9 @@ export class LogWriter {
     return this.#redactor.mask(text)
   }
 
-  /** A line of the engine itself. */
+  /** A line of the engine itself; one line, whatever it quotes. */
   system(text: string): void {
-    for (const line of this.mask(text).split('\n')) this.#add(LogStream.SYSTEM, `${boundedLine(line)}\n`)
+    this.#add(LogStream.SYSTEM, `${boundedLine(joinLines(this.mask(text)))}\n`)
   }
 
   /** Says that lines are missing that never came here; the log's end says it too. */
@@ -93,9 +94,16 @@ export class LogWriter {
     this.system(text)
   }
 
-  /** A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten. */
-  output(stream: LogStream): { write(bytes: Buffer): Promise<void>; end(): void } {
-    const shaper = new LineShaper(this.#secrets, (line) => this.#add(stream, line))
+  /**
+   * A program's output, in pieces of any size. Await `write`: it waits while too much is unwritten.
+   *
+   * @param prefix what a line begins with, asked when it ends
+   */
+  output(
+    stream: LogStream,
+    prefix: () => string = () => '',
+  ): { write(bytes: Buffer): Promise<void>; end(): void } {
+    const shaper = new LineShaper(this.#secrets, (line) => this.#add(stream, `${prefix()}${line}`))
     return {
       write: async (bytes) => {
         shaper.write(bytes)

@@ -118,7 +118,8 @@ export async function applyLookup(
   for (const stage of stages.filter(
     ({ tags, autoDeploy, stopped: is }) => tags === null && autoDeploy && !is,
   )) {
-    const branch = stage.branch ?? app.branch ?? refs.defaultBranch
+    const wanted = stage.branch ?? app.branch ?? refs.defaultBranch
+    const branch = wanted !== null && !refs.branches.has(wanted) ? wanted.replace(/^heads\//, '') : wanted
     if (branch === null) continue
     const ref = `refs/heads/${branch}`
     const sha = refs.branches.get(branch)

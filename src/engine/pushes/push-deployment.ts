@@ -4,7 +4,7 @@ import { Deployment } from '../../entities/deployment.js'
 import { SeenRef } from '../../entities/seen-ref.js'
 import type { Stage } from '../../entities/stage.js'
 import { enqueue, supersedeOldest } from '../queue/enqueue.js'
-import { printable } from '../webhooks/delivery-log.js'
+import { oneLine } from '../quoted-text.js'
 import { splitRef } from '../webhooks/push.js'
 
 /** A commit that was pushed, or found, for a stage that follows its branch or tag. */
@@ -35,8 +35,8 @@ export async function deployPush(
   const isFound = trigger === DeploymentTrigger.POLL
   const deployment = await enqueue(manager, stage, {
     ...{ trigger, actor, ref: name, commitSha: sha },
-    commitMessage: message && printable(message.split('\n', 1)[0] ?? '').slice(0, 200),
-    reason: isFound ? `the ${kind} ${name} was looked up` : `push of the ${kind} ${name}`,
+    commitMessage: message && oneLine(message.trimStart().split(/[\r\n]/, 1)[0] ?? '', 200),
+    reason: oneLine(isFound ? `the ${kind} ${name} was looked up` : `push of the ${kind} ${name}`),
   })
   return { deployment, superseded: await supersedeOldest(manager, deployment) }
 }

@@ -11,7 +11,8 @@ import {
   LostClaimError,
   SupersededError,
 } from '../errors.js'
-import { cleanLine, cleanLines } from '../logs/lines.js'
+import { cleanLines } from '../logs/lines.js'
+import { oneLine } from '../quoted-text.js'
 import type { Queryable } from '../sql/queryable.js'
 import type { LogWriter } from '../logs/writer.js'
 import { giveBack, MAX_ATTEMPTS, supersededBy } from './rescue.js'
@@ -38,6 +39,8 @@ interface StoppedRun {
 
 const BACK_OFF_MS = 5_000
 const HAND_OVER_PATIENCE_MS = 2_000
+/** UTF-16 units. A build's error has the whole command of its step. */
+const MAX_MESSAGE = 8 * 1024
 const RETRY_MS = [200, 400, 800, 1_600, 3_000] as const
 
 /**
@@ -84,7 +87,7 @@ async function settleOnce(dependencies: Dependencies, stopped: StoppedRun): Prom
     const outcome = await effectiveReason(manager, stopped)
     if (isRetryable(outcome, deployment)) {
       if (overflowTail) await appendOverflowTail(manager, claim, overflowTail)
-      const why = cleanLine(masked(log, (outcome as Error).message))
+      const why = oneLine(masked(log, (outcome as Error).message), MAX_MESSAGE)
       return giveBack(manager, claim, { from: phase, reason: why, ...backOff(outcome, deployment) })
     }
     const { patch, ...ending } = endingOf(outcome, { phase, log }, dependencies.logger)
@@ -135,7 +138,7 @@ function endingOf(
     return { to: DeploymentStatus.SUPERSEDED, text: supersededBy(reason.newerId) }
   }
   const error = describe(reason, logger)
-  const message = cleanLine(mask(error.message))
+  const message = oneLine(mask(error.message), MAX_MESSAGE)
   const patch = {
     errorCode: error.code,
     errorPhase: error.phase ?? phase,

@@ -3,9 +3,10 @@ import { type ForgeClient, ForgeError } from '../forges/forge-client.js'
 import type { ForgeTarget } from '../forges/forge-target.js'
 import { installWebhook } from '../forges/install-webhook.js'
 import type { RemoteRefs, RepositoryCredential } from '../git/git.js'
-import { cleanLine } from '../logs/lines.js'
+import { oneLine } from '../quoted-text.js'
 import { Redactor } from '../logs/redactor.js'
-import { checkRef, checkRepoUrl } from '../names.js'
+import { checkRepoUrl } from '../names.js'
+import { checkRef } from '../ref-names.js'
 import type { Services } from '../services.js'
 import { webhookSecretAad } from '../secrets/aad.js'
 import { DecryptError } from '../secrets/secrets.js'
@@ -106,10 +107,10 @@ export class RefsAnswerer implements AsyncDisposable {
       if (this.#stopping.signal.aborted) throw error
       const failure = timeout.aborted ? noAnswer(repoUrl, leftMs) : error
       if (hook !== null && (timeout.aborted || failure instanceof ForgeError)) {
-        return { error: { code: 'FORGE_ERROR', message: cleanLine(mask((failure as Error).message)) } }
+        return { error: { code: 'FORGE_ERROR', message: oneLine(mask((failure as Error).message), 1_000) } }
       }
       if (failure instanceof DeployError || failure instanceof InfrastructureError) {
-        return { error: { code: failure.code, message: cleanLine(mask(failure.message)) } }
+        return { error: { code: failure.code, message: oneLine(mask(failure.message), 1_000) } }
       }
       this.dependencies.logger.error('could not ask a repository', { repoUrl, error: failure })
       return { error: { code: 'INTERNAL', message: "internal error: see the worker's log" } }

@@ -4,6 +4,7 @@ import { filterContext } from '../docker/build-context.js'
 import type { BuildContext, ContextEntry, Contents } from '../docker/docker.js'
 import { tarHeader, tarPadding } from '../docker/tar-entry.js'
 import { LFS_ID, type Source } from '../git/git.js'
+import { OUTER_DOCKERFILE } from './find-dockerfile.js'
 import type { BuildPlan } from './plan-build.js'
 import { MODULE_ID } from './submodules.js'
 
@@ -94,7 +95,7 @@ function forClassic({ sent, dockerfile, written, ignoreFile }: BuildPlan): {
   keeps: (path: string) => boolean
   before: ReadonlyMap<string, string>
 } {
-  const path = dockerfile?.path
+  const path = dockerfile?.path ?? (written.has(OUTER_DOCKERFILE) ? OUTER_DOCKERFILE : undefined)
   const hides = path !== undefined && !sent.has(path) && ignoreFile !== IGNORE_FILE
   const isSent = (one: string) =>
     one === IGNORE_FILE ? ignoreFile === IGNORE_FILE || (!hides && sent.has(one)) : sent.has(one)

@@ -1,7 +1,7 @@
 import type { BuildConfiguration } from '../../entities/configuration.js'
 import { LogStream } from '../../entities/deployment-status.js'
 import { looksSecret } from '../configuration/build-options.js'
-import type { BuildOutput, Image } from '../docker/docker.js'
+import type { BuildOutput, Image, StepOutput } from '../docker/docker.js'
 import { contextOf } from './build-context.js'
 import { checkDisk } from './disk.js'
 import { DeployError } from '../errors.js'
@@ -9,6 +9,7 @@ import type { Source } from '../git/git.js'
 import { ownLabels } from '../routing/labels.js'
 import { step, type Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { explainBuild } from './explain-build.js'
 import { fetchLfs } from './fetch-lfs.js'
 import { accept, tagOf } from './image.js'
 import { planBuild } from './plan-build.js'
@@ -25,7 +26,7 @@ export async function build(run: DeploymentRun, source: Source, services: Servic
 
 async function buildNew(run: DeploymentRun, source: Source, services: Services): Promise<Image> {
   const { app, deployment, log, signal } = run
-  const { contextPath, dockerfilePath, target, args, platform } = run.configuration.build
+  const { contextPath, target, args, platform } = run.configuration.build
   const plan = await planBuild(run, source, services)
   await fetchLfs(run, plan.pointers, services)
   logBuildOptions(run.configuration.build, log)
@@ -36,7 +37,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
     return await services.docker.build(
       {
         context: contextOf(contextPath, plan),
-        dockerfile: dockerfilePath,
+        dockerfile: plan.dockerfileName,
         target,
         args,
         platform,
@@ -49,7 +50,7 @@ async function buildNew(run: DeploymentRun, source: Source, services: Services):
       either,
     )
   } catch (error) {
-    if (!timeout.aborted || signal.aborted) throw error
+    if (!timeout.aborted || signal.aborted) throw await explainBuild(error, { run, plan }, services)
     const message = `the build took longer than ${services.settings.buildTimeoutMs / 1000} s (BUILD_TIMEOUT)`
     throw new DeployError('BUILD_TIMEOUT', message, { cause: error })
   } finally {
@@ -77,23 +78,43 @@ function logBuildOptions(
 
 /** A stream for each step: in the lines of two that go on at once no secret could be recognised. */
 function buildOutput({ log }: DeploymentRun): { output: BuildOutput; end: () => void } {
-  const begin = () => ({ STDOUT: log.output(LogStream.STDOUT), STDERR: log.output(LogStream.STDERR) })
-  const steps = new Map<string, ReturnType<typeof begin>>()
+  const steps = new Map<string, StepStreams>()
   const ended = (step: string) => {
-    const streams = steps.get(step)
+    steps.get(step)?.end()
     steps.delete(step)
-    streams?.STDOUT.end()
-    streams?.STDERR.end()
   }
   const output: BuildOutput = {
     line: (text) => log.system(text),
     clipped: (text) => log.clipped(text),
-    bytes: (step, source, bytes) => {
-      const streams = steps.get(step) ?? begin()
-      steps.set(step, streams)
-      return streams[source].write(bytes)
+    bytes: (written) => {
+      const streams = steps.get(written.step) ?? new StepStreams(log)
+      steps.set(written.step, streams)
+      return streams.write(written)
     },
     ended,
   }
   return { output, end: () => [...steps.keys()].forEach(ended) }
+}
+
+class StepStreams {
+  #prefix = ''
+  readonly #streams
+
+  constructor(log: DeploymentRun['log']) {
+    const prefix = () => this.#prefix
+    this.#streams = {
+      STDOUT: log.output(LogStream.STDOUT, prefix),
+      STDERR: log.output(LogStream.STDERR, prefix),
+    }
+  }
+
+  write({ source, bytes, prefix }: StepOutput): Promise<void> {
+    this.#prefix = prefix
+    return this.#streams[source].write(bytes)
+  }
+
+  end(): void {
+    this.#streams.STDOUT.end()
+    this.#streams.STDERR.end()
+  }
 }

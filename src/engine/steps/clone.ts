@@ -2,6 +2,7 @@ import { LogStream } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
 import { LostClaimError } from '../errors.js'
 import type { FetchRequest, Source } from '../git/git.js'
+import { oneLine } from '../quoted-text.js'
 import { secretsOf } from '../repositories/credential.js'
 import { remoteOf } from '../repositories/remote.js'
 import { step, type Services } from '../services.js'
@@ -24,6 +25,9 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
     onNewHost: (host, fingerprint) => log.system(newHost(host, fingerprint)),
     ref,
     deploymentId: deployment.id,
+    ...(deployment.ref !== null && {
+      onAmbiguous: () => log.system(ambiguous(deployment.ref ?? '')),
+    }),
     onSilence: (silentMs, limitMs) => log.system(silence(silentMs, limitMs)),
   }
   const source = await retryOutages(() => attempt(run, services, request), {
@@ -32,7 +36,7 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
     signal: run.signal,
   })
   const { commitSha } = source
-  const commitMessage = log.mask(source.commitMessage)
+  const commitMessage = oneLine(log.mask(source.commitMessage), MAX_SUBJECT)
   await step(services, 'pin', async () => {
     const result = await services.database
       .getRepository(Deployment)
@@ -43,10 +47,17 @@ export async function clone(run: DeploymentRun, services: Services): Promise<Sou
   return source
 }
 
+/** UTF-16 units of a commit's subject that are kept. */
+const MAX_SUBJECT = 200
+
 const WITH = { TOKEN: ' with its token', DEPLOY_KEY: ' with its deploy key', NONE: '' } as const
 
 function newHost(host: string, fingerprint: string): string {
   return `Trusting the SSH host ${host}, seen for the first time, by its key ${fingerprint}: compare it with what the host's operator publishes. Another key is refused from now on.`
+}
+
+function ambiguous(ref: string): string {
+  return `"${ref}" is a branch and a tag: this is the branch. For the tag, deploy "refs/tags/${ref}"`
 }
 
 /** Its progress ends with it: what comes next begins a line of its own. */

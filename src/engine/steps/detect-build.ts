@@ -45,7 +45,7 @@ export async function detectBuild(
     `No Dockerfile: detected ${found.language} (${found.detectedBy.join(', ')}), building with this one:`,
   )
   for (const note of found.notes) log.system(note)
-  log.system(dockerfile.trimEnd().replace(/^(?=.)/gm, '    '))
+  for (const line of dockerfile.trimEnd().split('\n')) log.system(`    ${line}`.trimEnd())
   return { ignore: found.ignore, written: new Map([[DEFAULT_DOCKERFILE, dockerfile]]) }
 }
 

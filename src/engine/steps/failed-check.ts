@@ -1,8 +1,10 @@
 import type { ContainerState } from '../docker/docker.js'
 import type { Listening } from '../docker/listening.js'
 import { describeExit } from '../docker/container-exit.js'
+import { startAdvice } from '../docker/start-failures.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { cleanLines } from '../logs/lines.js'
+import { oneLine } from '../quoted-text.js'
 import type { Services } from '../services.js'
 import type { Probe, ProbeResult } from '../traffic/health.js'
 import type { DeploymentRun } from './deployment-run.js'
@@ -47,7 +49,8 @@ async function exitError(
     const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
     return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
   }
-  const message = `the container ended with exit code ${exitCode ?? 'unknown'} during its check; see its last lines`
+  const advice = startAdvice(...(await services.docker.lastLines(candidate.container, LAST_LINES)))
+  const message = `the container ended with exit code ${exitCode ?? 'unknown'} during its check; see its last lines${advice}`
   return new DeployError('EXITED', message, { exitCode, lastLines })
 }
 
@@ -98,8 +101,8 @@ function quoteOutput({ log }: DeploymentRun, { output = '' }: ProbeResult): stri
   const lines = cleanLines(output.split(/\r?\n/), (text) => log.mask(text)).filter(
     (line) => line.trim() !== '',
   )
-  const text = lines.slice(-MAX_OUTPUT_LINES).join(' / ')
-  return text === '' ? '' : `: ${text.length > MAX_OUTPUT ? `${text.slice(0, MAX_OUTPUT)}…` : text}`
+  const text = oneLine(lines.slice(-MAX_OUTPUT_LINES).join(' / '), MAX_OUTPUT)
+  return text === '' ? '' : `: ${text}`
 }
 
 function listeningOn(

@@ -1,5 +1,5 @@
 import type { TreeEntry } from '../git/git.js'
-import { cleanLine } from '../logs/lines.js'
+import { oneLine } from '../quoted-text.js'
 import type { DeploymentRun } from './deployment-run.js'
 import type { ContextFiles } from './context-files.js'
 
@@ -16,7 +16,7 @@ export function logSubmodules({ log }: DeploymentRun, sent: ContextFiles): void 
 
 /** `a, b and 3 more`. */
 function names(entries: readonly TreeEntry[]): string {
-  const first = entries.slice(0, NAMED).map(({ path }) => cleanLine(path))
+  const first = entries.slice(0, NAMED).map(({ path }) => oneLine(path, 200))
   const more = entries.length - first.length
   return first.join(', ') + (more > 0 ? ` and ${more} more (${entries.length} in all)` : '')
 }

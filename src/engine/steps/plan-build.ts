@@ -1,28 +1,14 @@
 import { DEFAULT_DOCKERFILE } from '../detect/detected-build.js'
 import { checkIgnoreFile, checkIgnoreSize, ignoredOf, type IgnoreFile } from '../docker/ignore-file.js'
 import { DeployError } from '../errors.js'
-import type { EntryKind, LfsPointer, Source, TreeEntry } from '../git/git.js'
+import type { LfsPointer, Source } from '../git/git.js'
 import type { Services } from '../services.js'
 import type { DeploymentRun } from './deployment-run.js'
-import { detectBuild } from './detect-build.js'
 import { checkSize, type ContextFiles, follow, listContext, textOf } from './context-files.js'
+import { type BuildInputs, type Context, describe, findDockerfile } from './find-dockerfile.js'
 import { objectOf, pointerOf, pointersIn, withObjects } from './lfs-files.js'
 import { logSubmodules } from './placeholders.js'
 import { withSubmodules } from './submodules.js'
-
-/** The files of a commit below the context's path. */
-interface Context {
-  readonly source: Source
-  readonly files: ContextFiles
-}
-
-/** What a build reads beside what it copies. */
-interface BuildInputs {
-  /** Null: the repository has none, and one is written. */
-  readonly dockerfile: TreeEntry | null
-  /** Files that the repository does not have, by path. */
-  readonly written: ReadonlyMap<string, string>
-}
 
 /** What is sent to the build. */
 export interface BuildPlan extends BuildInputs {
@@ -30,6 +16,8 @@ export interface BuildPlan extends BuildInputs {
   readonly sent: ContextFiles
   /** The path of the ignore file that was read, if there is one. */
   readonly ignoreFile: string | undefined
+  /** What the context has and is not sent. */
+  readonly ignored: ReadonlySet<string>
   /** Those of {@link sent} and the Dockerfile that have objects of Git LFS, which are to be fetched. */
   readonly pointers: readonly LfsPointer[]
   /** The commit, with the contents of its submodules. */
@@ -49,7 +37,7 @@ export async function planBuild(run: DeploymentRun, source: Source, services: Se
   const own = await listContext(source, { folder: contextPath, ...services.settings }, signal)
   const ignoreFile = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find((path) => own.has(path))
   const ignored = ignoreFile === undefined ? null : await readIgnore(run, { source, files: own }, ignoreFile)
-  const { ignore, ...inputs } = await readInputs(run, { source, files: own }, services)
+  const { ignore, ...inputs } = await findDockerfile(run, { source, files: own }, services)
   const leftOf = (files: ContextFiles) => ignoredOf([...files.keys()], ignored, { own: ignore, signal })
   const ownLeft = await leftOf(own)
   const isLeft = (path: string) => ownLeft.has(path)
@@ -57,9 +45,12 @@ export async function planBuild(run: DeploymentRun, source: Source, services: Se
   const { files } = whole
   const left = files === own ? ownLeft : await leftOf(files)
   const sent = new Map([...files].filter(([path]) => !left.has(path)))
-  if (inputs.written.size > 0) logIgnored([...left], files, run.log)
+  if (inputs.written.has(DEFAULT_DOCKERFILE)) logIgnored([...left], files, run.log)
   logSubmodules(run, sent)
-  const plan = await withLfs({ sent, ignoreFile, ...inputs, pointers: [], source: whole.source }, signal)
+  const plan = await withLfs(
+    { sent, ignoreFile, ignored: left, ...inputs, pointers: [], source: whole.source },
+    signal,
+  )
   checkSize(plan.sent, services.settings.maxContextBytes)
   return plan
 }
@@ -72,23 +63,6 @@ async function withLfs(plan: BuildPlan, signal: AbortSignal): Promise<BuildPlan>
   const own = pointers.find(({ path }) => path === dockerfile?.path)
   const whole = dockerfile && own ? objectOf(dockerfile, own) : dockerfile
   return { ...plan, sent: withObjects(sent, pointers), dockerfile: whole, pointers }
-}
-
-/** The Dockerfile, or one that is made, and lines of an ignore file that go with it. */
-async function readInputs(
-  run: DeploymentRun,
-  { source, files }: Context,
-  services: Services,
-): Promise<BuildInputs & { ignore: readonly string[] }> {
-  const { contextPath, dockerfilePath } = run.configuration.build
-  const dockerfile = files.get(dockerfilePath)
-  if (dockerfile?.kind === 'file') return { ignore: [], dockerfile, written: new Map() }
-  if (!dockerfile && dockerfilePath === DEFAULT_DOCKERFILE) {
-    return { ...(await detectBuild(run, { source, files }, services)), dockerfile: null }
-  }
-  const path = contextPath === '.' ? dockerfilePath : `${contextPath}/${dockerfilePath}`
-  const message = `"${path}" is ${describe(dockerfile?.kind)} in the repository; add a Dockerfile or set dockerfilePath`
-  throw new DeployError('DOCKERFILE_NOT_FOUND', message)
 }
 
 /** Through links, as Docker reads it, and never without a word: what it names is not to be in an image. */
@@ -126,9 +100,4 @@ function logIgnored(ignored: readonly string[], files: ContextFiles, log: Deploy
   log.system(
     `Not sent to the build: ${names.sort().join(', ')}. Pass the values it needs as buildArgs or as variables with buildSecret, or include a file again with a line such as "!${names[0]}" in .dockerignore`,
   )
-}
-
-function describe(kind: EntryKind | undefined): string {
-  if (kind === 'link') return 'a symbolic link, which is not followed,'
-  return kind === undefined ? 'missing' : `a ${kind}`
 }

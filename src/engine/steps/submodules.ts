@@ -1,7 +1,6 @@
 import { CommandError } from '../command-error.js'
 import { DeployError } from '../errors.js'
 import { type Contents, MAX_PATH, type Remote, type Source, type TreeEntry } from '../git/git.js'
-import { cleanLine } from '../logs/lines.js'
 import { checkRepoUrl } from '../names.js'
 import { secretsOf } from '../repositories/credential.js'
 import { remoteOf } from '../repositories/remote.js'
@@ -137,7 +136,7 @@ async function fetchModule(
   try {
     const repoUrl = checkRepoUrl('url', url, settings.allowFileRepos)
     const isSameOrigin = originOf(repoUrl) !== null && originOf(repoUrl) === originOf(remote.repoUrl)
-    log.system(cleanLine(`Fetching the submodule ${path} from ${repoUrl} at ${entry.id}`))
+    log.system(`Fetching the submodule ${path} from ${repoUrl} at ${entry.id}`)
     const request = {
       repoUrl,
       credential: isSameOrigin ? remote.credential : null,

@@ -8,6 +8,7 @@ import { addLastLines, type Failure, readLastLines } from './last-lines.js'
 import { whileReserved } from './reservation.js'
 import { announceSwitch } from './announce.js'
 import { ownContainers } from './containers.js'
+import { oneLine } from '../quoted-text.js'
 import { step, type Services } from '../services.js'
 import { STOP_GRACE_SECONDS, untilDrained } from './retire.js'
 import { type ServingError, switchBack } from './switch.js'
@@ -96,7 +97,7 @@ async function startAndSwitchBack(
   const error: ServingError = {
     errorCode: 'ROLLED_BACK',
     errorPhase: DeploymentStatus.RUNNING,
-    errorMessage: `rolled back to ${before.id}: ${failure.why}`,
+    errorMessage: `rolled back to ${before.id}: ${oneLine(failure.why, 4_000)}`,
     errorExitCode: failure.exitCode,
     errorLastLines: [...((await Promise.race([rollback.lastLines, sleep(LINES_WAIT_MS, null)])) ?? [])],
   }

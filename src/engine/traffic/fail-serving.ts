@@ -1,5 +1,6 @@
 import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
+import { oneLine } from '../quoted-text.js'
 import { step, type Services } from '../services.js'
 import { switchOff } from './switch.js'
 import { type Failure, readLastLines } from './last-lines.js'
@@ -20,7 +21,7 @@ export async function failServing(
   const error = {
     errorCode: failure.code,
     errorPhase: DeploymentStatus.RUNNING,
-    errorMessage: `${failure.why}; no version served before it, so its containers are stopped: fix it and deploy again`,
+    errorMessage: `${oneLine(failure.why, 4_000)}; no version served before it, so its containers are stopped: fix it and deploy again`,
     errorExitCode: failure.exitCode,
     // Its containers go with this.
     errorLastLines: (await readLastLines(failure, failed, services)) ?? [],

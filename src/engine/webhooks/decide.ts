@@ -1,5 +1,6 @@
 import { StepBudget } from '../paths/step-budget.js'
 import { StepBudgetError } from '../paths/path-matcher.js'
+import { oneLine } from '../quoted-text.js'
 import { matches, watchesAny } from './globs.js'
 import type { Push } from './push.js'
 
@@ -94,7 +95,9 @@ function branchRefusal({ name, defaultBranch }: Push, { branch, tags }: StageRul
   if (wanted === null) {
     return "the forge does not name the repository's default branch: set the branch of the app or the stage"
   }
-  return wanted === name ? null : `it follows the branch ${wanted.slice(0, 200)}`
+  return wanted === name || wanted === `heads/${name}`
+    ? null
+    : `it follows the branch ${oneLine(wanted, 200)}`
 }
 
 async function tagRefusal({ name }: Push, { tags }: StageRules, budget: StepBudget): Promise<string | null> {

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm'
 import { type Forge, WebhookDelivery, WebhookVerdict } from '../../entities/webhook-delivery.js'
 import { CommandError } from '../command-error.js'
+import { oneLine } from '../quoted-text.js'
 import { createId } from '../names.js'
 import type { DeliveryKeys } from './forges.js'
 import type { Push } from './push.js'
@@ -14,6 +15,8 @@ const KEPT = `interval '7 days'`
 const KEPT_UNHANDLED = 1_000
 /** Of so many, the newest, the body is kept: 1 MiB each at most. */
 const KEPT_BODIES = 100
+/** UTF-16 units. */
+const MAX_REASON = 1_000
 /** Deliveries of an app in a minute that may deploy: pushes of other branches take nothing from them. */
 const DEPLOYING_PER_MINUTE = 30
 /** Deliveries of an app in a minute that are looked at, whatever they do. */
@@ -55,9 +58,9 @@ export function newDelivery(received: Received, verdict: WebhookVerdict, reason:
   }
 }
 
-/** Text of a forge's as the database takes it. */
+/** What is said of a delivery; it quotes the forge. */
 export function printable(text: string): string {
-  return text.slice(0, 1_000).replace(/[\p{Cc}\p{Cs}]/gu, ' ')
+  return oneLine(text, MAX_REASON)
 }
 
 /** Records a delivery, and drops the bodies that are too many of its app's. */
