@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Listening } from '../docker/listening.js'
 import { stageUrl } from '../addresses.js'
+import { MAX_RESPONSE_HEAD_BYTES } from '../http1/response-heads.js'
 import type { Services } from '../services.js'
 import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 import { probeHeaders } from '../traffic/health.js'
@@ -91,7 +92,15 @@ interface HttpQuestion {
 /** Whether anything that is HTTP comes back in time, whatever its status. */
 function speaksHttp({ host, port, url, signal }: HttpQuestion): Promise<boolean> {
   return new Promise((resolve) => {
-    const asked = request({ host, port, path: '/', headers: probeHeaders(url), agent: false, signal })
+    const asked = request({
+      host,
+      port,
+      path: '/',
+      headers: probeHeaders(url),
+      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+      agent: false,
+      signal,
+    })
     const finish = (answer: boolean) => {
       stopWaiting()
       asked.destroy()
