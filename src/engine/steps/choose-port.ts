@@ -42,7 +42,7 @@ export interface PortQuestion {
 
 /**
  * The port that an app answers HTTP on, of those that its image exposes; where that exposes none, of those that it listens
- * on. Without HTTP on any of them the only port that it listens on, else the guess.
+ * on, or of the usual ones if nobody can tell. Without HTTP on any of them the only port that it listens on, else the guess.
  *
  * @throws what `addressOf` throws, when the container has ended
  */
@@ -66,7 +66,6 @@ export async function choosePort(
     for (const port of host === null ? [] : open) {
       if (await speaksHttp({ host: host ?? '', port, url, signal })) return port
     }
-    if (listening === null && guessed.exposed.length === 0) return guessed.port
     if (listening !== null && open.length > 0 && ++looks === LOOKS)
       return open.includes(guessed.port) ? guessed.port : (open[0] ?? guessed.port)
     await sleep(waitMs, undefined, { signal })
@@ -76,7 +75,9 @@ export async function choosePort(
 
 /** Those that may be the app's, the usual ones first. */
 function portsOf(listening: readonly Listening[] | null, { port, exposed }: GuessedPort): number[] {
-  const open = listening?.filter((one) => !one.isLoopback).map((one) => one.port) ?? exposed
+  // Where nobody can look inside, those that are usual are asked from outside.
+  const likely = exposed.length > 0 ? exposed : USUAL
+  const open = listening?.filter((one) => !one.isLoopback).map((one) => one.port) ?? likely
   const wanted = [...new Set(open)].filter((one) => exposed.length === 0 || exposed.includes(one))
   const order = (one: number) => (one === port ? -1 : USUAL.includes(one) ? USUAL.indexOf(one) : USUAL.length)
   return wanted.sort((one, other) => order(one) - order(other) || one - other)
