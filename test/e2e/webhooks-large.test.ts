@@ -79,16 +79,16 @@ describe('a delivery that is large', () => {
     const large = githubBody(MAIN).padEnd(2 * MIB, ' ')
     const push = (app: HookedApp) => app.send(github(app.secret, large))
     const strangers = Array.from({ length: 10 }, (_, n) => begin(port, `/hooks/nobody${n}`))
-    const one = begin(port, `/hooks/${first.id}`)
-    await until(async () => (await push(first)).status === 503)
-    assert.equal((await push(fifth)).json.verdict, 'deployed', 'strangers take no place')
-    const others: ClientRequest[] = []
-    // Where the fifth had the last place for a moment, it is taken again.
+    const held: ClientRequest[] = []
+    // Where another one had the place for a moment, it is taken again.
     const hold = (path: string) => {
       const sent = begin(port, path)
-      others.push(sent)
+      held.push(sent)
       sent.once('response', ({ statusCode }) => statusCode === 503 && hold(path))
     }
+    hold(`/hooks/${first.id}`)
+    await until(async () => (await push(first)).status === 503)
+    assert.equal((await push(fifth)).json.verdict, 'deployed', 'strangers take no place')
     for (const { id } of apps.slice(1, 4)) hold(`/hooks/${id}`)
     await until(async () => (await send(port, fifth.id, {}, large)).status === 503)
     const small = githubBody({ ...MAIN, before: sha(2), after: sha(3) })
@@ -96,7 +96,7 @@ describe('a delivery that is large', () => {
     await until(async () =>
       (await first.log()).some(({ reason }) => reason.startsWith('other large deliveries')),
     )
-    for (const held of [one, ...others, ...strangers]) held.destroy()
+    for (const sent of [...held, ...strangers]) sent.destroy()
     await until(async () => (await push(first)).status === 202)
     const due = 'SELECT 1 FROM repository_lookup WHERE app_id = $1 AND due_at > now()'
     assert.equal((await rows(due, [first.id])).length, 1, 'what was refused is looked up')

@@ -127,7 +127,8 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     const warn = (message: string, fields?: { error?: string }) =>
       said.push(`${message}: ${fields?.error ?? ''}`)
     const logger = { ...createLogger('error'), warn }
-    const adapters = { router: new NoRouter(), docker, secrets: new SecretBox(randomBytes(32)) }
+    const settings = { baseDomain: 'test.example', publicPort: 80 }
+    const adapters = { router: new NoRouter(), docker, secrets: new SecretBox(randomBytes(32)), settings }
     const watcher = new Watcher({ database, wakeups, logger, ...adapters } as unknown as Services)
     const look = async () => {
       await watcher.runOnce()
