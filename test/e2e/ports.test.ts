@@ -4,7 +4,8 @@ import { createApp, followLog, graphql, readDeployment } from '../support/client
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
-const SMTP = 'busybox nc -lk -p 1025 -e busybox echo 220 mail ready'
+/** Greets whoever connects, and waits for more. BusyBox' nc takes further connections with -ll. */
+const SMTP = "busybox nc -ll -p 1025 -e /bin/busybox sh -c 'echo 220 mail ready; exec busybox cat >/dev/null'"
 const HTTP = (port: number) => `busybox httpd -f -p ${port} -h /www`
 
 describe('an app whose port nobody has set', () => {
