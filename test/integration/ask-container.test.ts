@@ -61,7 +61,7 @@ const STATES: readonly (readonly [state: string, open: () => Server, told: RegEx
   ],
   ['TLS that refuses the handshake', () => openTls({}), /^met TLS: .*turn TLS off/],
   ['TLS, said by an alert', () => says('\x15\x03\x01\0\x02\x02\x46'), /^met TLS/],
-  ['HTTP/2 without TLS', () => createHttp2() as unknown as Server, /HTTP\/2 without TLS.*gRPC/],
+  ['HTTP/2 without TLS', () => createHttp2(), /HTTP\/2 without TLS.*gRPC/],
   ['a closed connection', () => onRequest((socket) => socket.end()), /closed without an answer/],
   [
     'a connection that is reset',

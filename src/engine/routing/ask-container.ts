@@ -30,9 +30,11 @@ export type ContainerAnswer =
 const TLS_MS = 1_000
 /** Of bytes that are no answer so many are kept. */
 const KEPT_BYTES = 4_096
-/** The first bytes of TLS (an alert, a handshake; version 3.x) and of the SETTINGS that begin HTTP/2. */
-const TLS_RECORD = /^[\x15\x16]\x03/
-const HTTP2_SETTINGS = /^\0[^]{2}\x04/
+/** Of TLS: the first byte of an alert and of a handshake, and the second one of every version. */
+const TLS_RECORDS = [0x15, 0x16]
+const TLS_MAJOR = 3
+/** Of HTTP/2: the fourth byte of the frame that begins each connection; the first is 0, its length is short. */
+const HTTP2_SETTINGS = 4
 
 /**
  * Asks a container past the router, by the rules of the built-in one.
@@ -99,10 +101,9 @@ function answerOf(error: NodeJS.ErrnoException, socket: Socket | null): Containe
 
 function unusable(packet: Buffer, reason: string): ContainerAnswer {
   const bytes = packet.subarray(0, KEPT_BYTES)
-  const start = bytes.toString('latin1')
-  if (TLS_RECORD.test(start)) return { kind: 'tls' }
-  if (HTTP2_SETTINGS.test(start)) return { kind: 'http2' }
-  return { kind: 'unusable', isHttp: start.startsWith('HTTP/1.'), reason, bytes }
+  if (TLS_RECORDS.includes(bytes[0] ?? 0) && bytes[1] === TLS_MAJOR) return { kind: 'tls' }
+  if (bytes[0] === 0 && bytes[3] === HTTP2_SETTINGS) return { kind: 'http2' }
+  return { kind: 'unusable', isHttp: bytes.toString('latin1').startsWith('HTTP/1.'), reason, bytes }
 }
 
 /** One that closes the connection at a request in clear text may wait for a handshake. */
