@@ -129,6 +129,10 @@ describe('the failure table', { concurrency: true }, () => {
     const rude = await app.next(scripted(RUDE, 'new'))
     const { error } = await readDeployment(port, rude.id)
     assert.deepEqual([rude.end, error?.code, error?.phase], ['FAILED', 'ROUTER_UNREACHABLE', 'ROUTING'])
+    assert.match(
+      error?.message ?? '',
+      /: GET \/ for host unreached-\S+ at [\d.]+:8080 had its connection (closed|reset)/,
+    )
     assert.deepEqual(await containersOf('unreached'), [`unreached-${app.first}`])
     assert.deepEqual(seen.failures, [])
     assert.deepEqual([...seen.pages], ['old'])

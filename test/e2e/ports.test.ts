@@ -4,7 +4,8 @@ import { createApp, followLog, graphql, readDeployment } from '../support/client
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
-const SMTP = 'busybox nc -ll -p 1025 -e busybox echo 220 mail ready'
+/** Greets whoever connects, and waits for more. BusyBox' nc takes further connections with -ll. */
+const SMTP = "busybox nc -ll -p 1025 -e /bin/busybox sh -c 'echo 220 mail ready; exec busybox cat >/dev/null'"
 const HTTP = (port: number) => `busybox httpd -f -p ${port} -h /www`
 
 describe('an app as it comes', () => {
@@ -16,9 +17,12 @@ describe('an app as it comes', () => {
   })
   after(() => installation[Symbol.asyncDispose]())
 
-  async function deployed(name: string, expose: string, script: string) {
+  function deployed(name: string, expose: string, script: string) {
     const command = JSON.stringify(['/bin/busybox', 'sh', '-c', script])
-    const Dockerfile = `FROM ${BASE_IMAGE}\nCOPY www /www\n${expose}\nCMD ${command}\n`
+    return deploy(name, `FROM ${BASE_IMAGE}\nCOPY www /www\n${expose}\nCMD ${command}\n`)
+  }
+
+  async function deploy(name: string, Dockerfile: string) {
     using repository = new TestRepository({ Dockerfile, 'www/index.html': name })
     const { port } = installation
     const { deploymentId } = await createApp(port, { name, repoUrl: repository.url })
@@ -42,6 +46,16 @@ describe('an app as it comes', () => {
     assert.equal(port, 3000)
     assert.match(log, /It answers on port 3000: using that/)
     assert.equal((await installation.fetch('unexposed.localhost')).body, 'unexposed')
+  })
+
+  test('is served on a usual one, where its image has no program that could tell', async () => {
+    const command = '["/srv/httpd", "-f", "-p", "3000", "-h", "/www"]'
+    // BusyBox is the program that it is called by.
+    const copies = 'COPY --from=base /bin/busybox /srv/httpd\nCOPY www /www'
+    const Dockerfile = `FROM ${BASE_IMAGE} AS base\nFROM scratch\n${copies}\nCMD ${command}\n`
+    const { status, port, log } = await deploy('bare', Dockerfile)
+    assert.equal(status, 'RUNNING', log)
+    assert.equal(port, 3000)
   })
 
   test('is served on the exposed one that speaks HTTP', async () => {
@@ -83,6 +97,25 @@ describe('an app as it comes', () => {
     assert.match(
       error.message,
       /^the container cannot be reached: it listens on 127\.0\.0\.1:8080, must be 0\.0\.0\.0:8080/,
+    )
+  })
+
+  test('is told what its only port answered, where that is not HTTP', async () => {
+    const { status, error } = await deployed('smtp', 'EXPOSE 1025', `exec ${SMTP}`)
+    assert.deepEqual([status, error?.code], ['FAILED', 'ROUTER_UNREACHABLE'])
+    assert.match(
+      error?.message ?? '',
+      /: GET \/ for host smtp-\S+ at [\d.]+:1025 was answered by bytes that are not HTTP: "220 mail ready"/,
+    )
+  })
+
+  test('is told where it listens, where its own check passes and nothing listens on its port', async () => {
+    const check = 'HEALTHCHECK CMD ["/bin/busybox", "true"]'
+    const { status, error } = await deployed('elsewhere', `EXPOSE 8080\n${check}`, `exec ${HTTP(5000)}`)
+    assert.deepEqual([status, error?.code], ['FAILED', 'ROUTER_UNREACHABLE'])
+    assert.match(
+      error?.message ?? '',
+      /:8080 was refused: nothing listens there; it listens on \S+:5000: set the app's port/,
     )
   })
 })

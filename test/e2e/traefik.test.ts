@@ -103,6 +103,10 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
     const { error } = await readDeployment(installation.port, next.id)
     assert.deepEqual([next.end, error?.code], ['FAILED', 'ROUTER_UNREACHABLE'])
     assert.match(error?.message ?? '', /is Traefik on the Docker network "longshore"\?/)
+    assert.match(
+      error?.message ?? '',
+      /at Traefik \(TRAEFIK_URL \S+\) was not answered within 2 s; the container itself, at \S+:8080, answered 200/,
+    )
     assert.equal((await readDeployment(installation.port, serves)).status, 'RUNNING')
     assert.equal((await ask(HOST)).body, 'two')
   })
@@ -111,7 +115,12 @@ describe('ROUTER=traefik, the files read by a stand-in', () => {
     await gateway[Symbol.asyncDispose]()
     const next = await app.next(webApp('four'))
     assert.equal(next.end, 'FAILED')
-    assert.equal((await readDeployment(installation.port, next.id)).error?.code, 'ROUTER_UNREACHABLE')
+    const { error } = await readDeployment(installation.port, next.id)
+    assert.equal(error?.code, 'ROUTER_UNREACHABLE')
+    assert.match(
+      error?.message ?? '',
+      /at Traefik \(TRAEFIK_URL \S+\) got no answer \(ECONNREFUSED\); the container/,
+    )
     assert.equal((await readDeployment(installation.port, serves)).status, 'RUNNING')
     gateway = await startStandIn(dir)
     assert.equal((await ask(HOST)).body, 'two')

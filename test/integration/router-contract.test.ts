@@ -34,6 +34,8 @@ interface Scene {
   readonly old: string
   readonly fresh: string
   readonly reaches: (id: string, path?: string) => Promise<boolean>
+  /** What the router says of a deployment that it does not reach. */
+  readonly fault: (id: string) => Promise<string | null>
   readonly ask: (host: string, path?: string) => Promise<Answer>
   readonly becomes: (host: string, body: string) => Promise<unknown>
   readonly isGone: (host: string) => Promise<unknown>
@@ -63,12 +65,12 @@ function contract(open: Open, ofItsKind: (scene: () => Scene) => void): void {
 
 function sceneOf(shop: Shop, routed: Routed, old: string, fresh: string): Scene {
   const ask = (host: string, path?: string) => askHost(routed.port, host, path)
+  const fault = (id: string, path = '/') =>
+    routed.router.probe({ host: `shop-${id}.${BASE}`, path, timeoutMs: 2_000, addresses: [], port: 80 })
   return {
     ...{ shop, routed, old, fresh, ask },
-    reaches(id, path = '/') {
-      const host = `shop-${id}.${BASE}`
-      return routed.router.probe({ host, path, timeoutMs: 2_000, addresses: [], port: 80 })
-    },
+    fault,
+    reaches: async (id, path) => (await fault(id, path)) === null,
     becomes: (host, body) => until(async () => (await ask(host)).body.startsWith(body)),
     isGone: (host) => until(async () => (await ask(host)).status === 404),
     confirmed: (id, wanted) =>
@@ -187,7 +189,7 @@ function sharing(scene: () => Scene): void {
 /** What every router does. */
 function all(scene: () => Scene): void {
   test('what does not get through to a container is not reached', async () => {
-    const { shop, routed, reaches } = scene()
+    const { shop, routed, reaches, fault } = scene()
     const shut = await shop.add(await freePort())
     const rude = await shop.add((_incoming, response) => {
       response.statusCode = 503
@@ -195,8 +197,9 @@ function all(scene: () => Scene): void {
     })
     await routed.router.apply()
     await until(() => reaches(rude))
-    assert.equal(await reaches(shut), false)
-    assert.equal(await reaches('nobody'), false)
+    const asked = (id: string) => `^GET / for host shop-${id}\\.${BASE} at [^]*`
+    assert.match((await fault(shut)) ?? '', new RegExp(`${asked(shut)}answered 502`))
+    assert.match((await fault('nobody')) ?? '', new RegExp(`${asked('nobody')}answered 404`))
   })
 
   test('a stage that was stopped and an app that was deleted are gone, and come back', async () => {

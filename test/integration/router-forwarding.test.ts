@@ -188,6 +188,23 @@ describe('the router', () => {
     await idle()
   })
 
+  test('passes 63 KiB of response headers on, and its probe takes them too', async () => {
+    const values = Array.from({ length: 63 }, (_, index) => `${index}=${'x'.repeat(1_000)}`)
+    handle = (_incoming, response) => response.writeHead(200, { 'Set-Cookie': values }).end()
+    const outgoing = ask({ headers: { host: HOST }, maxHeaderSize: 128 * 1024 }).end()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    assert.equal(answer.statusCode, 200)
+    assert.deepEqual(answer.headers['set-cookie'], values)
+    answer.destroy()
+    const host = `shop-${id}.test.example`
+    const probe = { host, path: '/', timeoutMs: 2_000, addresses: [], port: 80 }
+    assert.equal(await router.probe(probe), null)
+    handle = (_incoming, response) =>
+      response.writeHead(200, { 'Set-Cookie': [...values, 'y'.repeat(2_000)] }).end()
+    assert.match((await router.probe(probe)) ?? '', /was answered 502 by the router itself$/)
+    await idle()
+  })
+
   test('removes the headers of one hop both ways, also those that Connection names', async () => {
     const sent = {
       Connection: 'close, X-Hop',

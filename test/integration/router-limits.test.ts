@@ -50,8 +50,10 @@ describe('a router with as many connections as it takes', () => {
   })
 
   test('still asks itself whether a deployment is reached', async () => {
-    assert.equal(await router.probe(probe), true)
-    assert.equal(await router.probe({ ...probe, host: `nobody.${BASE}` }), false)
+    assert.equal(await router.probe(probe), null)
+    const host = `nobody.${BASE}`
+    const found = `GET / for host ${host} at the built-in router was answered 404 by the router itself`
+    assert.equal(await router.probe({ ...probe, host }), found)
   })
 
   test('serves those that it has, and another one when one of them is closed', async () => {

@@ -82,7 +82,7 @@ const SETTINGS = {
 const IDLE_ROUTER: Router = {
   name: null,
   apply: () => Promise.resolve(),
-  probe: () => Promise.resolve(true),
+  probe: () => Promise.resolve(null),
   isRoutedTo: () => Promise.resolve(null),
   hasSwitched: () => Promise.resolve(true),
   inFlight: () => 0,

@@ -13,6 +13,7 @@ import { errorPage, MARK, redirect } from './error-page.js'
 import type { Upstream } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
+import { MAX_ROUTED_HEAD_BYTES } from '../http1/response-heads.js'
 import { hostsOf, NOTHING } from './hosts.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
@@ -124,8 +125,11 @@ export class BuiltinRouter implements Router, AsyncDisposable {
    *
    * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes for 10 s
    */
-  probe({ host, path, timeoutMs }: ProbeRequest): Promise<boolean> {
-    return retryWhileExhausted(() => this.#selfProbes.isAnswered(this.#ask(host, path), timeoutMs))
+  async probe({ host, path, timeoutMs }: ProbeRequest): Promise<string | null> {
+    const found = await retryWhileExhausted(() =>
+      this.#selfProbes.findFault(this.#ask(host, path), timeoutMs),
+    )
+    return found && `GET ${path} for host ${host} at the built-in router ${found}`
   }
 
   isRoutedTo(stageId: string, deploymentId: string): Promise<boolean> {
@@ -167,7 +171,8 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   #ask(host: string, path: string) {
     const { host: bound } = this.options
     const address = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound
-    const asked = { host: address, path, headers: { host }, agent: false } as const
+    const options = { maxHeaderSize: MAX_ROUTED_HEAD_BYTES, agent: false } as const
+    const asked = { host: address, path, headers: { host }, ...options }
     if (!this.#certificates?.find(host)) return request({ ...asked, port: this.port() })
     return secureRequest({ ...asked, port: this.tlsPort(), servername: host, rejectUnauthorized: false })
   }

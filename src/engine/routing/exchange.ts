@@ -1,5 +1,6 @@
 import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import type { Socket } from 'node:net'
+import { MAX_RESPONSE_HEAD_BYTES } from '../http1/response-heads.js'
 import { isResourceExhaustion } from '../resource-exhaustion.js'
 import type { ThrottledLog } from '../throttled-log.js'
 import type { AppAgent } from './app-agent.js'
@@ -194,6 +195,7 @@ export class Exchange {
         path: this.forwarding.incoming.url,
         headers: this.forwarding.headers,
         setHost: false,
+        maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
       })
     } catch {
       return null

@@ -44,11 +44,12 @@ export interface Router {
    */
   apply(): Promise<void>
   /**
-   * Whether a request gets through the router to a container, whatever the container answers.
+   * Whether a request gets through the router to a container, whatever the container answers: null. Else what the router
+   * was asked and what came back, as a sentence without its end.
    *
    * @throws InfrastructureError OUT_OF_RESOURCES when this process could not ask
    */
-  probe(request: ProbeRequest): Promise<boolean>
+  probe(request: ProbeRequest): Promise<string | null>
   /** Whether the stage's traffic goes to the deployment. Null: nobody can tell, as when the router is away. */
   isRoutedTo(stageId: string, deploymentId: string): Promise<boolean | null>
   /** Whether it has applied the switch: new requests for the stage go to the deployment. */
@@ -65,8 +66,8 @@ export class NoRouter implements Router {
     return Promise.resolve()
   }
 
-  probe(): Promise<boolean> {
-    return Promise.resolve(true)
+  probe(): Promise<null> {
+    return Promise.resolve(null)
   }
 
   isRoutedTo(): Promise<null> {

@@ -14,14 +14,15 @@ export class SelfProbes {
   }
 
   /**
-   * Sends a request. Whether an app answers it, and not the router; one that takes longer is slow, but it was reached.
+   * Sends a request. Null when an app answers it, and not the router; one that takes longer is slow, but it was reached.
+   * Else what came back.
    *
    * @throws an error of what this process lacks ({@link isResourceExhaustion})
    */
-  isAnswered(asked: ClientRequest, timeoutMs: number): Promise<boolean> {
+  findFault(asked: ClientRequest, timeoutMs: number): Promise<string | null> {
     return new Promise((resolve, reject) => {
-      const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(true))
-      const finish = (answer: boolean | Error) => {
+      const stopWaiting = stallTolerantTimeout(timeoutMs, () => finish(null))
+      const finish = (answer: string | null | Error) => {
         stopWaiting()
         if (answer instanceof Error) reject(answer)
         else resolve(answer)
@@ -31,10 +32,13 @@ export class SelfProbes {
         this.#sockets.add(socket)
         socket.once('close', () => this.#sockets.delete(socket))
       })
-      asked.once('response', ({ headers }) =>
-        finish(headers[MARK] === 'busy' ? outOfResources('the router could not ask') : !isErrorPage(headers)),
+      asked.once('response', ({ headers, statusCode }) => {
+        if (headers[MARK] === 'busy') finish(outOfResources('the router could not ask'))
+        else finish(isErrorPage(headers) ? `was answered ${statusCode} by the router itself` : null)
+      })
+      asked.once('error', (error) =>
+        finish(isResourceExhaustion(error) ? error : `failed (${error.message})`),
       )
-      asked.once('error', (error) => finish(isResourceExhaustion(error) ? error : false))
       asked.end()
     })
   }

@@ -71,7 +71,7 @@ export class TraefikFileRouter implements Router, AsyncDisposable {
     return this.#waiting
   }
 
-  probe(request: ProbeRequest): Promise<boolean> {
+  probe(request: ProbeRequest): Promise<string | null> {
     return probeThrough(this.options.url, request)
   }
 

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { MAX_ROUTED_HEAD_BYTES } from '../http1/response-heads.js'
 import { isResourceExhaustion, retryWhileExhausted } from '../resource-exhaustion.js'
 import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 import type { ProbeRequest } from './router.js'
@@ -26,18 +27,28 @@ interface Answer {
 }
 
 /**
- * Whether a request to Traefik gets to a container: an answer that is not in Traefik's own words. An app that takes
+ * Null when a request to Traefik gets to a container: an answer that is not in Traefik's own words. An app that takes
  * longer than the time is slow, but was reached, as far as anybody can tell; unless its containers answer in time past
- * Traefik.
+ * Traefik. Else what Traefik was asked, and what came back.
  *
  * @throws InfrastructureError OUT_OF_RESOURCES when this process lacked what it takes to ask, for 10 s
  */
-export async function probeThrough(url: string, probe: ProbeRequest): Promise<boolean> {
-  const answer = await retryWhileExhausted(() => ask(new URL(url), probe)).catch(unlessExhausted(null))
-  if (answer === null) return false
-  if (answer === 'late') return !(await containersAnswer(probe))
-  if (answer.status === 404 && answer.marked) return true
-  return !TRAEFIK_MESSAGES[answer.status]?.includes(answer.body.trim())
+export async function probeThrough(url: string, probe: ProbeRequest): Promise<string | null> {
+  const asked = `GET ${probe.path} for host ${probe.host} at Traefik (TRAEFIK_URL ${url})`
+  const answer = await retryWhileExhausted(() => ask(new URL(url), probe)).catch((error: unknown) => {
+    if (isResourceExhaustion(error)) throw error
+    return error as NodeJS.ErrnoException
+  })
+  if (answer instanceof Error) return `${asked} got no answer (${answer.code ?? answer.message})`
+  if (answer === 'late')
+    return (await containersAnswer(probe))
+      ? `${asked} was not answered within ${probe.timeoutMs / 1000} s`
+      : null
+  if (answer.status === 404 && answer.marked) return null
+  const words = answer.body.trim()
+  if (!TRAEFIK_MESSAGES[answer.status]?.includes(words)) return null
+  const meaning = answer.status === 404 ? ', which has no route for the host' : ''
+  return `${asked} was answered ${answer.status} "${words}" by Traefik itself${meaning}`
 }
 
 /** Whether Traefik knows the host that stands for an epoch. No when it is away, or when something else answers for it. */
@@ -116,7 +127,7 @@ function ask(url: URL, { path, timeoutMs, host }: Question): Promise<Answer | 'l
   return new Promise((resolve, reject) => {
     const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || 80 }
     const headers = host === undefined ? {} : { host }
-    const asked = request({ ...address, path, headers, agent: false })
+    const asked = request({ ...address, path, headers, maxHeaderSize: MAX_ROUTED_HEAD_BYTES, agent: false })
     const stopWaiting = stallTolerantTimeout(timeoutMs, () => {
       const connected = asked.socket?.connecting === false
       asked.destroy()

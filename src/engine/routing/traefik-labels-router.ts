@@ -16,8 +16,8 @@ export class TraefikLabelsRouter implements Router {
     return Promise.resolve()
   }
 
-  probe(request: ProbeRequest): Promise<boolean> {
-    return this.url === null ? Promise.resolve(true) : probeThrough(this.url, request)
+  probe(request: ProbeRequest): Promise<string | null> {
+    return this.url === null ? Promise.resolve(null) : probeThrough(this.url, request)
   }
 
   isRoutedTo(): Promise<null> {

@@ -1,10 +1,8 @@
-import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Listening } from '../docker/listening.js'
 import { stageUrl } from '../addresses.js'
 import type { Services } from '../services.js'
-import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
-import { probeHeaders } from '../traffic/health.js'
+import { askPage } from '../traffic/ask-page.js'
 import type { DeploymentRun } from './deployment-run.js'
 
 /** What an app that serves the web usually listens on. */
@@ -41,7 +39,7 @@ export interface PortQuestion {
 
 /**
  * The port that an app answers HTTP on, of those that its image exposes; where that exposes none, of those that it listens
- * on. Without HTTP on any of them the only port that it listens on, else the guess.
+ * on, or of the usual ones if nobody can tell. Without HTTP on any of them the only port that it listens on, else the guess.
  *
  * @throws what `addressOf` throws, when the container has ended
  */
@@ -63,9 +61,9 @@ export async function choosePort(
     signal.throwIfAborted()
     const open = portsOf(listening, guessed)
     for (const port of host === null ? [] : open) {
-      if (await speaksHttp({ host: host ?? '', port, url, signal })) return port
+      const asked = { host: host ?? '', port, url, timeoutMs: HTTP_MS, signal }
+      if (await askPage(asked)) return port
     }
-    if (listening === null && guessed.exposed.length === 0) return guessed.port
     if (listening !== null && open.length > 0 && ++looks === LOOKS)
       return open.includes(guessed.port) ? guessed.port : (open[0] ?? guessed.port)
     await sleep(waitMs, undefined, { signal })
@@ -75,31 +73,10 @@ export async function choosePort(
 
 /** Those that may be the app's, the usual ones first. */
 function portsOf(listening: readonly Listening[] | null, { port, exposed }: GuessedPort): number[] {
-  const open = listening?.filter((one) => !one.isLoopback).map((one) => one.port) ?? exposed
+  // Where nobody can look inside, those that are usual are asked from outside.
+  const likely = exposed.length > 0 ? exposed : USUAL
+  const open = listening?.filter((one) => !one.isLoopback).map((one) => one.port) ?? likely
   const wanted = [...new Set(open)].filter((one) => exposed.length === 0 || exposed.includes(one))
   const order = (one: number) => (one === port ? -1 : USUAL.includes(one) ? USUAL.indexOf(one) : USUAL.length)
   return wanted.sort((one, other) => order(one) - order(other) || one - other)
-}
-
-interface HttpQuestion {
-  readonly host: string
-  readonly port: number
-  readonly url: string
-  readonly signal: AbortSignal
-}
-
-/** Whether anything that is HTTP comes back in time, whatever its status. */
-function speaksHttp({ host, port, url, signal }: HttpQuestion): Promise<boolean> {
-  return new Promise((resolve) => {
-    const asked = request({ host, port, path: '/', headers: probeHeaders(url), agent: false, signal })
-    const finish = (answer: boolean) => {
-      stopWaiting()
-      asked.destroy()
-      resolve(answer)
-    }
-    const stopWaiting = stallTolerantTimeout(HTTP_MS, () => finish(false))
-    asked.once('response', () => finish(true))
-    asked.on('error', () => finish(false))
-    asked.end()
-  })
 }

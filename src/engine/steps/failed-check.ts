@@ -1,13 +1,16 @@
+import { stageHost } from '../addresses.js'
 import type { ContainerState } from '../docker/docker.js'
 import type { Listening } from '../docker/listening.js'
 import { describeExit } from '../docker/container-exit.js'
 import { startAdvice } from '../docker/start-failures.js'
 import { DeployError, InfrastructureError } from '../errors.js'
 import { cleanLines } from '../logs/lines.js'
-import { oneLine } from '../quoted-text.js'
+import { cleanLine, oneLine } from '../quoted-text.js'
+import { askContainer } from '../routing/ask-container.js'
 import type { Services } from '../services.js'
 import type { Probe, ProbeResult } from '../traffic/health.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { describeAnswer, isReached } from './describe-answer.js'
 import { isOnlyInside, listeningHint, onlyInside } from './listening-hint.js'
 
 /** A container of the deployment and the port that it is to answer on. */
@@ -64,7 +67,8 @@ export async function unhealthyError(
   const hint =
     probe.kind === 'image'
       ? quoteOutput(run, result)
-      : listeningHint(await listeningOn(candidate, services, run.signal), port)
+      : listeningHint(await listeningOn(candidate, services, run.signal), port) ||
+        (await answerHint(run, candidate, services))
   const message = `the container is not healthy${after}: ${result.why || `port ${port} did not stay open`}${hint}`
   return new DeployError('UNHEALTHY', message, { lastLines: await readLastLines(run, candidate, services) })
 }
@@ -94,6 +98,22 @@ export class ReachCheck {
       throw new DeployError('UNHEALTHY', message, { lastLines })
     }
   }
+}
+
+/** Of a port that is open and answers no HTTP: what it answered instead. */
+async function answerHint(
+  run: DeploymentRun,
+  { container, port, probe }: Candidate & { readonly probe: Probe },
+  { docker, settings }: Services,
+): Promise<string> {
+  const address = (await docker.findContainer(container, run.signal))?.address
+  if (probe.kind !== 'http' || !address) return ''
+  const host = stageHost(run.app.name, run.stage.name, settings.baseDomain)
+  const timeoutMs = run.configuration.health.timeoutSeconds * 1000
+  const answer = await askContainer({ address, port, host, path: probe.path, timeoutMs })
+  return isReached(answer)
+    ? ''
+    : `; the request ${describeAnswer(answer, (text) => cleanLine(run.log.mask(text)))}`
 }
 
 /** The end of what the image's check wrote, in one line. */

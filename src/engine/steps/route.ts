@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NETWORK } from '../docker/docker.js'
-import { DeployError } from '../errors.js'
 import { containerName, stageUrl } from '../addresses.js'
 import { step, type Services } from '../services.js'
 import { type Replaced, switchToNext } from '../traffic/switch.js'
 import type { Healthy } from './check.js'
 import { ensureAlive } from './failed-check.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { unreachableError } from './unreachable.js'
 
 const ROUTER_POLL_MS = 100
 /** An app that has not answered through the router after this is slow, but it was reached. */
@@ -64,18 +63,12 @@ async function untilProbed(
   services.wakeups.trafficMoved(run.stage.id)
   for (;;) {
     await services.router.apply().catch(() => undefined)
-    if (await services.router.probe(request)) return
+    const finding = await services.router.probe(request)
+    if (finding === null) return
     // One that has ended meanwhile is told as that.
     for (const container of containers) await ensureAlive(run, { container, port }, services)
-    if (performance.now() > until) {
-      const message = `the router cannot reach ${host} although the container answers: ${advice(services)}`
-      throw new DeployError('ROUTER_UNREACHABLE', message)
-    }
+    if (performance.now() > until)
+      throw await unreachableError(run, { containers, request, finding }, services)
     await sleep(ROUTER_POLL_MS, undefined, { signal: run.signal })
   }
-}
-
-function advice({ settings: { router } }: Services): string {
-  const logs = "see the server's log and the router's"
-  return router.startsWith('traefik') ? `is Traefik on the Docker network "${NETWORK}"? If so, ${logs}` : logs
 }

@@ -1,17 +1,16 @@
-import { request } from 'node:http'
 import { Deployment } from '../../entities/deployment.js'
 import { stageUrl } from '../addresses.js'
 import type { Image } from '../docker/docker.js'
 import { LostClaimError } from '../errors.js'
-import { cleanLines } from '../logs/lines.js'
+import { oneLine } from '../quoted-text.js'
 import { step, type Services } from '../services.js'
-import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
-import { probeHeaders } from '../traffic/health.js'
+import { askPage } from '../traffic/ask-page.js'
 import type { Healthy } from './check.js'
 import type { DeploymentRun } from './deployment-run.js'
 
 /** A page that takes longer is slow, and nothing is said of it. */
 const PAGE_MS = 2_000
+const MAX_WARNING = 500
 /** Paths of volumes that are named. */
 const MAX_NAMED = 5
 
@@ -30,7 +29,7 @@ export function warn(run: DeploymentRun, running: Running, services: Services): 
   return step(services, 'warn', async () => {
     const found = [ofVolumes(running.image), await ofPage(run, running.healthy, services)]
     const said = found.filter((warning) => warning !== null)
-    const warnings = cleanLines(said, (text) => run.log.mask(text))
+    const warnings = said.map((warning) => oneLine(run.log.mask(warning), MAX_WARNING))
     for (const warning of warnings) run.log.system(`Warning: ${warning}`)
     if (warnings.length === 0 && run.deployment.warnings.length === 0) return
     const { deploymentId: id, epoch } = run.claim
@@ -50,13 +49,15 @@ function ofVolumes({ volumes }: Image): string | null {
 async function ofPage(run: DeploymentRun, healthy: Healthy, services: Services): Promise<string | null> {
   const url = stageUrl(run.app.name, run.stage.name, services.settings)
   const { addresses, port } = healthy
-  const page = await askPage({ host: addresses[0] ?? '', port, url, signal: run.signal })
+  const asked = { host: addresses[0] ?? '', port, url, timeoutMs: PAGE_MS, signal: run.signal }
+  const page = await askPage(asked)
   run.signal.throwIfAborted()
   if (page === null) return null
   const { host, protocol } = new URL(url)
   if (page.status >= 400 && page.status !== 401 && page.status !== 403 && page.status !== 404)
     return `GET / answers ${page.status} for the host ${host}, although the app passes its check`
-  const target = URL.canParse(page.location, url) ? new URL(page.location, url) : null
+  const { location = '' } = page.headers
+  const target = URL.canParse(location, url) ? new URL(location, url) : null
   if (
     page.status >= 300 &&
     protocol === 'http:' &&
@@ -65,34 +66,4 @@ async function ofPage(run: DeploymentRun, healthy: Healthy, services: Services):
   )
     return `GET / redirects to ${target.origin}, where only a proxy in front of this installation can answer (its PUBLIC_PORT is not 443)`
   return null
-}
-
-interface PageQuestion {
-  readonly host: string
-  readonly port: number
-  readonly url: string
-  readonly signal: AbortSignal
-}
-
-/** Null: it does not answer in time, or not by HTTP. */
-function askPage({
-  host,
-  port,
-  url,
-  signal,
-}: PageQuestion): Promise<{ status: number; location: string } | null> {
-  return new Promise((resolve) => {
-    const asked = request({ host, port, path: '/', headers: probeHeaders(url), agent: false, signal })
-    const finish = (answer: { status: number; location: string } | null) => {
-      stopWaiting()
-      asked.destroy()
-      resolve(answer)
-    }
-    const stopWaiting = stallTolerantTimeout(PAGE_MS, () => finish(null))
-    asked.once('response', ({ statusCode = 0, headers }) =>
-      finish({ status: statusCode, location: headers.location ?? '' }),
-    )
-    asked.on('error', () => finish(null))
-    asked.end()
-  })
 }

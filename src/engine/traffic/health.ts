@@ -5,6 +5,7 @@ import type { HealthConfiguration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerState, Docker } from '../docker/docker.js'
 import { EarlyCheck } from './early-check.js'
+import { MAX_RESPONSE_HEAD_BYTES } from '../http1/response-heads.js'
 import { isResourceExhaustion } from '../resource-exhaustion.js'
 import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 
@@ -126,7 +127,14 @@ function probeHttp(target: ProbeTarget, { path, url }: Probe & { kind: 'http' })
   const { host, port, timeoutMs } = target
   const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
   return answerOf(target, late, (finish) => {
-    const asked = request({ host, port, path, headers: probeHeaders(url), agent: false })
+    const asked = request({
+      host,
+      port,
+      path,
+      headers: probeHeaders(url),
+      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+      agent: false,
+    })
     asked.once('response', ({ statusCode = 0 }) =>
       finish(statusCode >= 200 && statusCode < 400 ? null : refusal(path, url, statusCode)),
     )
