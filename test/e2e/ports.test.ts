@@ -17,15 +17,15 @@ describe('an app as it comes', () => {
   })
   after(() => installation[Symbol.asyncDispose]())
 
-  function deployed(name: string, expose: string, script: string) {
+  function deployed(name: string, expose: string, script: string, input: object = {}) {
     const command = JSON.stringify(['/bin/busybox', 'sh', '-c', script])
-    return deploy(name, `FROM ${BASE_IMAGE}\nCOPY www /www\n${expose}\nCMD ${command}\n`)
+    return deploy(name, `FROM ${BASE_IMAGE}\nCOPY www /www\n${expose}\nCMD ${command}\n`, input)
   }
 
-  async function deploy(name: string, Dockerfile: string) {
+  async function deploy(name: string, Dockerfile: string, input: object = {}) {
     using repository = new TestRepository({ Dockerfile, 'www/index.html': name })
     const { port } = installation
-    const { deploymentId } = await createApp(port, { name, repoUrl: repository.url })
+    const { deploymentId } = await createApp(port, { name, repoUrl: repository.url, ...input })
     const log = (await followLog(port, deploymentId)).map((event) => event.text).join('')
     const chosen = await graphql<{ deployment: { port: number | null } }>(
       port,
@@ -106,6 +106,16 @@ describe('an app as it comes', () => {
     assert.match(
       error?.message ?? '',
       /: GET \/ for host smtp-\S+ at [\d.]+:1025 was answered by bytes that are not HTTP: "220 mail ready"/,
+    )
+  })
+
+  test('is told the same by a check of a path', async () => {
+    const health = { healthCheck: { path: '/up', deadlineSeconds: 2 } }
+    const { error } = await deployed('checked', 'EXPOSE 1025', `exec ${SMTP}`, health)
+    assert.equal(error?.code, 'UNHEALTHY')
+    assert.match(
+      error.message,
+      /GET \/up on port 1025; the request was answered by .* not HTTP: "220 mail ready"/,
     )
   })
 
