@@ -9,6 +9,7 @@ const OF_A_BODY = new Set(['content-length', 'trailer'])
 /** Answers whose clients were told to send the body. */
 const continued = new WeakSet<ServerResponse>()
 /** What Node.js refuses in the head of a final answer as well. */
+// oxlint-disable-next-line no-control-regex
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
 
 /**
