@@ -25,6 +25,7 @@ const REST = [
   'e2e/load',
   'e2e/master-key',
   'e2e/poisonous-repository',
+  'e2e/ports',
   'e2e/quickstart',
   'e2e/reconcile',
   'e2e/registry',

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { domainToASCII } from 'node:url'
 import { badFields, badInput, type FieldError } from './command-error.js'
+import { stageHost } from './addresses.js'
 
 /** Grammars of everything a user names. Each check throws `BAD_USER_INPUT` with the field and what to do. */
 
@@ -203,35 +204,6 @@ export function checkVariables(field: string, variables: readonly GivenVariable[
   }
   if (bytes > MAX_VARIABLES_BYTES) refused.push({ field, message: 'exceed 128 KiB in total' })
   if (refused.length > 0) throw badFields(refused.slice(0, MAX_LISTED))
-}
-
-/** What a stage of an app is called by browsers. */
-export function stageHost(appName: string, stageName: string, baseDomain: string): string {
-  const label = stageName === 'production' ? appName : `${stageName}--${appName}`
-  return `${label}.${baseDomain}`
-}
-
-/** The container's name, which is also the first label of the deployment's own host. */
-export function containerName(appName: string, deploymentId: string): string {
-  return `${appName}-${deploymentId}`
-}
-
-/** What a browser is given. Port 443 is where the router has TLS for every host of a stage. */
-export function publicUrl(host: string, publicPort: number): string {
-  if (publicPort === 443) return `https://${host}`
-  return `http://${host}${publicPort === 80 ? '' : `:${publicPort}`}`
-}
-
-/** A deployment's own address while its container runs, else null. */
-export function deploymentUrl(
-  deployment: { readonly id: string; readonly addresses: readonly string[] | null },
-  appName: string,
-  at: { readonly baseDomain: string; readonly publicPort: number },
-): string | null {
-  if (deployment.addresses === null) return null
-  // Deployments' own hosts get no certificates of their own, and answer over HTTP as well.
-  const port = at.publicPort === 443 ? 80 : at.publicPort
-  return publicUrl(`${containerName(appName, deployment.id)}.${at.baseDomain}`, port)
 }
 
 /** What was given, for a message: cut short, so that nobody fills a log with it. */

@@ -1,4 +1,4 @@
-import { deploymentUrl, publicUrl, stageHost } from '../engine/names.js'
+import { deploymentUrl, stageUrl } from '../engine/addresses.js'
 import type { ShownDeployment } from '../engine/shown.js'
 import type { App } from '../entities/app.js'
 import type { Variable } from '../entities/variable.js'
@@ -17,7 +17,7 @@ export function appJson(app: App, address: PublicAddress) {
     build_args: app.buildArgs,
     platform: app.platform,
     port: app.port,
-    url: publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort),
+    url: stageUrl(app.name, 'production', address),
     created_at: app.createdAt,
     updated_at: app.updatedAt,
   }

@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
-import { publicUrl, stageHost } from '../engine/names.js'
+import { stageUrl } from '../engine/addresses.js'
 import type { App } from '../entities/app.js'
 import { AppType, BuildArgType } from '../schema/app.js'
 import { AppConnectionType, DeploymentConnectionType } from '../schema/connection.js'
@@ -71,7 +71,7 @@ export class AppResolver {
 
   @FieldResolver(() => String, { description: 'URL of the production stage.' })
   url(@Root() app: App, @Ctx() { address }: RequestContext) {
-    return publicUrl(stageHost(app.name, 'production', address.baseDomain), address.publicPort)
+    return stageUrl(app.name, 'production', address)
   }
 
   @FieldResolver(() => [BuildArgType], { description: 'Build arguments, sorted by key.' })

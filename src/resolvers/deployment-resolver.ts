@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
-import { deploymentUrl } from '../engine/names.js'
+import { deploymentUrl } from '../engine/addresses.js'
 import { badInput } from '../engine/command-error.js'
 import { storedEntries } from '../engine/logs/reader.js'
 import { readPage } from '../engine/logs/store.js'

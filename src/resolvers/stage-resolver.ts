@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql'
-import { publicUrl, stageHost } from '../engine/names.js'
+import { stageUrl } from '../engine/addresses.js'
 import { readNodes } from '../engine/nodes.js'
 import { Stage } from '../entities/stage.js'
 import { AppType } from '../schema/app.js'
@@ -175,7 +175,7 @@ export class StageResolver {
   @FieldResolver(() => String, { description: 'Its URL.' })
   async url(@Root() stage: Stage, @Ctx() { loaders, address }: RequestContext) {
     const app = await loaders.app.load(stage.appId)
-    return app && publicUrl(stageHost(app.name, stage.name, address.baseDomain), address.publicPort)
+    return app && stageUrl(app.name, stage.name, address)
   }
 
   @FieldResolver(() => DeploymentType, {

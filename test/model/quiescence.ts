@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { containerName } from '../../src/engine/names.js'
+import { containerName } from '../../src/engine/addresses.js'
 import { RESERVED } from '../../src/engine/traffic/reservation.js'
 import { letTimePass } from './carry-out.js'
 import { KINDS, type World } from './world.js'

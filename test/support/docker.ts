@@ -45,10 +45,3 @@ async function get<T>(path: string): Promise<T> {
   if (answer.status !== 200) throw new Error(`the Docker engine answers ${answer.status}: ${answer.text}`)
   return answer.json<T>()
 }
-
-/** Why nobody here can see what a container listens on; false: it can be seen. For the option `skip` of a test. */
-export function cannotLookInside(): string | false {
-  return process.getuid?.() === 0
-    ? false
-    : 'needs root: /proc of a container tells nobody else what it listens on'
-}

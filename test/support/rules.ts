@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { checkAppName, checkDomain, containerName, stageHost } from '../../src/engine/names.js'
+import { containerName, stageHost } from '../../src/engine/addresses.js'
+import { checkAppName, checkDomain } from '../../src/engine/names.js'
 import { containerLabels } from '../../src/engine/routing/labels.js'
 import type { StageRoutes } from '../../src/engine/routing/table.js'
 import { dynamicFile, epochHost } from '../../src/engine/routing/traefik-dynamic.js'

@@ -30,13 +30,13 @@ const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 /** Of a container whose app answers at 127.0.0.1. */
 const STATE = {
   ...{ running: true, paused: false, exitCode: 0, outOfMemory: false, restarts: 0, keptRunning: true },
-  ...{ health: null, address: '127.0.0.1' },
+  ...{ health: null, healthCheck: null, address: '127.0.0.1' },
 } satisfies ContainerState
 
 /** What each finds while there are no descriptors left. `port`: an app in another process. */
 const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = {
   async probes(port) {
-    const probes: Probe[] = [{ kind: 'tcp' }, { kind: 'http', path: '/' }]
+    const probes: Probe[] = [{ kind: 'tcp' }, { kind: 'http', path: '/', url: 'http://shop.localhost' }]
     const asking = { port, timeoutMs: 5_000, signal: new AbortController().signal }
     const askAll = () => Promise.all(probes.map((probe) => runProbe(probe, STATE, asking)))
     const feed = starve()
@@ -134,7 +134,8 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     const warn = (message: string, fields?: { error?: string }) =>
       said.push(`${message}: ${fields?.error ?? ''}`)
     const logger = { ...createLogger('error'), warn }
-    const adapters = { router: new NoRouter(), docker, secrets: new SecretBox(randomBytes(32)) }
+    const settings = { baseDomain: 'test.example', publicPort: 80 }
+    const adapters = { router: new NoRouter(), docker, secrets: new SecretBox(randomBytes(32)), settings }
     const watcher = new Watcher({ database, wakeups, logger, ...adapters } as unknown as Services)
     const look = async () => {
       await watcher.runOnce()

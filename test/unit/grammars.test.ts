@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { CommandError } from '../../src/engine/command-error.js'
+import { stageHost } from '../../src/engine/addresses.js'
 import {
   checkAppName,
   checkDomain,
@@ -12,7 +13,6 @@ import {
   checkRepoUrl,
   checkStageName,
   checkVariables,
-  stageHost,
 } from '../../src/engine/names.js'
 
 const LOCAL = { baseDomain: 'localhost', publicUrl: 'http://127.0.0.1:3000' }

@@ -10,7 +10,7 @@ import { variableAad } from '../../src/engine/secrets/variables.js'
 
 const RUNS: ContainerState = {
   ...{ running: true, exitCode: 0, outOfMemory: false, restarts: 1, keptRunning: true },
-  ...{ paused: false, health: null, address: '10.0.0.2' },
+  ...{ paused: false, health: null, healthCheck: null, address: '10.0.0.2' },
 }
 const never = () => new Promise<never>(() => undefined)
 const docker = (calls: Partial<Docker>) => calls as Docker

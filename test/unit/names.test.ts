@@ -2,17 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { CommandError } from '../../src/engine/command-error.js'
-import {
-  checkAppName,
-  checkPath,
-  checkStageHost,
-  checkVariables,
-  containerName,
-  createId,
-  deploymentUrl,
-  publicUrl,
-  stageHost,
-} from '../../src/engine/names.js'
+import { containerName, deploymentUrl, publicUrl, stageHost } from '../../src/engine/addresses.js'
+import { checkAppName, checkPath, checkStageHost, checkVariables, createId } from '../../src/engine/names.js'
 
 /** The check must refuse, as bad input of this field, and say so with the field's name. */
 function refuses(check: () => unknown, what: string, field = 'field'): void {

@@ -94,10 +94,39 @@ export interface ContainerState {
   readonly restarts: number
   /** Whether the engine starts it again whenever it ends: nobody has begun to stop it. */
   readonly keptRunning: boolean
-  /** What the image's HEALTHCHECK says; null: it has none. */
+  /** What the engine says of the image's HEALTHCHECK; null: it has none. */
   readonly health: 'starting' | 'healthy' | 'unhealthy' | null
+  /** The image's HEALTHCHECK; null: it has none. */
+  readonly healthCheck: HealthCheck | null
   /** On Longshore's network; null while it has none. */
   readonly address: string | null
+}
+
+/** An image's HEALTHCHECK: what the engine runs, how often, and what it said when the engine ran it last. */
+export interface HealthCheck {
+  /** A program and its arguments. */
+  readonly command: readonly string[]
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly startPeriodMs: number
+  readonly retries: number
+  readonly last: CommandResult | null
+}
+
+/** A command that runs inside a container. */
+export interface ContainerCommand {
+  readonly container: string
+  /** A program and its arguments. */
+  readonly command: readonly string[]
+  readonly timeoutMs: number
+}
+
+/** What a command inside a container came to. */
+export interface CommandResult {
+  /** Null: it had not ended when its time was over. */
+  readonly exitCode: number | null
+  /** The end of what it wrote. */
+  readonly output: string
 }
 
 /** How a container ended. */
@@ -198,8 +227,13 @@ export interface Docker {
   containerLogs(name: string, query: ContainerLogsQuery, signal: AbortSignal): Promise<ContainerLog | null>
   /** SIGTERM, after `graceSeconds` SIGKILL; it stays stopped and can be started again. No such container counts as done. */
   stopContainer(name: string, graceSeconds: number): Promise<void>
+  /**
+   * Runs a command inside a container. One that has not ended after `timeoutMs` goes on: the engine cannot end it. Null:
+   * no such container, or it does not run.
+   */
+  runCommand(command: ContainerCommand, signal: AbortSignal): Promise<CommandResult | null>
   /** TCP sockets on which a running container waits for connections. Null: nobody can tell. */
-  listeningOn(name: string): Promise<Listening[] | null>
+  listeningOn(name: string, signal: AbortSignal): Promise<Listening[] | null>
   /**
    * SIGTERM, after `graceSeconds` SIGKILL, then removal. No such container counts as done, and so does one without the
    * labels `only`. One that gets the name meanwhile is left alone.

@@ -9,6 +9,8 @@ import { addressIn, createContainer, hasLabels, startContainer } from './contain
 import { lastLines, openLogs } from './container-logs.js'
 import type {
   BuildRequest,
+  CommandResult,
+  ContainerCommand,
   ExitState,
   ContainerEvent,
   ContainerLog,
@@ -21,9 +23,11 @@ import type {
   Image,
 } from './docker.js'
 import { lastExit, readEvents } from './events.js'
+import { readHealthCheck } from './health-check.js'
 import { buildImage, findImage, usesBuildkit } from './images.js'
-import { type Listening, listeningOf } from './listening.js'
+import { type Listening, listeningInside, listeningOf } from './listening.js'
 import { sendBy } from './modem.js'
+import { runCommand } from './run-command.js'
 
 const PING_MS = 3_000
 const KEPT_RUNNING = 'unless-stopped'
@@ -129,6 +133,7 @@ export class Dockerode implements DockerPort {
       restarts: found.RestartCount,
       keptRunning: found.HostConfig.RestartPolicy?.Name === KEPT_RUNNING,
       health: healthOf(found.State.Health?.Status),
+      healthCheck: readHealthCheck(found),
       address: addressIn(found.NetworkSettings),
     }
   }
@@ -165,10 +170,15 @@ export class Dockerode implements DockerPort {
     await this.#calls.make(stop, undefined, leastMs)
   }
 
-  async listeningOn(name: string): Promise<Listening[] | null> {
-    if (!this.options.dockerHost.startsWith('unix://')) return null
-    const found = await this.#inspect(name)
-    return found?.State.Pid ? listeningOf(found.State.Pid) : null
+  runCommand(command: ContainerCommand, signal: AbortSignal): Promise<CommandResult | null> {
+    return runCommand(this.#calls, command, signal)
+  }
+
+  async listeningOn(name: string, signal: AbortSignal): Promise<Listening[] | null> {
+    const pid = (await this.#inspect(name, signal))?.State.Pid
+    const isLocal = this.options.dockerHost.startsWith('unix://')
+    const seen = pid && isLocal ? await listeningOf(pid) : null
+    return seen ?? listeningInside((command) => this.runCommand({ ...command, container: name }, signal))
   }
 
   async removeContainer(

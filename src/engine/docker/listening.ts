@@ -26,6 +26,29 @@ export async function listeningOf(pid: number): Promise<Listening[] | null> {
   }
 }
 
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
+/** Whoever has none of these is an image with its program alone. */
+const READERS = [['cat'], ['busybox', 'cat'], ['/bin/busybox', 'cat']]
+const READ_MS = 5_000
+
+/**
+ * What a container listens on, read by a program of its image: also where this process is an ordinary user's, is in a
+ * container itself, or the engine is on another machine. Null: the image has no program that reads a file.
+ */
+export async function listeningInside(
+  run: (command: {
+    command: readonly string[]
+    timeoutMs: number
+  }) => Promise<{ readonly exitCode: number | null; readonly output: string } | null>,
+): Promise<Listening[] | null> {
+  for (const reader of READERS) {
+    const result = await run({ command: [...reader, ...TABLES], timeoutMs: READ_MS })
+    // Without IPv6 there is no second table, and a program that has read the first one fails.
+    if (result?.output.includes('local_address')) return parseSockets(result.output)
+  }
+  return null
+}
+
 /** Lines as in /proc/net/tcp: number, local address, remote address, state, … */
 export function parseSockets(text: string): Listening[] {
   const found = new Map<string, Listening>()

@@ -1,5 +1,6 @@
 import type { Queryable } from '../sql/queryable.js'
-import { containerName, counterpart, stageHost } from '../names.js'
+import { containerName, stageHost } from '../addresses.js'
+import { counterpart } from '../names.js'
 
 /** Where requests for a host go. */
 export interface Target {

@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DeploymentStatus } from '../../entities/deployment-status.js'
 import { Deployment } from '../../entities/deployment.js'
+import { stageUrl } from '../addresses.js'
 import type { ContainerState } from '../docker/docker.js'
-import { describeExit } from '../docker/container-exit.js'
-import { DeployError, InfrastructureError, LostClaimError } from '../errors.js'
-import { cleanLines } from '../logs/lines.js'
+import { LostClaimError } from '../errors.js'
 import { outOfResources } from '../resource-exhaustion.js'
 import { step, type Services } from '../services.js'
-import { runProbe, chooseProbe, type ProbeResult, type Probe } from '../traffic/health.js'
+import { EarlyCheck } from '../traffic/early-check.js'
+import { chooseProbe, type Probe, runProbe } from '../traffic/health.js'
+import { choosePort } from './choose-port.js'
 import type { DeploymentRun } from './deployment-run.js'
+import { type Candidate, ensureAlive, ReachCheck, unhealthyError } from './failed-check.js'
 import { mapAbortingOthers, type Started } from './start.js'
 
 /** Containers that answer. */
@@ -16,19 +18,16 @@ export interface Healthy extends Started {
   readonly addresses: readonly string[]
 }
 
-/** A container of the deployment and the port that it is to answer on. */
-export interface Candidate {
-  readonly container: string
-  readonly port: number
-}
-
 /** Until it answers for the first time it is asked often, and then less and less: from here … */
 const FIRST_PROBE_MS = 5
 /** … to here, or the stage's interval if that is shorter. */
 const SLOWEST_PROBE_MS = 250
+/** An image's check costs the engine a process each time. */
+const SLOWEST_OWN_CHECK_MS = 2_000
+/** As long as a stage may set. */
+const MAX_DEADLINE_SECONDS = 3_600
 /** Whether the container still runs is asked of the engine this often: it costs more than a probe. */
 const INSPECT_MS = 100
-const LAST_LINES = 100
 const STABLE_MS = 3_000
 
 /**
@@ -37,11 +36,13 @@ const STABLE_MS = 3_000
  * @throws DeployError EXITED, OUT_OF_MEMORY, UNHEALTHY with the container's last lines
  */
 export async function check(run: DeploymentRun, started: Started, services: Services): Promise<Healthy> {
-  const { containers, port } = started
+  const { containers } = started
   const stableMs = await stableFor(run, services)
+  const startedAt = performance.now()
+  const port = await step(services, 'check', () => portOf(run, started, services))
   const addresses = await step(services, 'check', () =>
     mapAbortingOthers(containers, run.signal, (container, signal) =>
-      untilHealthy({ ...run, signal }, { container, port, stableMs }, services),
+      untilHealthy({ ...run, signal }, { container, port, stableMs, startedAt }, services),
     ),
   )
   await step(services, 'record', async () => {
@@ -51,7 +52,22 @@ export async function check(run: DeploymentRun, started: Started, services: Serv
       .update({ id, epoch }, { container: containers[0], addresses, port })
     if (result.affected === 0) throw new LostClaimError(id)
   })
-  return { ...started, addresses }
+  return { ...started, port, addresses }
+}
+
+/** The port that was set, or else the one that the app answers on. */
+async function portOf(
+  run: DeploymentRun,
+  { containers: [container = ''], port, guessed }: Started,
+  services: Services,
+): Promise<number> {
+  // Traefik has read the port in the container's labels.
+  if (!guessed || services.settings.router === 'traefik-labels') return port
+  const until = performance.now() + run.configuration.health.deadlineSeconds * 1000
+  const addressOf = async () => (await ensureAlive(run, { container, port }, services)).address
+  const chosen = await choosePort(run, { guessed, container, until, addressOf }, services)
+  run.log.system(chosen === port ? `Using port ${chosen}` : `It answers on port ${chosen}: using that`)
+  return chosen
 }
 
 /** How long it has to stay healthy: while nothing serves yet, nothing can be made worse by going on. */
@@ -71,34 +87,39 @@ async function stableFor({ configuration, stage }: DeploymentRun, services: Serv
  */
 async function untilHealthy(
   run: DeploymentRun,
-  candidate: Candidate & { readonly stableMs: number },
+  candidate: Candidate & { readonly stableMs: number; readonly startedAt: number },
   services: Services,
 ): Promise<string> {
   const { signal } = run
-  const { stableMs } = candidate
+  const { stableMs, startedAt, port } = candidate
   const { health } = run.configuration
-  const deadline = performance.now() + health.deadlineSeconds * 1000
+  const probing = { port, timeoutMs: health.timeoutSeconds * 1000, signal }
   let state = await ensureAlive(run, candidate, services)
   let inspectedAt = performance.now()
-  const probe = chooseProbe(health, state)
+  const probe = chooseProbe(health, state, {
+    url: stageUrl(run.app.name, run.stage.name, services.settings),
+    runEarly: new EarlyCheck(candidate.container, services.docker),
+  })
+  const patience = patienceFor(probe, run, state)
+  const deadline = startedAt + patience.seconds * 1000
+  const slowestMs = probe.kind === 'image' ? SLOWEST_OWN_CHECK_MS : SLOWEST_PROBE_MS
+  const reach = new ReachCheck(run, candidate, services)
   let healthySince: number | null = null
   let lacking: string | null = null
-  for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, SLOWEST_PROBE_MS)) {
-    const result = await runProbe(probe, state, {
-      port: candidate.port,
-      timeoutMs: health.timeoutSeconds * 1000,
-      signal,
-    })
+  for (let waitMs = FIRST_PROBE_MS; ; waitMs = Math.min(waitMs * 2, slowestMs)) {
+    const result = await runProbe(probe, state, probing)
     if (!result.hasRun) lacking = result.why
     const now = performance.now()
     healthySince = result.isHealthy ? (healthySince ?? now) : null
     if (healthySince !== null && now - healthySince >= stableMs && state.address !== null)
       return state.address
-    if (result.hasGivenUp) throw await unhealthyError(run, { ...candidate, probe, result }, services)
+    if (result.hasGivenUp)
+      throw await unhealthyError(run, { ...candidate, probe, result, after: '' }, services)
+    if (healthySince === null && probe.kind !== 'image') await reach.assert()
     if (now > deadline + (healthySince === null ? 0 : stableMs)) {
       await ensureAlive(run, candidate, services) // one that has just ended is told as that
       if (lacking !== null) throw outOfResources(`the container could not be probed: ${lacking}`)
-      throw await unhealthyError(run, { ...candidate, probe, result }, services)
+      throw await unhealthyError(run, { ...candidate, probe, result, after: patience.text }, services)
     }
     const pauseMs = healthySince === null ? waitMs : Math.min(health.intervalSeconds * 1000, stableMs)
     await sleep(pauseMs, undefined, { signal })
@@ -109,67 +130,18 @@ async function untilHealthy(
   }
 }
 
-/** @throws DeployError when it does not run, or had to be started again; InfrastructureError when somebody took it away */
-export async function ensureAlive(
-  run: DeploymentRun,
-  candidate: Candidate,
-  services: Services,
-): Promise<ContainerState> {
-  const state = await services.docker.findContainer(candidate.container, run.signal)
-  if (!state)
-    throw new InfrastructureError('CONTAINER_GONE', `the container ${candidate.container} was removed`)
-  if (state.running && state.restarts === 0) return state
-  throw await exitError(run, { ...candidate, state }, services)
-}
-
-async function exitError(
-  run: DeploymentRun,
-  candidate: Candidate & { readonly state: ContainerState },
-  services: Services,
-): Promise<DeployError> {
-  const { state } = candidate
-  const lastLines = await readLastLines(run, candidate, services)
-  const { code, exitCode } = await describeExit(candidate.container, state, services.docker)
-  if (code === 'OUT_OF_MEMORY') {
-    const mebibytes = Math.round(run.configuration.memoryBytes / 1024 / 1024)
-    const message = `the container was killed because it used more than its ${mebibytes} MiB of memory (OOM): raise the stage's limit`
-    return new DeployError('OUT_OF_MEMORY', message, { exitCode, lastLines })
-  }
-  const message = `the container ended with exit code ${exitCode ?? 'unknown'} during its check; see its last lines`
-  return new DeployError('EXITED', message, { exitCode, lastLines })
-}
-
-async function unhealthyError(
-  run: DeploymentRun,
-  candidate: Candidate & { readonly probe: Probe; readonly result: ProbeResult },
-  services: Services,
-): Promise<DeployError> {
-  const { port, probe, result } = candidate
-  const hint = probe.kind === 'image' ? '' : await listeningHint(candidate, services)
-  const until = result.hasGivenUp ? '' : ` after ${run.configuration.health.deadlineSeconds} s`
-  const message = `the container is not healthy${until}: ${result.why || `port ${port} did not stay open`}${hint}`
-  return new DeployError('UNHEALTHY', message, { lastLines: await readLastLines(run, candidate, services) })
-}
-
-/** What the container listens on instead; most often another port, or only itself. */
-async function listeningHint({ container, port }: Candidate, services: Services): Promise<string> {
-  const listening = await services.docker.listeningOn(container).catch(() => null)
-  const advice = `set the app's port, EXPOSE it in the Dockerfile, or listen on $PORT (${port})`
-  if (listening === null) return `; does it listen on 0.0.0.0:${port}? Otherwise ${advice}`
-  if (listening.length === 0) return `; it listens on no port at all: ${advice}`
-  const places = listening.map((one) => `${one.host}:${one.port}`).join(', ')
-  const onlyItself = listening.find((one) => one.port === port && one.isLoopback)
-  if (onlyItself) return `; it listens on ${onlyItself.host}:${port}, must be 0.0.0.0:${port}`
-  return `; it listens on ${places}: ${advice}`
-}
-
-async function readLastLines(
-  run: DeploymentRun,
-  { container }: Candidate,
-  services: Services,
-): Promise<string[]> {
-  const lines = await services.docker.lastLines(container, LAST_LINES)
-  const clean = cleanLines(lines, (text) => run.log.mask(text))
-  for (const line of clean) run.log.system(`| ${line}`)
-  return clean
+/** How long it has to become healthy: as the stage says, or longer where the image's own check takes longer to judge. */
+function patienceFor(
+  probe: Probe,
+  { configuration: { health } }: DeploymentRun,
+  { healthCheck }: ContainerState,
+): { readonly seconds: number; readonly text: string } {
+  const own = probe.kind === 'image' ? healthCheck : null
+  const ownMs = own ? own.startPeriodMs + own.intervalMs * own.retries : 0
+  const ownSeconds = Math.min(Math.ceil(ownMs / 1000), MAX_DEADLINE_SECONDS)
+  if (own === null || ownSeconds <= health.deadlineSeconds)
+    return { seconds: health.deadlineSeconds, text: ` after ${health.deadlineSeconds} s` }
+  const startPeriod = own.startPeriodMs > 0 ? ` and a start period of ${own.startPeriodMs / 1000} s` : ''
+  const text = ` after ${ownSeconds} s (its HEALTHCHECK: ${own.retries} times ${own.intervalMs / 1000} s${startPeriod}; longer than the stage's deadline of ${health.deadlineSeconds} s)`
+  return { seconds: ownSeconds, text }
 }

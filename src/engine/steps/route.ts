@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NETWORK } from '../docker/docker.js'
 import { DeployError } from '../errors.js'
-import { containerName, publicUrl, stageHost } from '../names.js'
+import { containerName, stageUrl } from '../addresses.js'
 import { step, type Services } from '../services.js'
 import { type Replaced, switchToNext } from '../traffic/switch.js'
-import { ensureAlive, type Healthy } from './check.js'
+import type { Healthy } from './check.js'
+import { ensureAlive } from './failed-check.js'
 import type { DeploymentRun } from './deployment-run.js'
 
 const ROUTER_POLL_MS = 100
@@ -35,7 +36,7 @@ export async function route(
       Promise.all(healthy.containers.map((name) => docker.keepRunning(name, run.signal))),
     ),
   ])
-  const url = publicUrl(stageHost(run.app.name, run.stage.name, settings.baseDomain), settings.publicPort)
+  const url = stageUrl(run.app.name, run.stage.name, settings)
   const next = {
     claim: run.claim,
     stageId: run.stage.id,

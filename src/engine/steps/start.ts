@@ -1,5 +1,6 @@
 import type { Image } from '../docker/docker.js'
 import { EPOCH_LABEL } from '../names.js'
+import { type GuessedPort, guessPort } from './choose-port.js'
 import { step, type Services } from '../services.js'
 import { containerNames, containerRequests, ownerOf } from '../traffic/containers.js'
 import type { DeploymentRun } from './deployment-run.js'
@@ -8,9 +9,9 @@ import type { DeploymentRun } from './deployment-run.js'
 export interface Started {
   readonly containers: readonly string[]
   readonly port: number
+  /** Null: the port is set, or the only one that the image exposes. */
+  readonly guessed: GuessedPort | null
 }
-
-const DEFAULT_PORT = 80
 
 /**
  * Containers of the image, one for each replica, beside whatever serves now. Those that an earlier attempt of the same
@@ -18,7 +19,9 @@ const DEFAULT_PORT = 80
  */
 export async function start(run: DeploymentRun, image: Image, services: Services): Promise<Started> {
   const { configuration, variables, log, signal } = run
-  const port = configuration.port ?? portOf(variables) ?? choosePort(image, log)
+  const set = configuration.port ?? portOf(variables)
+  const guessed = set === null ? guessPort(image.exposedPorts) : null
+  const port = set ?? guessed?.port ?? image.exposedPorts[0] ?? 0
   const plan = { imageId: image.id, port, configuration, variables }
   const requests = containerRequests(ownerOf(run, services), plan)
   const { docker } = services
@@ -30,8 +33,9 @@ export async function start(run: DeploymentRun, image: Image, services: Services
     mapAbortingOthers(requests, signal, (one, others) => docker.startContainer(one.name, others)),
   )
   const containers = requests.map(({ name }) => name)
-  log.system(`Started ${containers.join(', ')}; waiting for an answer on port ${port}`)
-  return { containers, port }
+  const where = guessed ? placesOf(guessed) : `port ${port}`
+  log.system(`Started ${containers.join(', ')}; waiting for an answer on ${where}`)
+  return { containers, port, guessed }
 }
 
 /** The undo of {@link start}: only what this claim has made. */
@@ -69,15 +73,7 @@ function portOf(variables: DeploymentRun['variables']): number | null {
   return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : null
 }
 
-/** The image's one exposed port; of several the usual one for the web; none: 80. */
-function choosePort(image: Image, log: DeploymentRun['log']): number {
-  const ports = image.exposedPorts
-  if (ports.length === 1 && ports[0]) return ports[0]
-  const chosen = [80, 8080, 3000, 8000, 5000].find((port) => ports.includes(port)) ?? ports[0] ?? DEFAULT_PORT
-  log.system(
-    ports.length === 0
-      ? `The image exposes no port (EXPOSE); using ${chosen}`
-      : `The image exposes ${ports.join(', ')}; using ${chosen}`,
-  )
-  return chosen
+function placesOf({ port, exposed }: GuessedPort): string {
+  if (exposed.length > 0) return `the one of ports ${exposed.join(', ')} that speaks HTTP`
+  return `the port that it listens on (the image exposes none; PORT is ${port})`
 }

@@ -4,7 +4,7 @@ import type { Stage } from '../../entities/stage.js'
 import type { Services } from '../services.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerRequest } from '../docker/docker.js'
-import { containerName, stageHost } from '../names.js'
+import { containerName, stageHost } from '../addresses.js'
 import { containerLabels } from '../routing/labels.js'
 
 /** Whose containers. */

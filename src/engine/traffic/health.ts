@@ -4,15 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HealthConfiguration } from '../../entities/configuration.js'
 import type { Deployment } from '../../entities/deployment.js'
 import type { ContainerState, Docker } from '../docker/docker.js'
+import { EarlyCheck } from './early-check.js'
 import { isResourceExhaustion } from '../resource-exhaustion.js'
 import { stallTolerantTimeout } from '../stall-tolerant-timeout.js'
 
 /** How an app is asked whether it is healthy, from outside its container. */
 export type Probe =
-  /** The image's own HEALTHCHECK, which the Docker engine runs. */
-  | { readonly kind: 'image' }
-  /** GET a path: 200 to 399 is healthy. */
-  | { readonly kind: 'http'; readonly path: string }
+  /** The image's own HEALTHCHECK, which the Docker engine runs, and this process until the engine has. */
+  | { readonly kind: 'image'; readonly runEarly: EarlyCheck | null }
+  /** GET a path as a browser asks for it at the URL: 200 to 399 is healthy. */
+  | { readonly kind: 'http'; readonly path: string; readonly url: string }
   /** It accepts connections. */
   | { readonly kind: 'tcp' }
 
@@ -20,12 +21,23 @@ export type Probe =
 const CONNECT_MS = 1_000
 /** A version that ran before comes up soon. */
 const WAIT_MS = 50
+/** To run an image's check costs the engine a process. */
+const OWN_CHECK_WAIT_MS = 500
 const CANCELLED = 'nobody waits for the answer any more'
 
-/** A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection. */
-export function chooseProbe(health: HealthConfiguration, state: ContainerState): Probe {
-  if (health.path !== null) return { kind: 'http', path: health.path }
-  return state.health === null ? { kind: 'tcp' } : { kind: 'image' }
+/**
+ * A path that the stage sets, else the image's HEALTHCHECK, else a TCP connection.
+ *
+ * @param url of the stage: apps answer only to hosts that they know
+ * @param runEarly runs the HEALTHCHECK before the engine does; null: the engine's word is waited for
+ */
+export function chooseProbe(
+  { path }: HealthConfiguration,
+  state: ContainerState,
+  { url, runEarly }: { readonly url: string; readonly runEarly: EarlyCheck | null },
+): Probe {
+  if (path !== null) return { kind: 'http', path, url }
+  return state.health === null ? { kind: 'tcp' } : { kind: 'image', runEarly }
 }
 
 /** What a probe found: healthy, not (yet), or given up by the image's own check. `why` is for the error. */
@@ -35,6 +47,8 @@ export interface ProbeResult {
   /** False: this process lacked what it takes to ask, so nothing is known of the app. */
   readonly hasRun: boolean
   readonly why: string
+  /** What the image's own check wrote. Secrets may be in it. */
+  readonly output?: string
 }
 
 /** Asks once. Rejects with the reason of `signal` when that aborts, and else never. */
@@ -43,15 +57,7 @@ export async function runProbe(
   state: ContainerState,
   options: { readonly port: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<ProbeResult> {
-  if (probe.kind === 'image') {
-    const isHealthy = state.health === 'healthy'
-    return {
-      isHealthy,
-      hasGivenUp: state.health === 'unhealthy',
-      hasRun: true,
-      why: `its HEALTHCHECK says ${state.health}`,
-    }
-  }
+  if (probe.kind === 'image') return runOwnCheck(probe.runEarly, state, options.signal)
   if (state.address === null)
     return { isHealthy: false, hasGivenUp: false, hasRun: true, why: 'it has no address' }
   options.signal.throwIfAborted()
@@ -59,10 +65,30 @@ export async function runProbe(
   const why =
     probe.kind === 'tcp'
       ? await probeTcp({ ...target, timeoutMs: Math.min(target.timeoutMs, CONNECT_MS) })
-      : await probeHttp(target, probe.path)
+      : await probeHttp(target, probe)
   options.signal.throwIfAborted()
   if (why instanceof Error) return { isHealthy: false, hasGivenUp: false, hasRun: false, why: why.message }
   return { isHealthy: why === null, hasGivenUp: false, hasRun: true, why: why ?? '' }
+}
+
+/** The engine's word, and while it has none the check itself. */
+async function runOwnCheck(
+  runEarly: EarlyCheck | null,
+  { health, healthCheck }: ContainerState,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const early =
+    health === 'starting' && healthCheck && runEarly ? await runEarly.run(healthCheck, signal) : null
+  const { exitCode, output } = early ?? healthCheck?.last ?? { exitCode: null, output: '' }
+  const said =
+    exitCode === null ? `its HEALTHCHECK says ${health}` : `its HEALTHCHECK fails with exit code ${exitCode}`
+  return {
+    isHealthy: health === 'healthy' || early?.exitCode === 0,
+    hasGivenUp: health === 'unhealthy',
+    hasRun: true,
+    why: early?.exitCode === null ? `its HEALTHCHECK did not end within its timeout` : said,
+    output,
+  }
 }
 
 /** What is asked, how long its answer is waited for, and what ends the wait. */
@@ -96,20 +122,42 @@ function probeTcp(target: ProbeTarget): Promise<Answer> {
 }
 
 /** Null: the answer's status is 200 to 399. The whole answer has to begin within the time. */
-function probeHttp(target: ProbeTarget, path: string): Promise<Answer> {
+function probeHttp(target: ProbeTarget, { path, url }: Probe & { kind: 'http' }): Promise<Answer> {
   const { host, port, timeoutMs } = target
   const late = `GET ${path} did not answer within ${timeoutMs / 1000} s`
   return answerOf(target, late, (finish) => {
-    const headers = { host: 'localhost', 'user-agent': 'Longshore-health' }
-    const asked = request({ host, port, path, headers, agent: false })
+    const asked = request({ host, port, path, headers: probeHeaders(url), agent: false })
     asked.once('response', ({ statusCode = 0 }) =>
-      finish(statusCode >= 200 && statusCode < 400 ? null : `GET ${path} answered ${statusCode}`),
+      finish(statusCode >= 200 && statusCode < 400 ? null : refusal(path, url, statusCode)),
     )
     asked.once('error', (error) =>
       finish(isResourceExhaustion(error) ? error : `nothing answers GET ${path} on port ${port}`),
     )
     return asked.end()
   })
+}
+
+/** As the router passes on what a browser asks for. */
+export function probeHeaders(url: string): Record<string, string> {
+  const { host, protocol } = new URL(url)
+  return {
+    host,
+    'user-agent': 'Longshore-health',
+    'x-forwarded-for': '127.0.0.1',
+    'x-forwarded-host': host,
+    'x-forwarded-proto': protocol.slice(0, -1),
+  }
+}
+
+/** Statuses by which frameworks refuse a host that they do not know. */
+const HOST_REFUSED = [400, 403, 421]
+
+function refusal(path: string, url: string, status: number): string {
+  const { host } = new URL(url)
+  const hint = HOST_REFUSED.includes(status)
+    ? ` to the host ${host}: does the app allow it (ALLOWED_HOSTS in Django, config.hosts in Rails, allowedHosts in Vite)?`
+    : ''
+  return `GET ${path} answered ${status}${hint}`
 }
 
 /** The first that `ask` finds, that the time is over (`late`), or that nobody waits any more; then the connection goes. */
@@ -135,7 +183,7 @@ function answerOf(
 /** How a version that ran before is waited for. */
 export interface Patience {
   readonly seconds: number
-  /** Whether the image's own HEALTHCHECK counts. Its first finding comes after an interval. */
+  /** Whether the image's own HEALTHCHECK counts. */
   readonly ownCheck: boolean
   /** Ends the wait. */
   readonly signal: AbortSignal
@@ -147,7 +195,7 @@ export interface Patience {
  * @throws Error when it does not run, or is not healthy in time
  */
 export async function untilHealthyAgain(
-  { name, deployment }: { readonly name: string; readonly deployment: Deployment },
+  { name, deployment, url }: { readonly name: string; readonly deployment: Deployment; readonly url: string },
   { seconds, ownCheck, signal }: Patience,
   docker: Docker,
 ): Promise<string> {
@@ -156,13 +204,14 @@ export async function untilHealthyAgain(
   const { health } = configuration
   const probing = { port, timeoutMs: health.timeoutSeconds * 1000, signal }
   const until = performance.now() + seconds * 1000
+  const runEarly = new EarlyCheck(name, docker)
   for (;;) {
     const state = await docker.findContainer(name, signal)
     if (!state?.running || state.address === null) throw new Error(`${name} does not run`)
-    const probe = chooseProbe(health, ownCheck ? state : { ...state, health: null })
+    const probe = chooseProbe(health, ownCheck ? state : { ...state, health: null }, { url, runEarly })
     const { isHealthy, why } = await runProbe(probe, state, probing)
     if (isHealthy) return state.address
     if (performance.now() > until) throw new Error(`${name} is not healthy: ${why}`)
-    await sleep(WAIT_MS, undefined, { signal })
+    await sleep(probe.kind === 'image' ? OWN_CHECK_WAIT_MS : WAIT_MS, undefined, { signal })
   }
 }

@@ -1,6 +1,7 @@
 import type { ContainerRequest, Docker } from '../docker/docker.js'
 import { type Patience, untilHealthyAgain } from './health.js'
 import { containerRequests, ownContainers, ownerOf, type Version } from './containers.js'
+import { stageUrl } from '../addresses.js'
 import { step, type Services } from '../services.js'
 import { openConfiguration } from '../secrets/variables.js'
 
@@ -21,9 +22,10 @@ export function requestsOf({ app, stage, deployment }: Version, services: Servic
  * @throws Error when one does not answer in time; the containers stay as they are
  */
 export function startStopped(target: Version, patience: Patience, services: Services): Promise<string[]> {
-  const { app, deployment } = target
+  const { app, stage, deployment } = target
   const { signal } = patience
   const { docker } = services
+  const url = stageUrl(app.name, stage.name, services.settings)
   const startOne = async (name: string) => {
     const state = await docker.findContainer(name, signal)
     // It is within the grace time of its stop, and would be killed as soon as it serves.
@@ -32,7 +34,7 @@ export function startStopped(target: Version, patience: Patience, services: Serv
     for (const request of lost) await docker.createContainer(request, signal)
     await docker.startContainer(name, signal)
     await docker.keepRunning(name, signal)
-    return untilHealthyAgain({ name, deployment }, patience, docker)
+    return untilHealthyAgain({ name, deployment, url }, patience, docker)
   }
   return step(services, 'start-stopped', () => Promise.all(ownContainers(app.name, deployment).map(startOne)))
 }

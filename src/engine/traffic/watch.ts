@@ -5,6 +5,7 @@ import type { Failure } from './last-lines.js'
 import { failServing } from './fail-serving.js'
 import { rollBackAutomatically } from './automatic-rollback.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
+import { stageUrl } from '../addresses.js'
 import { containerNames } from './containers.js'
 import { describeExit } from '../docker/container-exit.js'
 import type { Services } from '../services.js'
@@ -36,6 +37,7 @@ interface Watched {
   readonly id: string
   readonly stageId: string
   readonly appName: string
+  readonly stageName: string
   readonly port: number
   readonly configuration: Configuration
   readonly replacedId: string | null
@@ -45,9 +47,9 @@ interface Watched {
 }
 
 const WATCHED = `
-  SELECT d.id, d.stage_id AS "stageId", a.name AS "appName", d.port, d.configuration, d.replaced_id AS "replacedId",
+  SELECT d.id, d.stage_id AS "stageId", a.name AS "appName", s.name AS "stageName", d.port, d.configuration, d.replaced_id AS "replacedId",
          d.watch_until <= now() AS over, extract(epoch FROM now() - d.live_at)::float8 AS age
-    FROM deployment d JOIN app a ON a.id = d.app_id
+    FROM deployment d JOIN app a ON a.id = d.app_id JOIN stage s ON s.id = d.stage_id
    WHERE d.watch_until IS NOT NULL AND d.status = 'RUNNING' AND a.deleted_at IS NULL AND d.configuration IS NOT NULL`
 
 /**
@@ -181,9 +183,9 @@ export class Watcher implements AsyncDisposable {
 
   async #fails(
     name: string,
-    { port, replacedId, configuration: { health } }: Watched,
+    { appName, stageName, port, replacedId, configuration: { health } }: Watched,
   ): Promise<Failure | null> {
-    const { docker } = this.services
+    const { docker, settings } = this.services
     const { signal } = this.#stopping
     const state = await docker.findContainer(name, signal)
     if (!state) {
@@ -194,7 +196,8 @@ export class Watcher implements AsyncDisposable {
     if (!state.running && state.restarts === 0 && !state.outOfMemory && replacedId === null) return null
     if (state.outOfMemory || state.restarts > 0 || !state.running)
       return { ...(await describeExit(name, state, docker)), container: name }
-    const probe = chooseProbe(health, state)
+    const url = stageUrl(appName, stageName, settings)
+    const probe = chooseProbe(health, state, { url, runEarly: null })
     // It served before: the engine, or the container, was started anew and its check has not found anything yet.
     if (probe.kind === 'image' && state.health === 'starting') return null
     const result = await runProbe(probe, state, { port, timeoutMs: health.timeoutSeconds * 1000, signal })

@@ -1,7 +1,7 @@
 import type { DeploymentStatus } from '../../entities/deployment-status.js'
 import type { Forge } from '../../entities/webhook-delivery.js'
 import { type ForgeClient, ForgeError } from '../forges/forge-client.js'
-import { publicUrl, stageHost } from '../names.js'
+import { stageUrl } from '../addresses.js'
 import { PeriodicTask } from '../wakeups/periodic-task.js'
 import { DecryptError } from '../secrets/secrets.js'
 import type { Services } from '../services.js'
@@ -128,13 +128,12 @@ export class CommitStatuses implements AsyncDisposable {
   }
 
   async #post(due: Due): Promise<void> {
-    const { baseDomain, publicPort } = this.services.settings
     const status = {
       sha: due.sha,
       state: due.state,
       context: `longshore/${due.appName}/${due.stage}`,
       description: DESCRIPTIONS[due.status],
-      targetUrl: publicUrl(stageHost(due.appName, due.stage, baseDomain), publicPort),
+      targetUrl: stageUrl(due.appName, due.stage, this.services.settings),
     }
     const target = { ...due, token: this.#tokenOf(due) }
     await postStatus(this.services.forges, { target, status }, { signal: this.#stopping.signal })

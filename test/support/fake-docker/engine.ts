@@ -2,7 +2,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import { Events } from './events.js'
 import type { Exchange, Reply } from './exchange.js'
 import type { Dialect } from './generations.js'
-import { EngineState, type FakeImage } from './model.js'
+import { EngineState, type FakeContainer, type FakeImage } from './model.js'
 import { Runtime } from './runtime.js'
 
 /** Builds that were asked for, and how they ended. */
@@ -14,6 +14,14 @@ export interface BuildCounts {
   aborted: number
 }
 
+/** What `exec` was asked to run. */
+export interface Command {
+  readonly container: FakeContainer
+  readonly words: readonly string[]
+  /** Null: it has not been started. */
+  exitCode: number | null
+}
+
 /** What the routes work on. */
 export class Engine {
   readonly state: EngineState
@@ -21,6 +29,8 @@ export class Engine {
   readonly runtime: Runtime
   /** Open sessions of BuildKit's clients, by their ids. */
   readonly sessions = new Map<string, ClientHttp2Session>()
+  /** Commands inside containers, by their ids. */
+  readonly commands = new Map<string, Command>()
   readonly builds: BuildCounts = { started: 0, finished: 0, failed: 0, aborted: 0 }
   /** Changes an image before it is there: more labels, another size. */
   onBuild: (image: FakeImage) => void = () => undefined

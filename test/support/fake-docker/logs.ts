@@ -44,7 +44,12 @@ function timeOf(nanos: bigint): string {
 }
 
 function frame({ stream, text, nanos }: LogLine, isTimed: boolean): Buffer {
-  const bytes = Buffer.from(isTimed ? `${timeOf(nanos)} ${text}` : text)
+  return frameOf(stream, isTimed ? `${timeOf(nanos)} ${text}` : text)
+}
+
+/** As the engine sends what a container writes to a stream. */
+export function frameOf(stream: 1 | 2, text: string): Buffer {
+  const bytes = Buffer.from(text)
   const header = Buffer.alloc(8)
   header[0] = stream
   header.writeUInt32BE(bytes.length, 4)

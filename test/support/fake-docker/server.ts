@@ -9,6 +9,7 @@ import type { Fault, Gate } from './faults.js'
 import { Refused } from './model.js'
 import { BUILD_ROUTES } from './routes-build.js'
 import { CONTAINER_ROUTES } from './routes-containers.js'
+import { EXEC_ROUTES } from './routes-exec.js'
 import { IMAGE_ROUTES } from './routes-images.js'
 import { NETWORK_ROUTES } from './routes-networks.js'
 import { openSession } from './session-files.js'
@@ -18,6 +19,7 @@ const ROUTES: readonly Route[] = [
   ...SYSTEM_ROUTES,
   ...NETWORK_ROUTES,
   ...CONTAINER_ROUTES,
+  ...EXEC_ROUTES,
   ...IMAGE_ROUTES,
   ...BUILD_ROUTES,
 ]
