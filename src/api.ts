@@ -17,8 +17,12 @@ export interface StartedApi extends AsyncDisposable {
   readonly url: string
 }
 
-/** Wires commands and queries into GraphQL, REST and subscriptions, and listens. */
-export async function startApi(core: Core): Promise<StartedApi> {
+/**
+ * Wires commands and queries into GraphQL, REST and subscriptions, and listens.
+ *
+ * @param isDraining whether this process is about to stop
+ */
+export async function startApi(core: Core, isDraining = () => false): Promise<StartedApi> {
   const { config, database, wakeups, hub, secrets, logger } = core
   const api: ApiDependencies = {
     commands: new Commands({ database, wakeups, secrets, settings: config }),
@@ -35,8 +39,9 @@ export async function startApi(core: Core): Promise<StartedApi> {
     const connections = fitted(config.connections, { name: 'API' }, logger)
     const schema = await buildSchema(logger)
     const server = await createServer({
-      ...{ api, schema, isToken, logger, connections, absence },
+      ...{ api, schema, isToken, logger, connections, absence, isDraining },
       corsOrigins: config.corsOrigins,
+      trustedProxies: config.trustedProxies,
     })
     opened.use(server)
     const url = await server.listen(config.host, config.port)

@@ -40,6 +40,8 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   /** Open connections to the API, WebSockets among them. */
   readonly connections: ConnectionLimits
+  /** Addresses and networks of proxies in front of the API and the built-in router. */
+  readonly trustedProxies: readonly string[]
   /** What carries requests to containers: docs/routing.md says what each promises. */
   readonly router: RouterChoice
   readonly routerHost: string
@@ -162,6 +164,7 @@ function readAddresses(read: SettingReader) {
     port,
     publicUrl: read.webAddress('PUBLIC_URL') ?? `http://${local}:${port}`,
     corsOrigins: read.origins('CORS_ORIGINS'),
+    trustedProxies: read.networks('TRUSTED_PROXIES'),
     connections: read.connections('MAX_CONNECTIONS', 1024, 256),
   }
 }

@@ -9,8 +9,8 @@ const STOP_MS = 30_000
 const HAND_OVER_MS = 5_000
 
 /**
- * Runs Longshore until SIGINT or SIGTERM: opens the database, starts the roles asked for, and stops them newest
- * first. A second signal, or 30 s (5 s more than STOP_GRACE_SECONDS if that is longer), ends the process at once; what it
+ * Runs Longshore until SIGINT or SIGTERM: opens the database and starts the roles asked for. It stops once its
+ * deployments have ended or are back in the queue; until then the API and the router serve. A second signal, or 30 s (5 s more than STOP_GRACE_SECONDS if that is longer), ends the process at once; what it
  * leaves is taken up at the next start.
  */
 export async function main(): Promise<void> {
@@ -29,8 +29,10 @@ export async function main(): Promise<void> {
   const opened = new Disposal()
   try {
     const core = opened.use(await openCore(config, logger))
-    await startRoles(core, opened, stopped)
+    const roles = await startRoles(core, opened, stopped)
     await Promise.race([stopped, core.failed])
+    // While a build ends, the API and the router go on: the stop of everything else waits for it.
+    opened.defer(() => roles.handOver())
   } catch (error) {
     const isSetting = error instanceof WrongKeyError || error instanceof ConfigError
     if (isSetting) process.stderr.write(`${error.message}\n`)
@@ -40,21 +42,31 @@ export async function main(): Promise<void> {
   await close(opened, logger, Math.max(STOP_MS, config.stopGraceMs + HAND_OVER_MS))
 }
 
-async function startRoles(core: OpenCore, opened: Disposal, stopped: Promise<void>): Promise<void> {
+interface Roles {
+  /** Resolves once nothing is under way in this process. */
+  handOver(): Promise<void>
+}
+
+async function startRoles(core: OpenCore, opened: Disposal, stopped: Promise<void>): Promise<Roles> {
   const { config, logger } = core
+  let handOver = () => Promise.resolve()
+  let isDraining = false
+  void stopped.then(() => (isDraining = true))
   // Each role is loaded only where it runs: an API process has no Docker client and no git in it.
   if (config.roles.includes('worker')) {
     const { startWorker } = await import('./worker.js')
     const worker = opened.use(await startWorker(core))
-    // At the signal, not when its turn comes: the API closes first.
+    handOver = () => worker.handOver()
+    // At the signal, also where the start of the API is still under way.
     void stopped.then(() => worker.stopClaiming())
     logger.info('worker started', { router: worker.routerPort ?? 'off', concurrency: config.concurrency })
   }
   if (config.roles.includes('api')) {
     const { startApi } = await import('./api.js')
-    const { url } = opened.use(await startApi(core))
+    const { url } = opened.use(await startApi(core, () => isDraining))
     logger.info('API started', { graphql: `${url}/graphql`, rest: `${url}/api/v1` })
   }
+  return { handOver }
 }
 
 /**

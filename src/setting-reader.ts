@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { whyUnusable } from './engine/docker/engine-address.js'
+import { isNetwork } from './engine/http1/trusted-proxies.js'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -165,6 +166,17 @@ export class SettingReader {
       if (!isOrigin) this.refuse(name, `"${origin}" is not an origin such as https://app.example.com`)
     }
     return origins
+  }
+
+  /** Addresses and networks, separated by commas. */
+  networks(name: string): readonly string[] {
+    const texts = this.text(name, '').split(',')
+    const networks = texts.map((text) => text.trim()).filter((text) => text !== '')
+    for (const network of networks) {
+      if (!isNetwork(network))
+        this.refuse(name, `"${network}" is not an address or network such as 10.0.0.0/8`)
+    }
+    return networks.filter(isNetwork)
   }
 
   /** A name in Traefik's configuration. */

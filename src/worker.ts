@@ -30,12 +30,14 @@ import { RuntimeLogFollower } from './engine/runtime-logs/follower.js'
 import type { Services } from './engine/services.js'
 import { Watcher } from './engine/traffic/watch.js'
 
-/** A started worker. Disposing lets deployments end within the grace time; containers go on serving. */
+/** A started worker. Disposing hands over first; containers go on serving. */
 export interface StartedWorker extends AsyncDisposable {
   /** Where the built-in router listens; null when it is off. */
   readonly routerPort: number | null
   /** Deployments that wait are another worker's from now on. */
   stopClaiming(): void
+  /** Lets deployments end within the grace time and gives the others back to the queue; the router serves on. */
+  handOver(): Promise<void>
 }
 
 /**
@@ -73,6 +75,7 @@ export async function startWorker(
     return {
       routerPort,
       stopClaiming: () => engine.stopClaiming(),
+      handOver: () => engine.stop(),
       [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
     }
   } catch (error) {
@@ -130,7 +133,7 @@ async function startRouter(core: Core, opened: Disposal): Promise<{ router: Rout
   const { routerHost: host, routerPort: port, baseDomain, tlsDir, routerTlsPort } = config
   const tls = tlsDir === null ? null : { dir: tlsDir, port: routerTlsPort }
   const connections = fitted(config.routerConnections, { name: 'router' }, logger)
-  const options = { host, port, baseDomain, tls, connections }
+  const options = { host, port, baseDomain, tls, connections, trustedProxies: config.trustedProxies }
   const router = opened.use(new BuiltinRouter({ database, wakeups, logger }, options))
   await router.start()
   return { router, port: router.port() }

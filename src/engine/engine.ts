@@ -52,6 +52,7 @@ export class Engine {
   readonly #changed = new ManualResetEvent()
   #loop: Promise<void> = Promise.resolve()
   #unsubscribes: (() => void)[] = []
+  #stopped: Promise<void> | null = null
   #dockerAnsweredAt = -Infinity
 
   constructor(
@@ -79,8 +80,12 @@ export class Engine {
     this.lookForWork()
   }
 
-  /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue. */
-  async stop(): Promise<void> {
+  /** Stops claiming, waits for what is under way, and after the grace time gives it back to the queue; once. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop())
+  }
+
+  async #stop(): Promise<void> {
     this.stopClaiming()
     await this.#loop
     for (const unsubscribe of this.#unsubscribes) unsubscribe()

@@ -18,12 +18,12 @@ interface DockerState extends State {
 }
 
 /**
- * GET /health: process, database and Docker, each with its state. GET /ready: whether requests can be answered. Both are
- * open, so that they say nothing of a driver's: addresses, names and paths are in the log.
+ * GET /health: process, database and Docker, each with its state. GET /ready: whether requests can be answered and this
+ * process is not about to stop. Both are open, so that they say nothing of a driver's: addresses, names and paths are in the log.
  */
 export function serveHealth(
   app: FastifyInstance,
-  { api: { queries }, logger, absence }: ServerDependencies,
+  { api: { queries }, logger, absence, isDraining }: ServerDependencies,
 ): void {
   const report = reportOnce(logger)
   app.get('/health', { config: { open: true } }, async (_request, reply) => {
@@ -35,6 +35,7 @@ export function serveHealth(
     return reply.code(status === 'down' ? 503 : 200).send({ status, process, database, docker })
   })
   app.get('/ready', { config: { open: true } }, async (_request, reply) => {
+    if (isDraining?.()) return reply.code(503).send({ ready: false, draining: true })
     const database = await databaseState(queries.database, report)
     return reply.code(database.status === 'ok' ? 200 : 503).send({ ready: database.status === 'ok' })
   })

@@ -12,10 +12,14 @@ export interface ServerDependencies {
   readonly isToken: TokenCheck
   readonly logger: Logger
   readonly connections: ConnectionLimits
+  /** Addresses and networks of proxies whose word about clients counts; not set: none. */
+  readonly trustedProxies?: readonly string[]
   /** Pages of these origins may call the API from a browser. */
   readonly corsOrigins: readonly string[]
   /** Whether a worker lives. */
   readonly absence: { readonly message: string | null }
+  /** Whether this process is about to stop: it serves, and is not to be given more; not set: never. */
+  readonly isDraining?: () => boolean
   /** Of WebSockets, where other than usual. */
   readonly connectionTimes?: ConnectionTimes
 }

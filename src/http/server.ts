@@ -1,6 +1,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerFactory } from 'fastify'
 import { ConnectionLimiter, refusalAnswer } from '../engine/routing/connection-limits.js'
+import { TrustedProxies } from '../engine/http1/trusted-proxies.js'
 import { MISSING_TOKEN, type TokenCheck } from './access.js'
 import { allowOrigins } from './cors.js'
 import { serveEntrance } from './entrance.js'
@@ -41,8 +42,13 @@ const DRAIN_MS = 2_000
 
 /** Everything that the API role answers: GraphQL, subscriptions, explorer, REST, webhooks, health. */
 export async function createServer(server: ServerDependencies): Promise<Server> {
-  const serverFactory = limitedServers(server)
-  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', serverFactory })
+  const { connections, logger, trustedProxies = [] } = server
+  const proxies = new TrustedProxies(trustedProxies)
+  const limiter = new ConnectionLimiter('API', { ...connections, proxies }, logger)
+  const app = Fastify({
+    ...{ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', serverFactory: limitedServers(limiter) },
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
+  })
   await allowOrigins(app, server.corsOrigins)
   requireToken(app, server.isToken)
   answerErrors(app, server.logger)
@@ -54,7 +60,7 @@ export async function createServer(server: ServerDependencies): Promise<Server> 
   serveRestRuntimeLogs(app, server.api)
   serveOpenApi(app)
   await serveWebhooks(app, server.api)
-  const subscriptions = serveSubscriptions(app.server, server)
+  const subscriptions = serveSubscriptions(app.server, server, limiter)
   return {
     listen: (host, port) => app.listen({ host, port }),
     async [Symbol.asyncDispose]() {
@@ -68,10 +74,14 @@ export async function createServer(server: ServerDependencies): Promise<Server> 
 }
 
 /** One for each address that a host name stands for; they share the limits. */
-function limitedServers({ connections, logger }: ServerDependencies): FastifyServerFactory {
-  const limiter = new ConnectionLimiter('API', connections, logger)
+function limitedServers(limiter: ConnectionLimiter): FastifyServerFactory {
   return (handler) => {
-    const http = createHttpServer(TIMES, handler)
+    const http = createHttpServer(TIMES, (request, response) => {
+      const why = limiter.whyRefused(request, response)
+      if (why === null) return handler(request, response)
+      response.writeHead(503, { connection: 'close', 'retry-after': '1', 'content-type': 'text/plain' })
+      response.end(`Too many connections: ${why}. Try again shortly.\n`)
+    })
     limiter.guard(http, { answer: refusalAnswer })
     return http
   }

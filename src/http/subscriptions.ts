@@ -15,6 +15,7 @@ import type { OperationResult, ServerOptions, SubscribePayload } from 'graphql-w
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type ServerOptions as SocketOptions, type WebSocket, WebSocketServer } from 'ws'
 import { answerOn, asksForWebSocket, headWithoutOffer } from '../engine/http1/upgrade-offers.js'
+import { type ConnectionLimiter, refusalAnswer } from '../engine/routing/connection-limits.js'
 import { PullIterator } from '../engine/wakeups/pull-iterator.js'
 import { createContext } from '../resolvers/request-context.js'
 import { formatted } from '../resolvers/errors.js'
@@ -42,7 +43,11 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100
  * WebSocket /graphql: subscriptions by the graphql-transport-ws protocol, which is graphql-ws's affair but for the events:
  * these go from one reader to all who asked for the same, and a client that is slow slows nobody else.
  */
-export function serveSubscriptions(http: HttpServer, dependencies: ServerDependencies): AsyncDisposable {
+export function serveSubscriptions(
+  http: HttpServer,
+  dependencies: ServerDependencies,
+  limiter: ConnectionLimiter,
+): AsyncDisposable {
   const options: WithCloseTimeout = {
     noServer: true,
     maxPayload: MAX_MESSAGE_BYTES,
@@ -55,6 +60,8 @@ export function serveSubscriptions(http: HttpServer, dependencies: ServerDepende
     if (!asksForWebSocket(request)) return answerPlainly(http, { request, socket, head })
     // Node.js has let go of it: without a listener a client that resets the connection would end the process.
     socket.on('error', () => socket.destroy())
+    const why = limiter.whyRefused(request, socket)
+    if (why !== null) return void socket.end(refusalAnswer(why), () => socket.destroy())
     if (request.url?.split('?')[0] !== PATH) return refuse(socket)
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
   })

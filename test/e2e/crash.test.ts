@@ -9,6 +9,7 @@ import { createApp, deploy, followLog, graphql, readDeployment } from '../suppor
 import { isRunning } from '../support/docker.js'
 import { BASE_IMAGE, slowStep, TestRepository, webApp } from '../support/repository.js'
 import { Installation, type ServerProcess, TOKEN, until } from '../support/server.js'
+import { onDatabase } from '../support/tables.js'
 
 /** A short lease, so that what a dead process held is given back soon. */
 const ENV = { LEASE_SECONDS: '2', POLL_SECONDS: '1' }
@@ -81,6 +82,42 @@ describe('a process that dies', () => {
 })
 
 describe('a process that is asked to stop', () => {
+  test('answers API and apps while a build ends, takes commands for the next worker, and says so', async () => {
+    await using installation = await Installation.create()
+    const { port } = installation
+    const server = await installation.start({ ...ENV, STOP_GRACE_SECONDS: '600' })
+    using repository = new TestRepository(webApp('before'))
+    const { appId, deploymentId: first } = await createApp(port, {
+      name: 'draining',
+      repoUrl: repository.url,
+    })
+    await followLog(port, first)
+    await until(async () => (await installation.fetch('draining.localhost')).body === 'before')
+    using slow = new TestRepository(webApp('slow', [slowStep(600)]))
+    const { deploymentId: second } = await createApp(port, { name: 'slow', repoUrl: slow.url })
+    await followLog(port, second, 0, (events) => /step one/.test(JSON.stringify(events)))
+
+    const stopped = server.stop('SIGTERM')
+    await until(() => /stopping; send the signal again/.test(server.output))
+    const ready = await fetch(`http://127.0.0.1:${port}/ready`)
+    assert.deepEqual([ready.status, await ready.json()], [503, { ready: false, draining: true }])
+    assert.equal((await fetch(`http://127.0.0.1:${port}/health`)).status, 200)
+    assert.equal((await installation.fetch('draining.localhost')).body, 'before')
+    const later = await deploy(port, appId)
+    // It ends the build, and nothing else would.
+    await graphql(port, 'mutation ($id: ID!) { cancelDeployment(id: $id) { id } }', { id: second })
+    await stopped
+    assert.equal(server.child.exitCode, 0, server.output)
+    const sql = 'SELECT id, status FROM deployment WHERE id = ANY($1)'
+    const rows = await onDatabase(installation.database.url, sql, [[second, later]])
+    const statuses = new Map(rows.map(({ id, status }) => [id, status]))
+    assert.deepEqual([statuses.get(second), statuses.get(later)], ['CANCELLED', 'PENDING'])
+
+    await installation.start(ENV)
+    assert.equal((await followLog(port, later)).at(-1)?.end?.status, 'RUNNING')
+    await graphql(port, 'mutation ($id: ID!) { deleteApp(id: $id) }', { id: appId })
+  })
+
   test('ends within its time, hands its deployment back, and leaves the apps serving', async () => {
     await using installation = await Installation.create()
     const { port } = installation

@@ -53,3 +53,32 @@ test('WebSockets of strangers are limited, and cut when they do not show the tok
   owner.send(['GET /api/v1/apps HTTP/1.1', `Authorization: Bearer ${TOKEN}`, 'Connection: close'])
   await owner.gets(/^HTTP\/1\.1 200 /)
 })
+
+test('clients behind a trusted proxy are counted by their own addresses, WebSockets too', async () => {
+  await using opened = await openProcesses(1)
+  const [process] = opened.processes
+  assert.ok(process)
+  const logger = createLogger('error')
+  const { commands, hub, wakeups, database } = process
+  const address = { baseDomain: 'localhost', publicPort: 80 } as never
+  const api = { commands, queries: new Queries(database), hub, wakeups, address }
+  await using server = await createServer({
+    ...{ api, schema: await buildSchema(logger), logger, absence: { message: null } },
+    ...{ connections: { total: 100, perAddress: MOST }, trustedProxies: ['127.0.0.0/8'] },
+    ...{ isToken: createTokenCheck(TOKEN), corsOrigins: [] },
+  })
+  const port = Number(new URL(await server.listen('127.0.0.1', 0)).port)
+  const clients: RawClient[] = []
+  const ask = (lines: readonly string[], chain: string) => {
+    const client = new RawClient(port)
+    clients.push(client)
+    client.send([...lines, `X-Forwarded-For: ${chain}`])
+    return client
+  }
+  for (let each = 0; each < MOST; each++)
+    await ask(UPGRADE, `6.6.6.${each}, 198.51.100.1`).gets(/^HTTP\/1\.1 101 /)
+  await ask(UPGRADE, '6.6.6.99, 198.51.100.1').gets(/^HTTP\/1\.1 503 [^]*per address/)
+  await ask(['GET /ready HTTP/1.1'], '198.51.100.1').gets(/^HTTP\/1\.1 503 [^]*per address/)
+  await ask(['GET /ready HTTP/1.1'], '198.51.100.2').gets(/^HTTP\/1\.1 200 /)
+  for (const client of clients) client[Symbol.dispose]()
+})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { NO_PROXIES } from '../../src/engine/http1/trusted-proxies.js'
 import { ThrottledLog } from '../../src/engine/throttled-log.js'
 import { AppAgent } from '../../src/engine/routing/app-agent.js'
 import { forward } from '../../src/engine/routing/forward.js'
@@ -49,7 +50,7 @@ const ODD = {
   ],
   'early hints, and then the answer': [
     'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
-    /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/,
+    /^HTTP\/1\.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/,
   ],
   'a 204 with a body': [
     'HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\nhello',
@@ -148,6 +149,7 @@ test('a request that Node.js refuses to send is refused to the client', async ()
       inFlight,
       roundRobin: new RoundRobin(),
       shortages,
+      proxies: NO_PROXIES,
     }
     forward(incoming, response, upstream)
   })

@@ -67,6 +67,7 @@ export async function startLateWorker(
   return {
     routerPort: worker.routerPort,
     stopClaiming: () => worker.stopClaiming(),
+    handOver: () => worker.handOver(),
     [Symbol.asyncDispose]: async () => {
       gate.open()
       await opened[Symbol.asyncDispose]()

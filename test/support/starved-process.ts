@@ -11,6 +11,7 @@ import { isResourceExhaustion } from '../../src/engine/resource-exhaustion.js'
 import { ThrottledLog } from '../../src/engine/throttled-log.js'
 import { AppAgent } from '../../src/engine/routing/app-agent.js'
 import { forward } from '../../src/engine/routing/forward.js'
+import { NO_PROXIES } from '../../src/engine/http1/trusted-proxies.js'
 import { InFlight } from '../../src/engine/routing/in-flight.js'
 import { NoRouter } from '../../src/engine/routing/router.js'
 import { probeThrough } from '../../src/engine/routing/traefik-gateway.js'
@@ -72,7 +73,13 @@ const SCENARIOS: Readonly<Record<string, (port: number) => Promise<unknown>>> = 
     const shared = { agent: new AppAgent(), inFlight: new InFlight(), roundRobin: new RoundRobin() }
     const server = createServer((incoming, response) => {
       const shortages = new ThrottledLog({ ...createLogger('error'), warn }, 'short')
-      forward(incoming, response, { ...shared, target, targetNow: () => target, shortages })
+      forward(incoming, response, {
+        ...shared,
+        target,
+        targetNow: () => target,
+        shortages,
+        proxies: NO_PROXIES,
+      })
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const first = new RawClient((server.address() as AddressInfo).port)

@@ -85,7 +85,7 @@ describe('the settings', () => {
       host: '127.0.0.1',
       port: 8080,
       publicUrl: 'http://127.0.0.1:8080',
-      ...{ corsOrigins: [], reconcileMs: 3_600_000 },
+      ...{ corsOrigins: [], trustedProxies: [], reconcileMs: 3_600_000 },
       connections: { total: 1024, perAddress: 256 },
       routerConnections: { total: 8192, perAddress: 2048 },
       router: 'builtin',

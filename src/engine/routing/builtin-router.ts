@@ -1,15 +1,17 @@
+import type { EventEmitter } from 'node:events'
 import { type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { hostname } from 'node:os'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ConnectionLimits } from '../../config.js'
+import { TrustedProxies } from '../http1/trusted-proxies.js'
 import { retryWhileExhausted } from '../resource-exhaustion.js'
 import { ThrottledLog } from '../throttled-log.js'
 import { AppAgent } from './app-agent.js'
 import { Certificates } from './certificates.js'
 import { ConnectionLimiter, refusalAnswer } from './connection-limits.js'
-import { errorPage, MARK, redirect } from './error-page.js'
+import { errorPage, MARK, options, redirect } from './error-page.js'
 import type { Upstream } from './exchange.js'
 import { forward } from './forward.js'
 import { isSecure } from './headers.js'
@@ -17,6 +19,7 @@ import { MAX_ROUTED_HEAD_BYTES } from '../http1/response-heads.js'
 import { hostsOf, NOTHING } from './hosts.js'
 import { InFlight } from './in-flight.js'
 import { close, createHttp, createTls, type Handlers, listen, portOf } from './listeners.js'
+import { isOnlyForProxies, normalize } from './request-target.js'
 import { SelfProbes } from './self-probes.js'
 import type { ProbeRequest, Router, RouterDependencies, Switch } from './router.js'
 import { readRoutes } from './table.js'
@@ -29,6 +32,8 @@ export interface BuiltinRouterOptions {
   readonly baseDomain: string
   /** Port for TLS and the folder of its certificates; not set: HTTP only. */
   readonly tls?: { readonly dir: string; readonly port: number } | null
+  /** Addresses and networks of proxies whose word about clients counts; not set: none. */
+  readonly trustedProxies?: readonly string[]
   /** Not set: as many as come. */
   readonly connections?: ConnectionLimits
 }
@@ -52,6 +57,8 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   readonly #roundRobin = new RoundRobin()
   readonly #shortages: ThrottledLog
   readonly #selfProbes = new SelfProbes()
+  readonly #proxies: TrustedProxies
+  readonly #limiter: ConnectionLimiter
   readonly #sockets = new Set<Duplex>()
   #poll: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => undefined
@@ -69,6 +76,9 @@ export class BuiltinRouter implements Router, AsyncDisposable {
       logger,
       'the router is short of resources: requests wait, or are answered 503',
     )
+    const { trustedProxies = [], connections = { total: Infinity, perAddress: Infinity } } = options
+    this.#proxies = new TrustedProxies(trustedProxies)
+    this.#limiter = new ConnectionLimiter('router', { ...connections, proxies: this.#proxies }, logger)
     this.#server = createHttp(handlers)
     if (options.tls) {
       const certificates = new Certificates(options.tls.dir, logger)
@@ -159,8 +169,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   #limitConnections(): void {
-    const { connections = { total: Infinity, perAddress: Infinity } } = this.options
-    const limiter = new ConnectionLimiter('router', connections, this.dependencies.logger)
+    const limiter = this.#limiter
     const isOwn = (socket: Socket) => this.#selfProbes.has(socket)
     const answer = (why: string) => refusalAnswer(why, [`${MARK}: busy`])
     limiter.guard(this.#server, { answer, isOwn })
@@ -178,7 +187,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   }
 
   #request(incoming: IncomingMessage, response: ServerResponse): void {
-    const upstream = this.#upstreamOf(incoming, response)
+    const upstream = this.#upstreamOf(incoming, response, response)
     if (upstream) forward(incoming, response, upstream)
   }
 
@@ -186,12 +195,21 @@ export class BuiltinRouter implements Router, AsyncDisposable {
     const { incoming, response, socket } = handshake
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    const upstream = this.#upstreamOf(incoming, response)
+    const upstream = this.#upstreamOf(incoming, response, socket)
     if (upstream) upgrade(handshake, upstream)
   }
 
+  /** Null: it was answered here. It ends with `end`. */
+  #upstreamOf(incoming: IncomingMessage, response: ServerResponse, end: EventEmitter): Upstream | null {
+    const refusal = normalize(incoming) ?? (this.#limiter.whyRefused(incoming, end) === null ? null : 'busy')
+    if (refusal !== null) errorPage(incoming, response, refusal)
+    else if (isOnlyForProxies(incoming)) options(incoming, response)
+    else return this.#route(incoming, response)
+    return null
+  }
+
   /** Null: it was answered here. */
-  #upstreamOf(incoming: IncomingMessage, response: ServerResponse): Upstream | null {
+  #route(incoming: IncomingMessage, response: ServerResponse): Upstream | null {
     const host = hostOf(incoming)
     const location = this.#redirect(host, incoming)
     const target = this.#hosts.targets.get(host)
@@ -202,6 +220,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
         inFlight: this.#inFlight,
         roundRobin: this.#roundRobin,
         shortages: this.#shortages,
+        proxies: this.#proxies,
       }
       return { target, targetNow, ...shared }
     }
@@ -212,7 +231,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
 
   /** Where a request for the host is sent instead; null: it is answered here. */
   #redirect(host: string, incoming: IncomingMessage): string | null {
-    const secure = isSecure(incoming)
+    const secure = isSecure(incoming, this.#proxies)
     if (!this.#hosts.targets.has(host)) {
       const to = this.#hosts.redirects.get(host)
       return to === undefined ? null : this.#locationAt(to, incoming, secure || this.#isServedSecurely(to))
@@ -228,7 +247,7 @@ export class BuiltinRouter implements Router, AsyncDisposable {
   #locationAt(host: string, incoming: IncomingMessage, secure: boolean): string {
     const asked = /:\d+$/.exec(incoming.headers.host ?? '')?.[0] ?? ''
     const ofTls = this.tlsPort() === 443 ? '' : `:${this.tlsPort()}`
-    const port = secure && !isSecure(incoming) ? ofTls : asked
+    const port = secure && !isSecure(incoming, this.#proxies) ? ofTls : asked
     return `${secure ? 'https' : 'http'}://${host}${port}${incoming.url ?? '/'}`
   }
 }

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { ConnectionLimits } from '../../config.js'
 import type { Logger } from '../../logger.js'
+import { NO_PROXIES, type TrustedProxies } from '../http1/trusted-proxies.js'
 import { ThrottledLog } from '../throttled-log.js'
 
 type ServerName = 'API' | 'router'
@@ -27,14 +30,17 @@ export class ConnectionLimiter {
   readonly #open = new Map<string, number>()
   readonly #admitted = new Set<Socket>()
   readonly #refused = new Set<Socket>()
+  /** Whose connections bring requests of many clients. */
+  readonly #proxies: TrustedProxies
   readonly #refusals: ThrottledLog
   readonly #failures: ThrottledLog
 
   constructor(
     private readonly name: ServerName,
-    private readonly limits: ConnectionLimits,
+    private readonly limits: ConnectionLimits & { readonly proxies?: TrustedProxies },
     logger: Logger,
   ) {
+    this.#proxies = limits.proxies ?? NO_PROXIES
     this.#refusals = new ThrottledLog(logger, `refusing connections to the ${name}`)
     this.#failures = new ThrottledLog(logger, `could not accept connections to the ${name}`)
   }
@@ -54,29 +60,57 @@ export class ConnectionLimiter {
   #admits(socket: Socket, { answer, isOwn }: Refusal): boolean {
     // One that begins anew after an offer to upgrade was counted.
     if (this.#admitted.has(socket) || isOwn?.(socket)) return true
-    const network = networkOf(socket.remoteAddress ?? '')
-    const ofNetwork = this.#open.get(network) ?? 0
-    const why = this.#whyNot(ofNetwork)
+    // A connection of a proxy brings requests of many clients, which are counted one by one.
+    const network = this.#proxies.has(socket.remoteAddress) ? null : networkOf(socket.remoteAddress ?? '')
+    const why = this.#whyNot(network) ?? this.#whyNoMore()
     if (why !== null) {
-      this.#refusals.warn({ why, address: network, open: this.#admitted.size })
       this.#refuse(socket, answer?.(why) ?? null)
       return false
     }
     this.#admitted.add(socket)
-    this.#open.set(network, ofNetwork + 1)
-    socket.once('close', () => {
-      this.#admitted.delete(socket)
+    socket.once('close', () => this.#admitted.delete(socket))
+    if (network !== null) this.#count(network, socket)
+    return true
+  }
+
+  /**
+   * Counts a request that a trusted proxy brings as a connection of its client, until `end` closes.
+   *
+   * @returns why it is refused; null: it is not, or its connection was counted already
+   */
+  whyRefused(incoming: IncomingMessage, end: EventEmitter): string | null {
+    if (!this.#proxies.sent(incoming)) return null
+    const client = this.#proxies.clientOf(incoming)
+    if (this.#proxies.has(client)) return null
+    const network = networkOf(client)
+    const why = this.#whyNot(network)
+    if (why === null) this.#count(network, end)
+    return why
+  }
+
+  #count(network: string, end: EventEmitter): void {
+    this.#open.set(network, (this.#open.get(network) ?? 0) + 1)
+    end.once('close', () => {
       const left = (this.#open.get(network) ?? 1) - 1
       if (left > 0) this.#open.set(network, left)
       else this.#open.delete(network)
     })
-    return true
   }
 
-  #whyNot(ofNetwork: number): string | null {
-    const { total, perAddress } = this.limits
-    if (ofNetwork >= perAddress) return `the ${this.name} accepts ${perAddress} connections per address`
-    return this.#admitted.size >= total ? `the ${this.name} accepts ${total} connections` : null
+  #whyNot(network: string | null): string | null {
+    const { perAddress } = this.limits
+    if (network === null || (this.#open.get(network) ?? 0) < perAddress) return null
+    return this.#said(`the ${this.name} accepts ${perAddress} connections per address`, network)
+  }
+
+  #whyNoMore(): string | null {
+    const { total } = this.limits
+    return this.#admitted.size < total ? null : this.#said(`the ${this.name} accepts ${total} connections`)
+  }
+
+  #said(why: string, address?: string): string {
+    this.#refusals.warn({ why, address, open: this.#admitted.size })
+    return why
   }
 
   #refuse(socket: Socket, answer: string | null): void {

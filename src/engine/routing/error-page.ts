@@ -3,6 +3,7 @@ import { announceEnd, endAfterRequest } from './early-end.js'
 
 const TEXTS = {
   400: ['Bad request', 'This is not a valid HTTP request.'],
+  405: ['Method not allowed', 'This method is answered by no app.'],
   404: ['No app here', 'Nothing is deployed at this address. Check the name, or deploy an app to it.'],
   502: [
     'The app does not answer',
@@ -15,6 +16,9 @@ const TEXTS = {
     'Its first version failed after it was deployed, and was stopped. Its deployment says why; deploy again.',
   ],
 } as const
+
+/** What may be asked of an app. */
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** Which page: a status, or one of the pages of 503; `busy`: this server lacks what it needs to ask the app. */
 export type Page = keyof typeof TEXTS
@@ -43,10 +47,18 @@ p{margin:.25rem 0;color:#4a5f6a}code{background:#e3eaed;padding:.1rem .3rem;bord
     'content-type': 'text/html; charset=utf-8',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    ...(page === 405 ? { allow: METHODS } : {}),
     ...(page === 'busy' ? { 'retry-after': '1' } : {}),
     [MARK]: String(page),
   })
   response.write(body)
+  endAfterRequest(incoming, response)
+}
+
+/** Answers in the place of the app to whom a client wants to have asked no further server. */
+export function options(incoming: IncomingMessage, response: ServerResponse): void {
+  announceEnd(incoming, response)
+  response.writeHead(204, { allow: METHODS, [MARK]: 'options' })
   endAfterRequest(incoming, response)
 }
 

@@ -1,6 +1,13 @@
-import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type InformationEvent,
+  type OutgoingHttpHeaders,
+  request,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import { MAX_RESPONSE_HEAD_BYTES } from '../http1/response-heads.js'
+import type { TrustedProxies } from '../http1/trusted-proxies.js'
 import { isResourceExhaustion } from '../resource-exhaustion.js'
 import type { ThrottledLog } from '../throttled-log.js'
 import type { AppAgent } from './app-agent.js'
@@ -9,6 +16,7 @@ import type { Page } from './error-page.js'
 import type { InFlight } from './in-flight.js'
 import type { Target } from './table.js'
 import type { RoundRobin } from './round-robin.js'
+import { passTrailers } from './trailers.js'
 
 /** A container beside us accepts at once or not at all. */
 const CONNECT_MS = 2_000
@@ -26,6 +34,8 @@ export interface Upstream {
   readonly agent: AppAgent
   readonly inFlight: InFlight
   readonly roundRobin: RoundRobin
+  /** Whose word about clients counts. */
+  readonly proxies: TrustedProxies
   /** Logs what this process lacks. */
   readonly shortages: ThrottledLog
 }
@@ -39,9 +49,11 @@ export interface Forwarding {
   readonly repeatable: boolean
 }
 
-/** What becomes of it: one of these, once. */
+/** What becomes of it: one of these, once, but for interim answers. */
 export interface Outcome {
   answered(answer: IncomingMessage): void
+  /** An interim answer (1xx); any number of them comes first. */
+  interim(information: InformationEvent): void
   /** The app answered 101: what follows is another protocol. */
   upgraded(answer: IncomingMessage, socket: Socket, head: Buffer): void
   /** 400: it cannot be sent. 502: nobody took it, or answered it. busy: this process could not ask. */
@@ -79,7 +91,8 @@ export class Exchange {
 
   /** A body is waited for first: a connection that nothing is sent on is an idle one, which apps may close. */
   send(): void {
-    if (!this.forwarding.hasBody) return this.#send()
+    // A client that asks whether to send a body is answered by the app, which has to see the head first.
+    if (!this.forwarding.hasBody || this.forwarding.headers.expect !== undefined) return this.#send()
     this.forwarding.incoming.once('readable', () => {
       if (this.#isOver) return
       this.#follow(this.upstream.targetNow() ?? this.#target)
@@ -104,9 +117,12 @@ export class Exchange {
         if (this.#hasMoved(outgoing))
           return void outgoing.destroy(new Error('the host leads elsewhere by now'))
         isConnected = true
-        if (this.forwarding.hasBody) this.forwarding.incoming.pipe(outgoing)
+        if (this.forwarding.hasBody) sendBody(this.forwarding.incoming, outgoing)
       }),
     )
+    outgoing.on('information', (information) => {
+      if (!this.#isOver && outgoing === this.#outgoing) this.outcome.interim(information)
+    })
     outgoing.once('response', (answer) => this.#answered(answer, outgoing))
     outgoing.once('upgrade', (answer, socket, head) =>
       this.#end(() => this.outcome.upgraded(answer, socket, head)),
@@ -193,7 +209,7 @@ export class Exchange {
         ...this.#connection(),
         method: this.forwarding.incoming.method,
         path: this.forwarding.incoming.url,
-        headers: this.forwarding.headers,
+        headers: this.#headers(),
         setHost: false,
         maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
       })
@@ -202,12 +218,24 @@ export class Exchange {
     }
   }
 
+  /** Node.js says whether the connection is kept, unless there is more to say of it. */
+  #headers(): OutgoingHttpHeaders {
+    const { headers } = this.forwarding
+    if (headers.connection !== 'TE') return headers
+    return { ...headers, connection: this.#mayUseIdle ? 'keep-alive, TE' : 'close, TE' }
+  }
+
   #connection() {
     const { port } = this.#target
     const host = this.#host
     if (this.forwarding.hasBody) return { createConnection: () => new AppSocket().connect(port, host) }
     return { host, port, agent: this.#mayUseIdle ? this.upstream.agent : false }
   }
+}
+
+function sendBody(incoming: IncomingMessage, outgoing: ClientRequest): void {
+  incoming.once('end', () => passTrailers(incoming, outgoing))
+  incoming.pipe(outgoing)
 }
 
 /** A container that was removed does not refuse connections, it is silent. */

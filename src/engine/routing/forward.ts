@@ -3,6 +3,7 @@ import { hasBody } from '../http1/request-heads.js'
 import { errorPage } from './error-page.js'
 import { Exchange, type Upstream } from './exchange.js'
 import { forwardedHeaders } from './headers.js'
+import { relayInterim } from './interim.js'
 import { relay } from './relay.js'
 
 /** May be sent again: they change nothing (RFC 9110, 9.2.1), and have no body that would be gone. */
@@ -17,11 +18,12 @@ export function forward(incoming: IncomingMessage, response: ServerResponse, ups
   const withBody = hasBody(incoming)
   const forwarding = {
     incoming,
-    headers: forwardedHeaders(incoming),
+    headers: forwardedHeaders(incoming, upstream.proxies),
     hasBody: withBody,
     repeatable: !withBody && SAFE.has(incoming.method ?? ''),
   }
   const exchange = new Exchange(forwarding, upstream, {
+    interim: (information) => relayInterim(information, response),
     answered: (answer) => relay(answer, incoming, response),
     upgraded(_answer, socket) {
       socket.destroy() // nobody asked it to

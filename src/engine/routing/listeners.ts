@@ -16,6 +16,7 @@ const KEEP_ALIVE_MS = 75_000
 /** More is answered with 431. */
 const MAX_HEADER_BYTES = 32 * 1024
 const STOP_MS = 2_000
+const METHOD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP\/1\.[01]\r$/m
 const OPTIONS = {
   headersTimeout: HEADERS_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
@@ -52,7 +53,18 @@ export function createTls(handlers: Handlers, find: (host: string) => SecureCont
 
 function handled(server: Server, handlers: Handlers, begin: 'connection' | 'secureConnection'): Server {
   server.maxHeadersCount = 0 // their size is bounded; Node.js would hide those after the 2,000th, a Content-Length too
-  server.on('request', (incoming, response) => handlers.request(incoming, response))
+  const answering = new WeakMap<Duplex, ServerResponse>()
+  const request = (incoming: IncomingMessage, response: ServerResponse) => {
+    answering.set(incoming.socket, response)
+    handlers.request(incoming, response)
+  }
+  server.on('request', request)
+  // Without a listener Node.js would answer 100 itself, and the body would be sent to whoever does not want it.
+  server.on('checkContinue', request)
+  // A tunnel is none of an app's business.
+  server.on('connect', (_incoming, socket) =>
+    refuseWith(socket, '405 Method Not Allowed\r\nAllow: GET, HEAD, POST'),
+  )
   server.on('upgrade', (incoming, duplex, head) => {
     const socket = duplex as Socket
     const response = answerOn(socket, incoming)
@@ -67,7 +79,7 @@ function handled(server: Server, handlers: Handlers, begin: 'connection' | 'secu
     socket.unshift(Buffer.concat([headWithoutOffer(incoming), head]))
     server.emit(begin, socket)
   })
-  return server.on('clientError', (error, socket) => refuse(error, socket))
+  return server.on('clientError', (error, socket) => refuse(error, socket, answering.get(socket)))
 }
 
 /** @throws when the port is taken */
@@ -95,9 +107,30 @@ export async function close(server: Server): Promise<void> {
   clearTimeout(force)
 }
 
-function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+/** What cannot be read any further ends the connection: with an answer, where none is half-way out. */
+function refuse(error: ParseError, socket: Duplex, answering: ServerResponse | undefined): void {
+  const isAnswered = !answering || answering.writableFinished
+  if (error.code === 'ECONNRESET' || !socket.writable || !(isAnswered || !answering.headersSent))
+    return void socket.destroy()
+  refuseWith(socket, statusFor(error))
+}
+
+function refuseWith(socket: Duplex, status: string): void {
+  socket.on('error', () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+function statusFor({ code, rawPacket }: ParseError): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large'
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return '413 Content Too Large'
+  const text = rawPacket?.subarray(0, MAX_HEADER_BYTES).toString('latin1') ?? ''
+  if (/^PRI \* HTTP\/2/m.test(text)) return '505 HTTP Version Not Supported'
+  // A method that Node.js cannot read; what has no such line is no HTTP.
+  if (code === 'HPE_INVALID_METHOD' && METHOD_LINE.test(text)) return '501 Not Implemented'
+  return '400 Bad Request'
+}
+
+interface ParseError extends NodeJS.ErrnoException {
+  /** What was being read. */
+  readonly rawPacket?: Buffer
 }

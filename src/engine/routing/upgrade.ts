@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { errorPage } from './error-page.js'
 import { Exchange, type Upstream } from './exchange.js'
 import { answerHeaders, forwardedHeaders } from './headers.js'
+import { relayInterim } from './interim.js'
 import { relay } from './relay.js'
 
 /** A client asks for a WebSocket. */
@@ -20,9 +21,14 @@ export interface Handshake {
  * else the app answers is an ordinary answer, after which the connection ends: nothing that follows gets to the app.
  */
 export function upgrade({ incoming, response, socket, head }: Handshake, upstream: Upstream): void {
-  const headers = { ...forwardedHeaders(incoming), connection: 'Upgrade', upgrade: 'websocket' }
+  const headers = {
+    ...forwardedHeaders(incoming, upstream.proxies),
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+  }
   const forwarding = { incoming, headers, hasBody: false, repeatable: false }
   const exchange = new Exchange(forwarding, upstream, {
+    interim: (information) => relayInterim(information, response),
     answered(answer) {
       socket.resume()
       relay(answer, incoming, response)
