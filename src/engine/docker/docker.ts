@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { CommandResult, ContainerCommand, HealthCheck } from './command.js'
 import type { Listening } from './listening.js'
 
 /** The bridge that all containers of apps are on. */
@@ -112,33 +113,6 @@ export interface ContainerState {
   readonly healthCheck: HealthCheck | null
   /** On Longshore's network; null while it has none. */
   readonly address: string | null
-}
-
-/** An image's HEALTHCHECK: what the engine runs, how often, and what it said when the engine ran it last. */
-export interface HealthCheck {
-  /** A program and its arguments. */
-  readonly command: readonly string[]
-  readonly intervalMs: number
-  readonly timeoutMs: number
-  readonly startPeriodMs: number
-  readonly retries: number
-  readonly last: CommandResult | null
-}
-
-/** A command that runs inside a container. */
-export interface ContainerCommand {
-  readonly container: string
-  /** A program and its arguments. */
-  readonly command: readonly string[]
-  readonly timeoutMs: number
-}
-
-/** What a command inside a container came to. */
-export interface CommandResult {
-  /** Null: it had not ended when its time was over. */
-  readonly exitCode: number | null
-  /** The end of what it wrote. */
-  readonly output: string
 }
 
 /** How a container ended. */

@@ -6,11 +6,10 @@ import { BuildLimiter, type LimitOptions } from './build-limits.js'
 import { EngineCalls, ignoreMissing, ignoreMissingOrInUse, withTimeout } from './calls.js'
 import { EngineClient } from './client.js'
 import { addressIn, createContainer, hasLabels, startContainer } from './containers.js'
+import type { CommandResult, ContainerCommand } from './command.js'
 import { lastLines, openLogs } from './container-logs.js'
 import type {
   BuildRequest,
-  CommandResult,
-  ContainerCommand,
   ExitState,
   ContainerEvent,
   ContainerLog,

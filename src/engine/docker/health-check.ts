@@ -1,4 +1,4 @@
-import type { HealthCheck } from './docker.js'
+import type { HealthCheck } from './command.js'
 
 const NANOS_OF_MS = 1e6
 /** What Docker takes where the image says nothing. */

@@ -1,6 +1,6 @@
 import { withTimeout, type EngineCalls, ignoreMissing } from './calls.js'
 import { demultiplex } from './demultiplex.js'
-import type { CommandResult, ContainerCommand } from './docker.js'
+import type { CommandResult, ContainerCommand } from './command.js'
 
 /** So much of a command's output is kept, its end. */
 const OUTPUT_BYTES = 4096

@@ -1,4 +1,5 @@
-import type { CommandResult, Docker, HealthCheck } from '../docker/docker.js'
+import type { CommandResult, HealthCheck } from '../docker/command.js'
+import type { Docker } from '../docker/docker.js'
 
 /**
  * Runs a container's HEALTHCHECK before the engine does, whose first run comes after an interval: 30 s, unless the image says
