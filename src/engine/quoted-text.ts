@@ -32,8 +32,17 @@ const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' })
  * @param maxLength UTF-16 units of the result; a longer text ends with `…`
  */
 export function oneLine(text: string, maxLength = Infinity): string {
-  const line = joinLines(text.replace(ANSI, (found) => (found === '\x85' ? ' ' : '')))
-  return cutText(cleanLine(line.replaceAll('\t', ' ')).trim(), maxLength)
+  return cutText(flat(text).trim(), maxLength)
+}
+
+/** The name of a file in quotation marks, cleaned as by {@link oneLine}. Spaces at its ends belong to it. */
+export function quoteName(name: string, maxLength = 200): string {
+  return `"${cutText(flat(name), maxLength)}"`
+}
+
+function flat(text: string): string {
+  const line = text.replace(ANSI, (found) => (found === '\x85' ? ' ' : ''))
+  return cleanLine(line.replace(LINE_ENDS, ' ').replace(BIDI, '').replaceAll('\t', ' '))
 }
 
 /** A line of Longshore's own, which may quote somebody: what would begin another line is a space. */

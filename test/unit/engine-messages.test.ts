@@ -176,6 +176,12 @@ const REMOVALS: readonly Row<'under way' | 'ending' | null>[] = [
     'ending',
   ],
   [
+    '20.10',
+    'an update of one whose process has just gone',
+    'Cannot update container 0123: runc did not terminate successfully: exit status 1: container not running\n: unknown',
+    'ending',
+  ],
+  [
     '29',
     'an update of one that has ended',
     'Cannot update container 0123: cannot update a stopped container',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { cleanLines } from '../../src/engine/logs/lines.js'
-import { cutText, joinLines, lastState, oneLine } from '../../src/engine/quoted-text.js'
+import { cutText, joinLines, lastState, oneLine, quoteName } from '../../src/engine/quoted-text.js'
 
 const ESC = '\x1b'
 const FAMILY = '👨‍👩‍👧'
@@ -29,6 +29,12 @@ describe('a text that quotes somebody', () => {
   for (const [what, text, shown] of QUOTED) {
     test(`in one line: ${what}`, () => assert.equal(oneLine(text), shown))
   }
+
+  test('is a name with the spaces at its ends', () => {
+    assert.equal(quoteName(' deep/.git '), '" deep/.git "')
+    assert.equal(quoteName('a\r\nb\x1b[31m'), '"a b"')
+    assert.equal(quoteName('x'.repeat(300)), `"${'x'.repeat(199)}…"`)
+  })
 
   test('is cut between two characters, not in one', () => {
     assert.equal(oneLine('x'.repeat(200), 200), 'x'.repeat(200))

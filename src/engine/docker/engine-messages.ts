@@ -24,7 +24,10 @@ const REMOVAL_UNDER_WAY: readonly RegExp[] = [
 ]
 
 /** 500, of an update: its process has ended, and the engine has not noticed yet. */
-const ENDING: readonly RegExp[] = [/\bcannot update a (?:stopped container|deleted process)\b/]
+const ENDING: readonly RegExp[] = [
+  /\bcannot update a (?:stopped container|deleted process)\b/,
+  /\bCannot update container \S+ runc did not terminate successfully: exit status 1: container not running\b/,
+]
 
 const CLIPPED: readonly string[] = ['[output clipped, log limit']
 

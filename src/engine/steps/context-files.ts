@@ -1,7 +1,7 @@
 import { DeployError } from '../errors.js'
 import { MAX_PATH, type Source, type TreeEntry } from '../git/git.js'
 import type { Services } from '../services.js'
-import { oneLine } from '../quoted-text.js'
+import { quoteName } from '../quoted-text.js'
 
 /** Bytes that file systems take for a name. */
 const MAX_NAME = 255
@@ -60,7 +60,7 @@ function checkEntry(entry: TreeEntry): void {
 }
 
 function invalid({ path }: TreeEntry, why: string): DeployError {
-  return new DeployError('REPO_INVALID', `"${oneLine(path, 200)}" in the repository ${why}. ${MEND}`)
+  return new DeployError('REPO_INVALID', `${quoteName(path)} in the repository ${why}. ${MEND}`)
 }
 
 /** @throws DeployError CONTEXT_TOO_LARGE when what is sent has more bytes than MAX_CONTEXT_MIB lets through */

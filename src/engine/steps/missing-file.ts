@@ -1,5 +1,5 @@
 import type { EntryKind } from '../git/git.js'
-import { oneLine } from '../quoted-text.js'
+import { oneLine, quoteName } from '../quoted-text.js'
 import type { DeploymentRun } from './deployment-run.js'
 import type { BuildPlan } from './plan-build.js'
 
@@ -11,7 +11,7 @@ interface Build {
 /** Where a path is that a build asks its context for in vain, and what to do. */
 export async function findMissing(path: string, { run, plan }: Build): Promise<string> {
   const { contextPath } = run.configuration.build
-  const shown = `"${oneLine(path, 200)}"`
+  const shown = quoteName(path)
   const isAt = (one: string) => one === path || one.startsWith(`${path}/`)
   const ignored = [...plan.ignored].find(isAt)
   if (ignored !== undefined) {
@@ -19,8 +19,7 @@ export async function findMissing(path: string, { run, plan }: Build): Promise<s
     return `${shown} is in the repository, but ${file} leaves it out of the build: take it out of that file, or add the line "!${oneLine(path, 200)}" at its end`
   }
   const otherCase = [...plan.sent.keys(), ...plan.ignored].find((one) => isEqualButCase(one, path))
-  if (otherCase !== undefined)
-    return `the repository has "${oneLine(otherCase, 200)}": upper and lower case count`
+  if (otherCase !== undefined) return `the repository has ${quoteName(otherCase)}: upper and lower case count`
   if (contextPath !== '.' && (await kindInRepository(path, { run, plan })) !== undefined) {
     return `${shown} is in the repository, but outside of contextPath "${contextPath}": set contextPath to ".", dockerfilePath to the Dockerfile's path from there, and copy paths from there`
   }
@@ -29,7 +28,7 @@ export async function findMissing(path: string, { run, plan }: Build): Promise<s
   }
   const name = path.slice(path.lastIndexOf('/') + 1)
   const elsewhere = [...plan.sent.keys()].find((one) => one.endsWith(`/${name}`))
-  const hint = elsewhere === undefined ? '' : `; there is a "${oneLine(elsewhere, 200)}"`
+  const hint = elsewhere === undefined ? '' : `; there is a ${quoteName(elsewhere)}`
   return `${shown} is not in the commit${hint}: commit it, correct the path, or make it in a step of the Dockerfile`
 }
 
