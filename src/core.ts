@@ -2,11 +2,13 @@ import { join } from 'node:path'
 import type { DataSource } from 'typeorm'
 import type { Config } from './config.js'
 import { openDatabase } from './database.js'
+import { protectDataFolder } from './data-folder.js'
 import { Disposal } from './disposal.js'
 import { openInstance } from './engine/secrets/instance.js'
 import { LogHub } from './engine/logs/hub.js'
 import type { SecretBox } from './engine/secrets/secrets.js'
 import { Wakeups } from './engine/wakeups/wakeups.js'
+import { forgetPostgresEnvironment } from './environment.js'
 import type { Logger } from './logger.js'
 import { type EmbeddedServer, startEmbeddedServer } from './postgres/embedded-server.js'
 
@@ -33,6 +35,7 @@ export interface OpenCore extends Core, AsyncDisposable {
 export async function openCore(config: Config, logger: Logger): Promise<OpenCore> {
   const opened = new Disposal()
   try {
+    await protectDataFolder(config.dataDir)
     const { databaseUrl, database, failed } = await openDatabaseOf(config, logger, opened)
     const { id: instanceId, secrets } = await openInstance(database, config)
     if (secrets.hasPrevious)
@@ -63,6 +66,7 @@ export async function openDatabaseOf(
 }
 
 async function startDatabaseServer(config: Config, logger: Logger): Promise<EmbeddedServer> {
+  forgetPostgresEnvironment()
   const server = await startEmbeddedServer(join(config.dataDir, 'postgres'))
   logger.info('embedded PostgreSQL started', { data: config.dataDir })
   return server

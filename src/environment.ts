@@ -19,6 +19,14 @@ export function proxyEnvironment(): Record<string, string> {
   )
 }
 
+/**
+ * Forgets what is meant for other databases: PGSSLMODE, PGOPTIONS and their kind, which each connection to the embedded
+ * PostgreSQL would take from the environment.
+ */
+export function forgetPostgresEnvironment(): void {
+  for (const name of Object.keys(process.env)) if (/^PG[A-Z]/.test(name)) delete process.env[name]
+}
+
 /** Where programs are looked up: beside proxies, the only part of the environment that child processes inherit. */
 export function programPath(): string {
   return process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin'

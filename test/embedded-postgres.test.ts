@@ -6,6 +6,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import pg from 'pg'
+import { readConfig } from '../src/config.js'
+import { openDatabaseOf } from '../src/core.js'
+import { Disposal } from '../src/disposal.js'
+import { createLogger } from '../src/logger.js'
 import { startEmbeddedServer } from '../src/postgres/embedded-server.js'
 import { until } from './support/server.js'
 
@@ -67,6 +71,23 @@ describe('the embedded PostgreSQL', () => {
     assert.deepEqual(await query(await owner.url, 'SELECT 1 AS value'), [{ value: 1 }])
     owner.child.kill('SIGTERM')
     await once(owner.child, 'exit')
+  })
+
+  test('is not kept from its clients by what the environment says of other databases', async () => {
+    const before = { ...process.env }
+    Object.assign(process.env, {
+      PGSSLMODE: 'require',
+      PGOPTIONS: '-c nonsense=1',
+      PGSSLROOTCERT: '/nowhere',
+    })
+    try {
+      await using opened = new Disposal()
+      const config = readConfig({ DATA_DIR: folder })
+      const { database } = await openDatabaseOf(config, createLogger('error'), opened)
+      assert.deepEqual(await database.query('SELECT 7 AS value'), [{ value: 7 }])
+    } finally {
+      process.env = before
+    }
   })
 
   test('is not reachable without its password', async () => {
