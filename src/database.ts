@@ -16,6 +16,7 @@ import { RuntimeLogHistories1700000000013 } from '../migrations/1700000000013-ru
 import { RepositoryCredentials1700000000014 } from '../migrations/1700000000014-repository-credentials.js'
 import { SeenPushes1700000000015 } from '../migrations/1700000000015-seen-pushes.js'
 import { DeploymentWarnings1700000000017 } from '../migrations/1700000000017-deployment-warnings.js'
+import { StageCommand1700000000018 } from '../migrations/1700000000018-stage-command.js'
 import { ForgeWebhooks1700000000016 } from '../migrations/1700000000016-forge-webhooks.js'
 import { DatabaseClient, SessionProbe } from './database-client.js'
 import { createLogPartitions } from './engine/logs/partitions.js'
@@ -69,6 +70,7 @@ export function createDataSource(url: string, silentMs = SILENT_MS): DataSource 
       SeenPushes1700000000015,
       ForgeWebhooks1700000000016,
       DeploymentWarnings1700000000017,
+      StageCommand1700000000018,
     ],
     migrationsTableName: 'migration',
     synchronize: false,

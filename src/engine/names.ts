@@ -44,6 +44,21 @@ export function checkPort(field: string, port: number | null): number | null {
   throw badInput(field, `${port} is not a port: 1 to 65535`)
 }
 
+const MAX_ARGUMENTS = 100
+const MAX_COMMAND_BYTES = 32 * 1024
+
+/** What containers run: arguments as they are, which no shell reads. @throws CommandError */
+export function checkCommand(field: string, words: readonly string[]): string[] {
+  if (words.length === 0)
+    throw badInput(field, "is empty: list at least one argument, or send null for the image's own")
+  if (words.length > MAX_ARGUMENTS) throw badInput(field, `has more than ${MAX_ARGUMENTS} arguments`)
+  const bytes = words.reduce((sum, word) => sum + Buffer.byteLength(word) + 1, 0)
+  if (bytes > MAX_COMMAND_BYTES) throw badInput(field, 'is over 32 KiB')
+  const at = words.findIndex((word) => word.includes('\0'))
+  if (at >= 0) throw badInput(`${field}[${at}]`, 'contains a NUL character')
+  return [...words]
+}
+
 /** Where a health check asks: the path and query of a URL. */
 export function checkHealthPath(field: string, path: string): string {
   if (/^\/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,500}$/.test(path)) return path

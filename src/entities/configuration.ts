@@ -8,6 +8,8 @@ export interface Configuration {
   readonly build: BuildConfiguration
   /** Null: what the image exposes. */
   readonly port: number | null
+  /** What its containers run instead of the image's CMD. Null, or not there in older ones: the image's. */
+  readonly command?: readonly string[] | null
   readonly replicas: number
   readonly memoryBytes: number
   readonly cpus: number

@@ -61,6 +61,10 @@ export class Stage {
   @Column({ type: 'integer', default: 512 })
   pids!: number
 
+  /** What its containers run instead of their image's CMD. Null: the image's. */
+  @Column({ type: 'text', array: true, nullable: true })
+  command!: string[] | null
+
   @Column({ type: 'text', name: 'health_path', nullable: true })
   healthPath!: string | null
 

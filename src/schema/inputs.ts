@@ -125,6 +125,13 @@ export class CreateAppInput {
   @Field(() => Int, { nullable: true, description: 'Number of containers of the production stage.' })
   replicas?: number | null
 
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      "What containers of the production stage run instead of the image's CMD, as arguments. Null: the image's.",
+  })
+  command?: string[] | null
+
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: true,

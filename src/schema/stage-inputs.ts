@@ -65,6 +65,13 @@ export class UpdateStageInput {
   @Field(() => Int, { description: 'Number of containers.', nullable: true })
   replicas?: number | null
 
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      "What containers run instead of the image's CMD: a program and its arguments, or arguments of the ENTRYPOINT; no shell. Null: the image's.",
+  })
+  command?: string[] | null
+
   @Field(() => Boolean, { description: 'Whether pushes deploy.', nullable: true })
   autoDeploy?: boolean | null
 

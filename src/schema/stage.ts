@@ -26,6 +26,12 @@ export class StageType implements NodeType {
   @Field(() => Int, { description: 'Number of containers.' })
   replicas!: number
 
+  @Field(() => [String], {
+    nullable: true,
+    description: "What its containers run instead of the image's CMD, as arguments. Null: the image's.",
+  })
+  command!: string[] | null
+
   @Field(() => Boolean, { description: 'Whether pushes deploy.' })
   autoDeploy!: boolean
 

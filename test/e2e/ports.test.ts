@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createApp, followLog, graphql, readDeployment } from '../support/client.js'
+import {
+  createApp,
+  deploy as redeploy,
+  followLog,
+  graphql,
+  readDeployment,
+  updateStage,
+} from '../support/client.js'
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
@@ -64,6 +71,26 @@ describe('an app as it comes', () => {
     assert.equal(status, 'RUNNING', log)
     assert.equal(port, 8025)
     assert.equal((await installation.fetch('mail.localhost')).body, 'mail')
+  })
+
+  test('runs the arguments that its ENTRYPOINT wants, as its stage says, and goes back to them', async () => {
+    const Dockerfile = `FROM ${BASE_IMAGE}\nCOPY www /www\nEXPOSE 8080\nENTRYPOINT ["/bin/busybox"]\n`
+    const command = ['httpd', '-f', '-p', '8080', '-h', '/www']
+    const { status, log } = await deploy('usage', Dockerfile, { command })
+    assert.equal(status, 'RUNNING', log)
+    assert.equal((await installation.fetch('usage.localhost')).body, 'usage')
+    const query = '{ app(name: "usage") { id stage { id command } } }'
+    const { app } = await graphql<{ app: { id: string; stage: { id: string; command: string[] } } }>(
+      installation.port,
+      query,
+    )
+    assert.deepEqual(app.stage.command, command)
+    await updateStage(installation.port, app.id, { command: null })
+    const again = await redeploy(installation.port, app.id)
+    const said = (await followLog(installation.port, again)).map((event) => event.text).join('')
+    // Without arguments it says how it is used.
+    assert.match(said, /multi-call binary/)
+    assert.equal((await installation.fetch('usage.localhost')).body, 'usage')
   })
 
   test('runs with warnings where its page is an error, and its data is lost', async () => {

@@ -60,9 +60,9 @@ describe('input that is wrong', () => {
     const { app, stageId } = await create('shop')
     const stage =
       'mutation ($id: ID!, $input: UpdateStageInput!) { updateStage(id: $id, input: $input) { id } }'
-    const input = { replicas: 0, branch: '-x', limits: { pids: 1, memoryBytes: 1 } }
+    const input = { replicas: 0, branch: '-x', command: [], limits: { pids: 1, memoryBytes: 1 } }
     assert.deepEqual(namesOf(await refused(stage, { id: stageId, input })), [
-      ...['replicas', 'limits.memoryBytes', 'limits.pids', 'branch'],
+      ...['replicas', 'limits.memoryBytes', 'limits.pids', 'branch', 'command'],
     ])
     const newStage = 'mutation ($id: ID!) { createStage(appId: $id, name: "No Label", branch: "-x") { id } }'
     assert.deepEqual(namesOf(await refused(newStage, { id: app.id })), ['name', 'branch'])

@@ -36,7 +36,7 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
         output: SILENT,
       }
       const { id: image } = await docker.build({ ...plan, context }, SIGNAL)
-      const limits = { memoryBytes: 64 * 1024 * 1024, cpus: 0.5, pids: 50 }
+      const limits = { command: null, memoryBytes: 64 * 1024 * 1024, cpus: 0.5, pids: 50 }
       await docker.createContainer({ name: container, image, env: ['PORT=8080'], labels, ...limits }, SIGNAL)
       await docker.startContainer(container, SIGNAL)
       const state = await docker.findContainer(container)

@@ -26,6 +26,7 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
       name: `${engine.mark}-${name}`,
       image,
       env: [],
+      command: null,
       labels: { ...engine.labels, 'longshore.instance': 'here', 'longshore.epoch': '1' },
       memoryBytes: 64 * 1024 * 1024,
       cpus: 0.5,

@@ -56,7 +56,7 @@ for (const [name, { kind, speaks }] of Object.entries(EVERY_ENGINE)) {
     const request = (name: string, image: string): ContainerRequest => ({
       name: `${engine.mark}-${name}`,
       image,
-      env: ['PORT=8080'],
+      ...{ command: null, env: ['PORT=8080'] },
       labels: { ...engine.labels, 'longshore.epoch': '1', name },
       memoryBytes: 64 * 1024 * 1024,
       cpus: 0.5,

@@ -9,7 +9,16 @@ import { until } from '../support/server.js'
 
 const LINES = 60_000
 const MISSING = /^--- lines may be missing here/
-const REQUEST = { image: '', name: '', env: [], labels: {}, memoryBytes: 1e8, cpus: 1, pids: 9 }
+const REQUEST = {
+  command: null,
+  image: '',
+  name: '',
+  env: [],
+  labels: {},
+  memoryBytes: 1e8,
+  cpus: 1,
+  pids: 9,
+}
 
 /** At a sign, twice what the engine keeps of a log at once; then a line now and then. */
 const SCRIPT = [

@@ -37,7 +37,7 @@ test('what a container is made with is in no URL, which proxies and logs keep', 
   const port = new Dockerode({ ...UNLIMITED, ...options, dockerTimeoutMs: 60_000 })
   const request = { name: 'shop', image: 'none', env: ['KEY=hunter22'], labels: {} }
   const made = port.createContainer(
-    { ...request, memoryBytes: 2 ** 26, cpus: 1, pids: 64 },
+    { ...request, command: null, memoryBytes: 2 ** 26, cpus: 1, pids: 64 },
     AbortSignal.timeout(60_000),
   )
   await assert.rejects(made, /No such image/)

@@ -10,6 +10,7 @@ const REQUEST = {
   memoryBytes: 512 * 1024 * 1024,
   cpus: 1.5,
   pids: 256,
+  command: null,
 }
 
 describe('what a container is created with', () => {
@@ -44,6 +45,13 @@ describe('what a container is created with', () => {
   test('takes nothing from a request that the engine did not ask for', () => {
     const hostile = { ...REQUEST, HostConfig: { Privileged: true }, Binds: ['/:/host'], privileged: true }
     assert.deepEqual(containerOptions(hostile, 'longshore'), containerOptions(REQUEST, 'longshore'))
+  })
+
+  test('runs a command of its own instead of the CMD of its image', () => {
+    const command = ['serve', '--port=3000', 'a b; c']
+    const { Cmd, ...others } = containerOptions({ ...REQUEST, command }, 'longshore')
+    assert.deepEqual(Cmd, command)
+    assert.deepEqual(others, containerOptions(REQUEST, 'longshore'))
   })
 
   test('has a whole number of nanoseconds of processor time', () => {

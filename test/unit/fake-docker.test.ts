@@ -48,7 +48,7 @@ function suite(speaks: Generation): void {
     if (!docker.image('web')) docker.addImage('web', { cmd: ['serve'] })
     const limits = { memoryBytes: 1e8, cpus: 1, pids: 10 }
     await port.createContainer(
-      { name, image: 'web', env: ['PORT=8080'], labels: { app: name }, ...limits },
+      { name, image: 'web', command: null, env: ['PORT=8080'], labels: { app: name }, ...limits },
       SIGNAL,
     )
     await port.startContainer(name, SIGNAL)

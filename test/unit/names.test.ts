@@ -5,6 +5,7 @@ import { CommandError } from '../../src/engine/command-error.js'
 import { containerName, deploymentUrl, publicUrl, stageHost } from '../../src/engine/addresses.js'
 import {
   checkAppName,
+  checkCommand,
   checkDockerfilePath,
   checkPath,
   checkStageHost,
@@ -208,4 +209,16 @@ describe('what Longshore names itself', () => {
     // A deployment's own host has no certificate of its own.
     assert.equal(deploymentUrl(running, 'blog', { ...at, publicPort: 443 }), 'http://blog-abc123.paas.test')
   })
+})
+
+test('a command is a list of arguments, each as it is, within bounds', () => {
+  const check = (words: string[]) => checkCommand('field', words)
+  const words = ['serve', '', '--name=$HOME; rm', 'größe\n', '"']
+  assert.deepEqual(check(words), words)
+  assert.equal(check(Array<string>(100).fill('x')).length, 100)
+  assert.equal(check(['x'.repeat(32 * 1024 - 1)]).length, 1)
+  refuses(() => check([]), 'none')
+  refuses(() => check(Array<string>(101).fill('x')), '101 arguments')
+  refuses(() => check(['x'.repeat(32 * 1024)]), 'over 32 KiB')
+  refuses(() => check(['serve', 'a\0b']), 'NUL', 'field[1]')
 })

@@ -22,6 +22,7 @@ export interface CreateAppCommand extends AppSource {
   readonly healthCheck?: UpdateStageCommand['healthCheck']
   readonly limits?: UpdateStageCommand['limits']
   readonly replicas?: number | null
+  readonly command?: readonly string[] | null
   readonly domains?: readonly string[] | null
   /** A second call with the same key answers with the first call's app. */
   readonly idempotencyKey?: string | null
@@ -32,7 +33,7 @@ export type NewApp = ReturnType<typeof checkNewApp>
 
 /** @throws CommandError that names each field that is wrong */
 export function checkNewApp(command: CreateAppCommand, settings: CommandDependencies['settings']) {
-  const { healthCheck, limits, replicas, domains, variables } = command
+  const { healthCheck, limits, replicas, command: words, domains, variables } = command
   return checkAll({
     name: () => {
       const name = checkAppName('name', command.name)
@@ -40,7 +41,7 @@ export function checkNewApp(command: CreateAppCommand, settings: CommandDependen
       return name
     },
     source: () => checkSource(command, settings),
-    stage: () => stagePatch({ healthCheck, limits, replicas }),
+    stage: () => stagePatch({ healthCheck, limits, replicas, command: words }),
     domains: () => checkDomains('domains', domains ?? [], settings),
     variables: () => {
       checkVariables('variables', variables ?? [])

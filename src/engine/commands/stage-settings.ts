@@ -1,6 +1,6 @@
 import { Stage } from '../../entities/stage.js'
 import { badInput, checkAll } from '../command-error.js'
-import { checkHealthPath } from '../names.js'
+import { checkCommand, checkHealthPath } from '../names.js'
 import { checkBranch } from '../ref-names.js'
 import { checkGlob } from '../webhooks/globs.js'
 import { changeNode } from './change-node.js'
@@ -12,6 +12,7 @@ export interface UpdateStageCommand {
   readonly branch?: string | null
   readonly tags?: string | null
   readonly replicas?: number | null
+  readonly command?: readonly string[] | null
   readonly autoDeploy?: boolean | null
   readonly stopOnBranchDeletion?: boolean | null
   readonly healthCheck?: {
@@ -86,7 +87,7 @@ export class StageSettings {
 
 /** The columns that a command sets. @throws CommandError that names each field that is wrong */
 export function stagePatch(command: UpdateStageCommand): Partial<Stage> {
-  const { branch, tags, autoDeploy, stopOnBranchDeletion: stops } = command
+  const { branch, tags, autoDeploy, stopOnBranchDeletion: stops, command: words } = command
   const checks: Record<string, () => unknown> = {}
   for (const [field, { column, fallback, ...bounds }] of Object.entries(STAGE_NUMBERS)) {
     const value = valueAt(command, field)
@@ -95,6 +96,7 @@ export function stagePatch(command: UpdateStageCommand): Partial<Stage> {
   }
   if (branch !== undefined) checks.branch = () => (branch ? checkBranch('branch', branch) : null)
   if (tags !== undefined) checks.tags = () => (tags ? checkGlob('tags', tags) : null)
+  if (words !== undefined) checks.command = () => (words ? checkCommand('command', words) : null)
   if (autoDeploy !== undefined) checks.autoDeploy = () => autoDeploy ?? true
   if (stops !== undefined) checks.stopOnBranchDeletion = () => stops ?? false
   const path = command.healthCheck === null ? null : command.healthCheck?.path

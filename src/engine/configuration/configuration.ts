@@ -15,6 +15,7 @@ export async function readConfiguration(database: Queryable, app: App, stage: St
     source: { repoUrl: app.repoUrl, branch: stage.branch ?? app.branch },
     build: { contextPath, dockerfilePath, target, args, platform },
     port: app.port,
+    command: stage.command,
     replicas: stage.replicas,
     memoryBytes: stage.memoryBytes,
     cpus: stage.cpus,

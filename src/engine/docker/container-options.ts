@@ -13,6 +13,7 @@ export function containerOptions(request: ContainerRequest, network: string): Co
     name: request.name,
     Image: request.image,
     Env: [...request.env],
+    ...(request.command ? { Cmd: [...request.command] } : {}),
     Labels: { ...request.labels },
     HostConfig: {
       NetworkMode: network,

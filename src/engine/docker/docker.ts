@@ -91,6 +91,8 @@ export interface ContainerRequest {
   readonly name: string
   /** The image's id. */
   readonly image: string
+  /** Instead of the image's CMD, as arguments of its ENTRYPOINT; null: the image's. */
+  readonly command: readonly string[] | null
   readonly env: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly memoryBytes: number

@@ -18,7 +18,7 @@ const START_FAILURES: readonly StartFailure[] = [
   {
     says: /no command specified/i,
     advice: () =>
-      'the image has neither CMD nor ENTRYPOINT: add CMD ["program", "argument"] to the Dockerfile',
+      'the image has neither CMD nor ENTRYPOINT: add CMD ["program", "argument"] to the Dockerfile, or set the stage\'s command',
   },
   {
     says: /unable to find user (\S+?):/,

@@ -74,12 +74,13 @@ export function containerRequests(owner: ContainerOwner, plan: ContainerPlan): C
   const env = [...new Map([...plan.variables, ['PORT', String(port)]])].map(
     ([key, value]) => `${key}=${value}`,
   )
-  const { memoryBytes, cpus, pids, replicas } = configuration
+  const { memoryBytes, cpus, pids, replicas, command = null } = configuration
   const host = stageHost(owner.appName, owner.stageName, owner.baseDomain)
   const carries = owner.carriesStage ? { stageId: owner.stageId, host } : null
   return containerNames(owner.appName, owner.deploymentId, replicas).map((name) => ({
     name,
     image: plan.imageId,
+    command,
     env,
     labels: containerLabels({ ...owner, container: name, port, carries }),
     memoryBytes,
