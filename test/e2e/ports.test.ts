@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import {
-  createApp,
-  deploy as redeploy,
-  followLog,
-  graphql,
-  readDeployment,
-  updateStage,
-} from '../support/client.js'
+import { createApp, deploy, followLog, graphql, readDeployment, updateStage } from '../support/client.js'
 import { BASE_IMAGE, TestRepository } from '../support/repository.js'
 import { Installation } from '../support/server.js'
 
@@ -26,10 +19,10 @@ describe('an app as it comes', () => {
 
   function deployed(name: string, expose: string, script: string, input: object = {}) {
     const command = JSON.stringify(['/bin/busybox', 'sh', '-c', script])
-    return deploy(name, `FROM ${BASE_IMAGE}\nCOPY www /www\n${expose}\nCMD ${command}\n`, input)
+    return deployImage(name, `FROM ${BASE_IMAGE}\nCOPY www /www\n${expose}\nCMD ${command}\n`, input)
   }
 
-  async function deploy(name: string, Dockerfile: string, input: object = {}) {
+  async function deployImage(name: string, Dockerfile: string, input: object = {}) {
     using repository = new TestRepository({ Dockerfile, 'www/index.html': name })
     const { port } = installation
     const { deploymentId } = await createApp(port, { name, repoUrl: repository.url, ...input })
@@ -60,7 +53,7 @@ describe('an app as it comes', () => {
     // BusyBox is the program that it is called by.
     const copies = 'COPY --from=base /bin/busybox /srv/httpd\nCOPY www /www'
     const Dockerfile = `FROM ${BASE_IMAGE} AS base\nFROM scratch\n${copies}\nCMD ${command}\n`
-    const { status, port, log } = await deploy('bare', Dockerfile)
+    const { status, port, log } = await deployImage('bare', Dockerfile)
     assert.equal(status, 'RUNNING', log)
     assert.equal(port, 3000)
   })
@@ -73,23 +66,23 @@ describe('an app as it comes', () => {
     assert.equal((await installation.fetch('mail.localhost')).body, 'mail')
   })
 
-  test('runs the arguments that its ENTRYPOINT wants, as its stage says, and goes back to them', async () => {
+  test('runs the arguments that its ENTRYPOINT wants, as long as its stage says them', async () => {
     const Dockerfile = `FROM ${BASE_IMAGE}\nCOPY www /www\nEXPOSE 8080\nENTRYPOINT ["/bin/busybox"]\n`
+    using repository = new TestRepository({ Dockerfile, 'www/index.html': 'usage' })
     const command = ['httpd', '-f', '-p', '8080', '-h', '/www']
-    const { status, log } = await deploy('usage', Dockerfile, { command })
-    assert.equal(status, 'RUNNING', log)
+    const { port } = installation
+    const made = await createApp(port, { name: 'usage', repoUrl: repository.url, command })
+    const logOf = async (id: string) => (await followLog(port, id)).map((event) => event.text).join('')
+    const log = await logOf(made.deploymentId)
+    assert.equal((await readDeployment(port, made.deploymentId)).status, 'RUNNING', log)
     assert.equal((await installation.fetch('usage.localhost')).body, 'usage')
-    const query = '{ app(name: "usage") { id stage { id command } } }'
-    const { app } = await graphql<{ app: { id: string; stage: { id: string; command: string[] } } }>(
-      installation.port,
-      query,
-    )
-    assert.deepEqual(app.stage.command, command)
-    await updateStage(installation.port, app.id, { command: null })
-    const again = await redeploy(installation.port, app.id)
-    const said = (await followLog(installation.port, again)).map((event) => event.text).join('')
-    // Without arguments it says how it is used.
-    assert.match(said, /multi-call binary/)
+    const query = '{ app(name: "usage") { stage { command } } }'
+    const read = () => graphql<{ app: { stage: { command: string[] | null } } }>(port, query)
+    assert.deepEqual((await read()).app.stage.command, command)
+    await updateStage(port, made.appId, { command: null })
+    assert.equal((await read()).app.stage.command, null)
+    // Without arguments it says how it is used, and ends.
+    assert.match(await logOf(await deploy(port, made.appId)), /multi-call binary/)
     assert.equal((await installation.fetch('usage.localhost')).body, 'usage')
   })
 

@@ -23,6 +23,7 @@ const STEPS = [
   'start',
   'check',
   'record',
+  'warn',
   'enter-routing',
   'probe',
   'keep-running',

@@ -43,7 +43,7 @@ function rowsBelow(heading: string): Row[] {
 }
 
 /** What a new app takes for its production stage: among the fields of a stage. */
-const OF_STAGE = /^(?:healthCheck|limits)(?:\.|$)|^replicas$/
+const OF_STAGE = /^(?:healthCheck|limits)(?:\.|$)|^(?:command|replicas)$/
 
 /** The names of all settings that the server reads. */
 function settingsRead(): string[] {

@@ -39,7 +39,7 @@ export async function check(run: DeploymentRun, started: Started, services: Serv
   const { containers } = started
   const stableMs = await stableFor(run, services)
   const startedAt = performance.now()
-  const port = await step(services, 'check', () => portOf(run, started, services))
+  const port = await portOf(run, started, services)
   const addresses = await step(services, 'check', () =>
     mapAbortingOthers(containers, run.signal, (container, signal) =>
       untilHealthy({ ...run, signal }, { container, port, stableMs, startedAt }, services),
