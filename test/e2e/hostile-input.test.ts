@@ -182,7 +182,7 @@ describe('the shapes of published exploits, as input,', () => {
       { capAdd: ['SYS_ADMIN'] },
       { dockerCompose: 'services: {}' },
       { customDockerRunOptions: '--privileged' },
-      { command: 'sh' },
+      { entrypoint: ['sh'] },
     ]
     for (const wish of wishes) {
       for (const [query, variables] of [
