@@ -34,7 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: ['http', 'resolvers', 'engine', 'entities', '.'],
 }
 /** Of the files in src/ these are for everybody; the others wire the program. */
-const COMMON = ['config.ts', 'environment.ts', 'logger.ts', 'process.ts', 'disposal.ts']
+const COMMON = ['config.ts', 'environment.ts', 'logger.ts', 'process.ts', 'disposal.ts', 'durable-file.ts']
 
 describe('layers', () => {
   for (const module of MODULES.filter(({ path }) => path.includes('/'))) {

@@ -3,6 +3,7 @@ import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { syncFolderOf, writeSynced } from '../durable-file.js'
 import { programPath } from '../environment.js'
 import { type ChildProcess, ended, killTree, runProgram, startProgram } from '../process.js'
 import { asPlainUser } from './plain-user.js'
@@ -147,7 +148,10 @@ async function initialise(
   ])
   const result = await runProgram(file, args, { env, cwd: dirname(data) })
   if (result.exitCode !== 0) throw new EmbeddedServerError(`initdb failed: ${result.stderr}${result.stdout}`)
-  await writeFile(join(dirname(data), 'initialised'), `${new Date().toISOString()}\n`)
+  // Without it the next start takes the data for what a killed initdb left.
+  const marker = join(dirname(data), 'initialised')
+  await writeSynced(marker, `${new Date().toISOString()}\n`)
+  await syncFolderOf(marker)
 }
 
 function serverArguments(data: string, port: number): string[] {

@@ -1,5 +1,6 @@
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { syncFolderOf, writeSynced } from '../../durable-file.js'
 import { epochOf } from './traefik-dynamic.js'
 
 /** `older`: the file on disk is of a later epoch, and stays. */
@@ -28,16 +29,10 @@ export class RouteFiles {
     if (found !== null && (epochOf(found) ?? -1) > (epochOf(text) ?? -1)) return 'older'
     // Traefik reads *.yml, *.yaml and *.toml and leaves this one alone.
     const half = join(this.folder, `.longshore-${this.instanceId}-${stageId}.tmp`)
-    const file = await open(half, 'w', 0o644)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeSynced(half, text, { mode: 0o644 })
     this.failpoint('before:rename')
     await rename(half, path)
-    await this.#sync()
+    await syncFolderOf(path)
     return 'written'
   }
 
@@ -48,16 +43,6 @@ export class RouteFiles {
       const [, stageId, kind] = own.exec(name) ?? []
       if (stageId === undefined || (kind === 'yml' && stageIds.has(stageId))) continue
       await rm(join(this.folder, name), { force: true })
-    }
-  }
-
-  /** A rename lasts when its folder has been written. */
-  async #sync(): Promise<void> {
-    const folder = await open(this.folder, 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
     }
   }
 }

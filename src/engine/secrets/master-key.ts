@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { syncFolderOf, writeSynced } from '../../durable-file.js'
 import { freshBeside, readOrCreateFile, removeStale, SecretBox } from './secrets.js'
 
 /** Where the key comes from. */
@@ -76,12 +77,7 @@ async function linesOf(path: string): Promise<string[] | null> {
 async function replaceFile(path: string, lines: readonly string[]): Promise<void> {
   await removeStale(path)
   const fresh = freshBeside(path)
-  const file = await open(fresh, 'wx', 0o600)
-  await file.writeFile(lines.map((line) => `${line}\n`).join(''))
-  await file.sync()
-  await file.close()
+  await writeSynced(fresh, lines.map((line) => `${line}\n`).join(''), { flags: 'wx' })
   await rename(fresh, path)
-  const folder = await open(dirname(path), 'r')
-  await folder.sync()
-  await folder.close()
+  await syncFolderOf(path)
 }
